@@ -1,0 +1,308 @@
+//! The seam between the platform and what keeps its word: the ledger (the truth) and the delivery (a doorbell).
+//!
+//! ```text
+//!              accept                     claim                 settle
+//!  caller ───────────────► LEDGER ─ring─► DELIVERY ───► worker ───────► LEDGER
+//!                            │ ▲              │  ▲        │ extend        │
+//!                            │ └──── sweep ───┘  └────────┘               │
+//!                            └── events, in commit order ◄────────────────┘
+//! ```
+//!
+//! The ledger's rows are the outbox: accept commits, then rings. Delivery may forget everything at any moment; the
+//! sweep finds rows that are due and that nobody works on, and rings again. Leases live with the delivery, so a task
+//! costs two durable writes, accept and settle, and a claim none.
+
+mod error;
+pub mod hub;
+pub mod sqlite;
+
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+pub use self::error::{EngineError, ErrorKind};
+pub use self::hub::{Signal, Subscription};
+use crate::ids::{RunId, TaskId, UserId, WorkerId};
+use crate::tasks::{Attempt, Kind, NewTask, Outcome, Scaling, Stats, Task, TaskError, TaskFilter, TaskPage};
+use crate::time::Instant;
+
+/// Position in the log of events. Follows commit order and is never used twice in a ledger. 0 is before the first.
+pub type EventSeq = u64;
+
+/// What became of an accept.
+#[derive(Debug, Clone)]
+pub enum Accepted {
+    /// It is durable.
+    New(Task),
+    /// The same idempotency key and request were accepted before: the first answer, as it was then.
+    Replay(Task),
+    /// The idempotency key was used with another request.
+    IdempotencyMismatch,
+    /// A task with the same exclusivity key is not final yet.
+    Exclusive {
+        /// That task.
+        open: TaskId,
+    },
+}
+
+/// A worker's right to a task until a point in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Lease {
+    /// The task.
+    pub task: TaskId,
+    /// The ledger's row of the task; spares engines a look-up. Only the engine that made it can read it.
+    pub row: i64,
+    /// Tells this claim from every other claim of the same task.
+    pub token: u64,
+    /// Whose.
+    pub worker: WorkerId,
+}
+
+/// A task handed to a worker.
+#[derive(Debug, Clone)]
+pub struct Claim {
+    /// The right to it.
+    pub lease: Lease,
+    /// What it does.
+    pub kind: Kind,
+    /// For whom.
+    pub owner: Option<UserId>,
+    /// Which run it belongs to.
+    pub run: Option<RunId>,
+    /// The kind's payload.
+    pub payload: Box<RawValue>,
+    /// This attempt's number, from 1.
+    pub attempt: u32,
+    /// When it was accepted.
+    pub accepted_at: Instant,
+    /// When this attempt began.
+    pub started_at: Instant,
+}
+
+/// What a worker asks for.
+#[derive(Debug, Clone)]
+pub struct ClaimRequest {
+    /// Who asks.
+    pub worker: WorkerId,
+    /// Where it runs, for `stats`.
+    pub host: String,
+    /// Of which kinds.
+    pub kinds: Vec<Kind>,
+    /// At most how many. 0 only says that the worker is alive.
+    pub max: usize,
+    /// For how long each, unless extended.
+    pub lease: Duration,
+    /// How long to wait when there is nothing.
+    pub wait: Duration,
+}
+
+/// What became of a settle, a retry or a give-up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settled {
+    /// It took effect.
+    Applied,
+    /// The task was final already; nothing was changed.
+    AlreadyFinal,
+    /// Another worker holds the task now; nothing was changed. Only for retries and give-ups: see [`Engine::settle`].
+    LostLease,
+    /// The task was cleaned up; nothing was changed.
+    Gone,
+}
+
+/// A change of a task's state.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct TaskEvent {
+    /// Its place in the log; none for what is not durable (`running`).
+    pub seq: Option<EventSeq>,
+    /// The task as it was right after the change.
+    pub task: Task,
+}
+
+/// Which events a reader means. Conditions are joined by "and"; empty means all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EventFilter {
+    /// Of this run.
+    pub run: Option<RunId>,
+    /// Of one of these tasks; empty means any.
+    pub tasks: Vec<TaskId>,
+    /// Of this owner's tasks.
+    pub owner: Option<UserId>,
+}
+
+/// A stretch of the log.
+#[derive(Debug, Clone)]
+pub struct EventPage {
+    /// In order, each with a `seq` above the one asked for.
+    pub events: Vec<TaskEvent>,
+    /// Everything the filter lets through up to here is in `events`: where to go on.
+    pub cursor: EventSeq,
+    /// Events after the one asked for are gone from the log (retention): the reader has a gap and must be told so.
+    pub reset: bool,
+}
+
+/// What became of an operator's retry of one dead task.
+#[derive(Debug, Clone)]
+pub enum Retried {
+    /// It is queued again, its history kept.
+    Queued(Task),
+    /// It is not dead.
+    NotDead,
+    /// Its owner has another open one with the same exclusivity key.
+    Exclusive {
+        /// That one.
+        open: TaskId,
+    },
+    /// There is no such task.
+    NotFound,
+}
+
+/// The effects that a ledger holds for one task, as the audit counts them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct EffectCount {
+    /// The task.
+    pub task: TaskId,
+    /// What it does.
+    pub kind: Kind,
+    /// Where it stands in the ledger (never `running`).
+    pub status: crate::tasks::Status,
+    /// Rows that it left behind: cards for a replacement, results for an addition.
+    pub effects: u32,
+    /// Durable events that say `succeeded`, `declined` or `dead`, less one for each operator's retry.
+    pub finals: u32,
+}
+
+/// A page of [`EffectCount`]s.
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct EffectPage {
+    /// In order of acceptance.
+    pub items: Vec<EffectCount>,
+    /// Pass it as `cursor` for the next page; none on the last.
+    pub next: Option<String>,
+}
+
+/// Ledger and delivery behind one seam.
+///
+/// # Contract
+/// Every implementation passes [`conformance`], whole.
+///
+/// - **Durable.** `accept`, `settle`, `retry_at`, `give_up`, `retry_dead`, `discard` and `set_paused` return `Ok` only
+///   when what they did survives the loss of power. Nothing else is durable.
+/// - **All or nothing.** What one call changes, with its event, is one transaction. An `Err` means that nothing
+///   was changed, except with [`ErrorKind::Unknown`]: then it may have been, and the same call again is safe.
+/// - **Events follow commits.** A reader that has seen `seq` n never later finds one with `seq` < n.
+/// - **At least once, effect once.** A due task that is not final is handed out again and again until it is; to at
+///   most one worker at a time as far as the delivery remembers. The first settle wins.
+/// - Implementations MUST NOT block the calling thread for I/O, MUST be safe to call from many tasks at once, and MUST
+///   stay correct when a returned future is dropped half-way (the write may or may not happen).
+#[async_trait]
+pub trait Engine: Send + Sync + 'static {
+    /// The engine's name in `up -o json` and `status`: `sqlite` or `cluster`.
+    fn name(&self) -> &'static str;
+
+    /// Makes a task durable with its first event, then rings. Of concurrent accepts with one exclusivity key, one is
+    /// `New`; of those with one idempotency key and owner, one is `New` and the others `Replay` or
+    /// `IdempotencyMismatch`. The idempotency key is looked at first.
+    async fn accept(&self, new: NewTask) -> Result<Accepted, EngineError>;
+
+    /// The task as it is now, `running` included if the delivery knows of a lease.
+    async fn get(&self, id: TaskId) -> Result<Option<Task>, EngineError>;
+
+    /// Tasks by filter, newest first. `cursor` is a `next` of an earlier page; a cursor that this engine did not make
+    /// is an error of kind `Invalid`. `limit` is clamped to 1..=1000.
+    async fn list(&self, filter: &TaskFilter, cursor: Option<&str>, limit: usize) -> Result<TaskPage, EngineError>;
+
+    /// The attempts of a task that ended, oldest first.
+    async fn attempts(&self, id: TaskId) -> Result<Vec<Attempt>, EngineError>;
+
+    /// Hands out due tasks, oldest first, waiting up to `request.wait` for the first. Nothing is durable: if the
+    /// process dies, the sweep of another finds the tasks. Returns nothing while paused.
+    async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claim>, EngineError>;
+
+    /// Renews leases for `lease` from now; returns those that are lost (expired and taken, settled or cleaned up).
+    async fn extend(&self, leases: &[Lease], lease: Duration) -> Result<Vec<Lease>, EngineError>;
+
+    /// Makes a task final and applies its effect, in one transaction. The first settle wins, whether its lease
+    /// still stands or not: work that was done counts. A later one is told `AlreadyFinal`.
+    async fn settle(&self, lease: &Lease, started_at: Instant, outcome: Outcome) -> Result<Settled, EngineError>;
+
+    /// Ends the attempt and makes the task due again at `due`. `counts` is false for an attempt that was not made
+    /// (the breaker was open, the process stops): it then does not count and leaves no event.
+    /// Told `LostLease` if another worker holds the task.
+    async fn retry_at(
+        &self,
+        lease: &Lease,
+        started_at: Instant,
+        due: Instant,
+        error: TaskError,
+        counts: bool,
+    ) -> Result<Settled, EngineError>;
+
+    /// Ends the last attempt: the task is dead. Told `LostLease` if another worker holds the task.
+    async fn give_up(&self, lease: &Lease, started_at: Instant, error: TaskError) -> Result<Settled, EngineError>;
+
+    /// Durable events after `after`, in order, at most `limit` (clamped to 1..=1000).
+    async fn events_after(
+        &self,
+        filter: &EventFilter,
+        after: EventSeq,
+        limit: usize,
+    ) -> Result<EventPage, EngineError>;
+
+    /// The `seq` of the latest event, 0 if there is none.
+    async fn last_event(&self) -> Result<EventSeq, EngineError>;
+
+    /// Wake-ups for a filter, from now on. Hints: they may be lost or come for nothing. Subscribe first, then
+    /// read, then wait with a deadline.
+    fn wakeups(&self, filter: &EventFilter) -> Subscription;
+
+    /// Depth, age, totals, workers. Cheap enough to ask every second with a million tasks queued.
+    async fn stats(&self) -> Result<Stats, EngineError>;
+
+    /// What an autoscaler reads. As cheap as `stats`.
+    async fn scaling(&self) -> Result<Scaling, EngineError>;
+
+    /// Stops claiming, or starts it again; survives a restart. Accepting goes on.
+    async fn set_paused(&self, paused: bool) -> Result<(), EngineError>;
+
+    /// Queues a dead task again, at once, with a fresh count of attempts; its history is kept.
+    async fn retry_dead(&self, id: TaskId) -> Result<Retried, EngineError>;
+
+    /// Takes a dead letter off the list for good and keeps the reason with it. False if it is not a dead letter.
+    async fn discard(&self, id: TaskId, reason: String) -> Result<bool, EngineError>;
+
+    /// How often each task of a run took effect, in order of acceptance, for the audit.
+    async fn effects(&self, run: &RunId, cursor: Option<&str>, limit: usize) -> Result<EffectPage, EngineError>;
+
+    /// Removes a run: its generated users, their cards, its tasks and their events, in batches that let others
+    /// through. Returns how many users and tasks. What still runs is told `Gone` when it settles.
+    async fn clean_run(&self, run: &RunId) -> Result<Cleaned, EngineError>;
+
+    /// Answers if the ledger can be read and written and its schema is right.
+    async fn ping(&self) -> Result<(), EngineError>;
+
+    /// Stops accepting writes, ends the engine's own tasks and returns when all is on disk. Idempotent.
+    async fn close(&self);
+}
+
+/// What a clean-up removed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Cleaned {
+    /// Generated users.
+    pub users: u64,
+    /// Tasks.
+    pub tasks: u64,
+}
+
+/// A store: tasks and accounts in one ledger.
+#[derive(Clone)]
+pub struct Store {
+    /// Tasks.
+    pub engine: std::sync::Arc<dyn Engine>,
+    /// Users, sessions, cards.
+    pub accounts: std::sync::Arc<dyn crate::accounts::Accounts>,
+}

@@ -1,0 +1,19 @@
+//! What server, worker, CLI and load generator share.
+//!
+//! Owns the wire types, the [`engine::Engine`] seam with its implementations, the closed list of
+//! [`problem`]s, [`settings`] and [`telemetry`]. It knows nothing of HTTP serving, of the command line
+//! or of how a step does its work.
+
+pub mod accounts;
+pub mod cards;
+pub mod engine;
+pub mod ids;
+pub mod problem;
+pub mod retry;
+pub mod settings;
+pub mod tasks;
+pub mod telemetry;
+pub mod time;
+
+/// The version of every binary in this workspace, as `--version` and `status` print it.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -1,0 +1,301 @@
+//! Where settings come from, and which source wins: flag over environment over files over built in.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use toml::{Table, Value};
+
+use super::{DEFAULT_FILE, Settings};
+
+/// Where a value came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// `default.toml`.
+    BuiltIn,
+    /// A file.
+    File(PathBuf),
+    /// A variable of the environment.
+    Environment(String),
+    /// A flag on the command line.
+    Flag(String),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BuiltIn => f.write_str("built in"),
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::Environment(name) => write!(f, "${name}"),
+            Self::Flag(flag) => f.write_str(flag),
+        }
+    }
+}
+
+/// Settings that can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// A file can't be read.
+    #[error("{path}: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file is not TOML.
+    #[error("{path}: {message}")]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        message: String,
+    },
+    /// There is no such setting.
+    #[error("{origin}: there is no setting {key:?}{}", suggestion.as_ref().map(|s| format!("; did you mean {s:?}?")).unwrap_or_default())]
+    UnknownKey {
+        /// What was given.
+        key: String,
+        /// Where.
+        origin: Origin,
+        /// The nearest one there is.
+        suggestion: Option<String>,
+    },
+    /// A value is not acceptable.
+    #[error("{origin}: {key}: {message}")]
+    Value {
+        /// The setting.
+        key: String,
+        /// Where the value came from.
+        origin: Origin,
+        /// Why.
+        message: String,
+    },
+}
+
+/// Sources in rising order of precedence.
+#[derive(Debug)]
+pub struct Layers {
+    known: BTreeMap<String, Value>,
+    values: BTreeMap<String, (Value, Origin)>,
+}
+
+/// Settings and where each came from.
+#[derive(Debug, Clone)]
+pub struct Resolved {
+    /// The settings.
+    pub settings: Settings,
+    /// By dotted key.
+    pub origins: BTreeMap<String, Origin>,
+}
+
+impl Layers {
+    /// The built-in values alone.
+    #[must_use]
+    pub fn built_in() -> Self {
+        let mut known = BTreeMap::new();
+        let table = DEFAULT_FILE.parse::<Table>().unwrap_or_default();
+        flatten("", table, &mut known);
+        let values = known.iter().map(|(key, value)| (key.clone(), (value.clone(), Origin::BuiltIn))).collect();
+        Self { known, values }
+    }
+
+    /// Adds a file, if it exists.
+    ///
+    /// # Errors
+    /// It can't be read, is not TOML, or has a setting that there is not.
+    pub fn file(&mut self, path: &Path) -> Result<&mut Self, SettingsError> {
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(self),
+            Err(source) => return Err(SettingsError::Read { path: path.to_owned(), source }),
+        };
+        let table = text
+            .parse::<Table>()
+            .map_err(|error| SettingsError::Syntax { path: path.to_owned(), message: error.to_string() })?;
+        let mut flat = BTreeMap::new();
+        flatten("", table, &mut flat);
+        for (key, value) in flat {
+            self.set(key, value, Origin::File(path.to_owned()))?;
+        }
+        Ok(self)
+    }
+
+    /// Adds the `CARDCTL_…` variables that name settings; others with that prefix are left to whoever reads them.
+    ///
+    /// # Errors
+    /// A value can't be read as what the setting is.
+    pub fn environment(
+        &mut self,
+        variables: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<&mut Self, SettingsError> {
+        let names: BTreeMap<String, String> = self.known.keys().map(|key| (variable(key), key.clone())).collect();
+        for (name, text) in variables {
+            if let Some(key) = names.get(&name) {
+                self.text(key.clone(), &text, Origin::Environment(name))?;
+            }
+        }
+        Ok(self)
+    }
+
+    /// Adds a value from the command line.
+    ///
+    /// # Errors
+    /// There is no such setting, or the text can't be read as what it is.
+    pub fn flag(&mut self, key: &str, text: &str, flag: &str) -> Result<&mut Self, SettingsError> {
+        self.text(key.to_owned(), text, Origin::Flag(flag.to_owned()))?;
+        Ok(self)
+    }
+
+    /// Puts the layers together.
+    ///
+    /// # Errors
+    /// A value is of the wrong type or out of its bounds.
+    pub fn resolve(&self) -> Result<Resolved, SettingsError> {
+        let mut table = Table::new();
+        for (key, (value, _)) in &self.values {
+            insert(&mut table, key, value.clone());
+        }
+        let value_error = |key: &str, message: String| SettingsError::Value {
+            key: key.to_owned(),
+            origin: self.values.get(key).map_or(Origin::BuiltIn, |(_, origin)| origin.clone()),
+            message,
+        };
+        let settings = Settings::deserialize_checked(table).map_err(|message| {
+            // Serde does not say which field a value error belongs to: try each foreign value alone on the defaults.
+            let culprit = self.values.iter().find(|&(key, (value, origin))| {
+                *origin != Origin::BuiltIn && {
+                    let mut alone = DEFAULT_FILE.parse::<Table>().unwrap_or_default();
+                    insert(&mut alone, key, value.clone());
+                    Settings::deserialize_checked(alone).is_err()
+                }
+            });
+            value_error(culprit.map_or("settings", |(key, _)| key), message)
+        })?;
+        settings.check().map_err(|(key, message)| value_error(key, message.to_owned()))?;
+        let origins = self.values.iter().map(|(key, (_, origin))| (key.clone(), origin.clone())).collect();
+        Ok(Resolved { settings, origins })
+    }
+
+    fn set(&mut self, key: String, value: Value, origin: Origin) -> Result<(), SettingsError> {
+        if !self.known.contains_key(&key) {
+            let suggestion = self.known.keys().min_by_key(|known| strsim::levenshtein(known, &key)).cloned();
+            let suggestion = suggestion.filter(|known| strsim::levenshtein(known, &key) <= 4);
+            return Err(SettingsError::UnknownKey { key, origin, suggestion });
+        }
+        self.values.insert(key, (value, origin));
+        Ok(())
+    }
+
+    /// Text from outside takes the type that the built-in value has.
+    fn text(&mut self, key: String, text: &str, origin: Origin) -> Result<(), SettingsError> {
+        let value = match self.known.get(&key) {
+            Some(Value::Integer(_)) => text.parse().map(Value::Integer).map_err(|_| "must be a whole number"),
+            Some(Value::Float(_)) => text.parse().map(Value::Float).map_err(|_| "must be a number"),
+            Some(Value::Boolean(_)) => text.parse().map(Value::Boolean).map_err(|_| "must be true or false"),
+            _ => Ok(Value::String(text.to_owned())),
+        };
+        match value {
+            Ok(value) => self.set(key, value, origin),
+            Err(message) => Err(SettingsError::Value { key, origin, message: message.to_owned() }),
+        }
+    }
+}
+
+impl Settings {
+    fn deserialize_checked(table: Table) -> Result<Self, String> {
+        table.try_into().map_err(|error: toml::de::Error| error.message().to_owned())
+    }
+}
+
+/// The variable that sets a key: `worker.retry.max-attempts` is `CARDCTL_WORKER_RETRY_MAX_ATTEMPTS`.
+fn variable(key: &str) -> String {
+    format!("CARDCTL_{}", key.replace(['.', '-'], "_").to_ascii_uppercase())
+}
+
+fn flatten(prefix: &str, table: Table, into: &mut BTreeMap<String, Value>) {
+    for (key, value) in table {
+        let key = if prefix.is_empty() { key } else { format!("{prefix}.{key}") };
+        match value {
+            Value::Table(inner) => flatten(&key, inner, into),
+            value => {
+                into.insert(key, value);
+            }
+        }
+    }
+}
+
+fn insert(table: &mut Table, key: &str, value: Value) {
+    match key.split_once('.') {
+        None => {
+            table.insert(key.to_owned(), value);
+        }
+        Some((head, rest)) => {
+            let inner = table.entry(head).or_insert_with(|| Value::Table(Table::new()));
+            if let Value::Table(inner) = inner {
+                insert(inner, rest, value);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn file(text: &str) -> (tempfile::TempDir, PathBuf) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("cardctl.toml");
+        std::fs::write(&path, text).unwrap();
+        (dir, path)
+    }
+
+    #[test]
+    fn a_flag_beats_the_environment_beats_a_file() {
+        let (_dir, path) = file("[server]\nport = 1111\nbody-limit = 2222\n[log]\nlevel = 'warn'\n");
+        let mut layers = Layers::built_in();
+        layers.file(&path).unwrap();
+        layers.environment([("CARDCTL_SERVER_PORT".into(), "3333".into()), ("CARDCTL_LOG_LEVEL".into(), "debug".into())]).unwrap();
+        layers.flag("server.port", "4444", "--port").unwrap();
+        let resolved = layers.resolve().unwrap();
+        assert_eq!(resolved.settings.server.port, 4444);
+        assert_eq!(resolved.settings.log.level, "debug");
+        assert_eq!(resolved.settings.server.body_limit, 2222);
+        assert_eq!(resolved.origins["server.port"].to_string(), "--port");
+        assert_eq!(resolved.origins["log.level"].to_string(), "$CARDCTL_LOG_LEVEL");
+        assert_eq!(resolved.origins["server.body-limit"], Origin::File(path));
+        assert_eq!(resolved.origins["worker.lease"], Origin::BuiltIn);
+    }
+
+    #[test]
+    fn an_unknown_setting_names_the_nearest_one() {
+        let (_dir, path) = file("[server]\nprot = 1\n");
+        let error = Layers::built_in().file(&path).unwrap_err().to_string();
+        assert!(error.ends_with("there is no setting \"server.prot\"; did you mean \"server.port\"?"), "{error}");
+    }
+
+    #[test]
+    fn a_bad_value_names_the_setting_and_its_source() {
+        let mut layers = Layers::built_in();
+        layers.environment([("CARDCTL_WORKER_LEASE".into(), "soon".into())]).unwrap();
+        let error = layers.resolve().unwrap_err().to_string();
+        assert!(error.starts_with("$CARDCTL_WORKER_LEASE: worker.lease: a duration is"), "{error}");
+        let mut layers = Layers::built_in();
+        layers.flag("issuer.error-rate", "1.5", "--error-rate").unwrap();
+        let error = layers.resolve().unwrap_err().to_string();
+        assert_eq!(error, "--error-rate: issuer.error-rate: must lie between 0 and 1");
+    }
+
+    proptest! {
+        #[test]
+        fn no_file_makes_the_reader_panic(text in "\\PC*") {
+            let (_dir, path) = file(&text);
+            let mut layers = Layers::built_in();
+            if layers.file(&path).is_ok() {
+                let _ = layers.resolve();
+            }
+        }
+    }
+}

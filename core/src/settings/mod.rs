@@ -1,0 +1,188 @@
+//! Settings of the platform: one typed value, parsed once, with the source of each part.
+//!
+//! `default.toml` is the list of all settings, their built-in values and their documentation in one.
+
+mod layers;
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+pub use self::layers::{Layers, Origin, Resolved, SettingsError};
+use crate::retry::RetryPolicy;
+
+/// The commented file of built-in values.
+pub const DEFAULT_FILE: &str = include_str!("default.toml");
+
+/// All settings. Fields are explained in [`DEFAULT_FILE`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "each field is documented in default.toml, once")]
+pub struct Settings {
+    pub instance: String,
+    pub target: String,
+    pub server: Server,
+    pub auth: Auth,
+    pub worker: Worker,
+    pub issuer: Issuer,
+    pub ledger: Ledger,
+    pub log: Log,
+}
+
+/// `[server]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "each field is documented in default.toml, once")]
+pub struct Server {
+    pub address: IpAddr,
+    pub port: u16,
+    pub max_in_flight: usize,
+    pub max_streams: usize,
+    pub backlog_limit: u64,
+    pub body_limit: usize,
+    #[serde(with = "crate::time::duration")]
+    pub read_timeout: Duration,
+    #[serde(with = "crate::time::duration")]
+    pub drain_timeout: Duration,
+}
+
+/// `[auth]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "each field is documented in default.toml, once")]
+pub struct Auth {
+    #[serde(with = "crate::time::duration")]
+    pub access_lifetime: Duration,
+    #[serde(with = "crate::time::duration")]
+    pub refresh_lifetime: Duration,
+    pub hashing_limit: usize,
+    pub login_failures_per_minute: u32,
+}
+
+/// `[worker]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "each field is documented in default.toml, once")]
+pub struct Worker {
+    pub concurrency: usize,
+    #[serde(with = "crate::time::duration")]
+    pub lease: Duration,
+    pub retry: RetryPolicy,
+    pub issuer: IssuerClient,
+}
+
+/// `[worker.issuer]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "each field is documented in default.toml, once")]
+pub struct IssuerClient {
+    pub url: String,
+    #[serde(with = "crate::time::duration")]
+    pub timeout: Duration,
+    pub breaker_min_calls: u32,
+    pub breaker_failure_ratio: f64,
+    #[serde(with = "crate::time::duration")]
+    pub breaker_window: Duration,
+}
+
+/// `[issuer]`: how the simulated bureau behaves at start.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "each field is documented in default.toml, once")]
+pub struct Issuer {
+    #[serde(with = "crate::time::duration")]
+    pub latency_p50: Duration,
+    #[serde(with = "crate::time::duration")]
+    pub latency_p99: Duration,
+    pub error_rate: f64,
+    pub decline_rate: f64,
+}
+
+/// `[ledger]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "each field is documented in default.toml, once")]
+pub struct Ledger {
+    #[serde(with = "crate::time::duration")]
+    pub event_retention: Duration,
+    pub batch_limit: usize,
+}
+
+/// `[log]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "each field is documented in default.toml, once")]
+pub struct Log {
+    pub level: String,
+    pub format: LogFormat,
+}
+
+/// How a log line looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Settings {
+    /// What can't be said in types: bounds.
+    fn check(&self) -> Result<(), (&'static str, &'static str)> {
+        let at_least_one: [(&'static str, bool); 7] = [
+            ("server.max-in-flight", self.server.max_in_flight >= 1),
+            ("server.max-streams", self.server.max_streams >= 1),
+            ("server.body-limit", self.server.body_limit >= 1),
+            ("auth.hashing-limit", self.auth.hashing_limit >= 1),
+            ("worker.concurrency", self.worker.concurrency >= 1),
+            ("worker.retry.max-attempts", self.worker.retry.max_attempts >= 1),
+            ("ledger.batch-limit", self.ledger.batch_limit >= 1),
+        ];
+        if let Some((key, _)) = at_least_one.into_iter().find(|(_, holds)| !holds) {
+            return Err((key, "must be at least 1"));
+        }
+        let shares = [
+            ("issuer.error-rate", self.issuer.error_rate),
+            ("issuer.decline-rate", self.issuer.decline_rate),
+            ("worker.issuer.breaker-failure-ratio", self.worker.issuer.breaker_failure_ratio),
+        ];
+        if let Some((key, _)) = shares.into_iter().find(|(_, share)| !(0.0..=1.0).contains(share)) {
+            return Err((key, "must lie between 0 and 1"));
+        }
+        if self.worker.lease < Duration::from_secs(1) {
+            return Err(("worker.lease", "must be at least 1s: leases are renewed at a third of it"));
+        }
+        if self.issuer.latency_p99 < self.issuer.latency_p50 {
+            return Err(("issuer.latency-p99", "must not be below issuer.latency-p50"));
+        }
+        let name = &self.instance;
+        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        if !(1..=32).contains(&name.len()) || !name.bytes().all(plain) || name.starts_with('-') {
+            return Err(("instance", "has 1 to 32 lower-case letters, digits or '-'"));
+        }
+        Ok(())
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Layers::built_in().resolve().map(|resolved| resolved.settings).unwrap_or_else(|error| {
+            // A test parses the file, so a build whose defaults are wrong is never shipped.
+            unreachable!("built-in settings: {error}")
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_built_in_file_is_complete() {
+        let resolved = Layers::built_in().resolve().unwrap();
+        assert!(resolved.origins.values().all(|origin| *origin == Origin::BuiltIn));
+        assert_eq!(resolved.settings.server.port, 7400);
+    }
+}

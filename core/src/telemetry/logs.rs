@@ -1,0 +1,81 @@
+//! Logs to stderr, as text or JSON, masked line by line.
+
+use std::io::{self, Write};
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
+
+use super::mask::mask;
+use crate::settings::{Log, LogFormat};
+
+/// A log level or filter that can't be read.
+#[derive(Debug, thiserror::Error)]
+#[error("log.level: {0}")]
+pub struct InvalidFilter(String);
+
+/// Sends this process's logs to stderr. Does nothing if a logger is set already (tests).
+///
+/// # Errors
+/// The level is not one.
+pub fn install(log: &Log) -> Result<(), InvalidFilter> {
+    let filter = EnvFilter::builder().parse(&log.level).map_err(|error| InvalidFilter(error.to_string()))?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(MaskedStderr);
+    let installed = match log.format {
+        LogFormat::Text => builder.with_ansi(false).with_target(false).try_init(),
+        LogFormat::Json => builder.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init(),
+    };
+    drop(installed);
+    Ok(())
+}
+
+struct MaskedStderr;
+
+impl<'a> MakeWriter<'a> for MaskedStderr {
+    type Writer = MaskedLine<io::Stderr>;
+
+    fn make_writer(&'a self) -> Self::Writer {
+        MaskedLine { line: Vec::with_capacity(256), out: io::stderr() }
+    }
+}
+
+/// Gathers what is written of one event and lets it out masked, in one write.
+struct MaskedLine<W: Write> {
+    line: Vec<u8>,
+    out: W,
+}
+
+impl<W: Write> Write for MaskedLine<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.line.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let line = String::from_utf8_lossy(&self.line);
+        self.out.write_all(mask(&line).as_bytes())?;
+        self.line.clear();
+        self.out.flush()
+    }
+}
+
+impl<W: Write> Drop for MaskedLine<W> {
+    fn drop(&mut self) {
+        // A log that can't be written (disk full, closed pipe) must not take the platform down.
+        let _ = self.flush();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_written_in_pieces_is_masked_whole() {
+        let mut out = Vec::new();
+        let mut line = MaskedLine { line: Vec::new(), out: &mut out };
+        line.write_all(b"to ada@exam").unwrap();
+        line.write_all(b"ple.com\n").unwrap();
+        drop(line);
+        assert_eq!(out, b"to [email]\n");
+    }
+}

@@ -3,7 +3,10 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::exit::Exit;
+use crate::output::Paint;
 
 /// The error of every command.
 #[derive(Debug, Clone)]
@@ -22,6 +25,29 @@ pub struct Failure {
     pub exit: Exit,
 }
 
+/// `{"error":{…}}` under `-o json`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Document {
+    /// The failure.
+    pub error: Shape,
+}
+
+/// See [`Document`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "as in Failure")]
+pub struct Shape {
+    pub code: String,
+    pub message: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<String>,
+    pub fix: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left: Option<String>,
+    pub exit: u8,
+}
+
+const CLOSED_OUTPUT: &str = "closed-output";
+
 impl Failure {
     /// A failure with its code, its end and one sentence.
     pub fn new(code: &'static str, exit: Exit, message: impl Into<String>) -> Self {
@@ -31,6 +57,18 @@ impl Failure {
     /// A defect of ours.
     pub fn internal(message: impl fmt::Display) -> Self {
         Self::new("internal", Exit::Internal, message.to_string())
+    }
+
+    /// The reader of stdout has seen enough (`| head -1`): ends the command early, silently and well.
+    #[must_use]
+    pub fn closed_output() -> Self {
+        Self::new(CLOSED_OUTPUT, Exit::Done, "stdout was closed by its reader")
+    }
+
+    /// Whether this is [`Failure::closed_output`].
+    #[must_use]
+    pub fn is_closed_output(&self) -> bool {
+        self.code == CLOSED_OUTPUT
     }
 
     /// With a line of evidence.
@@ -52,5 +90,28 @@ impl Failure {
     pub fn left(mut self, left: impl Into<String>) -> Self {
         self.left = Some(left.into());
         self
+    }
+
+    /// The lines for people.
+    #[must_use]
+    pub fn render(&self, paint: Paint) -> String {
+        let mut text = format!("{} {}", paint.bad(format!("error[{}]:", self.code)), self.message);
+        for line in self.evidence.iter().flat_map(|evidence| evidence.lines()) {
+            text.push_str("\n  ");
+            text.push_str(line);
+        }
+        for (label, line) in [("fix:", &self.fix), ("left behind:", &self.left)] {
+            if let Some(line) = line {
+                text.push_str(&format!("\n{} {line}", paint.bold(label)));
+            }
+        }
+        text
+    }
+
+    /// The document for programs.
+    #[must_use]
+    pub fn document(&self) -> Document {
+        let Self { code, message, evidence, fix, left, exit } = self.clone();
+        Document { error: Shape { code: code.to_owned(), message, evidence, fix, left, exit: exit as u8 } }
     }
 }

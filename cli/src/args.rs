@@ -1,0 +1,79 @@
+//! The command line.
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::commands;
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output::{Color, Format, ProgressChoice};
+
+/// Runs, drives and proves the card replacement platform.
+#[derive(Debug, Parser)]
+#[command(
+    name = "cardctl",
+    version = card_core::VERSION,
+    disable_help_subcommand = true,
+    arg_required_else_help = true,
+    subcommand_value_name = "COMMAND",
+    after_help = EXAMPLES,
+    max_term_width = 100
+)]
+pub struct Cli {
+    /// What every command takes.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  cardctl up -d                       start the platform, return when it is ready
+  cardctl status                      what runs where
+  cardctl down                        stop it; the data stays
+
+Exit codes: cardctl help exit-codes";
+
+/// What every command takes.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Global {
+    /// What stdout carries
+    #[arg(short, long, global = true, value_enum, default_value_t, value_name = "FORMAT")]
+    pub output: Format,
+    /// When to use colour
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
+    pub color: Color,
+    /// How progress is shown on stderr
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "HOW")]
+    pub progress: ProgressChoice,
+    /// Which platform of this machine [default: default]
+    #[arg(long, global = true, value_name = "NAME")]
+    pub instance: Option<String>,
+    /// embedded, or the URL of a running server [default: embedded]
+    #[arg(short, long, global = true, value_name = "TARGET")]
+    pub target: Option<String>,
+    /// Answer yes to whatever would be asked
+    #[arg(short, long, global = true)]
+    pub yes: bool,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    Version(commands::version::VersionArgs),
+}
+
+impl Command {
+    /// Runs it.
+    ///
+    /// # Errors
+    /// Whatever the command says.
+    pub async fn run(self, context: &Context) -> Result<Exit, Failure> {
+        match self {
+            Self::Version(args) => commands::version::run(args, context).await,
+        }
+    }
+}

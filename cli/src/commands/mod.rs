@@ -1,0 +1,3 @@
+//! One module for each command: `XArgs` and `run(args, context)`.
+
+pub mod version;

@@ -1,0 +1,187 @@
+//! What every command needs to know: settings, output, the instance, when to stop, and where the platform is.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::OnceLock;
+
+use card_core::settings::Resolved;
+use nix::sys::signal::Signal;
+use tokio_util::sync::CancellationToken;
+
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::instance::{Paths, Record, is_held};
+use crate::output::Printer;
+use crate::secret::Secret;
+
+/// Handed to every command.
+pub struct Context {
+    /// The settings and where each came from.
+    pub settings: Resolved,
+    /// The only way to stdout and stderr.
+    pub printer: Arc<Printer>,
+    /// Where the instance keeps what.
+    pub instance: Paths,
+    /// Cancelled by the first SIGINT or SIGTERM; the second one ends the program at once.
+    pub stop: CancellationToken,
+    /// `--yes`: what would be asked is answered.
+    pub yes: bool,
+    /// Whether somebody is there to be asked: stdin and stderr are terminals.
+    pub interactive: bool,
+    /// The signal that cancelled [`Context::stop`].
+    pub(crate) signal: Arc<OnceLock<Signal>>,
+}
+
+/// A platform that is reachable, as far as is known without asking it.
+#[derive(Clone)]
+pub struct Endpoint {
+    /// Of the API, without a slash at the end.
+    pub base_url: String,
+    /// What the operator calls need, if it is known.
+    pub operator_token: Option<Secret>,
+    /// The simulated card bureau, if it is known.
+    pub issuer_url: Option<String>,
+    /// `embedded`, or the URL that was asked for.
+    pub target: String,
+}
+
+/// The targets of this release.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// This machine, one process.
+    Embedded,
+    /// A server that runs somewhere.
+    Url(String),
+}
+
+impl Context {
+    /// What the settings' `target` means.
+    ///
+    /// # Errors
+    /// It is none of this release's.
+    pub fn target(&self) -> Result<Target, Failure> {
+        parse_target(&self.settings.settings.target)
+    }
+
+    /// How a command ends that was stopped by a signal: 130 or 143.
+    #[must_use]
+    pub fn interrupted(&self) -> Exit {
+        match self.signal.get() {
+            Some(Signal::SIGTERM) => Exit::Terminated,
+            _ => Exit::Interrupted,
+        }
+    }
+
+    /// Where the platform is: the URL that was asked for, or the instance that runs on this machine.
+    ///
+    /// # Errors
+    /// Nothing runs (exit 4), or what is needed to speak to it can't be read.
+    pub async fn endpoint(&self) -> Result<Endpoint, Failure> {
+        match self.target()? {
+            Target::Url(base_url) => Ok(Endpoint {
+                target: base_url.clone(),
+                base_url,
+                operator_token: operator_token_of_environment()?,
+                issuer_url: std::env::var("CARDCTL_ISSUER_URL").ok().filter(|url| !url.is_empty()),
+            }),
+            Target::Embedded => match Record::running(&self.instance) {
+                Some(record) => embedded(&record),
+                None => Err(self.nothing_runs()),
+            },
+        }
+    }
+
+    /// Nothing runs here: where that was looked up, and what starts one.
+    #[must_use]
+    pub fn nothing_runs(&self) -> Failure {
+        let name = &self.instance.name;
+        let up =
+            if name == "default" { "cardctl up -d".to_owned() } else { format!("cardctl --instance {name} up -d") };
+        let record = self.instance.record();
+        if is_held(&self.instance).unwrap_or(false) {
+            return Failure::new("starting", Exit::Unknown, format!("instance {name:?} is starting or stopping"))
+                .evidence(format!("{} is held, {} names nobody yet", self.instance.lock().display(), record.display()))
+                .fix("cardctl status --wait");
+        }
+        let found = match Record::load(&self.instance) {
+            Some(stale) => format!("names process {}, which is gone", stale.process.pid),
+            None => "is not there".to_owned(),
+        };
+        Failure::new("not-running", Exit::Unknown, format!("no platform is running as instance {name:?}"))
+            .evidence(format!("{} {found}", record.display()))
+            .fix(up)
+    }
+}
+
+/// The endpoint of a running embedded platform.
+///
+/// # Errors
+/// Its operator token can't be read.
+pub fn embedded(record: &Record) -> Result<Endpoint, Failure> {
+    let path = Paths::operator_token(&record.data_dir);
+    let token = std::fs::read_to_string(&path).map_err(|error| {
+        Failure::new("operator-token", Exit::NotReady, "the operator token of the running platform can't be read")
+            .evidence(format!("{}: {error}", path.display()))
+            .fix("cardctl down, then cardctl up -d: it makes one if there is none")
+    })?;
+    Ok(Endpoint {
+        base_url: record.url.clone(),
+        operator_token: Some(Secret::new(&token)),
+        issuer_url: record.issuer_url.clone(),
+        target: "embedded".to_owned(),
+    })
+}
+
+/// Reads a target. Names of later releases are told apart from mistakes.
+///
+/// # Errors
+/// It is none of this release's.
+pub fn parse_target(text: &str) -> Result<Target, Failure> {
+    if text == "embedded" {
+        return Ok(Target::Embedded);
+    }
+    let host = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    if host.is_some_and(|host| !host.trim_end_matches('/').is_empty()) {
+        return Ok(Target::Url(text.trim_end_matches('/').to_owned()));
+    }
+    let usage = |message: String| Failure::new("usage", Exit::Usage, message);
+    Err(match text {
+        "processes" | "podman" | "minikube" | "kube" => usage(format!(
+            "target {text:?} is not part of this release; it comes with a later one"
+        ))
+        .fix("use --target embedded (the default) or the URL of a running server, such as http://127.0.0.1:7400"),
+        _ => usage(format!("there is no target {text:?}"))
+            .fix("use --target embedded (the default) or a URL, such as http://127.0.0.1:7400"),
+    })
+}
+
+/// `CARDCTL_OPERATOR_TOKEN`, or the file that `CARDCTL_OPERATOR_TOKEN_FILE` names.
+fn operator_token_of_environment() -> Result<Option<Secret>, Failure> {
+    if let Some(token) = std::env::var("CARDCTL_OPERATOR_TOKEN").ok().filter(|token| !token.is_empty()) {
+        return Ok(Some(Secret::new(&token)));
+    }
+    let Some(path) = std::env::var_os("CARDCTL_OPERATOR_TOKEN_FILE").filter(|path| !path.is_empty()) else {
+        return Ok(None);
+    };
+    let path = PathBuf::from(path);
+    let token = std::fs::read_to_string(&path).map_err(|error| {
+        Failure::new("operator-token", Exit::NotReady, "the operator token can't be read")
+            .evidence(format!("$CARDCTL_OPERATOR_TOKEN_FILE, {}: {error}", path.display()))
+            .fix("let CARDCTL_OPERATOR_TOKEN_FILE name a file that holds the token")
+    })?;
+    Ok(Some(Secret::new(&token)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_is_embedded_or_a_url() {
+        assert_eq!(parse_target("embedded").unwrap(), Target::Embedded);
+        assert_eq!(parse_target("http://127.0.0.1:1/").unwrap(), Target::Url("http://127.0.0.1:1".into()));
+        for text in ["http://", "kube", "minikube", "embeded", ""] {
+            assert_eq!(parse_target(text).unwrap_err().exit, Exit::Usage, "{text}");
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! `instance.json`: who serves, where, and with which settings.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+
+use card_core::settings::{Origin, Resolved};
+use card_core::time::Instant;
+use serde::{Deserialize, Serialize};
+
+use super::{Paths, Process};
+
+/// A setting that the platform was started with.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Setting {
+    /// As in `cardctl.toml`.
+    pub value: serde_json::Value,
+    /// Whether it holds until it is taken out of a file or the environment; a flag only meant that one start.
+    pub lasting: bool,
+}
+
+/// What `instance.json` holds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// Who serves.
+    pub process: Process,
+    /// The API.
+    pub url: String,
+    /// The simulated card bureau.
+    pub issuer_url: Option<String>,
+    /// `sqlite`.
+    pub engine: String,
+    /// How many workers.
+    pub workers: usize,
+    /// Where ledger, key and token lie: the instance's directory, or one that is removed at the end.
+    pub data_dir: PathBuf,
+    /// Whether the data directory is removed at the end.
+    pub ephemeral: bool,
+    /// Of the program.
+    pub version: String,
+    /// When it was ready to serve.
+    pub started_at: Instant,
+    /// What it was started with, but for what only concerns the command line.
+    pub settings: BTreeMap<String, Setting>,
+}
+
+impl Record {
+    /// Reads it, if there is one that can be read: a half-written or foreign one tells nothing.
+    #[must_use]
+    pub fn load(paths: &Paths) -> Option<Self> {
+        serde_json::from_slice(&std::fs::read(paths.record()).ok()?).ok()
+    }
+
+    /// Reads it if the process that it names is alive.
+    #[must_use]
+    pub fn running(paths: &Paths) -> Option<Self> {
+        Self::load(paths).filter(|record| record.process.is_alive())
+    }
+
+    /// Writes it in one piece.
+    ///
+    /// # Errors
+    /// The directory can't be written.
+    pub fn store(&self, paths: &Paths) -> io::Result<()> {
+        let new = paths.dir.join(format!("instance.json.{}", self.process.pid));
+        std::fs::write(&new, serde_json::to_vec_pretty(self)?)?;
+        std::fs::rename(new, paths.record())
+    }
+
+    /// Removes it, if it is there.
+    ///
+    /// # Errors
+    /// The directory can't be written.
+    pub fn remove(paths: &Paths) -> io::Result<()> {
+        match std::fs::remove_file(paths.record()) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// The settings that a platform is started with, as the record keeps them.
+    #[must_use]
+    pub fn settings_of(resolved: &Resolved) -> BTreeMap<String, Setting> {
+        let mut flat = BTreeMap::new();
+        if let Ok(value) = serde_json::to_value(&resolved.settings) {
+            flatten("", value, &mut flat);
+        }
+        let lasting = |key: &str| matches!(resolved.origins.get(key), Some(Origin::File(_) | Origin::Environment(_)));
+        flat.into_iter()
+            .filter(|(key, _)| !matches!(key.as_str(), "instance" | "target"))
+            .map(|(key, value)| (key.clone(), Setting { value, lasting: lasting(&key) }))
+            .collect()
+    }
+}
+
+fn flatten(prefix: &str, value: serde_json::Value, into: &mut BTreeMap<String, serde_json::Value>) {
+    match value {
+        serde_json::Value::Object(inner) => {
+            for (key, value) in inner {
+                let key = if prefix.is_empty() { key } else { format!("{prefix}.{key}") };
+                flatten(&key, value, into);
+            }
+        }
+        value => {
+            into.insert(prefix.to_owned(), value);
+        }
+    }
+}

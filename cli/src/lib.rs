@@ -1,0 +1,13 @@
+//! The command line: one file for each command, one [`output::Printer`] through which all of them speak, one
+//! [`context::Context`] with what they need to know.
+
+pub mod args;
+pub mod commands;
+pub mod context;
+pub mod exit;
+pub mod failure;
+pub mod instance;
+pub mod output;
+pub mod program;
+pub mod secret;
+pub mod usage;

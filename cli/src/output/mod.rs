@@ -1,0 +1,248 @@
+//! The only way to stdout and stderr: stdout is data, stderr is talk.
+//!
+//! Under `-o text` a command writes lines with [`Printer::text`]; under `json` and `jsonl` it writes documents with
+//! [`Printer::data`]. Each of the two does nothing in the other's format, so a command may simply call both.
+
+mod paint;
+mod table;
+mod terminal;
+
+use std::io::{self, Write};
+use std::sync::Mutex;
+
+use clap::ValueEnum;
+use indicatif::{MultiProgress, ProgressDrawTarget};
+use serde::Serialize;
+
+pub use self::paint::Paint;
+pub use self::terminal::Size;
+use crate::exit::Exit;
+use crate::failure::Failure;
+
+/// `-o`: what stdout carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON document.
+    Json,
+    /// One JSON object a line, as they come.
+    Jsonl,
+}
+
+/// `--color`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Color {
+    /// On a terminal that can, unless `NO_COLOR` is set.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// `--progress`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum ProgressChoice {
+    /// A bar on a terminal, plain lines elsewhere.
+    #[default]
+    Auto,
+    /// A line that is drawn over and over.
+    Bar,
+    /// One line for each change.
+    Plain,
+    /// Nothing.
+    None,
+}
+
+/// How progress is shown on stderr, decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// With indicatif, through [`Printer::bars`].
+    Bar,
+    /// With [`Printer::say`], one line for each change.
+    Plain,
+    /// Not at all.
+    None,
+}
+
+/// What the flags ask of the output.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Choices {
+    /// `-o`.
+    pub format: Format,
+    /// `--color`.
+    pub color: Color,
+    /// `--progress`.
+    pub progress: ProgressChoice,
+}
+
+/// Writes everything that this program says.
+#[derive(Debug)]
+pub struct Printer {
+    format: Format,
+    progress: Progress,
+    out: Paint,
+    err: Paint,
+    bars: MultiProgress,
+    // Lines from several tasks must not mix.
+    writing: Mutex<()>,
+}
+
+impl Printer {
+    /// A printer for this process's stdout and stderr.
+    #[must_use]
+    pub fn new(choices: Choices) -> Self {
+        let progress = match choices.progress {
+            ProgressChoice::Auto if terminal::err_is_capable() => Progress::Bar,
+            ProgressChoice::Auto | ProgressChoice::Plain => Progress::Plain,
+            ProgressChoice::Bar => Progress::Bar,
+            ProgressChoice::None => Progress::None,
+        };
+        let target =
+            if progress == Progress::Bar { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        Self {
+            format: choices.format,
+            progress,
+            out: Paint::new(choices.color, terminal::out_is_capable()),
+            err: Paint::new(choices.color, terminal::err_is_capable()),
+            bars: MultiProgress::with_draw_target(target),
+            writing: Mutex::new(()),
+        }
+    }
+
+    /// What stdout carries.
+    #[must_use]
+    pub const fn format(&self) -> Format {
+        self.format
+    }
+
+    /// Whether stdout carries lines for people.
+    #[must_use]
+    pub const fn is_text(&self) -> bool {
+        matches!(self.format, Format::Text)
+    }
+
+    /// How to show progress on stderr.
+    #[must_use]
+    pub const fn progress(&self) -> Progress {
+        self.progress
+    }
+
+    /// Where progress bars belong; hidden unless [`Printer::progress`] is [`Progress::Bar`].
+    #[must_use]
+    pub const fn bars(&self) -> &MultiProgress {
+        &self.bars
+    }
+
+    /// Styles for what goes to [`Printer::text`].
+    #[must_use]
+    pub const fn out(&self) -> Paint {
+        self.out
+    }
+
+    /// Styles for what goes to [`Printer::say`].
+    #[must_use]
+    pub const fn err(&self) -> Paint {
+        self.err
+    }
+
+    /// Whether stdout is a terminal that understands cursor movements.
+    #[must_use]
+    pub fn out_is_terminal(&self) -> bool {
+        terminal::out_is_capable()
+    }
+
+    /// Rows and columns of the terminal at stdout; none if stdout is none.
+    #[must_use]
+    pub fn size(&self) -> Option<Size> {
+        terminal::out_size()
+    }
+
+    /// A document (`json`) or a line of the stream (`jsonl`) on stdout, with `"v":1` put in front. Nothing in text
+    /// mode. `document` must be a struct or a map without a `v` of its own; under `json` a command writes one.
+    ///
+    /// # Errors
+    /// stdout was closed by its reader (the program then ends with 0), or can't be written.
+    pub fn data<T: Serialize + ?Sized>(&self, document: &T) -> Result<(), Failure> {
+        let versioned = Versioned { v: 1, document };
+        let line = match self.format {
+            Format::Text => return Ok(()),
+            Format::Json => serde_json::to_string_pretty(&versioned),
+            Format::Jsonl => serde_json::to_string(&versioned),
+        };
+        self.write_out(&line.map_err(Failure::internal)?)
+    }
+
+    /// A line for people on stdout, in text mode only.
+    ///
+    /// # Errors
+    /// As [`Printer::data`].
+    pub fn text(&self, line: impl AsRef<str>) -> Result<(), Failure> {
+        if self.is_text() { self.write_out(line.as_ref()) } else { Ok(()) }
+    }
+
+    /// A line on stdout whatever the format, for what is data in itself: a completion script, shell variables.
+    ///
+    /// # Errors
+    /// As [`Printer::data`].
+    pub fn raw(&self, text: impl AsRef<str>) -> Result<(), Failure> {
+        self.write_out(text.as_ref())
+    }
+
+    /// A line of talk on stderr. A stderr that can't be written is nobody's concern.
+    pub fn say(&self, line: impl AsRef<str>) {
+        self.while_still(|| {
+            let _ = writeln!(io::stderr().lock(), "{}", line.as_ref());
+        });
+    }
+
+    /// A line of progress on stderr, if progress is shown as lines.
+    pub fn step(&self, line: impl AsRef<str>) {
+        if self.progress == Progress::Plain {
+            self.say(line);
+        }
+    }
+
+    /// A table for [`Printer::text`], bounded by the terminal's width and height if stdout is one. `keep` lines of the
+    /// height are left for others.
+    #[must_use]
+    pub fn table(&self, head: &[&str], rows: Vec<Vec<String>>, keep: usize) -> String {
+        table::render(head, rows, self.out, self.size(), keep)
+    }
+
+    /// A failure: on stderr for people and, unless in text mode, on stdout for programs.
+    pub fn failure(&self, failure: &Failure) {
+        if failure.is_closed_output() {
+            return;
+        }
+        self.say(failure.render(self.err));
+        // Its own failure to be written can't be reported anywhere.
+        let _ = self.data(&failure.document());
+    }
+
+    fn write_out(&self, text: &str) -> Result<(), Failure> {
+        self.while_still(|| {
+            let mut out = io::stdout().lock();
+            out.write_all(text.as_bytes()).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush())
+        })
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::BrokenPipe => Failure::closed_output(),
+            _ => Failure::new("output", Exit::Internal, format!("stdout can't be written: {error}")),
+        })
+    }
+
+    fn while_still<T>(&self, write: impl FnOnce() -> T) -> T {
+        let _writing = self.writing.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if self.progress == Progress::Bar { self.bars.suspend(write) } else { write() }
+    }
+}
+
+#[derive(Serialize)]
+struct Versioned<'a, T: ?Sized> {
+    v: u8,
+    #[serde(flatten)]
+    document: &'a T,
+}

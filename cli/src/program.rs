@@ -1,0 +1,130 @@
+//! From the command line to the exit code.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::{Arc, OnceLock};
+
+use card_core::settings::{Layers, Resolved, SettingsError};
+use clap::Parser;
+use nix::sys::signal::Signal;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::args::{Cli, Global};
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::instance::Paths;
+use crate::output::{Choices, Printer};
+use crate::usage;
+
+/// Runs the program.
+#[must_use]
+pub fn run(arguments: Vec<OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(&arguments) {
+        Ok(cli) => cli,
+        Err(error) => return usage::report(&error, &arguments).into(),
+    };
+    let choices = Choices { format: cli.global.output, color: cli.global.color, progress: cli.global.progress };
+    let printer = Arc::new(Printer::new(choices));
+    let outcome = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::internal(format!("the runtime can't start: {error}")))
+        .and_then(|runtime| {
+            let outcome = runtime.block_on(async {
+                let context = context(&cli.global, Arc::clone(&printer))?;
+                cli.command.run(&context).await
+            });
+            // What still runs (a blocking read of a terminal, an abandoned connection) must not hold the program.
+            runtime.shutdown_background();
+            outcome
+        });
+    match outcome {
+        Ok(exit) => exit,
+        Err(failure) => {
+            printer.failure(&failure);
+            failure.exit
+        }
+    }
+    .into()
+}
+
+fn context(global: &Global, printer: Arc<Printer>) -> Result<Context, Failure> {
+    let settings = settings(global).map_err(|error| {
+        let exit = if matches!(&error, SettingsError::Read { .. }) { Exit::NotReady } else { Exit::Usage };
+        Failure::new("settings", exit, error.to_string())
+            .fix("cardctl config path names the files; the settings are explained in docs/operations.md")
+    })?;
+    let instance = Paths::of(&settings.settings.instance, |name| std::env::var_os(name)).ok_or_else(|| {
+        Failure::new("state-directory", Exit::NotReady, "there is no place for the state of the platform")
+            .evidence("neither XDG_STATE_HOME nor HOME is set to an absolute path")
+            .fix("export XDG_STATE_HOME=/a/directory/of/yours")
+    })?;
+    let stop = CancellationToken::new();
+    let signal = Arc::new(OnceLock::new());
+    listen(&stop, &signal).map_err(|error| Failure::internal(format!("signals can't be listened to: {error}")))?;
+    let interactive = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
+    Ok(Context { settings, printer, instance, stop, yes: global.yes, interactive, signal })
+}
+
+fn settings(global: &Global) -> Result<Resolved, SettingsError> {
+    let mut layers = Layers::built_in();
+    for file in settings_files() {
+        layers.file(&file)?;
+    }
+    layers.environment(variables())?;
+    for (key, value, flag) in [("instance", &global.instance, "--instance"), ("target", &global.target, "--target")] {
+        if let Some(value) = value {
+            layers.flag(key, value, flag)?;
+        }
+    }
+    layers.resolve()
+}
+
+/// The variables of the environment that are text; the others can't be settings of ours.
+fn variables() -> BTreeMap<String, String> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
+}
+
+/// Where settings are looked for, the weaker file first, whether the files exist or not.
+#[must_use]
+pub fn settings_files() -> Vec<PathBuf> {
+    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let home = absolute("XDG_CONFIG_HOME").or_else(|| Some(absolute("HOME")?.join(".config")));
+    let user = home.map(|home| home.join("cardctl").join("config.toml"));
+    let here = std::env::current_dir().ok();
+    let project = here.as_deref().map(|here| {
+        let found = here.ancestors().map(|dir| dir.join("cardctl.toml")).find(|path| path.is_file());
+        found.unwrap_or_else(|| here.join("cardctl.toml"))
+    });
+    user.into_iter().chain(project).collect()
+}
+
+/// The first signal asks the command to end; the second ends the program.
+fn listen(stop: &CancellationToken, first: &Arc<OnceLock<Signal>>) -> std::io::Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let (stop, first) = (stop.clone(), Arc::clone(first));
+    tokio::spawn(async move {
+        loop {
+            let signal = tokio::select! {
+                Some(()) = interrupt.recv() => Signal::SIGINT,
+                Some(()) = terminate.recv() => Signal::SIGTERM,
+                else => return,
+            };
+            if stop.is_cancelled() {
+                let exit = if signal == Signal::SIGTERM { Exit::Terminated } else { Exit::Interrupted };
+                std::process::exit(i32::from(exit as u8));
+            }
+            let _ = first.set(signal);
+            stop.cancel();
+        }
+    });
+    Ok(())
+}

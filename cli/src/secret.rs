@@ -1,0 +1,19 @@
+//! A secret that does not show itself by accident (P7).
+
+/// Text that has no `Debug` and no `Display`: it can only be taken out on purpose.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps it; surrounding white space, such as a file's last line end, is not part of a secret.
+    #[must_use]
+    pub fn new(text: &str) -> Self {
+        Self(text.trim().to_owned())
+    }
+
+    /// The text itself, for the header that it belongs in.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}

@@ -1,0 +1,343 @@
+//! The embedded engine: one SQLite file is the ledger, a queue in memory is the doorbell.
+//!
+//! One process at a time: a lock beside the file refuses a second one.
+
+mod accept;
+mod accounts;
+mod books;
+mod checkpoint;
+mod clean;
+mod delivery;
+mod log;
+mod open;
+mod operate;
+mod queries;
+mod readers;
+mod rows;
+mod settle;
+mod sweep;
+mod writer;
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::oneshot;
+
+use self::accept::Accept;
+use self::books::Books;
+use self::delivery::Delivery;
+pub use self::open::SCHEMA_VERSION;
+use self::readers::Readers;
+use self::settle::{End, EndAttempt};
+use self::writer::{Writer, classify, closed};
+use super::hub::{Hub, Subscription};
+use super::{
+    Accepted, Claim, ClaimRequest, Cleaned, EffectPage, Engine, EngineError, ErrorKind, EventFilter, EventPage, EventSeq,
+    Lease, Retried, Settled, Store,
+};
+use crate::ids::{RunId, TaskId, UserId};
+use crate::settings;
+use crate::tasks::{Attempt, NewTask, Outcome, Scaling, Stats, Status, Task, TaskError, TaskFilter, TaskPage};
+use crate::time::Instant;
+
+/// What the writer thread, the sweep and the callers share.
+pub(super) struct Shared {
+    delivery: Delivery,
+    hub: Arc<Hub>,
+    books: Mutex<Books>,
+    deleted: RwLock<HashSet<UserId>>,
+    storage_ok: AtomicBool,
+}
+
+impl Shared {
+    /// The totals of the last commit.
+    fn books(&self) -> Books {
+        *self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn publish(&self, books: Books) {
+        *self.books.lock().unwrap_or_else(PoisonError::into_inner) = books;
+        if !self.storage_ok.swap(true, Ordering::AcqRel) {
+            tracing::info!("the ledger takes writes again");
+        }
+    }
+
+    /// Says it once, not with every write that fails.
+    fn storage_failed(&self, error: &EngineError) {
+        if self.storage_ok.swap(false, Ordering::AcqRel) {
+            tracing::error!(error = %error.shared(), "the ledger does not take writes; accepts are refused until it does");
+        }
+    }
+
+    fn deleted(&self) -> RwLockReadGuard<'_, HashSet<UserId>> {
+        self.deleted.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn deleted_mut(&self) -> RwLockWriteGuard<'_, HashSet<UserId>> {
+        self.deleted.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The engine. Made by [`open`].
+pub struct SqliteEngine {
+    shared: Arc<Shared>,
+    readers: Arc<Readers>,
+    writer: Arc<Writer>,
+    lock: Mutex<Option<std::fs::File>>,
+}
+
+/// Opens (and creates or migrates) the ledger at `path` and starts its threads and its sweep. Needs a tokio runtime.
+///
+/// # Errors
+/// `Broken`, with the file untouched: damaged, from a newer version, of another program, read-only, in use by another
+/// process. `Unavailable`: the disk is full.
+pub async fn open(path: &Path, settings: &settings::Ledger) -> Result<Store, EngineError> {
+    let engine = Arc::new(open_engine(path, settings).await?);
+    Ok(Store { engine: Arc::<SqliteEngine>::clone(&engine), accounts: engine })
+}
+
+async fn open_engine(path: &Path, settings: &settings::Ledger) -> Result<SqliteEngine, EngineError> {
+    let (path, ledger) = (path.to_owned(), settings.clone());
+    let engine = tokio::task::spawn_blocking(move || SqliteEngine::open_blocking(&path, &ledger))
+        .await
+        .map_err(|error| EngineError::new(ErrorKind::Internal, "the ledger could not be opened").caused_by(error))??;
+    tokio::spawn(sweep::run(
+        Arc::downgrade(&engine.shared),
+        Arc::clone(&engine.readers),
+        Arc::downgrade(&engine.writer),
+        settings.event_retention,
+    ));
+    Ok(engine)
+}
+
+impl SqliteEngine {
+    fn open_blocking(path: &Path, settings: &settings::Ledger) -> Result<Self, EngineError> {
+        let lock = open::lock(path)?;
+        let connection = open::open_writer(path)?;
+        let books = Books::load(&connection).map_err(classify)?;
+        let deleted = connection
+            .prepare("SELECT id FROM deleted_users")
+            .and_then(|mut statement| {
+                let ids = statement.query_map([], |row| rows::uuid(row, 0).map(UserId::from_uuid))?;
+                ids.collect::<rusqlite::Result<HashSet<_>>>()
+            })
+            .map_err(classify)?;
+        let shared = Arc::new(Shared {
+            delivery: Delivery::default(),
+            hub: Arc::new(Hub::default()),
+            books: Mutex::new(books),
+            deleted: RwLock::new(deleted),
+            storage_ok: AtomicBool::new(true),
+        });
+        shared.delivery.set_paused(books.paused);
+        for (row, due) in sweep::later(&connection, Instant::now()).map_err(classify)? {
+            shared.delivery.postpone(row, due);
+        }
+        if books.open() > 0 {
+            shared.delivery.suspect();
+        }
+        let readers = Arc::new(Readers::open(path)?);
+        let writer = Arc::new(Writer::start(connection, books, path, settings.batch_limit, Arc::clone(&shared))?);
+        Ok(Self { shared, readers, writer, lock: Mutex::new(Some(lock)) })
+    }
+
+    /// What the delivery knows and the ledger does not: that a worker has it.
+    fn overlay(&self, row: i64, task: &mut Task) {
+        if !task.status.is_final()
+            && let Some((attempt, started_at)) = self.shared.delivery.running(row)
+        {
+            (task.status, task.attempts, task.started_at) = (Status::Running, attempt, Some(started_at));
+        }
+    }
+
+    async fn end(&self, lease: &Lease, started_at: Instant, end: End) -> Result<Settled, EngineError> {
+        let (reply, answer) = oneshot::channel();
+        self.writer.send(Box::new(EndAttempt { lease: *lease, started_at, end, reply, done: None }))?;
+        answer.await.map_err(|_| closed())?
+    }
+
+    fn oldest_age_ms(&self, oldest: Option<Instant>) -> u64 {
+        oldest.map_or(0, |due| u64::try_from(Instant::now().since(due).as_millis()).unwrap_or(u64::MAX))
+    }
+}
+
+#[async_trait]
+impl Engine for SqliteEngine {
+    fn name(&self) -> &'static str {
+        "sqlite"
+    }
+
+    async fn accept(&self, new: NewTask) -> Result<Accepted, EngineError> {
+        let (reply, answer) = oneshot::channel();
+        self.writer.send(Box::new(Accept { new, reply, done: None }))?;
+        answer.await.map_err(|_| closed())?
+    }
+
+    async fn get(&self, id: TaskId) -> Result<Option<Task>, EngineError> {
+        let found = self.readers.read(move |connection| queries::get(connection, id)).await?;
+        Ok(found.map(|(row, mut task)| {
+            self.overlay(row, &mut task);
+            task
+        }))
+    }
+
+    async fn list(&self, filter: &TaskFilter, cursor: Option<&str>, limit: usize) -> Result<TaskPage, EngineError> {
+        let before = queries::cursor(cursor, i64::MAX)?;
+        let limit = limit.clamp(1, 1000);
+        let filter = filter.clone();
+        let held = self.shared.delivery.held_rows();
+        let (found, next) = self
+            .readers
+            .read(move |connection| queries::list(connection, &filter, before, limit, |row| held.contains(&row)))
+            .await?;
+        let items = found.into_iter().map(|(row, mut task)| {
+            self.overlay(row, &mut task);
+            task
+        });
+        Ok(TaskPage { items: items.collect(), next: next.map(|row| row.to_string()) })
+    }
+
+    async fn attempts(&self, id: TaskId) -> Result<Vec<Attempt>, EngineError> {
+        self.readers.read(move |connection| queries::attempts(connection, id)).await
+    }
+
+    async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claim>, EngineError> {
+        let deadline = tokio::time::Instant::now() + request.wait;
+        loop {
+            let bell = self.shared.delivery.bell.notified();
+            tokio::pin!(bell);
+            bell.as_mut().enable();
+            let claims = self.shared.delivery.claim(request);
+            if !claims.is_empty() || request.max == 0 {
+                let listened = !self.shared.hub.is_idle();
+                return Ok(claims
+                    .into_iter()
+                    .map(|(claim, identity)| {
+                        if listened {
+                            self.shared.hub.announce_transient(&identity.running(claim.attempt, claim.started_at));
+                        }
+                        claim
+                    })
+                    .collect());
+            }
+            if self.shared.delivery.is_closed() {
+                return Err(closed());
+            }
+            if tokio::time::timeout_at(deadline, bell).await.is_err() {
+                return Ok(Vec::new());
+            }
+        }
+    }
+
+    async fn extend(&self, leases: &[Lease], lease: Duration) -> Result<Vec<Lease>, EngineError> {
+        Ok(self.shared.delivery.extend(leases, lease))
+    }
+
+    async fn settle(&self, lease: &Lease, started_at: Instant, outcome: Outcome) -> Result<Settled, EngineError> {
+        self.end(lease, started_at, End::Settle(outcome)).await
+    }
+
+    async fn retry_at(
+        &self,
+        lease: &Lease,
+        started_at: Instant,
+        due: Instant,
+        error: TaskError,
+        counts: bool,
+    ) -> Result<Settled, EngineError> {
+        if self.shared.delivery.is_lost(lease) {
+            return Ok(Settled::LostLease);
+        }
+        self.end(lease, started_at, End::RetryAt { due, error, counts }).await
+    }
+
+    async fn give_up(&self, lease: &Lease, started_at: Instant, error: TaskError) -> Result<Settled, EngineError> {
+        if self.shared.delivery.is_lost(lease) {
+            return Ok(Settled::LostLease);
+        }
+        self.end(lease, started_at, End::GiveUp(error)).await
+    }
+
+    async fn events_after(&self, filter: &EventFilter, after: EventSeq, limit: usize) -> Result<EventPage, EngineError> {
+        let (filter, limit) = (filter.clone(), limit.clamp(1, 1000));
+        self.readers.read(move |connection| log::read(connection, &filter, after, limit)).await
+    }
+
+    async fn last_event(&self) -> Result<EventSeq, EngineError> {
+        Ok(u64::try_from(self.shared.books().next_seq - 1).unwrap_or(0))
+    }
+
+    fn wakeups(&self, filter: &EventFilter) -> Subscription {
+        self.shared.hub.subscribe(filter)
+    }
+
+    async fn stats(&self) -> Result<Stats, EngineError> {
+        let figures = self.shared.delivery.figures();
+        Ok(operate::stats(&self.shared.books(), self.oldest_age_ms(figures.oldest), figures))
+    }
+
+    async fn scaling(&self) -> Result<Scaling, EngineError> {
+        let figures = self.shared.delivery.figures();
+        Ok(self.shared.books().scaling(figures.later, self.oldest_age_ms(figures.oldest)))
+    }
+
+    async fn set_paused(&self, paused: bool) -> Result<(), EngineError> {
+        self.writer
+            .call(move |ledger| {
+                ledger.books.paused = paused;
+                Ok(())
+            })
+            .await?;
+        self.shared.delivery.set_paused(paused);
+        Ok(())
+    }
+
+    async fn retry_dead(&self, id: TaskId) -> Result<Retried, EngineError> {
+        operate::retry_dead(self, id).await
+    }
+
+    async fn discard(&self, id: TaskId, reason: String) -> Result<bool, EngineError> {
+        self.writer.call(move |ledger| operate::discard(ledger, id, &reason)).await
+    }
+
+    async fn effects(&self, run: &RunId, cursor: Option<&str>, limit: usize) -> Result<EffectPage, EngineError> {
+        let after = queries::cursor(cursor, 0)?;
+        let (run, limit) = (run.clone(), limit.clamp(1, 10_000));
+        self.readers.read(move |connection| queries::effects(connection, &run, after, limit)).await
+    }
+
+    async fn clean_run(&self, run: &RunId) -> Result<Cleaned, EngineError> {
+        clean::run(self, run).await
+    }
+
+    async fn ping(&self) -> Result<(), EngineError> {
+        // An empty write goes through the thread and a transaction of its own, or fails as a real one would.
+        self.writer
+            .call(|ledger| {
+                ledger.connection.prepare_cached("UPDATE books SET paused = ?1 WHERE id = 1")?.execute([ledger.books.paused])?;
+                Ok(())
+            })
+            .await?;
+        let version = self.readers.read(open::schema_version).await?;
+        if version == SCHEMA_VERSION {
+            Ok(())
+        } else {
+            Err(EngineError::new(ErrorKind::Broken, format!("the ledger has schema {version}, not {SCHEMA_VERSION}")))
+        }
+    }
+
+    async fn close(&self) {
+        self.shared.delivery.close();
+        self.shared.delivery.sweep.notify_waiters();
+        self.shared.hub.announce_all();
+        self.readers.close().await;
+        let writer = Arc::clone(&self.writer);
+        // The thread ends by itself should this task be dropped.
+        let _ = tokio::task::spawn_blocking(move || writer.close()).await;
+        self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+}

@@ -1,0 +1,108 @@
+//! Accept: the task's row, which is its first event and its outbox entry, in one insert.
+
+use rusqlite::{OptionalExtension, params};
+use tokio::sync::oneshot;
+
+use super::Shared;
+use super::delivery::Ready;
+use super::rows::{Identity, StatusCode, kind_code, uuid};
+use super::writer::{Ledger, Write};
+use crate::engine::hub::Change;
+use crate::engine::{Accepted, EngineError};
+use crate::ids::TaskId;
+use crate::tasks::NewTask;
+
+pub(super) struct Accept {
+    pub(super) new: NewTask,
+    pub(super) reply: oneshot::Sender<Result<Accepted, EngineError>>,
+    pub(super) done: Option<(Accepted, Option<Identity>)>,
+}
+
+const INSERT: &str = "
+    INSERT INTO tasks (seq, id, kind, owner, run, payload, exclusive, idempotency_key, fingerprint, accepted_at,
+                       status, attempts, due_at, last_seq)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 2, 0, ?10, ?1)
+    ON CONFLICT DO NOTHING";
+
+const BY_IDEMPOTENCY_KEY: &str = "
+    SELECT seq, id, kind, owner, run, accepted_at, fingerprint FROM tasks
+    WHERE coalesce(owner, x'') = ?1 AND idempotency_key = ?2 AND idempotency_key IS NOT NULL";
+
+const BY_EXCLUSIVE: &str = "SELECT id FROM tasks WHERE exclusive = ?1 AND exclusive IS NOT NULL AND status < 4";
+
+impl Accept {
+    /// What stood in the way of the insert.
+    fn conflict(&self, ledger: &Ledger<'_>) -> rusqlite::Result<Accepted> {
+        if let Some(idempotency) = &self.new.idempotency {
+            let owner = self.new.owner.map(|owner| owner.uuid().into_bytes());
+            let owner: &[u8] = owner.as_ref().map_or(&[], |owner| owner);
+            let mut statement = ledger.connection.prepare_cached(BY_IDEMPOTENCY_KEY)?;
+            let earlier = statement
+                .query_row(params![owner, idempotency.key], |row| {
+                    Ok((Identity::read(row)?, row.get_ref(6)?.as_blob()? == idempotency.fingerprint))
+                })
+                .optional()?;
+            match earlier {
+                Some((identity, true)) => return Ok(Accepted::Replay(identity.queued())),
+                Some((_, false)) => return Ok(Accepted::IdempotencyMismatch),
+                None => {}
+            }
+        }
+        let mut statement = ledger.connection.prepare_cached(BY_EXCLUSIVE)?;
+        let open = statement.query_row([&self.new.exclusive], |row| uuid(row, 0).map(TaskId::from_uuid))?;
+        Ok(Accepted::Exclusive { open })
+    }
+}
+
+impl Write for Accept {
+    fn apply(&mut self, ledger: &mut Ledger<'_>) -> rusqlite::Result<()> {
+        let new = &self.new;
+        let seq = ledger.books.next_seq;
+        let inserted = ledger.connection.prepare_cached(INSERT)?.execute(params![
+            seq,
+            new.id.uuid().as_bytes(),
+            kind_code(new.kind),
+            new.owner.as_ref().map(|owner| *owner.uuid().as_bytes()),
+            new.run.as_ref().map(|run| run.as_str()),
+            new.payload.get(),
+            new.exclusive,
+            new.idempotency.as_ref().map(|idempotency| idempotency.key.as_str()),
+            new.idempotency.as_ref().map(|idempotency| idempotency.fingerprint),
+            ledger.now.micros(),
+        ])?;
+        if inserted == 0 {
+            self.done = Some((self.conflict(ledger)?, None));
+            return Ok(());
+        }
+        ledger.books.take_seq();
+        ledger.books.accepted += 1;
+        ledger.books.add(new.kind, StatusCode::QUEUED, 1);
+        let identity = Identity {
+            seq,
+            id: new.id,
+            kind: new.kind,
+            owner: new.owner,
+            run: new.run.clone(),
+            accepted_at: ledger.now,
+        };
+        self.done = Some((Accepted::New(identity.queued()), Some(identity)));
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>, committed: Result<(), EngineError>, shared: &Shared) {
+        let Self { new, reply, done } = *self;
+        let answer = committed.and_then(|()| done.ok_or_else(super::writer::closed));
+        match answer {
+            Ok((accepted, Some(identity))) => {
+                // The caller first: it has waited longest.
+                let _ = reply.send(Ok(accepted));
+                let change = Change { task: identity.id, run: identity.run.clone(), owner: identity.owner };
+                let due_at = identity.accepted_at;
+                shared.delivery.ring(Ready { identity, payload: new.payload, attempts: 0, due_at });
+                shared.hub.announce(&change);
+            }
+            Ok((accepted, None)) => drop(reply.send(Ok(accepted))),
+            Err(error) => drop(reply.send(Err(error))),
+        }
+    }
+}

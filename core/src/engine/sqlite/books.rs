@@ -1,0 +1,103 @@
+//! Running totals: what would take a scan to count.
+//!
+//! They change in memory while a batch is applied, are written in the same transaction, and are thrown away with it if
+//! it fails.
+
+use rusqlite::{Connection, params};
+
+use super::rows::{StatusCode, kind_code};
+use crate::tasks::{Kind, Scaling};
+
+const KINDS: usize = Kind::ALL.len();
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Books {
+    /// The place of the next event in the log. Never goes back, whatever is cleaned up.
+    pub(super) next_seq: i64,
+    pub(super) accepted: i64,
+    pub(super) settled: i64,
+    /// Events up to here may be gone.
+    pub(super) events_floor: i64,
+    pub(super) paused: bool,
+    counts: [[i64; StatusCode::COUNT]; KINDS],
+}
+
+impl Books {
+    pub(super) fn load(connection: &Connection) -> rusqlite::Result<Self> {
+        let mut books = connection.query_row(
+            "SELECT next_seq, accepted, settled, events_floor, paused FROM books WHERE id = 1",
+            [],
+            |row| {
+                Ok(Self {
+                    next_seq: row.get(0)?,
+                    accepted: row.get(1)?,
+                    settled: row.get(2)?,
+                    events_floor: row.get(3)?,
+                    paused: row.get(4)?,
+                    counts: [[0; StatusCode::COUNT]; KINDS],
+                })
+            },
+        )?;
+        let mut statement = connection.prepare("SELECT kind, status, n FROM counts")?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let (kind, status): (u32, u32) = (row.get(0)?, row.get(1)?);
+            let counts = books.counts.get_mut(kind as usize);
+            if let Some(count) = counts.and_then(|counts| counts.get_mut(status as usize)) {
+                *count = row.get(2)?;
+            }
+        }
+        Ok(books)
+    }
+
+    /// Writes what differs from `before`, inside the open transaction.
+    pub(super) fn save(&self, before: &Self, connection: &Connection) -> rusqlite::Result<()> {
+        if self == before {
+            return Ok(());
+        }
+        connection
+            .prepare_cached("UPDATE books SET next_seq = ?1, accepted = ?2, settled = ?3, events_floor = ?4, paused = ?5")?
+            .execute(params![self.next_seq, self.accepted, self.settled, self.events_floor, self.paused])?;
+        let mut statement = connection.prepare_cached(
+            "INSERT INTO counts (kind, status, n) VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET n = excluded.n",
+        )?;
+        for (kind, (counts, old)) in self.counts.iter().zip(&before.counts).enumerate() {
+            for (status, (count, old)) in counts.iter().zip(old).enumerate() {
+                if count != old {
+                    statement.execute(params![kind as i64, status as i64, count])?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn take_seq(&mut self) -> i64 {
+        let seq = self.next_seq;
+        self.next_seq += 1;
+        seq
+    }
+
+    pub(super) fn add(&mut self, kind: Kind, status: StatusCode, change: i64) {
+        self.counts[kind_code(kind) as usize][status.0 as usize] += change;
+    }
+
+    /// Tasks of all kinds with this status.
+    pub(super) fn count(&self, status: StatusCode) -> u64 {
+        self.counts.iter().map(|counts| counts[status.0 as usize]).sum::<i64>().try_into().unwrap_or(0)
+    }
+
+    pub(super) fn open(&self) -> u64 {
+        self.count(StatusCode::QUEUED) + self.count(StatusCode::RETRYING)
+    }
+
+    /// Open tasks by kind. A retrying task counts only once it is due or running, which the books can't tell: the
+    /// caller takes those away.
+    pub(super) fn scaling(&self, waiting_for_later: u64, oldest_age_ms: u64) -> Scaling {
+        let by_kind = Kind::ALL.into_iter().map(|kind| {
+            let counts = self.counts[kind_code(kind) as usize];
+            let open = counts[StatusCode::QUEUED.0 as usize] + counts[StatusCode::RETRYING.0 as usize];
+            (kind, u64::try_from(open).unwrap_or(0))
+        });
+        Scaling { backlog: self.open().saturating_sub(waiting_for_later), oldest_age_ms, by_kind: by_kind.collect() }
+    }
+}

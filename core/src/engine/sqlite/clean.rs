@@ -1,0 +1,68 @@
+//! Removing a run: its tasks, events, cards and generated users, a batch at a time.
+
+use rusqlite::params;
+
+use super::SqliteEngine;
+use super::accounts::delete;
+use super::rows::{StatusCode, kind_of, uuid};
+use super::writer::Ledger;
+use crate::engine::{Cleaned, EngineError};
+use crate::ids::{RunId, UserId};
+
+/// Tasks or users removed in one transaction: others wait a few milliseconds at most.
+const BATCH: i64 = 500;
+
+pub(super) async fn run(engine: &SqliteEngine, run: &RunId) -> Result<Cleaned, EngineError> {
+    let mut cleaned = Cleaned::default();
+    loop {
+        let name = run.clone();
+        let rows = engine.writer.call(move |ledger| remove_tasks(ledger, &name)).await?;
+        for row in &rows {
+            engine.shared.delivery.release(*row);
+        }
+        cleaned.tasks += rows.len() as u64;
+        if (rows.len() as i64) < BATCH {
+            break;
+        }
+    }
+    loop {
+        let name = run.clone();
+        let users = engine.writer.call(move |ledger| remove_users(ledger, &name)).await?;
+        engine.shared.deleted_mut().extend(&users);
+        cleaned.users += users.len() as u64;
+        if (users.len() as i64) < BATCH {
+            break;
+        }
+    }
+    Ok(cleaned)
+}
+
+fn remove_tasks(ledger: &mut Ledger<'_>, run: &RunId) -> rusqlite::Result<Vec<i64>> {
+    let connection = ledger.connection;
+    let tasks: Vec<(i64, i64, i64)> = connection
+        .prepare_cached("SELECT seq, kind, status FROM tasks WHERE run = ?1 ORDER BY seq LIMIT ?2")?
+        .query_map(params![run.as_str(), BATCH], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+        .collect::<rusqlite::Result<_>>()?;
+    for (seq, kind, status) in &tasks {
+        connection.prepare_cached("DELETE FROM events WHERE task = ?1")?.execute([seq])?;
+        connection.prepare_cached("DELETE FROM cards WHERE task = ?1")?.execute([seq])?;
+        connection.prepare_cached("DELETE FROM tasks WHERE seq = ?1")?.execute([seq])?;
+        ledger.books.add(kind_of(*kind)?, StatusCode(*status), -1);
+    }
+    Ok(tasks.into_iter().map(|(seq, _, _)| seq).collect())
+}
+
+fn remove_users(ledger: &mut Ledger<'_>, run: &RunId) -> rusqlite::Result<Vec<UserId>> {
+    let connection = ledger.connection;
+    let users: Vec<UserId> = connection
+        .prepare_cached("SELECT id FROM users WHERE run = ?1 LIMIT ?2")?
+        .query_map(params![run.as_str(), BATCH], |row| uuid(row, 0).map(UserId::from_uuid))?
+        .collect::<rusqlite::Result<_>>()?;
+    for user in &users {
+        // What they own outside the run goes too: they were made for it.
+        let id = user.uuid().into_bytes();
+        connection.prepare_cached("DELETE FROM cards WHERE owner = ?1")?.execute([id])?;
+        delete(connection, *user, ledger.now)?;
+    }
+    Ok(users)
+}

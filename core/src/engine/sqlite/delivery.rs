@@ -1,0 +1,377 @@
+//! The doorbell in memory: which tasks are ready, who holds which, and when the next falls due.
+//!
+//! Bounded, and may forget: what does not fit is found again in the ledger by the sweep, oldest first.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, HashSet, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant as Clock};
+
+use serde_json::value::RawValue;
+use tokio::sync::Notify;
+
+use super::rows::Identity;
+use crate::engine::{Claim, ClaimRequest, Lease};
+use crate::ids::WorkerId;
+use crate::tasks::{Kind, WorkerStats};
+use crate::time::Instant;
+
+/// Tasks kept ready in memory; some 400 bytes each.
+pub(super) const READY_LIMIT: usize = 16_384;
+/// Below this the sweep fetches more, if there are more.
+const READY_LOW: usize = READY_LIMIT / 4;
+/// Due times remembered for a punctual sweep; the regular sweep finds the others.
+const LATER_LIMIT: usize = 100_000;
+/// A worker not heard of for this long is not counted any more.
+const WORKER_FORGOTTEN: Duration = Duration::from_secs(15);
+
+/// What a claim needs of a task, so that it reads nothing.
+#[derive(Debug, Clone)]
+pub(super) struct Ready {
+    pub(super) identity: Identity,
+    pub(super) payload: Box<RawValue>,
+    pub(super) attempts: u32,
+    pub(super) due_at: Instant,
+}
+
+#[derive(Debug)]
+struct Held {
+    token: u64,
+    worker: WorkerId,
+    expires: Clock,
+    attempt: u32,
+    started_at: Instant,
+}
+
+#[derive(Debug)]
+struct Seen {
+    host: String,
+    at: Instant,
+    clock: Clock,
+    inflight: u64,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    ready: HashMap<Kind, VecDeque<Ready>>,
+    /// Tasks in `ready` or `held`, by row.
+    known: HashSet<i64>,
+    /// Tasks in `ready` that became final meanwhile: skipped when their turn comes.
+    obsolete: HashSet<i64>,
+    held: HashMap<i64, Held>,
+    later: BinaryHeap<Reverse<(Instant, i64)>>,
+    workers: HashMap<WorkerId, Seen>,
+    next_token: u64,
+    /// Rings that found no room. Anything above what the last complete sweep saw means: there is more in the ledger.
+    missed: u64,
+    swept: u64,
+    paused: bool,
+    closed: bool,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Delivery {
+    state: Mutex<State>,
+    /// Rung when a claim may find something.
+    pub(super) bell: Notify,
+    /// Rung when the sweep may have something to do.
+    pub(super) sweep: Notify,
+}
+
+impl Delivery {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // No code under this lock can panic half-way through a change.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Rings for a task that was just committed.
+    pub(super) fn ring(&self, ready: Ready) {
+        let mut state = self.lock();
+        if state.missed > state.swept || state.known.len() >= READY_LIMIT {
+            // Behind others that did not fit: the sweep keeps the order.
+            state.missed += 1;
+            return;
+        }
+        state.push(ready);
+        drop(state);
+        self.bell.notify_one();
+    }
+
+    /// Takes up to `request.max` ready tasks.
+    pub(super) fn claim(&self, request: &ClaimRequest) -> Vec<(Claim, Identity)> {
+        let now = Instant::now();
+        let clock = Clock::now();
+        let mut state = self.lock();
+        state.see(request, now, clock);
+        if state.paused || state.closed {
+            return Vec::new();
+        }
+        let mut claims = Vec::new();
+        while claims.len() < request.max {
+            let Some(ready) = state.pop_live(&request.kinds) else { break };
+            state.next_token += 1;
+            let lease = Lease {
+                task: ready.identity.id,
+                row: ready.identity.seq,
+                token: state.next_token,
+                worker: request.worker,
+            };
+            let attempt = ready.attempts + 1;
+            let expires = clock + request.lease;
+            state.held.insert(lease.row, Held { token: lease.token, worker: lease.worker, expires, attempt, started_at: now });
+            if let Some(seen) = state.workers.get_mut(&request.worker) {
+                seen.inflight += 1;
+            }
+            let identity = ready.identity;
+            claims.push((
+                Claim {
+                    lease,
+                    kind: identity.kind,
+                    owner: identity.owner,
+                    run: identity.run.clone(),
+                    payload: ready.payload,
+                    attempt,
+                    accepted_at: identity.accepted_at,
+                    started_at: now,
+                },
+                identity,
+            ));
+        }
+        let more = state.known.len() > state.held.len();
+        let low = state.known.len() - state.held.len() < READY_LOW && state.missed > state.swept;
+        drop(state);
+        if low {
+            self.sweep.notify_one();
+        }
+        if more && !claims.is_empty() {
+            // One ring wakes one claimer; there is enough for the next.
+            self.bell.notify_one();
+        }
+        claims
+    }
+
+    /// Renews leases; returns those that are lost.
+    pub(super) fn extend(&self, leases: &[Lease], duration: Duration) -> Vec<Lease> {
+        let expires = Clock::now() + duration;
+        let mut state = self.lock();
+        if let Some(lease) = leases.first() {
+            let now = Instant::now();
+            if let Some(seen) = state.workers.get_mut(&lease.worker) {
+                (seen.at, seen.clock) = (now, Clock::now());
+            }
+        }
+        let mut lost = Vec::new();
+        for lease in leases {
+            match state.held.get_mut(&lease.row) {
+                Some(held) if held.token == lease.token => held.expires = expires,
+                _ => lost.push(*lease),
+            }
+        }
+        lost
+    }
+
+    /// Whether another worker holds the task of this lease now.
+    pub(super) fn is_taken(&self, lease: &Lease) -> bool {
+        self.lock().held.get(&lease.row).is_some_and(|held| held.token != lease.token)
+    }
+
+    /// Whether the task is another worker's now, or waits to be. A task that the delivery has forgotten is not.
+    pub(super) fn is_lost(&self, lease: &Lease) -> bool {
+        let state = self.lock();
+        state.held.get(&lease.row).map_or_else(|| state.known.contains(&lease.row), |held| held.token != lease.token)
+    }
+
+    /// The attempt under way, if the task is held.
+    pub(super) fn running(&self, row: i64) -> Option<(u32, Instant)> {
+        self.lock().held.get(&row).map(|held| (held.attempt, held.started_at))
+    }
+
+    /// Rows under a lease.
+    pub(super) fn held_rows(&self) -> HashSet<i64> {
+        self.lock().held.keys().copied().collect()
+    }
+
+    /// The task is final or gone.
+    pub(super) fn release(&self, row: i64) {
+        self.lock().release(row);
+    }
+
+    /// The task falls due later.
+    pub(super) fn postpone(&self, row: i64, due: Instant) {
+        let mut state = self.lock();
+        state.release(row);
+        if state.later.len() < LATER_LIMIT {
+            state.later.push(Reverse((due, row)));
+        } else {
+            state.missed += 1;
+        }
+        drop(state);
+        self.sweep.notify_one();
+    }
+
+    /// Takes back what workers let expire, and says what the sweep has to do now.
+    pub(super) fn due_work(&self, now: Instant) -> Due {
+        let clock = Clock::now();
+        let mut state = self.lock();
+        let expired: Vec<i64> =
+            state.held.iter().filter(|(_, held)| held.expires <= clock).map(|(row, _)| *row).collect();
+        for row in &expired {
+            state.release(*row);
+        }
+        let mut due = !expired.is_empty();
+        while state.later.peek().is_some_and(|Reverse((at, _))| *at <= now) {
+            state.later.pop();
+            due = true;
+        }
+        state.workers.retain(|_, seen| seen.inflight > 0 || clock.duration_since(seen.clock) < WORKER_FORGOTTEN);
+        let room = state.known.len() - state.held.len() < READY_LOW;
+        Due {
+            scan: (due || state.missed > state.swept) && room,
+            // With no room the scan waits, and must not be forgotten.
+            expired: expired.len(),
+            missed: {
+                if due && !room {
+                    state.missed += 1;
+                }
+                state.missed
+            },
+            known: state.known.len(),
+            next_due: state.later.peek().map(|Reverse((at, _))| *at),
+            held: state.held.len(),
+        }
+    }
+
+    /// Rows that are ready or held already.
+    pub(super) fn known_rows(&self) -> HashSet<i64> {
+        self.lock().known.clone()
+    }
+
+    /// Adds what the sweep found. `complete` with the `missed` that the sweep began with: nothing else is due.
+    pub(super) fn refill(&self, found: Vec<Ready>, complete: bool, missed: u64) {
+        let mut state = self.lock();
+        let mut complete = complete;
+        let mut rung = false;
+        for ready in found {
+            if state.known.len() - state.held.len() >= READY_LIMIT {
+                complete = false;
+                break;
+            }
+            if !state.known.contains(&ready.identity.seq) {
+                state.push(ready);
+                rung = true;
+            }
+        }
+        if complete {
+            state.swept = state.swept.max(missed);
+        }
+        drop(state);
+        if rung {
+            self.bell.notify_one();
+        }
+    }
+
+    /// Makes the next sweep read the ledger.
+    pub(super) fn suspect(&self) {
+        self.lock().missed += 1;
+        self.sweep.notify_one();
+    }
+
+    /// For tests of the sweep: forgets everything, as a restart or a wiped Redis would.
+    #[cfg(any(test, feature = "conformance"))]
+    pub(super) fn forget(&self) {
+        let mut state = self.lock();
+        state.ready.clear();
+        state.held.clear();
+        state.known.clear();
+        state.obsolete.clear();
+        state.later.clear();
+        state.missed += 1;
+    }
+
+    pub(super) fn set_paused(&self, paused: bool) {
+        self.lock().paused = paused;
+        self.bell.notify_waiters();
+    }
+
+    pub(super) fn close(&self) {
+        self.lock().closed = true;
+        self.bell.notify_waiters();
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
+    pub(super) fn figures(&self) -> Figures {
+        let state = self.lock();
+        let oldest = state.ready.values().filter_map(VecDeque::front).map(|ready| ready.due_at).min();
+        let mut workers: Vec<WorkerStats> = state
+            .workers
+            .iter()
+            .map(|(id, seen)| WorkerStats { id: *id, host: seen.host.clone(), inflight: seen.inflight, last_seen: seen.at })
+            .collect();
+        workers.sort_by_key(|worker| worker.id);
+        Figures { running: state.held.len() as u64, later: state.later.len() as u64, oldest, workers }
+    }
+}
+
+/// What the sweep has to do.
+#[derive(Debug)]
+pub(super) struct Due {
+    pub(super) scan: bool,
+    pub(super) expired: usize,
+    pub(super) missed: u64,
+    pub(super) known: usize,
+    pub(super) next_due: Option<Instant>,
+    pub(super) held: usize,
+}
+
+/// For `stats`.
+#[derive(Debug)]
+pub(super) struct Figures {
+    pub(super) running: u64,
+    pub(super) later: u64,
+    pub(super) oldest: Option<Instant>,
+    pub(super) workers: Vec<WorkerStats>,
+}
+
+impl State {
+    fn push(&mut self, ready: Ready) {
+        self.known.insert(ready.identity.seq);
+        self.ready.entry(ready.identity.kind).or_default().push_back(ready);
+    }
+
+    fn pop(&mut self, kinds: &[Kind]) -> Option<Ready> {
+        let oldest = kinds
+            .iter()
+            .filter_map(|kind| self.ready.get(kind).and_then(VecDeque::front).map(|ready| (ready.due_at, *kind)))
+            .min()?;
+        self.ready.get_mut(&oldest.1)?.pop_front()
+    }
+
+    fn pop_live(&mut self, kinds: &[Kind]) -> Option<Ready> {
+        loop {
+            let ready = self.pop(kinds)?;
+            if !self.obsolete.remove(&ready.identity.seq) {
+                return Some(ready);
+            }
+            self.known.remove(&ready.identity.seq);
+        }
+    }
+
+    fn release(&mut self, row: i64) {
+        if let Some(held) = self.held.remove(&row) {
+            self.known.remove(&row);
+            if let Some(seen) = self.workers.get_mut(&held.worker) {
+                seen.inflight = seen.inflight.saturating_sub(1);
+            }
+        } else if self.known.contains(&row) {
+            self.obsolete.insert(row);
+        }
+    }
+
+    fn see(&mut self, request: &ClaimRequest, at: Instant, clock: Clock) {
+        let seen = self.workers.entry(request.worker).or_insert_with(|| Seen { host: request.host.clone(), at, clock, inflight: 0 });
+        (seen.at, seen.clock) = (at, clock);
+    }
+}

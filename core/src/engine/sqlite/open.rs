@@ -1,0 +1,119 @@
+//! Opening the ledger's file: who may, which version it has, and what is refused.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::Path;
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::writer::classify;
+use crate::engine::{EngineError, ErrorKind};
+
+/// The schema that this build reads and writes.
+pub const SCHEMA_VERSION: i64 = 1;
+
+/// "card", so that a stray SQLite file is not taken for a ledger.
+const APPLICATION_ID: i64 = 0x6361_7264;
+
+/// The migrations: the one at index n leads from schema n to n + 1.
+const MIGRATIONS: [&str; SCHEMA_VERSION as usize] = [include_str!("schema.sql")];
+
+/// Makes sure that this process is the only one on the file, as long as the returned file is open: leases live in
+/// memory, so two processes would hand out the same tasks.
+pub(super) fn lock(path: &Path) -> Result<File, EngineError> {
+    let lock_path = path.with_extension("lock");
+    let broken = |message: String| EngineError::new(ErrorKind::Broken, message);
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&lock_path)
+        .map_err(|error| broken(format!("{} can't be opened", lock_path.display())).caused_by(error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(broken(format!("{} is in use by another process", path.display()))),
+        Err(TryLockError::Error(error)) => {
+            Err(broken(format!("{} can't be locked", lock_path.display())).caused_by(error))
+        }
+    }
+}
+
+/// Opens the file for writing, creates or migrates its schema, and refuses what it must not touch.
+pub(super) fn open_writer(path: &Path) -> Result<Connection, EngineError> {
+    let explain = |error: rusqlite::Error| {
+        let error = classify(error);
+        EngineError::new(error.kind(), format!("{}: {error}", path.display())).caused_by(error)
+    };
+    let mut connection = connect(path).map_err(explain)?;
+    let version = schema_version(&connection).map_err(explain)?;
+    let application: i64 =
+        connection.query_row("PRAGMA application_id", [], |row| row.get(0)).map_err(explain)?;
+    let objects: i64 =
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(explain)?;
+    if objects > 0 && application != APPLICATION_ID {
+        let message = format!("{} is a SQLite file of something else; it was not touched", path.display());
+        return Err(EngineError::new(ErrorKind::Broken, message));
+    }
+    if version > SCHEMA_VERSION {
+        let message = format!(
+            "{} has schema {version}, written by a newer cardctl; this one knows schema {SCHEMA_VERSION} and did not touch it",
+            path.display()
+        );
+        return Err(EngineError::new(ErrorKind::Broken, message));
+    }
+    if version > 0 && version < SCHEMA_VERSION {
+        back_up(&connection, path, version).map_err(explain)?;
+    }
+    // Writing the header also finds out now, not at the first accept, whether the file takes writes.
+    connection.execute_batch("PRAGMA journal_mode = WAL").map_err(explain)?;
+    let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).map_err(explain)?;
+    for migration in &MIGRATIONS[usize::try_from(version).unwrap_or(0)..] {
+        transaction.execute_batch(migration).map_err(explain)?;
+    }
+    transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(explain)?;
+    transaction.pragma_update(None, "user_version", SCHEMA_VERSION).map_err(explain)?;
+    transaction.commit().map_err(explain)?;
+    // Reads every page of the small tables and the roots of the large ones: damage there is said at the start.
+    let damage: String = connection
+        .query_row("SELECT group_concat(name) FROM (SELECT name FROM pragma_table_list WHERE schema = 'main')", [], |row| {
+            row.get(0)
+        })
+        .map_err(explain)?;
+    drop(damage);
+    connection
+        .execute_batch(
+            "PRAGMA wal_autocheckpoint = 0;
+             PRAGMA cache_size = -49152;",
+        )
+        .map_err(explain)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}
+
+/// A connection for writing, with what all connections have in common.
+pub(super) fn connect(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    // FULL: a commit returns when the log is on disk, so a 202 survives the loss of power.
+    connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY;")?;
+    Ok(connection)
+}
+
+/// A connection that can't write.
+pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    connection.execute_batch("PRAGMA cache_size = -2048; PRAGMA temp_store = MEMORY;")?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}
+
+pub(super) fn schema_version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row("PRAGMA user_version", [], |row| row.get(0))
+}
+
+fn back_up(connection: &Connection, path: &Path, version: i64) -> rusqlite::Result<()> {
+    let copy = path.with_extension(format!("schema-{version}.bak"));
+    connection.execute("VACUUM INTO ?1", [copy.to_string_lossy()])?;
+    Ok(())
+}

@@ -1,0 +1,168 @@
+//! Reading tasks: one, a page, its attempts, the effects of a run.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::rows::{Identity, StatusCode, kind_code, read_task, task_columns};
+use crate::engine::{EffectCount, EffectPage, EngineError, ErrorKind};
+use crate::ids::{RunId, TaskId};
+use crate::tasks::{Attempt, Status, Task, TaskError, TaskFilter};
+use crate::time::Instant;
+
+macro_rules! select_tasks {
+    ($rest:literal) => {
+        concat!(
+            "SELECT ",
+            task_columns!(),
+            "t.status, t.attempts, t.discard_reason FROM tasks t LEFT JOIN events e ON e.seq = t.last_seq ",
+            $rest
+        )
+    };
+}
+
+pub(super) fn get(connection: &Connection, id: TaskId) -> rusqlite::Result<Option<(i64, Task)>> {
+    let mut statement = connection.prepare_cached(select_tasks!("WHERE t.id = ?1"))?;
+    let found = statement.query_row([id.uuid().as_bytes()], read_task).optional()?;
+    Ok(found.map(|(seq, _, task)| (seq, task)))
+}
+
+/// Rows that one page may look at; a page that finds little in so many is short and has a `next` all the same.
+const SCAN_LIMIT: usize = 50_000;
+
+
+/// Without a run or an owner to go by.
+const LIST: &str = select_tasks!(
+    "WHERE t.seq < ?1 AND t.status BETWEEN ?2 AND ?3 AND (?4 IS NULL OR t.kind = ?4)
+       AND (?5 IS NULL OR t.run = ?5) AND (?6 IS NULL OR t.owner = ?6) ORDER BY t.seq DESC"
+);
+const LIST_RUN: &str = select_tasks!(
+    "WHERE t.run = ?5 AND t.seq < ?1 AND t.status BETWEEN ?2 AND ?3 AND (?4 IS NULL OR t.kind = ?4)
+       AND (?6 IS NULL OR t.owner = ?6) ORDER BY t.seq DESC"
+);
+const LIST_OWNER: &str = select_tasks!(
+    "WHERE t.owner = ?6 AND t.seq < ?1 AND t.status BETWEEN ?2 AND ?3 AND (?4 IS NULL OR t.kind = ?4)
+       AND (?5 IS NULL OR t.run = ?5) ORDER BY t.seq DESC"
+);
+const LIST_DEAD: &str = select_tasks!(
+    "WHERE t.status = 6 AND t.seq < ?1 AND t.status BETWEEN ?2 AND ?3 AND (?4 IS NULL OR t.kind = ?4)
+       AND (?5 IS NULL OR t.run = ?5) AND (?6 IS NULL OR t.owner = ?6) ORDER BY t.seq DESC"
+);
+
+/// Tasks with their rows, newest first, and where the next page begins, if there is one.
+pub(super) fn list(
+    connection: &Connection,
+    filter: &TaskFilter,
+    before: i64,
+    limit: usize,
+    is_held: impl Fn(i64) -> bool,
+) -> rusqlite::Result<(Vec<(i64, Task)>, Option<i64>)> {
+    let (low, high) = match filter.status {
+        None => (0, StatusCode::COUNT as i64),
+        // Whether an open task runs is known to the delivery alone.
+        Some(Status::Queued | Status::Running | Status::Retrying) => (StatusCode::QUEUED.0, StatusCode::RETRYING.0),
+        Some(Status::Succeeded) => (StatusCode::SUCCEEDED.0, StatusCode::SUCCEEDED.0),
+        Some(Status::Declined) => (StatusCode::DECLINED.0, StatusCode::DECLINED.0),
+        Some(Status::Dead) => (StatusCode::DEAD.0, StatusCode::DEAD.0),
+    };
+    let sql = if filter.run.is_some() {
+        LIST_RUN
+    } else if filter.owner.is_some() {
+        LIST_OWNER
+    } else if filter.status == Some(Status::Dead) {
+        LIST_DEAD
+    } else {
+        LIST
+    };
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query(params![
+        before,
+        low,
+        high,
+        filter.kind.map(kind_code),
+        filter.run.as_ref().map(RunId::as_str),
+        filter.owner.map(|owner| owner.uuid().into_bytes()),
+    ])?;
+    let mut found = Vec::new();
+    let mut scanned = 0;
+    let mut last = before;
+    while let Some(row) = rows.next()? {
+        if found.len() == limit || scanned == SCAN_LIMIT {
+            return Ok((found, Some(last)));
+        }
+        scanned += 1;
+        let (seq, _, task) = read_task(row)?;
+        last = seq;
+        let status = if is_held(seq) { Status::Running } else { task.status };
+        let matches = filter.status.is_none_or(|wanted| wanted == status)
+            && filter.since.is_none_or(|since| task.settled_at.is_some_and(|at| at >= since))
+            && filter
+                .error
+                .as_ref()
+                .is_none_or(|pattern| task.error.as_ref().is_some_and(|error| pattern.is_match(&error.to_string())));
+        if matches {
+            found.push((seq, task));
+        }
+    }
+    Ok((found, None))
+}
+
+pub(super) fn attempts(connection: &Connection, id: TaskId) -> rusqlite::Result<Vec<Attempt>> {
+    // An operator's retry leaves a "queued" event: no attempt.
+    let mut statement = connection.prepare_cached(
+        "SELECT e.started_at, e.at, e.status, e.error_code, e.error_message
+         FROM tasks t JOIN events e ON e.task = t.seq WHERE t.id = ?1 AND e.status <> 2 ORDER BY e.seq",
+    )?;
+    let rows = statement.query_map([id.uuid().as_bytes()], |row| {
+        let (code, message): (Option<String>, Option<String>) = (row.get(3)?, row.get(4)?);
+        Ok(Attempt {
+            number: 0,
+            started_at: row.get::<_, Option<i64>>(0)?.map(Instant::from_micros),
+            ended_at: Instant::from_micros(row.get(1)?),
+            status: StatusCode(row.get(2)?).status(),
+            error: code.map(|code| TaskError { code, message: message.unwrap_or_default() }),
+        })
+    })?;
+    rows.zip(1..).map(|(attempt, number)| attempt.map(|attempt| Attempt { number, ..attempt })).collect()
+}
+
+const EFFECTS: &str = "
+    SELECT t.seq, t.id, t.kind, t.owner, t.run, t.accepted_at, t.status,
+           (SELECT count(*) FROM cards c WHERE c.task = t.seq),
+           (SELECT count(*) FROM events e WHERE e.task = t.seq AND e.result IS NOT NULL),
+           (SELECT count(*) FROM events e WHERE e.task = t.seq AND e.status >= 4)
+             - (SELECT count(*) FROM events e WHERE e.task = t.seq AND e.status = 2)
+    FROM tasks t WHERE t.run = ?1 AND t.seq > ?2 ORDER BY t.seq LIMIT ?3";
+
+pub(super) fn effects(connection: &Connection, run: &RunId, after: i64, limit: usize) -> rusqlite::Result<EffectPage> {
+    let mut statement = connection.prepare_cached(EFFECTS)?;
+    let mut rows = statement.query(params![run.as_str(), after, limit as i64 + 1])?;
+    let mut items = Vec::new();
+    let mut last = after;
+    while let Some(row) = rows.next()? {
+        if items.len() == limit {
+            return Ok(EffectPage { items, next: Some(last.to_string()) });
+        }
+        let identity = Identity::read(row)?;
+        last = identity.seq;
+        let (cards, results): (u32, u32) = (row.get(7)?, row.get(8)?);
+        let effects = match identity.kind {
+            crate::tasks::Kind::Replacement => cards,
+            crate::tasks::Kind::Add => results,
+        };
+        items.push(EffectCount {
+            task: identity.id,
+            kind: identity.kind,
+            status: StatusCode(row.get(6)?).status(),
+            effects,
+            finals: row.get(9)?,
+        });
+    }
+    Ok(EffectPage { items, next: None })
+}
+
+/// A cursor is the row of the last item of the page before.
+pub(super) fn cursor(text: Option<&str>, first: i64) -> Result<i64, EngineError> {
+    text.map_or(Ok(first), |text| {
+        let row = text.parse::<i64>().ok().filter(|row| *row >= 0);
+        row.ok_or_else(|| EngineError::new(ErrorKind::Invalid, "the cursor is not one of this list"))
+    })
+}

@@ -1,0 +1,160 @@
+//! How tasks, statuses and kinds are written in rows, and read back.
+
+use std::sync::Arc;
+
+use rusqlite::types::Type;
+use rusqlite::{Error, Row};
+use serde_json::value::RawValue;
+use uuid::Uuid;
+
+use crate::ids::{RunId, TaskId, UserId};
+use crate::tasks::{Kind, Status, Task, TaskError};
+use crate::time::Instant;
+
+/// Status as a row has it; see `schema.sql`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct StatusCode(pub(super) i64);
+
+impl StatusCode {
+    pub(super) const QUEUED: Self = Self(2);
+    pub(super) const RETRYING: Self = Self(3);
+    pub(super) const SUCCEEDED: Self = Self(4);
+    pub(super) const DECLINED: Self = Self(5);
+    pub(super) const DEAD: Self = Self(6);
+    pub(super) const DISCARDED: Self = Self(7);
+
+    /// One more than the largest code.
+    pub(super) const COUNT: usize = 8;
+
+    pub(super) const fn is_open(self) -> bool {
+        self.0 < Self::SUCCEEDED.0
+    }
+
+    pub(super) fn status(self) -> Status {
+        match self {
+            Self::QUEUED => Status::Queued,
+            Self::RETRYING => Status::Retrying,
+            Self::SUCCEEDED => Status::Succeeded,
+            Self::DECLINED => Status::Declined,
+            _ => Status::Dead,
+        }
+    }
+}
+
+pub(super) const fn kind_code(kind: Kind) -> i64 {
+    match kind {
+        Kind::Replacement => 0,
+        Kind::Add => 1,
+    }
+}
+
+pub(super) fn kind_of(code: i64) -> Result<Kind, Error> {
+    Kind::ALL.into_iter().find(|kind| kind_code(*kind) == code).ok_or(Error::IntegralValueOutOfRange(0, code))
+}
+
+pub(super) fn uuid(row: &Row<'_>, column: usize) -> Result<Uuid, Error> {
+    let bytes = row.get_ref(column)?.as_blob().map_err(|_| invalid(column, Type::Blob))?;
+    Uuid::from_slice(bytes).map_err(|_| invalid(column, Type::Blob))
+}
+
+pub(super) fn optional_uuid(row: &Row<'_>, column: usize) -> Result<Option<Uuid>, Error> {
+    let bytes = row.get_ref(column)?.as_blob_or_null().map_err(|_| invalid(column, Type::Blob))?;
+    bytes.map(|bytes| Uuid::from_slice(bytes).map_err(|_| invalid(column, Type::Blob))).transpose()
+}
+
+pub(super) fn run(row: &Row<'_>, column: usize) -> Result<Option<RunId>, Error> {
+    let text = row.get_ref(column)?.as_str_or_null().map_err(|_| invalid(column, Type::Text))?;
+    text.map(|text| text.parse().map_err(|_| invalid(column, Type::Text))).transpose()
+}
+
+pub(super) fn json(row: &Row<'_>, column: usize) -> Result<Option<Box<RawValue>>, Error> {
+    let text: Option<String> = row.get(column)?;
+    text.map(|text| RawValue::from_string(text).map_err(|_| invalid(column, Type::Text))).transpose()
+}
+
+fn invalid(column: usize, kind: Type) -> Error {
+    Error::InvalidColumnType(column, "unreadable".into(), kind)
+}
+
+/// Columns 0..6 of a task's immutable part.
+#[derive(Debug, Clone)]
+pub(super) struct Identity {
+    pub(super) seq: i64,
+    pub(super) id: TaskId,
+    pub(super) kind: Kind,
+    pub(super) owner: Option<UserId>,
+    pub(super) run: Option<RunId>,
+    pub(super) accepted_at: Instant,
+}
+
+impl Identity {
+    /// Reads `seq, id, kind, owner, run, accepted_at` from the first six columns.
+    pub(super) fn read(row: &Row<'_>) -> Result<Self, Error> {
+        Ok(Self {
+            seq: row.get(0)?,
+            id: TaskId::from_uuid(uuid(row, 1)?),
+            kind: kind_of(row.get(2)?)?,
+            owner: optional_uuid(row, 3)?.map(UserId::from_uuid),
+            run: run(row, 4)?,
+            accepted_at: Instant::from_micros(row.get(5)?),
+        })
+    }
+
+    /// The task as it was right after it was accepted.
+    pub(super) fn queued(&self) -> Task {
+        Task {
+            id: self.id,
+            kind: self.kind,
+            owner: self.owner,
+            run: self.run.clone(),
+            status: Status::Queued,
+            attempts: 0,
+            accepted_at: self.accepted_at,
+            started_at: None,
+            settled_at: None,
+            result: None,
+            error: None,
+        }
+    }
+
+    /// The task while a worker holds a lease on it.
+    pub(super) fn running(&self, attempt: u32, started_at: Instant) -> Arc<Task> {
+        let started_at = Some(started_at);
+        Arc::new(Task { status: Status::Running, attempts: attempt, started_at, ..self.queued() })
+    }
+}
+
+/// The columns that [`read_task`] reads, from `tasks t` and its latest (or any of its) events `e`.
+macro_rules! task_columns {
+    () => {
+        "t.seq, t.id, t.kind, t.owner, t.run, t.accepted_at, \
+         e.at, e.started_at, e.result, e.error_code, e.error_message, "
+    };
+}
+pub(super) use task_columns;
+
+/// Reads [`task_columns`] followed by `status, attempts, discard_reason`.
+pub(super) fn read_task(row: &Row<'_>) -> Result<(i64, StatusCode, Task), Error> {
+    let identity = Identity::read(row)?;
+    let at: Option<i64> = row.get(6)?;
+    let started_at: Option<i64> = row.get(7)?;
+    let code: Option<String> = row.get(9)?;
+    let message: Option<String> = row.get(10)?;
+    let status_code = StatusCode(row.get(11)?);
+    let discarded: Option<String> = row.get(13)?;
+    let status = status_code.status();
+    let mut message = message.unwrap_or_default();
+    if let Some(reason) = discarded {
+        message = format!("{message} (discarded: {reason})");
+    }
+    let task = Task {
+        status,
+        attempts: row.get(12)?,
+        started_at: started_at.map(Instant::from_micros),
+        settled_at: at.filter(|_| status.is_final()).map(Instant::from_micros),
+        result: json(row, 8)?,
+        error: code.map(|code| TaskError { code, message }),
+        ..identity.queued()
+    };
+    Ok((identity.seq, status_code, task))
+}

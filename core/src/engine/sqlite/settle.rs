@@ -1,0 +1,185 @@
+//! The end of an attempt: settle, retry and give-up. Status, effect and event in one transaction; the first settle wins.
+
+use rusqlite::{OptionalExtension, params};
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+use super::Shared;
+use super::rows::{Identity, StatusCode};
+use super::writer::{Ledger, Write};
+use crate::cards::Network;
+use crate::engine::hub::Change;
+use crate::engine::{EngineError, Lease, Settled};
+use crate::ids::CardId;
+use crate::tasks::{Effect, Outcome, TaskError};
+use crate::time::Instant;
+
+/// How an attempt ended.
+pub(super) enum End {
+    Settle(Outcome),
+    RetryAt { due: Instant, error: TaskError, counts: bool },
+    GiveUp(TaskError),
+}
+
+impl End {
+    const fn status(&self) -> StatusCode {
+        match self {
+            Self::Settle(Outcome::Succeeded { .. }) => StatusCode::SUCCEEDED,
+            Self::Settle(Outcome::Declined { .. }) => StatusCode::DECLINED,
+            Self::RetryAt { .. } => StatusCode::RETRYING,
+            Self::GiveUp(_) => StatusCode::DEAD,
+        }
+    }
+
+    const fn error(&self) -> Option<&TaskError> {
+        match self {
+            Self::Settle(Outcome::Succeeded { .. }) => None,
+            Self::Settle(Outcome::Declined { error }) | Self::RetryAt { error, .. } | Self::GiveUp(error) => Some(error),
+        }
+    }
+}
+
+pub(super) struct EndAttempt {
+    pub(super) lease: Lease,
+    pub(super) started_at: Instant,
+    pub(super) end: End,
+    pub(super) reply: oneshot::Sender<Result<Settled, EngineError>>,
+    pub(super) done: Option<(Settled, Option<Change>)>,
+}
+
+const OPEN_TASK: &str =
+    "SELECT seq, id, kind, owner, run, accepted_at, status, attempts FROM tasks WHERE seq = ?1";
+
+const UPDATE: &str = "UPDATE tasks SET status = ?2, attempts = ?3, due_at = ?4, last_seq = ?5 WHERE seq = ?1";
+
+/// Keeps `due_at`, so that the index of open tasks only loses an entry.
+const UPDATE_FINAL: &str = "UPDATE tasks SET status = ?2, attempts = ?3, last_seq = ?4 WHERE seq = ?1";
+
+const DEFER: &str = "UPDATE tasks SET due_at = ?2 WHERE seq = ?1";
+
+const EVENT: &str = "
+    INSERT INTO events (seq, task, run, status, attempts, at, started_at, result, error_code, error_message)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+
+impl EndAttempt {
+    fn end(&self, ledger: &mut Ledger<'_>) -> rusqlite::Result<(Settled, Option<Change>)> {
+        let mut statement = ledger.connection.prepare_cached(OPEN_TASK)?;
+        let found = statement
+            .query_row([self.lease.row], |row| {
+                Ok((Identity::read(row)?, StatusCode(row.get(6)?), row.get::<_, u32>(7)?))
+            })
+            .optional()?;
+        // A row can be cleaned up and never comes back under another task: seqs are used once.
+        let Some((task, before, attempts)) = found else { return Ok((Settled::Gone, None)) };
+        if !before.is_open() {
+            return Ok((Settled::AlreadyFinal, None));
+        }
+        let status = self.end.status();
+        let mut due_at = None;
+        if let End::RetryAt { due, counts, .. } = &self.end {
+            if !counts {
+                ledger.connection.prepare_cached(DEFER)?.execute(params![task.seq, due.micros()])?;
+                return Ok((Settled::Applied, None));
+            }
+            due_at = Some(*due);
+        }
+        let seq = ledger.books.take_seq();
+        let attempts = attempts + 1;
+        match due_at {
+            Some(due) => ledger
+                .connection
+                .prepare_cached(UPDATE)?
+                .execute(params![task.seq, status.0, attempts, due.micros(), seq])?,
+            None => ledger.connection.prepare_cached(UPDATE_FINAL)?.execute(params![task.seq, status.0, attempts, seq])?,
+        };
+        let result = match &self.end {
+            End::Settle(Outcome::Succeeded { result, effect }) => {
+                if let Some(effect) = effect {
+                    apply(effect, &task, ledger)?;
+                }
+                Some(result.get())
+            }
+            _ => None,
+        };
+        let error = self.end.error();
+        ledger.connection.prepare_cached(EVENT)?.execute(params![
+            seq,
+            task.seq,
+            task.run.as_ref().map(|run| run.as_str()),
+            status.0,
+            attempts,
+            ledger.now.micros(),
+            self.started_at.micros(),
+            result,
+            error.map(|error| error.code.as_str()),
+            error.map(|error| error.message.as_str()),
+        ])?;
+        ledger.books.add(task.kind, before, -1);
+        ledger.books.add(task.kind, status, 1);
+        if !status.is_open() {
+            ledger.books.settled += 1;
+        }
+        Ok((Settled::Applied, Some(Change { task: task.id, run: task.run, owner: task.owner })))
+    }
+}
+
+/// Issues a card and blocks the one it replaces.
+fn apply(effect: &Effect, task: &Identity, ledger: &Ledger<'_>) -> rusqlite::Result<()> {
+    let Effect::Card { card_ref, last4, network } = effect;
+    // Kinds with a card always have an owner; a defect there fails this write alone.
+    let owner = task.owner.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
+    let replaces: Option<Uuid> = ledger
+        .connection
+        .prepare_cached("SELECT id FROM cards WHERE owner = ?1 AND active = 1")?
+        .query_row([owner.uuid().as_bytes()], |row| super::rows::uuid(row, 0))
+        .optional()?;
+    if let Some(old) = replaces {
+        ledger.connection.prepare_cached("UPDATE cards SET active = 0 WHERE id = ?1")?.execute([old.as_bytes()])?;
+    }
+    ledger
+        .connection
+        .prepare_cached(
+            "INSERT INTO cards (id, owner, task, card_ref, last4, network, active, issued_at, replaces)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, 1, ?7, ?8)",
+        )?
+        .execute(params![
+            CardId::new().uuid().as_bytes(),
+            owner.uuid().as_bytes(),
+            task.seq,
+            card_ref,
+            last4,
+            network_code(*network),
+            ledger.now.micros(),
+            replaces.map(Uuid::into_bytes),
+        ])?;
+    Ok(())
+}
+
+pub(super) fn network_code(network: Network) -> i64 {
+    Network::ALL.iter().position(|one| *one == network).unwrap_or(0) as i64
+}
+
+impl Write for EndAttempt {
+    fn apply(&mut self, ledger: &mut Ledger<'_>) -> rusqlite::Result<()> {
+        self.done = Some(self.end(ledger)?);
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>, committed: Result<(), EngineError>, shared: &Shared) {
+        let Self { lease, end, reply, done, .. } = *self;
+        let answer = committed.and_then(|()| done.ok_or_else(super::writer::closed));
+        let answer = answer.map(|(settled, change)| {
+            match &end {
+                // Another's lease on a task that this one made final stays until that one settles and is told.
+                _ if shared.delivery.is_taken(&lease) => {}
+                End::RetryAt { due, .. } if settled == Settled::Applied => shared.delivery.postpone(lease.row, *due),
+                _ => shared.delivery.release(lease.row),
+            }
+            if let Some(change) = change {
+                shared.hub.announce(&change);
+            }
+            settled
+        });
+        let _ = reply.send(answer);
+    }
+}

@@ -1,0 +1,135 @@
+//! The sweep: finds in the ledger what the doorbell missed, dropped or let expire, and rings again.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use rusqlite::{Connection, params};
+
+use super::Shared;
+use super::delivery::{READY_LIMIT, Ready};
+use super::readers::Readers;
+use super::rows::{Identity, json};
+use super::writer::{Ledger, Writer};
+use crate::engine::EngineError;
+use crate::time::Instant;
+
+/// How long something may go unnoticed: half of what the platform promises for abandoned work.
+const INTERVAL: Duration = Duration::from_secs(1);
+/// Leases are looked at this often while there are any.
+const LEASE_INTERVAL: Duration = Duration::from_millis(250);
+/// How often the log is pruned.
+const PRUNE_INTERVAL: Duration = Duration::from_secs(60);
+/// Rows removed in one transaction, so that accepts wait no longer than a few milliseconds for it.
+const PRUNE_BATCH: usize = 1_000;
+
+const DUE: &str = "
+    SELECT seq, id, kind, owner, run, accepted_at, payload, attempts, due_at FROM tasks
+    WHERE status < 4 AND due_at <= ?1 ORDER BY due_at, seq LIMIT ?2";
+
+/// Sweeps until the engine is closed or gone.
+pub(super) async fn run(shared: Weak<Shared>, readers: Arc<Readers>, writer: Weak<Writer>, retention: Duration) {
+    let mut pruned = tokio::time::Instant::now();
+    loop {
+        let Some(alive) = shared.upgrade() else { return };
+        if alive.delivery.is_closed() {
+            return;
+        }
+        let now = Instant::now();
+        let due = alive.delivery.due_work(now);
+        if due.expired > 0 {
+            tracing::info!(tasks = due.expired, "leases ran out, tasks are handed out again");
+        }
+        if due.scan {
+            if let Err(error) = fetch(&alive, &readers, now, due.missed, due.known).await {
+                tracing::warn!(error = %error, "sweep could not read the ledger");
+            }
+        }
+        if pruned.elapsed() >= PRUNE_INTERVAL {
+            pruned = tokio::time::Instant::now();
+            if let Some(writer) = writer.upgrade()
+                && let Err(error) = prune(&writer, now.minus(retention)).await
+            {
+                tracing::warn!(error = %error, "old events could not be removed");
+            }
+        }
+        let pause = if due.held > 0 { LEASE_INTERVAL } else { INTERVAL };
+        let pause = due.next_due.map_or(pause, |at| at.since(now).clamp(Duration::from_millis(1), pause));
+        let rung = async { alive.delivery.sweep.notified().await };
+        let _ = tokio::time::timeout(pause, rung).await;
+    }
+}
+
+async fn fetch(
+    shared: &Shared,
+    readers: &Arc<Readers>,
+    now: Instant,
+    missed: u64,
+    known: usize,
+) -> Result<(), EngineError> {
+    let limit = READY_LIMIT + known;
+    let skip = shared.delivery.known_rows();
+    let (found, complete) = readers
+        .read(move |connection| {
+            let mut statement = connection.prepare_cached(DUE)?;
+            let mut rows = statement.query(params![now.micros(), i64::try_from(limit).unwrap_or(i64::MAX)])?;
+            let mut found = Vec::new();
+            let mut seen = 0;
+            while let Some(row) = rows.next()? {
+                seen += 1;
+                if !skip.contains(&row.get(0)?) {
+                    found.push(Ready {
+                        identity: Identity::read(row)?,
+                        payload: json(row, 6)?.unwrap_or_default(),
+                        attempts: row.get(7)?,
+                        due_at: Instant::from_micros(row.get(8)?),
+                    });
+                }
+            }
+            Ok((found, seen < limit))
+        })
+        .await?;
+    shared.delivery.refill(found, complete, missed);
+    Ok(())
+}
+
+/// Tasks that fall due later, so that the first sweep after a start knows when.
+pub(super) fn later(connection: &Connection, now: Instant) -> rusqlite::Result<Vec<(i64, Instant)>> {
+    let mut statement =
+        connection.prepare("SELECT seq, due_at FROM tasks WHERE status < 4 AND due_at > ?1 ORDER BY due_at LIMIT 100000")?;
+    let rows = statement.query_map([now.micros()], |row| Ok((row.get(0)?, Instant::from_micros(row.get(1)?))))?;
+    rows.collect()
+}
+
+/// Removes events from before `cutoff`, and tokens and deleted ids that can't matter any more.
+async fn prune(writer: &Writer, cutoff: Instant) -> Result<(), EngineError> {
+    loop {
+        let removed = writer.call(move |ledger| prune_batch(ledger, cutoff)).await?;
+        if removed < PRUNE_BATCH {
+            return Ok(());
+        }
+    }
+}
+
+fn prune_batch(ledger: &mut Ledger<'_>, cutoff: Instant) -> rusqlite::Result<usize> {
+    let connection = ledger.connection;
+    connection.prepare_cached("DELETE FROM refresh_tokens WHERE expires_at < ?1")?.execute([ledger.now.micros()])?;
+    let day_ago = ledger.now.minus(Duration::from_secs(86_400));
+    connection.prepare_cached("DELETE FROM deleted_users WHERE deleted_at < ?1")?.execute([day_ago.micros()])?;
+    let old: Vec<i64> = connection
+        .prepare_cached("SELECT seq, at FROM events WHERE seq > ?1 ORDER BY seq LIMIT ?2")?
+        .query_map(params![ledger.books.events_floor, PRUNE_BATCH as i64], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .take_while(|row: &rusqlite::Result<(i64, i64)>| row.as_ref().is_ok_and(|(_, at)| *at < cutoff.micros()))
+        .map(|row| row.map(|(seq, _)| seq))
+        .collect::<rusqlite::Result<_>>()?;
+    // The latest event of a task is its present state: it stays as long as the task does.
+    let mut statement = connection.prepare_cached(
+        "DELETE FROM events WHERE seq = ?1 AND NOT EXISTS (SELECT 1 FROM tasks WHERE tasks.seq = events.task AND last_seq = ?1)",
+    )?;
+    for seq in &old {
+        statement.execute([seq])?;
+    }
+    if let Some(last) = old.last() {
+        ledger.books.events_floor = *last;
+    }
+    Ok(old.len())
+}

@@ -1,0 +1,240 @@
+//! Group commit: one thread writes; while one commit is on its way to the disk, the next batch gathers.
+//!
+//! A batch is one SQLite transaction, so durability costs one fsync per batch. When the thread is idle a batch is
+//! one write and nothing waits.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+
+use crossbeam_channel::{Receiver, Sender};
+use rusqlite::{Connection, ErrorCode};
+use tokio::sync::oneshot;
+
+use super::Shared;
+use super::books::Books;
+use super::checkpoint::Checkpointer;
+use crate::engine::{EngineError, ErrorKind};
+use crate::time::Instant;
+
+/// What a write sees while it is applied.
+pub(super) struct Ledger<'a> {
+    pub(super) connection: &'a Connection,
+    pub(super) books: &'a mut Books,
+    /// One time for the whole batch, so that times follow commit order.
+    pub(super) now: Instant,
+}
+
+/// One write of a batch.
+pub(super) trait Write: Send {
+    /// Does it inside the open transaction. May be called again after a roll-back.
+    fn apply(&mut self, ledger: &mut Ledger<'_>) -> rusqlite::Result<()>;
+
+    /// Called once, when the batch is on disk or has failed: answers the caller, rings and announces.
+    fn finish(self: Box<Self>, committed: Result<(), EngineError>, shared: &Shared);
+}
+
+enum Message {
+    Write(Box<dyn Write>),
+    Close,
+}
+
+/// The callers' end of the writer thread.
+pub(super) struct Writer {
+    sender: Sender<Message>,
+    waiting: Arc<AtomicUsize>,
+    thread: std::sync::Mutex<Option<JoinHandle<()>>>,
+}
+
+/// More writes than this may not wait: the callers of the last ones would time out anyway.
+const WAITING_LIMIT: usize = 65_536;
+
+impl Writer {
+    /// Starts the thread on a connection of its own.
+    pub(super) fn start(
+        connection: Connection,
+        books: Books,
+        path: &Path,
+        batch_limit: usize,
+        shared: Arc<Shared>,
+    ) -> Result<Self, EngineError> {
+        let (sender, receiver) = crossbeam_channel::unbounded();
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let checkpointer = Checkpointer::start(path)?;
+        let state = Thread { connection, books, shared, receiver, waiting: Arc::clone(&waiting), batch_limit, checkpointer };
+        let thread = std::thread::Builder::new().name("ledger-writer".into()).spawn(move || state.run()).map_err(|error| {
+            EngineError::new(ErrorKind::Unavailable, "the ledger's writer thread could not be started").caused_by(error)
+        })?;
+        Ok(Self { sender, waiting, thread: std::sync::Mutex::new(Some(thread)) })
+    }
+
+    /// Queues a write.
+    pub(super) fn send(&self, write: Box<dyn Write>) -> Result<(), EngineError> {
+        if self.waiting.fetch_add(1, Ordering::AcqRel) >= WAITING_LIMIT {
+            self.waiting.fetch_sub(1, Ordering::AcqRel);
+            return Err(EngineError::new(ErrorKind::Unavailable, "too many writes wait for the ledger"));
+        }
+        self.sender.send(Message::Write(write)).map_err(|_| closed())
+    }
+
+    /// Queues a write that is a closure over the transaction, with an answer.
+    pub(super) async fn call<T, F>(&self, work: F) -> Result<T, EngineError>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Ledger<'_>) -> rusqlite::Result<T> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        self.send(Box::new(Call { work, done: None, reply }))?;
+        answer.await.map_err(|_| closed())?
+    }
+
+    /// Lets what is queued be written, ends the thread and checkpoints. Blocks: call it off the async threads.
+    pub(super) fn close(&self) {
+        let thread = self.thread.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            let _ = self.sender.send(Message::Close);
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The error of a caller whose engine is gone.
+pub(super) fn closed() -> EngineError {
+    EngineError::new(ErrorKind::Closed, "the ledger is closed")
+}
+
+struct Call<T, F> {
+    work: F,
+    done: Option<T>,
+    reply: oneshot::Sender<Result<T, EngineError>>,
+}
+
+impl<T, F> Write for Call<T, F>
+where
+    T: Send,
+    F: FnMut(&mut Ledger<'_>) -> rusqlite::Result<T> + Send,
+{
+    fn apply(&mut self, ledger: &mut Ledger<'_>) -> rusqlite::Result<()> {
+        self.done = Some((self.work)(ledger)?);
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>, committed: Result<(), EngineError>, _: &Shared) {
+        // The caller may have stopped waiting.
+        let Self { done, reply, .. } = *self;
+        let _ = reply.send(committed.and_then(|()| done.ok_or_else(closed)));
+    }
+}
+
+struct Thread {
+    connection: Connection,
+    books: Books,
+    shared: Arc<Shared>,
+    receiver: Receiver<Message>,
+    waiting: Arc<AtomicUsize>,
+    batch_limit: usize,
+    checkpointer: Checkpointer,
+}
+
+impl Thread {
+    fn run(mut self) {
+        let mut batch = Vec::with_capacity(self.batch_limit);
+        let mut open = true;
+        while open {
+            match self.receiver.recv() {
+                Ok(Message::Write(write)) => batch.push(write),
+                Ok(Message::Close) | Err(_) => break,
+            }
+            while batch.len() < self.batch_limit {
+                match self.receiver.try_recv() {
+                    Ok(Message::Write(write)) => batch.push(write),
+                    Ok(Message::Close) => open = false,
+                    Err(_) => break,
+                }
+                if !open {
+                    break;
+                }
+            }
+            self.waiting.fetch_sub(batch.len(), Ordering::AcqRel);
+            self.write(&mut batch);
+            self.checkpointer.after_commit(&self.connection);
+        }
+        self.checkpointer.finish(&self.connection);
+    }
+
+    fn write(&mut self, batch: &mut Vec<Box<dyn Write>>) {
+        match self.commit(batch) {
+            Ok(()) => {
+                self.shared.publish(self.books);
+                for write in batch.drain(..) {
+                    write.finish(Ok(()), &self.shared);
+                }
+            }
+            // One write that can't be done must not fail its neighbours: each on its own shows which it is.
+            Err(error) if batch.len() > 1 && !is_storage(&error) => {
+                tracing::warn!(error = %error, writes = batch.len(), "batch failed, writing one by one");
+                for write in batch.drain(..) {
+                    self.write(&mut vec![write]);
+                }
+            }
+            Err(error) => {
+                let error = classify(error);
+                self.shared.storage_failed(&error);
+                for write in batch.drain(..) {
+                    write.finish(Err(error.shared()), &self.shared);
+                }
+            }
+        }
+    }
+
+    fn commit(&mut self, batch: &mut [Box<dyn Write>]) -> rusqlite::Result<()> {
+        let before = self.books;
+        let now = Instant::now();
+        let result = (|| {
+            self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+            let mut ledger = Ledger { connection: &self.connection, books: &mut self.books, now };
+            for write in batch.iter_mut() {
+                write.apply(&mut ledger)?;
+            }
+            self.books.save(&before, &self.connection)?;
+            self.connection.prepare_cached("COMMIT")?.execute([])?;
+            Ok(())
+        })();
+        if result.is_err() {
+            self.books = before;
+            if !self.connection.is_autocommit() {
+                // SQLite rolls back by itself on some errors; on the others this can only fail if it already has.
+                let _ = self.connection.execute_batch("ROLLBACK");
+            }
+        }
+        result
+    }
+}
+
+/// Whether the disk is to blame, not the write.
+fn is_storage(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure | ErrorCode::ReadOnly | ErrorCode::CannotOpen
+            | ErrorCode::DatabaseBusy | ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
+    )
+}
+
+/// What a caller can do about an error of SQLite.
+pub(super) fn classify(error: rusqlite::Error) -> EngineError {
+    use rusqlite::ffi::SQLITE_IOERR_FSYNC;
+    let extended = error.sqlite_error().map_or(0, |error| error.extended_code);
+    let (kind, message) = match error.sqlite_error_code() {
+        // The pages may or may not have reached the disk: only a restart would tell.
+        _ if extended == SQLITE_IOERR_FSYNC => (ErrorKind::Unknown, "the disk did not confirm a write"),
+        Some(ErrorCode::DiskFull) => (ErrorKind::Unavailable, "the disk is full"),
+        Some(ErrorCode::SystemIoFailure) => (ErrorKind::Unavailable, "the disk does not take writes"),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => (ErrorKind::Unavailable, "the ledger is locked"),
+        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => (ErrorKind::Broken, "the ledger is read-only"),
+        Some(ErrorCode::CannotOpen) => (ErrorKind::Broken, "the ledger can't be opened"),
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => (ErrorKind::Broken, "the ledger is damaged"),
+        _ => (ErrorKind::Internal, "the ledger refused a statement"),
+    };
+    EngineError::new(kind, message).caused_by(error)
+}

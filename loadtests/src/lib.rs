@@ -1,1 +1,21 @@
+//! Load, the sender-side ledger and the audit that decides whether the platform kept its word.
+//!
+//! ```text
+//! identities ─► sender ──HTTP──► platform ──SSE──► events ─► observer ─┐
+//!    orders ─►    │                                                    ├─► audit ─► verdict
+//!                 └─► ledger (what was accepted, by the sender) ───────┘
+//! ```
+//!
+//! Owns the one HTTP and SSE [`client`] of the API, which the command line uses too. It knows nothing of terminals
+//! and exit codes.
 
+pub mod audit;
+pub mod client;
+pub mod events;
+pub mod identities;
+pub mod latency;
+pub mod ledger;
+pub mod load;
+pub mod observer;
+pub mod orders;
+pub mod sender;

@@ -1,0 +1,231 @@
+//! Whether the platform kept its word: the sender's ledger against what the platform's ledger holds.
+//!
+//! The comparison is a pure function over pages; [`prove`] fetches them. An accepted id is sound when the platform
+//! has it exactly once, in a final status that was announced once, with exactly the effects that the status means:
+//! one for `succeeded`, none for `declined` and `dead`.
+
+mod prove;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use card_core::engine::EffectCount;
+use card_core::ids::TaskId;
+use card_core::tasks::Status;
+use serde::Serialize;
+
+pub use self::prove::{Drain, prove};
+use crate::ledger::Expectation;
+
+/// The result of an audit. `accepted` = sound ones (`succeeded` + `declined` + `dead`) + `lost` + `duplicate` +
+/// `stuck` + `unverified`, except that a task beyond the accepted ones counts under `duplicate` alone.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Audit {
+    /// Orders that were answered with 202.
+    pub accepted: u64,
+    /// Sound and succeeded.
+    pub succeeded: u64,
+    /// Sound and declined.
+    pub declined: u64,
+    /// Sound and dead.
+    pub dead: u64,
+    /// Accepted, and the platform does not have it, or not its effect, or never announced its end.
+    pub lost: u64,
+    /// More than one outcome or effect, or a task that no order asked for.
+    pub duplicate: u64,
+    /// Not final when the drain was over.
+    pub stuck: u64,
+    /// Could not find out.
+    pub unverified: u64,
+    /// From the last accept to the last final status, at most the drain's bound.
+    pub drain_ms: u64,
+    /// Orders whose answer never came; they may have been accepted and are no loss.
+    pub unanswered: u64,
+    /// The ids behind the bad numbers.
+    pub findings: Vec<Finding>,
+    /// Why something could not be found out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unverified_reason: Option<String>,
+}
+
+/// One id that is not sound.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// The task.
+    pub task: TaskId,
+    /// What is wrong.
+    pub verdict: Wrong,
+    /// The evidence, in words.
+    pub detail: String,
+}
+
+/// What can be wrong with an id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Wrong {
+    /// See [`Audit::lost`].
+    Lost,
+    /// See [`Audit::duplicate`].
+    Duplicate,
+    /// See [`Audit::stuck`].
+    Stuck,
+}
+
+/// The audit in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// Nothing lost, doubled or stuck, and all of it was looked at.
+    Pass,
+    /// Something is lost, doubled or stuck.
+    Fail,
+    /// What was looked at is sound; not all could be looked at.
+    Inconclusive,
+}
+
+impl Audit {
+    /// The audit in one word.
+    #[must_use]
+    pub const fn verdict(&self) -> Verdict {
+        if self.lost + self.duplicate + self.stuck > 0 {
+            Verdict::Fail
+        } else if self.unverified > 0 {
+            Verdict::Inconclusive
+        } else {
+            Verdict::Pass
+        }
+    }
+}
+
+/// More ids than this are counted and not named: a report is for people.
+const FINDINGS_LIMIT: usize = 100;
+
+/// An audit in progress: takes the platform's pages one by one, so that it needs no memory for them.
+pub struct Comparison {
+    /// Accepted ids that no page had so far.
+    awaited: HashMap<TaskId, u32>,
+    /// Accepted ids that a page had.
+    met: HashMap<TaskId, ()>,
+    observed: HashMap<TaskId, Status>,
+    extra: Vec<TaskId>,
+    exclusive: bool,
+    audit: Audit,
+}
+
+impl Comparison {
+    /// Of what the sender's ledger expects and of the final states that the sender saw on the event stream.
+    #[must_use]
+    pub fn new(expectation: Expectation, observed: HashMap<TaskId, Status>) -> Self {
+        let accepted = expectation.accepted.values().map(|times| u64::from(*times)).sum();
+        let audit = Audit { accepted, unanswered: expectation.unanswered, ..Audit::default() };
+        Self {
+            met: HashMap::with_capacity(expectation.accepted.len()),
+            awaited: expectation.accepted,
+            observed,
+            extra: Vec::new(),
+            exclusive: expectation.exclusive,
+            audit,
+        }
+    }
+
+    /// Takes a page of the platform's ledger.
+    pub fn page(&mut self, items: &[EffectCount]) {
+        for item in items {
+            self.item(item);
+        }
+    }
+
+    /// Ends the comparison. With `incomplete` (why not every page could be read) an id that no page had is
+    /// unverified, not lost.
+    #[must_use]
+    pub fn finish(mut self, incomplete: Option<String>) -> Audit {
+        let awaited = std::mem::take(&mut self.awaited);
+        if let Some(reason) = incomplete {
+            self.audit.unverified += awaited.values().map(|times| u64::from(*times)).sum::<u64>();
+            self.audit.unverified_reason = Some(reason);
+        } else {
+            for (task, times) in awaited {
+                for _ in 0..times {
+                    self.wrong(task, Wrong::Lost, "accepted, and the platform does not have it".to_owned());
+                }
+            }
+        }
+        // A task beyond the accepted ones is what a lost answer leaves; more of them than lost answers were not
+        // asked for. A run that others share says nothing about whose they are.
+        let unexplained = self.extra.len().saturating_sub(usize::try_from(self.audit.unanswered).unwrap_or(usize::MAX));
+        if self.exclusive {
+            for task in self.extra.split_off(self.extra.len() - unexplained) {
+                self.wrong(task, Wrong::Duplicate, "a task that no order asked for".to_owned());
+            }
+        }
+        self.audit
+    }
+
+    fn item(&mut self, item: &EffectCount) {
+        let task = item.task;
+        let Some(times) = self.awaited.remove(&task) else {
+            if self.met.contains_key(&task) {
+                self.wrong(task, Wrong::Duplicate, "the platform has it twice".to_owned());
+            } else {
+                self.extra.push(task);
+            }
+            return;
+        };
+        self.met.insert(task, ());
+        for _ in 1..times {
+            self.wrong(task, Wrong::Lost, "one id was the answer to several orders".to_owned());
+        }
+        match fault(item, self.observed.get(&task).copied()) {
+            Some((wrong, detail)) => self.wrong(task, wrong, detail),
+            None if item.status == Status::Succeeded => self.audit.succeeded += 1,
+            None if item.status == Status::Declined => self.audit.declined += 1,
+            None => self.audit.dead += 1,
+        }
+    }
+
+    fn wrong(&mut self, task: TaskId, verdict: Wrong, detail: String) {
+        *match verdict {
+            Wrong::Lost => &mut self.audit.lost,
+            Wrong::Duplicate => &mut self.audit.duplicate,
+            Wrong::Stuck => &mut self.audit.stuck,
+        } += 1;
+        if self.audit.findings.len() < FINDINGS_LIMIT {
+            self.audit.findings.push(Finding { task, verdict, detail });
+        }
+    }
+}
+
+/// What is wrong with a task that the platform has, if anything.
+fn fault(item: &EffectCount, observed: Option<Status>) -> Option<(Wrong, String)> {
+    let EffectCount { status, effects, finals, .. } = *item;
+    let due = u32::from(status == Status::Succeeded);
+    if effects > due {
+        return Some((Wrong::Duplicate, format!("{status} with {effects} effects instead of {due}")));
+    }
+    if finals > 1 {
+        return Some((Wrong::Duplicate, format!("{finals} final statuses were announced")));
+    }
+    // A dead task that an operator retried goes on; the other final statuses are for good.
+    if let Some(seen @ (Status::Succeeded | Status::Declined)) = observed
+        && seen != status
+    {
+        return Some((Wrong::Duplicate, format!("{seen} on the event stream and {status} in the ledger")));
+    }
+    if !status.is_final() {
+        return Some((Wrong::Stuck, format!("still {status}")));
+    }
+    if effects < due {
+        return Some((Wrong::Lost, "succeeded without its effect".to_owned()));
+    }
+    if finals == 0 {
+        return Some((Wrong::Lost, format!("{status} without an event that says so")));
+    }
+    None
+}
+
+/// A duration as the whole milliseconds of a report.
+fn whole_millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,107 @@
+//! Why a call gave no result, told apart by what the caller can do about it.
+
+use std::time::Duration;
+
+use card_core::problem::{Code, Problem};
+
+/// The error of every call.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ClientError {
+    /// Nobody listens there. The request was not carried out.
+    #[error("{url} can't be reached: {detail}")]
+    Unreachable {
+        /// Where.
+        url: String,
+        /// What the network said.
+        detail: String,
+    },
+    /// The request was sent and no (whole) answer came: it is not known whether it was carried out.
+    #[error("no answer from {url}: {detail}")]
+    NoAnswer {
+        /// Where.
+        url: String,
+        /// What the network said.
+        detail: String,
+    },
+    /// No token, or one that is not valid.
+    #[error("{}: {}", .0.title, .0.detail)]
+    Unauthorised(Box<Problem>),
+    /// Any other problem that the API answered with.
+    #[error("{}: {}", .problem.title, .problem.detail)]
+    Refused {
+        /// What it said.
+        problem: Box<Problem>,
+        /// When it may be tried again.
+        retry_after: Option<Duration>,
+    },
+    /// The answer is not what this API answers: something else listens there, or another version.
+    #[error("{url} gave an answer that this API does not give: {detail}")]
+    Protocol {
+        /// Where.
+        url: String,
+        /// What was wrong with it.
+        detail: String,
+    },
+    /// There is no operator token for a call that needs one.
+    #[error("this needs the operator's token and there is none")]
+    NoOperatorToken,
+}
+
+impl ClientError {
+    /// The problem that the API answered with, if it did.
+    #[must_use]
+    pub fn problem(&self) -> Option<&Problem> {
+        match self {
+            Self::Unauthorised(problem) | Self::Refused { problem, .. } => Some(problem),
+            _ => None,
+        }
+    }
+
+    /// The problem's code, if the API answered with one.
+    #[must_use]
+    pub fn code(&self) -> Option<Code> {
+        self.problem().map(|problem| problem.code)
+    }
+
+    /// A stable name to count by.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Unreachable { .. } => "unreachable",
+            Self::NoAnswer { .. } => "no-answer",
+            Self::Protocol { .. } => "protocol",
+            Self::NoOperatorToken => "no-operator-token",
+            Self::Unauthorised(problem) | Self::Refused { problem, .. } => problem.code.as_str(),
+        }
+    }
+
+    /// Whether the same call later can help, and it is known that this one changed nothing.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } => true,
+            Self::Refused { problem, .. } => matches!(problem.status, 408 | 429 | 503),
+            _ => false,
+        }
+    }
+
+    /// Whether the call may have been carried out although there is no answer. A 5xx other than 503 says as little
+    /// as a cut connection, and so does a 2xx whose body can't be read.
+    #[must_use]
+    pub fn is_unknown(&self) -> bool {
+        match self {
+            Self::NoAnswer { .. } | Self::Protocol { .. } => true,
+            Self::Refused { problem, .. } => problem.status >= 500 && problem.status != 503,
+            _ => false,
+        }
+    }
+
+    /// How long the server asks to wait.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Refused { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+}

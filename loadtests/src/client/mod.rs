@@ -1,0 +1,209 @@
+//! The one HTTP client of the API, for load, audit and command line alike.
+//!
+//! Owns the connection pool, time limits, tokens and the reading of answers; the calls are in [`tasks`] and
+//! [`operator`], the event stream in [`crate::events`]. It never tries again by itself: who may do that depends
+//! on the call, see [`crate::sender`].
+
+mod error;
+mod operator;
+mod tasks;
+mod token;
+
+use std::time::Duration;
+
+use reqwest::header::{ACCEPT, HeaderMap, RETRY_AFTER};
+use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
+use serde::de::DeserializeOwned;
+
+pub use self::error::ClientError;
+pub use self::operator::{Behaviour, Bulk, BulkFilter, Readiness, SyntheticUser};
+pub use self::tasks::{Accept, Order, TaskQuery};
+pub use self::token::{Caller, Token};
+
+/// The limit of a call that has no reason to take longer.
+const CALL_LIMIT: Duration = Duration::from_secs(30);
+const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+/// No answer of this API is larger; what is, comes from something else.
+const ANSWER_LIMIT: usize = 32 * 1024 * 1024;
+
+/// A platform to talk to. Clones share one pool of connections.
+#[derive(Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    base: Url,
+    operator: Option<Token>,
+}
+
+impl Client {
+    /// A client of the platform at `base` (`http://host:port`), with the operator's token if there is one.
+    ///
+    /// # Errors
+    /// [`ClientError::Protocol`] if `base` is not an HTTP address, or carries a user name or password: an address is
+    /// printed, so it must not hold a secret.
+    pub fn new(base: &str, operator: Option<Token>) -> Result<Self, ClientError> {
+        let refuse = |detail: &str| ClientError::Protocol { url: "the address".to_owned(), detail: detail.to_owned() };
+        let base = Url::parse(base).map_err(|error| refuse(&error.to_string()))?;
+        if !matches!(base.scheme(), "http" | "https") || base.cannot_be_a_base() || !base.has_host() {
+            return Err(refuse("it must look like http://host:port"));
+        }
+        if !base.username().is_empty() || base.password().is_some() {
+            return Err(refuse("it must not contain a user name or a password"));
+        }
+        let http = reqwest::Client::builder()
+            // What is measured and proved is the platform, not a proxy that the environment happens to name.
+            .no_proxy()
+            .connect_timeout(CONNECT_LIMIT)
+            .redirect(reqwest::redirect::Policy::none())
+            .user_agent(concat!("cardctl/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(|error| refuse(&chain(&error)))?;
+        Ok(Self { http, base, operator })
+    }
+
+    /// Where the platform is, without a slash at the end.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        self.base.as_str().trim_end_matches('/')
+    }
+
+    /// Whether operator calls can be made.
+    #[must_use]
+    pub fn is_operator(&self) -> bool {
+        self.operator.is_some()
+    }
+
+    /// A request to a path under the base, with its caller's token and the usual time limit.
+    pub(crate) fn request(
+        &self,
+        method: Method,
+        path: &str,
+        caller: Caller<'_>,
+    ) -> Result<RequestBuilder, ClientError> {
+        Ok(self.unlimited(method, path, caller)?.timeout(CALL_LIMIT))
+    }
+
+    /// A request for an event stream: it has no end, so its reader bounds the silence instead of the whole.
+    pub(crate) fn stream(&self, path: &str, caller: Caller<'_>) -> Result<RequestBuilder, ClientError> {
+        Ok(self.unlimited(Method::GET, path, caller)?.header(ACCEPT, "text/event-stream"))
+    }
+
+    fn unlimited(&self, method: Method, path: &str, caller: Caller<'_>) -> Result<RequestBuilder, ClientError> {
+        let request = self.http.request(method, format!("{}{path}", self.url()));
+        Ok(match caller {
+            Caller::Nobody => request,
+            Caller::User(token) => request.bearer_auth(token.expose()),
+            Caller::Operator => {
+                request.bearer_auth(self.operator.as_ref().ok_or(ClientError::NoOperatorToken)?.expose())
+            }
+        })
+    }
+
+    /// Sends, and returns the answer if it is a success, its body unread.
+    pub(crate) async fn open(&self, request: RequestBuilder) -> Result<Response, ClientError> {
+        let response = request.send().await.map_err(|error| self.network(&error))?;
+        if response.status().is_success() { Ok(response) } else { Err(self.refusal(response).await) }
+    }
+
+    /// Sends, and reads the answer as JSON.
+    pub(crate) async fn fetch<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, ClientError> {
+        let response = self.open(request).await?;
+        let body = self.body(response).await?;
+        serde_json::from_slice(&body).map_err(|error| self.protocol(format!("the body: {error}")))
+    }
+
+    /// Sends, and expects a success without a body of interest.
+    pub(crate) async fn call(&self, request: RequestBuilder) -> Result<(), ClientError> {
+        let response = self.open(request).await?;
+        // A body that is read to its end lets the connection go back to the pool.
+        self.body(response).await.map(drop)
+    }
+
+    pub(crate) async fn body(&self, mut response: Response) -> Result<Vec<u8>, ClientError> {
+        let mut body = Vec::with_capacity(response.content_length().unwrap_or(0).min(1 << 20) as usize);
+        while let Some(chunk) = response.chunk().await.map_err(|error| self.network(&error))? {
+            if body.len() + chunk.len() > ANSWER_LIMIT {
+                return Err(self.protocol("the body is too large"));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body)
+    }
+
+    pub(crate) fn protocol(&self, detail: impl Into<String>) -> ClientError {
+        ClientError::Protocol { url: self.url().to_owned(), detail: detail.into() }
+    }
+
+    async fn refusal(&self, response: Response) -> ClientError {
+        let status = response.status();
+        let retry_after = retry_after(response.headers());
+        let body = match self.body(response).await {
+            Ok(body) => body,
+            Err(error) => return error,
+        };
+        match serde_json::from_slice(&body) {
+            Ok(problem) if status == StatusCode::UNAUTHORIZED => ClientError::Unauthorised(Box::new(problem)),
+            Ok(problem) => ClientError::Refused { problem: Box::new(problem), retry_after },
+            // The body may be anybody's and hold anything: it is not repeated.
+            Err(_) => self.protocol(format!("{status} without a problem document")),
+        }
+    }
+
+    fn network(&self, error: &reqwest::Error) -> ClientError {
+        let url = self.url().to_owned();
+        if error.is_connect() || error.is_builder() {
+            ClientError::Unreachable { url, detail: chain(error) }
+        } else if error.is_timeout() {
+            ClientError::NoAnswer { url, detail: "the time was up".to_owned() }
+        } else {
+            ClientError::NoAnswer { url, detail: chain(error) }
+        }
+    }
+}
+
+/// The innermost cause: what reqwest wraps around it repeats the address.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut innermost = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost.to_string()
+}
+
+/// `Retry-After` in seconds, the only form that this API sends.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_with_a_secret_or_no_host_is_refused() {
+        for address in ["http://me:secret@host:1", "http://me@host", "ftp://host", "host:7400", "", "http://", "data:x"]
+        {
+            let error = Client::new(address, None).err();
+            let text = error.unwrap_or_else(|| panic!("{address} was taken")).to_string();
+            assert!(!text.contains("secret"), "{text}");
+        }
+        assert_eq!(Client::new("http://127.0.0.1:7400/", None).unwrap().url(), "http://127.0.0.1:7400");
+    }
+
+    #[tokio::test]
+    async fn nobody_there_is_unreachable_and_surely_not_carried_out() {
+        // A port that was just given back: nobody listens on it.
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        drop(listener);
+        let client = Client::new(&format!("http://{address}"), Some(Token::new("t"))).unwrap();
+        let error = client.stats().await.unwrap_err();
+        assert!(matches!(error, ClientError::Unreachable { .. }), "{error:?}");
+        assert!(error.is_retryable() && !error.is_unknown());
+    }
+
+    #[tokio::test]
+    async fn an_operator_call_without_a_token_says_so() {
+        let client = Client::new("http://127.0.0.1:1", None).unwrap();
+        assert!(matches!(client.stats().await, Err(ClientError::NoOperatorToken)));
+    }
+}

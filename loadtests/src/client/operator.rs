@@ -1,0 +1,207 @@
+//! Calls that need the operator's token: users, queue, dead letters, effects; and health, which needs none.
+
+use std::time::Duration;
+
+use card_core::engine::{Cleaned, EffectPage};
+use card_core::ids::{RunId, UserId};
+use card_core::tasks::{Stats, TaskPage};
+use reqwest::Method;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{Caller, Client, ClientError, Token};
+
+/// A clean-up of a large run takes as long as it takes to delete it.
+const CLEAN_LIMIT: Duration = Duration::from_secs(600);
+
+/// A generated user, signed in.
+#[derive(Clone, Deserialize)]
+pub struct SyntheticUser {
+    /// Its id.
+    pub id: UserId,
+    /// Its name.
+    pub username: String,
+    /// Its access token.
+    pub access_token: Token,
+}
+
+#[derive(Deserialize)]
+struct SyntheticUsers {
+    users: Vec<SyntheticUser>,
+}
+
+/// Which dead letters an operation means. Empty means all.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct BulkFilter {
+    /// Whose error matches this regular expression.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// That died within this time, such as `1h`, or since a point in time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
+}
+
+/// What an operation on dead letters did.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+pub struct Bulk {
+    /// Dead letters that the filter means.
+    pub matched: u64,
+    /// Of those, how many were dealt with; 0 in a dry run.
+    pub done: u64,
+    /// Some of them.
+    pub sample: Vec<Value>,
+}
+
+/// What `/ready` answers.
+#[derive(Debug, Clone)]
+pub struct Readiness {
+    /// Whether the platform can do its work.
+    pub ready: bool,
+    /// What it says of its parts.
+    pub detail: Value,
+}
+
+/// How the simulated issuer behaves, as its `/behaviour` shows it: kept whole, so that it can be put back.
+#[derive(Debug, Clone)]
+pub struct Behaviour(pub Value);
+
+impl Client {
+    /// Registers `count` generated users of a run, numbered from `from`, each with a token.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn synthetic_users(&self, run: &RunId, from: u64, count: u64) -> Result<Vec<SyntheticUser>, ClientError> {
+        let body = serde_json::json!({ "run": run, "from": from, "count": count });
+        let request = self.request(Method::POST, "/api/v1/synthetic-users", Caller::Operator)?.json(&body);
+        let users = self.fetch::<SyntheticUsers>(request).await?.users;
+        if users.len() as u64 == count {
+            Ok(users)
+        } else {
+            Err(self.protocol(format!("asked for {count} users, got {}", users.len())))
+        }
+    }
+
+    /// Removes a run: its generated users and what they own.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn clean(&self, run: &RunId) -> Result<Cleaned, ClientError> {
+        let request = self.request(Method::DELETE, "/api/v1/synthetic-users", Caller::Operator)?;
+        self.fetch(request.query(&[("run", run.as_str())]).timeout(CLEAN_LIMIT)).await
+    }
+
+    /// Depth, age, totals, workers.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn stats(&self) -> Result<Stats, ClientError> {
+        self.fetch(self.request(Method::GET, "/api/v1/stats", Caller::Operator)?).await
+    }
+
+    /// Stops claiming (accepting goes on), or starts it again.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn set_paused(&self, paused: bool) -> Result<(), ClientError> {
+        let path = if paused { "/api/v1/queue/pause" } else { "/api/v1/queue/resume" };
+        self.call(self.request(Method::POST, path, Caller::Operator)?).await
+    }
+
+    /// How often each task of a run took effect, in order of acceptance.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn effects(&self, run: &RunId, cursor: Option<&str>) -> Result<EffectPage, ClientError> {
+        let request = self.request(Method::GET, "/api/v1/effects", Caller::Operator)?;
+        let request = request.query(&[("run", run.as_str()), ("limit", "1000")]);
+        let request = match cursor {
+            Some(cursor) => request.query(&[("cursor", cursor)]),
+            None => request,
+        };
+        self.fetch(request).await
+    }
+
+    /// One page of dead letters, newest first.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn dead_letters(
+        &self,
+        filter: &BulkFilter,
+        limit: Option<usize>,
+        cursor: Option<&str>,
+    ) -> Result<TaskPage, ClientError> {
+        let parameters = [
+            ("error", filter.error.clone()),
+            ("since", filter.since.clone()),
+            ("limit", limit.map(|limit| limit.to_string())),
+            ("cursor", cursor.map(ToOwned::to_owned)),
+        ];
+        let given: Vec<_> = parameters.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+        self.fetch(self.request(Method::GET, "/api/v1/dead-letters", Caller::Operator)?.query(&given)).await
+    }
+
+    /// Queues dead letters again, at most `limit`, at `rate` a second.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn retry_dead(
+        &self,
+        filter: &BulkFilter,
+        rate: Option<f64>,
+        limit: Option<u64>,
+        dry_run: bool,
+    ) -> Result<Bulk, ClientError> {
+        let mut body = serde_json::json!({ "filter": filter, "dry_run": dry_run });
+        if let Some(rate) = rate {
+            body["rate"] = rate.into();
+        }
+        if let Some(limit) = limit {
+            body["limit"] = limit.into();
+        }
+        let request = self.request(Method::POST, "/api/v1/dead-letters/retry", Caller::Operator)?;
+        self.fetch(request.json(&body).timeout(CLEAN_LIMIT)).await
+    }
+
+    /// Takes dead letters off the list for good.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn discard_dead(&self, filter: &BulkFilter, reason: &str) -> Result<Bulk, ClientError> {
+        let body = serde_json::json!({ "filter": filter, "reason": reason });
+        let request = self.request(Method::POST, "/api/v1/dead-letters/discard", Caller::Operator)?;
+        self.fetch(request.json(&body).timeout(CLEAN_LIMIT)).await
+    }
+
+    /// Whether the platform can do its work, and which part can't.
+    ///
+    /// # Errors
+    /// It can't be reached, or something else listens there.
+    pub async fn ready(&self) -> Result<Readiness, ClientError> {
+        let request = self.request(Method::GET, "/ready", Caller::Nobody)?;
+        let response = request.send().await.map_err(|error| self.network(&error))?;
+        let ready = response.status().is_success();
+        let status = response.status();
+        let body = self.body(response).await?;
+        match serde_json::from_slice(&body) {
+            Ok(detail) => Ok(Readiness { ready, detail }),
+            Err(_) => Err(self.protocol(format!("/ready: {status} without JSON"))),
+        }
+    }
+
+    /// How the issuer behaves. `self` must be a client of the issuer's address.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn behaviour(&self) -> Result<Behaviour, ClientError> {
+        self.fetch(self.request(Method::GET, "/behaviour", Caller::Operator)?).await.map(Behaviour)
+    }
+
+    /// Makes the issuer behave so. `self` must be a client of the issuer's address.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn set_behaviour(&self, behaviour: &Behaviour) -> Result<(), ClientError> {
+        self.call(self.request(Method::PUT, "/behaviour", Caller::Operator)?.json(&behaviour.0)).await
+    }
+}

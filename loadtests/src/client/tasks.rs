@@ -1,0 +1,160 @@
+//! Calls about tasks: accept, read, list.
+
+use std::time::Duration;
+
+use card_core::cards::Card;
+use card_core::ids::{RunId, TaskId, UserId};
+use card_core::tasks::{Add, Attempt, Kind, Replacement, Status, Task, TaskPage};
+use reqwest::Method;
+use serde::Deserialize;
+
+use super::{Caller, Client, ClientError};
+
+/// The server ends a long poll after this much at the latest.
+const WAIT_LIMIT: Duration = Duration::from_secs(60);
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// A new card.
+    Replacement(Replacement),
+    /// A sum.
+    Add(Add),
+}
+
+impl Order {
+    /// The kind of task that it becomes.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        match self {
+            Self::Replacement(_) => Kind::Replacement,
+            Self::Add(_) => Kind::Add,
+        }
+    }
+}
+
+/// How an order is sent.
+#[derive(Clone, Copy)]
+pub struct Accept<'a> {
+    /// On whose behalf.
+    pub caller: Caller<'a>,
+    /// The `Idempotency-Key`: makes it safe to send again.
+    pub key: Option<&'a str>,
+    /// The run to tag it with.
+    pub run: Option<&'a RunId>,
+}
+
+/// Which tasks to list. Empty means all.
+#[derive(Debug, Clone, Default)]
+pub struct TaskQuery {
+    /// Of this kind.
+    pub kind: Option<Kind>,
+    /// In this status.
+    pub status: Option<Status>,
+    /// Of this run.
+    pub run: Option<RunId>,
+    /// Of this owner.
+    pub owner: Option<UserId>,
+    /// Whose error matches this regular expression.
+    pub error: Option<String>,
+    /// At most so many a page.
+    pub limit: Option<usize>,
+}
+
+#[derive(Deserialize)]
+struct Items<T> {
+    items: Vec<T>,
+}
+
+impl Client {
+    /// Sends an order; returns the task that is durable now.
+    ///
+    /// # Errors
+    /// See [`ClientError`]; `replacement-open` carries the task that is under way.
+    pub async fn accept(&self, order: &Order, accept: Accept<'_>) -> Result<Task, ClientError> {
+        let request = match order {
+            Order::Replacement(replacement) => {
+                self.request(Method::POST, "/api/v1/replacements", accept.caller)?.json(replacement)
+            }
+            Order::Add(add) => self
+                .request(Method::POST, "/api/v1/tasks", accept.caller)?
+                .json(&serde_json::json!({ "kind": Kind::Add, "payload": add })),
+        };
+        let request = match accept.key {
+            Some(key) => request.header("idempotency-key", key),
+            None => request,
+        };
+        let request = match accept.run {
+            Some(run) => request.header("x-run-id", run.as_str()),
+            None => request,
+        };
+        self.fetch(request).await
+    }
+
+    /// The task as it is now, or as it is when it becomes final within `wait` (the server bounds it at 60 s).
+    ///
+    /// # Errors
+    /// See [`ClientError`]; `not-found` also for somebody else's.
+    pub async fn task(&self, id: TaskId, wait: Option<Duration>, caller: Caller<'_>) -> Result<Task, ClientError> {
+        let request = self.request(Method::GET, &format!("/api/v1/tasks/{id}"), caller)?;
+        let request = match wait.map(|wait| wait.min(WAIT_LIMIT)) {
+            Some(wait) => {
+                request.query(&[("wait", format!("{}ms", wait.as_millis()))]).timeout(wait + super::CALL_LIMIT)
+            }
+            None => request,
+        };
+        self.fetch(request).await
+    }
+
+    /// The attempts of a task that ended, oldest first.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn attempts(&self, id: TaskId, caller: Caller<'_>) -> Result<Vec<Attempt>, ClientError> {
+        let request = self.request(Method::GET, &format!("/api/v1/tasks/{id}/attempts"), caller)?;
+        self.fetch::<Items<Attempt>>(request).await.map(|page| page.items)
+    }
+
+    /// One page of tasks, newest first (operator).
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn tasks(&self, query: &TaskQuery, cursor: Option<&str>) -> Result<TaskPage, ClientError> {
+        let parameters = [
+            ("kind", query.kind.map(|kind| kind.to_string())),
+            ("status", query.status.map(|status| status.to_string())),
+            ("run", query.run.as_ref().map(ToString::to_string)),
+            ("owner", query.owner.map(|owner| owner.to_string())),
+            ("error", query.error.clone()),
+            ("limit", query.limit.map(|limit| limit.to_string())),
+            ("cursor", cursor.map(ToOwned::to_owned)),
+        ];
+        let given: Vec<_> = parameters.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+        self.fetch(self.request(Method::GET, "/api/v1/tasks", Caller::Operator)?.query(&given)).await
+    }
+
+    /// The caller's own replacements, newest first.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn replacements(&self, caller: Caller<'_>, cursor: Option<&str>) -> Result<TaskPage, ClientError> {
+        let given: Vec<_> = cursor.map(|cursor| ("cursor", cursor)).into_iter().collect();
+        self.fetch(self.request(Method::GET, "/api/v1/replacements", caller)?.query(&given)).await
+    }
+
+    /// The caller's own cards, newest first.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn cards(&self, caller: Caller<'_>) -> Result<Vec<Card>, ClientError> {
+        self.fetch::<Items<Card>>(self.request(Method::GET, "/api/v1/cards", caller)?).await.map(|page| page.items)
+    }
+
+    /// Queues a dead task again (operator).
+    ///
+    /// # Errors
+    /// See [`ClientError`]; `not-dead` if it is not.
+    pub async fn retry(&self, id: TaskId) -> Result<Task, ClientError> {
+        self.fetch(self.request(Method::POST, &format!("/api/v1/tasks/{id}/retry"), Caller::Operator)?).await
+    }
+}

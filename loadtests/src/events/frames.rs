@@ -1,0 +1,117 @@
+//! From bytes to events: the parser's guards. The parser itself is `eventsource-stream`.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use card_core::engine::EventSeq;
+use card_core::tasks::Task;
+use eventsource_stream::{EventStreamError, Eventsource};
+use futures::{Stream, StreamExt};
+
+/// The server sends something (an event or a comment) every 15 s: two and a half times that is a dead connection.
+pub(super) const SILENCE_LIMIT: Duration = Duration::from_secs(40);
+/// An event is a task: far below this. A stream that sends more without ending an event is not ours.
+const EVENT_LIMIT: usize = 1024 * 1024;
+
+/// Why a connection is of no more use.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Broken {
+    #[error("no sign of life for {} s", SILENCE_LIMIT.as_secs())]
+    Silent,
+    #[error("it was cut: {0}")]
+    Cut(String),
+    #[error("it sent something that is not this API's: {0}")]
+    Foreign(String),
+}
+
+/// What a connection says.
+#[derive(Debug)]
+pub(super) enum Frame {
+    /// A state, and where it stands in the log if it is durable.
+    State { task: Box<Task>, id: Option<EventSeq> },
+    /// Events are gone from the log.
+    Reset { id: Option<EventSeq> },
+    /// Something that a later version may send.
+    Other,
+}
+
+/// The frames of a stream of bytes. Ends after the first error.
+pub(super) fn frames<B, E>(
+    bytes: impl Stream<Item = Result<B, E>> + Send + 'static,
+) -> impl Stream<Item = Result<Frame, Broken>> + Send
+where
+    B: AsRef<[u8]> + Send + 'static,
+    E: std::error::Error + Send + 'static,
+{
+    let unfinished = Arc::new(AtomicUsize::new(0));
+    let finished = Arc::clone(&unfinished);
+    guarded(bytes, unfinished).eventsource().map(move |event| {
+        finished.store(0, Ordering::Relaxed);
+        match event {
+            Ok(event) => frame(&event),
+            Err(EventStreamError::Transport(broken)) => Err(broken),
+            Err(EventStreamError::Utf8(_)) => Err(Broken::Foreign("text that is not UTF-8".to_owned())),
+            Err(EventStreamError::Parser(_)) => Err(Broken::Foreign("text that is not an event stream".to_owned())),
+        }
+    })
+}
+
+/// The bytes, as long as they keep coming and events keep ending.
+fn guarded<B, E>(
+    bytes: impl Stream<Item = Result<B, E>> + Send + 'static,
+    unfinished: Arc<AtomicUsize>,
+) -> impl Stream<Item = Result<B, Broken>> + Send
+where
+    B: AsRef<[u8]> + Send + 'static,
+    E: std::error::Error + Send + 'static,
+{
+    futures::stream::unfold((Box::pin(bytes), unfinished), |(mut bytes, unfinished)| async move {
+        let item = match tokio::time::timeout(SILENCE_LIMIT, bytes.next()).await {
+            Err(_) => Err(Broken::Silent),
+            Ok(None) => return None,
+            Ok(Some(Err(error))) => Err(Broken::Cut(innermost(&error))),
+            Ok(Some(Ok(chunk))) => {
+                let length = chunk.as_ref().len();
+                // Comments keep a quiet stream alive and end no event: a chunk that small can't fill a memory.
+                let total =
+                    unfinished.fetch_add(if is_comment(chunk.as_ref()) { 0 } else { length }, Ordering::Relaxed);
+                if total + length > EVENT_LIMIT {
+                    Err(Broken::Foreign("an event without an end".to_owned()))
+                } else {
+                    Ok(chunk)
+                }
+            }
+        };
+        Some((item, (bytes, unfinished)))
+    })
+}
+
+fn is_comment(chunk: &[u8]) -> bool {
+    chunk.starts_with(b":") && chunk.len() < 64 && chunk.ends_with(b"\n")
+}
+
+fn frame(event: &eventsource_stream::Event) -> Result<Frame, Broken> {
+    // The id of the last event that had one stays: what that means is for the follower to tell.
+    let id = match event.id.as_str() {
+        "" => None,
+        id => Some(id.parse().map_err(|_| Broken::Foreign("an event id that is not a number".to_owned()))?),
+    };
+    match event.event.as_str() {
+        "state" => {
+            let task = serde_json::from_str(&event.data)
+                .map_err(|error| Broken::Foreign(format!("a state that is not a task: {error}")))?;
+            Ok(Frame::State { task, id })
+        }
+        "reset" => Ok(Frame::Reset { id }),
+        _ => Ok(Frame::Other),
+    }
+}
+
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut innermost = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost.to_string()
+}

@@ -1,0 +1,85 @@
+//! How long things took: a shared histogram and what is read from it.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+use serde::Serialize;
+
+/// A histogram that many may add to. Three significant digits, from a microsecond up.
+pub struct Latency(Mutex<Histogram<u64>>);
+
+/// Percentiles in milliseconds; all zero with `n` = 0.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct Percentiles {
+    /// How many were measured.
+    pub n: u64,
+    /// Half took at most this.
+    pub p50: f64,
+    /// Nine of ten took at most this.
+    pub p90: f64,
+    /// 95 of a hundred took at most this.
+    pub p95: f64,
+    /// 99 of a hundred took at most this.
+    pub p99: f64,
+    /// The longest.
+    pub max: f64,
+}
+
+impl Default for Latency {
+    fn default() -> Self {
+        // Fails for a precision above 5 only; three digits are a constant.
+        Self(Mutex::new(Histogram::new(3).unwrap_or_else(|error| unreachable!("{error}"))))
+    }
+}
+
+impl Latency {
+    /// Adds one.
+    pub fn record(&self, took: Duration) {
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX).max(1);
+        // It grows by itself; only a value near u64::MAX can't be kept, and that is no latency.
+        let _ = self.0.lock().unwrap_or_else(PoisonError::into_inner).record(micros);
+    }
+
+    /// What was added so far.
+    #[must_use]
+    pub fn percentiles(&self) -> Percentiles {
+        let histogram = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if histogram.is_empty() {
+            return Percentiles::default();
+        }
+        let at = |quantile| millis(histogram.value_at_quantile(quantile).min(histogram.max()));
+        Percentiles {
+            n: histogram.len(),
+            p50: at(0.5),
+            p90: at(0.9),
+            p95: at(0.95),
+            p99: at(0.99),
+            max: millis(histogram.max()),
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "latencies are far below 2^52 microseconds")]
+fn millis(micros: u64) -> f64 {
+    micros as f64 / 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_of_what_was_recorded() {
+        let latency = Latency::default();
+        assert_eq!(latency.percentiles(), Percentiles::default());
+        for millis in 1..=1000 {
+            latency.record(Duration::from_millis(millis));
+        }
+        let read = latency.percentiles();
+        assert_eq!(read.n, 1000);
+        for (value, expected) in [(read.p50, 500.0), (read.p95, 950.0), (read.p99, 990.0), (read.max, 1000.0)] {
+            assert!((value - expected).abs() <= expected * 0.002, "{value} is not {expected}");
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! Who saw what become final: one event stream for any number of waiting senders.
+//!
+//! The stream is open before the first order is sent, so no change can be missed; a final state that arrives before
+//! the answer to its order is kept until somebody asks for it.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use card_core::engine::EventSeq;
+use card_core::ids::{RunId, TaskId};
+use card_core::tasks::{Status, Task};
+use tokio::sync::{Notify, oneshot};
+use tokio::time::Instant;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::client::{Client, TaskQuery};
+use crate::events::{Events, Follower, Notice, Scissors, Scope, StreamLost};
+
+/// A task's end, as the stream told it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Final {
+    /// How it ended.
+    pub status: Status,
+    /// When this process heard of it.
+    pub at: Instant,
+}
+
+enum Slot {
+    Final(Final),
+    Awaited(oneshot::Sender<Final>),
+}
+
+#[derive(Default)]
+struct Shared {
+    slots: Mutex<HashMap<TaskId, Slot>>,
+    finals: AtomicU64,
+    gaps: AtomicU64,
+    reconnects: AtomicU64,
+    cursor: AtomicU64,
+    lost: OnceLock<StreamLost>,
+    changed: Notify,
+}
+
+/// The one follower of a run's events. Dropping it ends the stream.
+pub struct Observer {
+    shared: Arc<Shared>,
+    scissors: Scissors,
+    _stop: DropGuard,
+}
+
+impl Observer {
+    /// Follows a run. `seen` hears of every state, final or not, on the follower's own task: it must not block.
+    ///
+    /// # Errors
+    /// The stream can't be opened within `patience`.
+    pub async fn start(
+        client: &Client,
+        run: &RunId,
+        patience: Duration,
+        seen: impl FnMut(&Task) + Send + 'static,
+    ) -> Result<Self, StreamLost> {
+        let scope = Scope::Run(run.clone());
+        let events = Events::open(client, scope, Follower::Operator, Some(0), patience).await?;
+        let shared = Arc::new(Shared::default());
+        let stop = CancellationToken::new();
+        let scissors = events.scissors();
+        let follow = follow(events, client.clone(), run.clone(), Arc::clone(&shared), seen);
+        tokio::spawn(stop.clone().run_until_cancelled_owned(follow));
+        Ok(Self { shared, scissors, _stop: stop.drop_guard() })
+    }
+
+    /// Waits for the end of a task; none when the stream is lost for good. May be asked for once per task.
+    pub async fn final_of(&self, task: TaskId) -> Option<Final> {
+        let awaited = match self.shared.slots().entry(task) {
+            Entry::Occupied(mut entry) => match entry.get() {
+                Slot::Final(end) => return Some(*end),
+                Slot::Awaited(_) => {
+                    let (sender, receiver) = oneshot::channel();
+                    entry.insert(Slot::Awaited(sender));
+                    receiver
+                }
+            },
+            Entry::Vacant(entry) => {
+                let (sender, receiver) = oneshot::channel();
+                entry.insert(Slot::Awaited(sender));
+                receiver
+            }
+        };
+        tokio::select! {
+            end = awaited => end.ok(),
+            () = self.until(|shared| shared.lost.get().is_some()) => None,
+        }
+    }
+
+    /// Waits until every one of `tasks` is final, the stream is lost, or `bound` is over; returns how many are final.
+    pub async fn drained(&self, tasks: &[TaskId], bound: Duration) -> usize {
+        let mut pending: Vec<TaskId> = tasks.to_vec();
+        let drained = async {
+            loop {
+                let changed = self.shared.changed.notified();
+                tokio::pin!(changed);
+                changed.as_mut().enable();
+                {
+                    let slots = self.shared.slots();
+                    pending.retain(|task| !matches!(slots.get(task), Some(Slot::Final(_))));
+                }
+                if pending.is_empty() || self.shared.lost.get().is_some() {
+                    return;
+                }
+                changed.await;
+                // A look costs a pass over what is pending: many changes are taken together.
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let _ = tokio::time::timeout(bound, drained).await;
+        tasks.len() - pending.len()
+    }
+
+    /// When each task became final, as far as the stream told.
+    #[must_use]
+    pub fn finals(&self) -> HashMap<TaskId, Final> {
+        let slots = self.shared.slots();
+        let finals = slots.iter().filter_map(|(task, slot)| match slot {
+            Slot::Final(end) => Some((*task, *end)),
+            Slot::Awaited(_) => None,
+        });
+        finals.collect()
+    }
+
+    /// How many ends the stream told of.
+    #[must_use]
+    pub fn final_count(&self) -> u64 {
+        self.shared.finals.load(Ordering::Relaxed)
+    }
+
+    /// How often the past was gone. After each, the present state was read instead.
+    #[must_use]
+    pub fn gaps(&self) -> u64 {
+        self.shared.gaps.load(Ordering::Relaxed)
+    }
+
+    /// How often the connection was lost and came back.
+    #[must_use]
+    pub fn reconnects(&self) -> u64 {
+        self.shared.reconnects.load(Ordering::Relaxed)
+    }
+
+    /// The last durable event that was seen: where another follower can go on.
+    #[must_use]
+    pub fn cursor(&self) -> EventSeq {
+        self.shared.cursor.load(Ordering::Relaxed)
+    }
+
+    /// Why the stream is lost for good, if it is.
+    #[must_use]
+    pub fn lost(&self) -> Option<StreamLost> {
+        self.shared.lost.get().cloned()
+    }
+
+    /// What cuts the stream's connection on purpose.
+    #[must_use]
+    pub fn scissors(&self) -> Scissors {
+        self.scissors.clone()
+    }
+
+    async fn until(&self, condition: impl Fn(&Shared) -> bool) {
+        loop {
+            let changed = self.shared.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            if condition(&self.shared) {
+                return;
+            }
+            changed.await;
+        }
+    }
+}
+
+impl Shared {
+    // Nothing that runs under this lock can panic half-way through a change.
+    fn slots(&self) -> MutexGuard<'_, HashMap<TaskId, Slot>> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self, task: &Task) {
+        if !task.status.is_final() {
+            return;
+        }
+        let end = Final { status: task.status, at: Instant::now() };
+        let before = self.slots().insert(task.id, Slot::Final(end));
+        match before {
+            // A dead task that was retried ends again: the later end counts.
+            Some(Slot::Final(_)) => return,
+            // Who waited may have stopped waiting.
+            Some(Slot::Awaited(waiting)) => drop(waiting.send(end)),
+            None => {}
+        }
+        self.finals.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+async fn follow(
+    mut events: Events,
+    client: Client,
+    run: RunId,
+    shared: Arc<Shared>,
+    mut seen: impl FnMut(&Task) + Send,
+) {
+    loop {
+        match events.next().await {
+            Ok(Notice::State { task, seq }) => {
+                if let Some(seq) = seq {
+                    shared.cursor.store(seq, Ordering::Relaxed);
+                }
+                shared.take(&task);
+                seen(&task);
+            }
+            Ok(Notice::Reconnected) => drop(shared.reconnects.fetch_add(1, Ordering::Relaxed)),
+            Ok(Notice::Gap) => {
+                shared.gaps.fetch_add(1, Ordering::Relaxed);
+                for task in present(&client, &run).await {
+                    shared.take(&task);
+                    seen(&task);
+                }
+            }
+            Err(lost) => {
+                let _ = shared.lost.set(lost);
+                shared.changed.notify_waiters();
+                return;
+            }
+        }
+        shared.changed.notify_waiters();
+    }
+}
+
+/// The present state of a run's tasks. What can't be read now is found by the audit.
+async fn present(client: &Client, run: &RunId) -> Vec<Task> {
+    let query = TaskQuery { run: Some(run.clone()), limit: Some(1000), ..TaskQuery::default() };
+    let mut tasks = Vec::new();
+    let mut cursor: Option<String> = None;
+    loop {
+        match client.tasks(&query, cursor.as_deref()).await {
+            Ok(page) => {
+                tasks.extend(page.items);
+                cursor = page.next;
+                if cursor.is_none() {
+                    return tasks;
+                }
+            }
+            Err(error) => {
+                tracing::warn!(error = %error, "the present state after a gap can't be read");
+                return tasks;
+            }
+        }
+    }
+}

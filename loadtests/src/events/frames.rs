@@ -8,6 +8,7 @@ use card_core::engine::EventSeq;
 use card_core::tasks::Task;
 use eventsource_stream::{EventStreamError, Eventsource};
 use futures::{Stream, StreamExt};
+use serde::Deserialize;
 
 /// The server sends something (an event or a comment) every 15 s: two and a half times that is a dead connection.
 pub(super) const SILENCE_LIMIT: Duration = Duration::from_secs(40);
@@ -30,8 +31,10 @@ pub(super) enum Broken {
 pub(super) enum Frame {
     /// A state, and where it stands in the log if it is durable.
     State { task: Box<Task>, id: Option<EventSeq> },
-    /// Events are gone from the log.
-    Reset { id: Option<EventSeq> },
+    /// At the beginning: everything after this place is told.
+    Hello { from: EventSeq },
+    /// Events are gone from the log; everything after this place is told.
+    Reset { from: EventSeq },
     /// Something that a later version may send.
     Other,
 }
@@ -103,9 +106,21 @@ fn frame(event: &eventsource_stream::Event) -> Result<Frame, Broken> {
                 .map_err(|error| Broken::Foreign(format!("a state that is not a task: {error}")))?;
             Ok(Frame::State { task, id })
         }
-        "reset" => Ok(Frame::Reset { id }),
+        "hello" => Ok(Frame::Hello { from: position(&event.data)? }),
+        "reset" => Ok(Frame::Reset { from: position(&event.data)? }),
         _ => Ok(Frame::Other),
     }
+}
+
+#[derive(Deserialize)]
+struct Position {
+    from: EventSeq,
+}
+
+fn position(data: &str) -> Result<EventSeq, Broken> {
+    serde_json::from_str::<Position>(data)
+        .map(|position| position.from)
+        .map_err(|error| Broken::Foreign(format!("a position that can't be read: {error}")))
 }
 
 fn innermost(error: &dyn std::error::Error) -> String {

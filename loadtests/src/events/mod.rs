@@ -202,8 +202,13 @@ impl Events {
                     (task.status == card_core::tasks::Status::Running).then_some(Notice::State { task, seq: None })
                 }
             }
-            Frame::Reset { id } => {
-                self.cursor = Some(id.unwrap_or(0));
+            Frame::Hello { from } => {
+                // Who follows from now on learns here where that is, and goes on from there after a cut.
+                self.cursor.get_or_insert(from);
+                None
+            }
+            Frame::Reset { from } => {
+                self.cursor = Some(from);
                 Some(Notice::Gap)
             }
             Frame::Other => None,
@@ -278,7 +283,16 @@ impl Events {
         if !kind.starts_with("text/event-stream") {
             return Err(self.client.protocol("/events is not an event stream"));
         }
-        Ok(Box::pin(frames(response.bytes_stream())))
+        let mut frames: Frames = Box::pin(frames(response.bytes_stream()));
+        if self.cursor.is_none() {
+            // Without a place to go on from, a cut before the first event would be a gap that nobody notices.
+            match tokio::time::timeout(OPEN_LIMIT, frames.next()).await {
+                Ok(Some(Ok(Frame::Hello { from }))) => self.cursor = Some(from),
+                Ok(Some(Err(broken))) => return Err(self.client.protocol(broken.to_string())),
+                _ => return Err(self.client.protocol("/events does not begin with its place")),
+            }
+        }
+        Ok(frames)
     }
 
     fn lost(&self, detail: String, refusal: Option<ClientError>) -> StreamLost {

@@ -149,10 +149,19 @@ async fn a_state_that_is_not_durable_does_not_move_the_cursor() {
 
 #[tokio::test]
 async fn a_reset_is_a_gap_and_the_stream_goes_on_from_there() {
-    let reset = "id: 70\nevent: reset\ndata: {}\n\n".to_owned();
+    let reset = "event: reset\ndata: {\"from\":70}\n\n".to_owned();
     let (_, client) = stage([Script::Stays(durable(3) + &reset + &durable(71))]).await;
     let mut events = open(&client, LONG).await.unwrap();
     assert_eq!(until(&mut events, 71).await, "3 G 71");
+}
+
+#[tokio::test]
+async fn who_follows_from_now_on_goes_on_from_there_after_a_cut() {
+    let hello = "event: hello\ndata: {\"from\":41}\n\n".to_owned();
+    let (stage, client) = stage([Script::Ends(hello), Script::Stays(durable(42))]).await;
+    let mut events = Events::open(&client, Scope::All, Follower::Operator, None, LONG).await.unwrap();
+    assert_eq!(until(&mut events, 42).await, "R 42");
+    assert_eq!(*stage.asked_from.lock().unwrap(), [None, Some("41".to_owned())]);
 }
 
 #[tokio::test]

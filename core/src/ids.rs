@@ -163,7 +163,11 @@ impl FromStr for RunId {
 
     fn from_str(text: &str) -> Result<Self, InvalidRunId> {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-        if (1..=64).contains(&text.len()) && text.bytes().all(allowed) { Ok(Self(text.into())) } else { Err(InvalidRunId) }
+        if (1..=64).contains(&text.len()) && text.bytes().all(allowed) {
+            Ok(Self(text.into()))
+        } else {
+            Err(InvalidRunId)
+        }
     }
 }
 

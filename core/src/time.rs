@@ -130,8 +130,9 @@ pub fn format_duration(duration: Duration) -> String {
     if micros == 0 {
         return "0s".to_owned();
     }
-    for (unit, size) in [("d", 86_400_000_000), ("h", 3_600_000_000), ("m", 60_000_000), ("s", 1_000_000), ("ms", 1000)] {
-        if micros % size == 0 {
+    for (unit, size) in [("d", 86_400_000_000), ("h", 3_600_000_000), ("m", 60_000_000), ("s", 1_000_000), ("ms", 1000)]
+    {
+        if micros.is_multiple_of(size) {
             return format!("{}{unit}", micros / size);
         }
     }

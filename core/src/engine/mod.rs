@@ -16,8 +16,8 @@ mod error;
 pub mod hub;
 pub mod sqlite;
 
-#[cfg(any(test, feature = "conformance"))]
-pub mod conformance;
+#[cfg(test)]
+mod conformance;
 
 use std::time::Duration;
 
@@ -246,12 +246,8 @@ pub trait Engine: Send + Sync + 'static {
     async fn give_up(&self, lease: &Lease, started_at: Instant, error: TaskError) -> Result<Settled, EngineError>;
 
     /// Durable events after `after`, in order, at most `limit` (clamped to 1..=1000).
-    async fn events_after(
-        &self,
-        filter: &EventFilter,
-        after: EventSeq,
-        limit: usize,
-    ) -> Result<EventPage, EngineError>;
+    async fn events_after(&self, filter: &EventFilter, after: EventSeq, limit: usize)
+    -> Result<EventPage, EngineError>;
 
     /// The `seq` of the latest event, 0 if there is none.
     async fn last_event(&self) -> Result<EventSeq, EngineError>;

@@ -257,7 +257,9 @@ mod tests {
         let (_dir, path) = file("[server]\nport = 1111\nbody-limit = 2222\n[log]\nlevel = 'warn'\n");
         let mut layers = Layers::built_in();
         layers.file(&path).unwrap();
-        layers.environment([("CARDCTL_SERVER_PORT".into(), "3333".into()), ("CARDCTL_LOG_LEVEL".into(), "debug".into())]).unwrap();
+        layers
+            .environment([("CARDCTL_SERVER_PORT".into(), "3333".into()), ("CARDCTL_LOG_LEVEL".into(), "debug".into())])
+            .unwrap();
         layers.flag("server.port", "4444", "--port").unwrap();
         let resolved = layers.resolve().unwrap();
         assert_eq!(resolved.settings.server.port, 4444);

@@ -12,13 +12,16 @@ fn pattern(text: &str) -> Regex {
     Regex::new(text).unwrap_or_else(|error| unreachable!("{error}"))
 }
 
-static QUICK: LazyLock<Regex> = LazyLock::new(|| pattern(r"@|\d[\d \-().]{6,}\d|eyJ|[Bb]earer|(?i:passw|secret|token)|\b(?:rt|op)_"));
+static QUICK: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"@|\d[\d \-().]{6,}\d|eyJ|[Bb]earer|(?i:passw|secret|token)|\b(?:rt|op)_"));
 static EMAIL: LazyLock<Regex> = LazyLock::new(|| pattern(r"[A-Za-z0-9._%+\-]+@[A-Za-z0-9\-]+(?:\.[A-Za-z0-9\-]+)+"));
 static JWT: LazyLock<Regex> = LazyLock::new(|| pattern(r"eyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]+\.[A-Za-z0-9_\-]*"));
 static BEARER: LazyLock<Regex> = LazyLock::new(|| pattern(r"\b([Bb]earer) +[A-Za-z0-9._~+/=\-]+"));
 static OPAQUE: LazyLock<Regex> = LazyLock::new(|| pattern(r"\b(?:rt|op)_[A-Za-z0-9_\-]{16,}"));
 static FIELD: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(r#"(?i)\b((?:[a-z_\-]*)(?:password|passwd|secret|access_token|refresh_token|api_key))(\\?["']?\s*[:=]\s*\\?)("(?:[^"\\]|\\.)*"|'[^']*'|[^\s"',;&}\]]+)"#)
+    pattern(
+        r#"(?i)\b((?:[a-z_\-]*)(?:password|passwd|secret|access_token|refresh_token|api_key))(\\?["']?\s*[:=]\s*\\?)("(?:[^"\\]|\\.)*"|'[^']*'|[^\s"',;&}\]]+)"#,
+    )
 });
 static CARD: LazyLock<Regex> = LazyLock::new(|| pattern(r"\d(?:[ \-]?\d){12,18}"));
 static PHONE: LazyLock<Regex> = LazyLock::new(|| pattern(r"\+\d(?:[ \-().]{0,2}\d){6,14}"));
@@ -74,7 +77,10 @@ fn mask_cards(text: Cow<'_, str>) -> Cow<'_, str> {
 /// ISO/IEC 7812-1, annex B.
 fn passes_luhn(text: &str) -> bool {
     let digits = text.bytes().rev().filter(u8::is_ascii_digit).map(|byte| u32::from(byte - b'0'));
-    let sum: u32 = digits.enumerate().map(|(place, digit)| if place % 2 == 0 { digit } else { digit * 2 / 10 + digit * 2 % 10 }).sum();
+    let sum: u32 = digits
+        .enumerate()
+        .map(|(place, digit)| if place % 2 == 0 { digit } else { digit * 2 / 10 + digit * 2 % 10 })
+        .sum();
     sum.is_multiple_of(10)
 }
 
@@ -119,7 +125,7 @@ mod tests {
         }
 
         #[test]
-        fn a_card_number_never_survives(prefix in "[ =:\"]", middle in 4_000_000_000_000_00_u64..5_999_999_999_999_99, suffix in "[ ,\"]") {
+        fn a_card_number_never_survives(prefix in "[ =:\"]", middle in 400_000_000_000_000_u64..599_999_999_999_999, suffix in "[ ,\"]") {
             let body = middle.to_string();
             let number = (0..10).map(|check| format!("{body}{check}")).find(|number| passes_luhn(number)).unwrap();
             let line = format!("x{prefix}{number}{suffix}");

@@ -76,7 +76,9 @@ fn store_token(
 ) -> rusqlite::Result<()> {
     ledger
         .connection
-        .prepare_cached("INSERT INTO refresh_tokens (hash, session, user, expires_at, spent) VALUES (?1, ?2, ?3, ?4, 0)")?
+        .prepare_cached(
+            "INSERT INTO refresh_tokens (hash, session, user, expires_at, spent) VALUES (?1, ?2, ?3, ?4, 0)",
+        )?
         .execute(params![hash, session.as_bytes(), user.as_bytes(), expires_at.micros()])?;
     Ok(())
 }
@@ -132,7 +134,8 @@ impl Accounts for SqliteEngine {
         let username = username.to_owned();
         self.readers
             .read(move |connection| {
-                let mut statement = connection.prepare_cached("SELECT id, password_hash FROM users WHERE username = ?1")?;
+                let mut statement =
+                    connection.prepare_cached("SELECT id, password_hash FROM users WHERE username = ?1")?;
                 statement
                     .query_row([username], |row| {
                         Ok(Credentials { user: UserId::from_uuid(uuid(row, 0)?), password_hash: row.get(1)? })
@@ -145,7 +148,8 @@ impl Accounts for SqliteEngine {
     async fn user(&self, id: UserId) -> Result<Option<User>, EngineError> {
         self.readers
             .read(move |connection| {
-                let mut statement = connection.prepare_cached("SELECT username, created_at FROM users WHERE id = ?1")?;
+                let mut statement =
+                    connection.prepare_cached("SELECT username, created_at FROM users WHERE id = ?1")?;
                 statement
                     .query_row([id.uuid().as_bytes()], |row| {
                         Ok(User { id, username: row.get(0)?, created_at: Instant::from_micros(row.get(1)?) })
@@ -174,9 +178,7 @@ impl Accounts for SqliteEngine {
         token: TokenHash,
         expires_at: Instant,
     ) -> Result<(), EngineError> {
-        self.writer
-            .call(move |ledger| store_token(ledger, &token, session.uuid(), user.uuid(), expires_at))
-            .await
+        self.writer.call(move |ledger| store_token(ledger, &token, session.uuid(), user.uuid(), expires_at)).await
     }
 
     async fn refresh_session(

@@ -56,7 +56,9 @@ impl Books {
             return Ok(());
         }
         connection
-            .prepare_cached("UPDATE books SET next_seq = ?1, accepted = ?2, settled = ?3, events_floor = ?4, paused = ?5")?
+            .prepare_cached(
+                "UPDATE books SET next_seq = ?1, accepted = ?2, settled = ?3, events_floor = ?4, paused = ?5",
+            )?
             .execute(params![self.next_seq, self.accepted, self.settled, self.events_floor, self.paused])?;
         let mut statement = connection.prepare_cached(
             "INSERT INTO counts (kind, status, n) VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET n = excluded.n",

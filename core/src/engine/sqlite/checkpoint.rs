@@ -35,7 +35,8 @@ pub(super) struct Checkpointer {
 impl Checkpointer {
     pub(super) fn start(path: &Path) -> Result<Self, EngineError> {
         let fail = |error: Box<dyn std::error::Error + Send + Sync>| {
-            EngineError::new(ErrorKind::Unavailable, "the ledger's checkpoint thread could not be started").caused_by(error)
+            EngineError::new(ErrorKind::Unavailable, "the ledger's checkpoint thread could not be started")
+                .caused_by(error)
         };
         let connection = super::open::connect(path).map_err(|error| fail(error.into()))?;
         let signals = Arc::new(Signals::default());
@@ -49,7 +50,9 @@ impl Checkpointer {
 
     /// Called by the writer after each batch.
     pub(super) fn after_commit(&self, connection: &Connection) {
-        if !self.signals.dirty.swap(true, Ordering::AcqRel) && let Some(thread) = &self.thread {
+        if !self.signals.dirty.swap(true, Ordering::AcqRel)
+            && let Some(thread) = &self.thread
+        {
             thread.thread().unpark();
         }
         if self.signals.frames.load(Ordering::Acquire) >= FINISH_AT {

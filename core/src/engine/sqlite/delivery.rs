@@ -118,7 +118,10 @@ impl Delivery {
             };
             let attempt = ready.attempts + 1;
             let expires = clock + request.lease;
-            state.held.insert(lease.row, Held { token: lease.token, worker: lease.worker, expires, attempt, started_at: now });
+            state.held.insert(
+                lease.row,
+                Held { token: lease.token, worker: lease.worker, expires, attempt, started_at: now },
+            );
             if let Some(seen) = state.workers.get_mut(&request.worker) {
                 seen.inflight += 1;
             }
@@ -277,7 +280,7 @@ impl Delivery {
     }
 
     /// For tests of the sweep: forgets everything, as a restart or a wiped Redis would.
-    #[cfg(any(test, feature = "conformance"))]
+    #[cfg(test)]
     pub(super) fn forget(&self) {
         let mut state = self.lock();
         state.ready.clear();
@@ -308,7 +311,12 @@ impl Delivery {
         let mut workers: Vec<WorkerStats> = state
             .workers
             .iter()
-            .map(|(id, seen)| WorkerStats { id: *id, host: seen.host.clone(), inflight: seen.inflight, last_seen: seen.at })
+            .map(|(id, seen)| WorkerStats {
+                id: *id,
+                host: seen.host.clone(),
+                inflight: seen.inflight,
+                last_seen: seen.at,
+            })
             .collect();
         workers.sort_by_key(|worker| worker.id);
         Figures { running: state.held.len() as u64, later: state.later.len() as u64, oldest, workers }
@@ -371,7 +379,12 @@ impl State {
     }
 
     fn see(&mut self, request: &ClaimRequest, at: Instant, clock: Clock) {
-        let seen = self.workers.entry(request.worker).or_insert_with(|| Seen { host: request.host.clone(), at, clock, inflight: 0 });
+        let seen = self.workers.entry(request.worker).or_insert_with(|| Seen {
+            host: request.host.clone(),
+            at,
+            clock,
+            inflight: 0,
+        });
         (seen.at, seen.clock) = (at, clock);
     }
 }

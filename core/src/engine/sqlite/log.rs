@@ -41,13 +41,17 @@ enum Key<'a> {
 }
 
 /// Events of a filter after a place in the log, at most `limit`.
-pub(super) fn read(connection: &Connection, filter: &EventFilter, after: EventSeq, limit: usize) -> rusqlite::Result<EventPage> {
+pub(super) fn read(
+    connection: &Connection,
+    filter: &EventFilter,
+    after: EventSeq,
+    limit: usize,
+) -> rusqlite::Result<EventPage> {
     // One snapshot for all statements: otherwise a commit between two of them could be skipped.
     let transaction = connection.unchecked_transaction()?;
-    let (next, floor): (i64, i64) =
-        transaction.prepare_cached("SELECT next_seq, events_floor FROM books WHERE id = 1")?.query_row([], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })?;
+    let (next, floor): (i64, i64) = transaction
+        .prepare_cached("SELECT next_seq, events_floor FROM books WHERE id = 1")?
+        .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
     let after = i64::try_from(after).unwrap_or(i64::MAX);
     // A reader from before the floor may have missed something: it goes on from there, and is told.
     let reset = after < floor;

@@ -16,6 +16,8 @@ mod readers;
 mod rows;
 mod settle;
 mod sweep;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use std::collections::HashSet;
@@ -36,8 +38,8 @@ use self::settle::{End, EndAttempt};
 use self::writer::{Writer, classify, closed};
 use super::hub::{Hub, Subscription};
 use super::{
-    Accepted, Claim, ClaimRequest, Cleaned, EffectPage, Engine, EngineError, ErrorKind, EventFilter, EventPage, EventSeq,
-    Lease, Retried, Settled, Store,
+    Accepted, Claim, ClaimRequest, Cleaned, EffectPage, Engine, EngineError, ErrorKind, EventFilter, EventPage,
+    EventSeq, Lease, Retried, Settled, Store,
 };
 use crate::ids::{RunId, TaskId, UserId};
 use crate::settings;
@@ -87,7 +89,6 @@ pub struct SqliteEngine {
     shared: Arc<Shared>,
     readers: Arc<Readers>,
     writer: Arc<Writer>,
-    lock: Mutex<Option<std::fs::File>>,
 }
 
 /// Opens (and creates or migrates) the ledger at `path` and starts its threads and its sweep. Needs a tokio runtime.
@@ -141,8 +142,9 @@ impl SqliteEngine {
             shared.delivery.suspect();
         }
         let readers = Arc::new(Readers::open(path)?);
-        let writer = Arc::new(Writer::start(connection, books, path, settings.batch_limit, Arc::clone(&shared))?);
-        Ok(Self { shared, readers, writer, lock: Mutex::new(Some(lock)) })
+        let batch_limit = settings.batch_limit;
+        let writer = Arc::new(Writer::start(connection, lock, books, path, batch_limit, Arc::clone(&shared))?);
+        Ok(Self { shared, readers, writer })
     }
 
     /// What the delivery knows and the ledger does not: that a worker has it.
@@ -262,7 +264,12 @@ impl Engine for SqliteEngine {
         self.end(lease, started_at, End::GiveUp(error)).await
     }
 
-    async fn events_after(&self, filter: &EventFilter, after: EventSeq, limit: usize) -> Result<EventPage, EngineError> {
+    async fn events_after(
+        &self,
+        filter: &EventFilter,
+        after: EventSeq,
+        limit: usize,
+    ) -> Result<EventPage, EngineError> {
         let (filter, limit) = (filter.clone(), limit.clamp(1, 1000));
         self.readers.read(move |connection| log::read(connection, &filter, after, limit)).await
     }
@@ -318,7 +325,10 @@ impl Engine for SqliteEngine {
         // An empty write goes through the thread and a transaction of its own, or fails as a real one would.
         self.writer
             .call(|ledger| {
-                ledger.connection.prepare_cached("UPDATE books SET paused = ?1 WHERE id = 1")?.execute([ledger.books.paused])?;
+                ledger
+                    .connection
+                    .prepare_cached("UPDATE books SET paused = ?1 WHERE id = 1")?
+                    .execute([ledger.books.paused])?;
                 Ok(())
             })
             .await?;
@@ -338,6 +348,5 @@ impl Engine for SqliteEngine {
         let writer = Arc::clone(&self.writer);
         // The thread ends by itself should this task be dropped.
         let _ = tokio::task::spawn_blocking(move || writer.close()).await;
-        self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 }

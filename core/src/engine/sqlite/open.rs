@@ -45,8 +45,7 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, EngineError> {
     };
     let mut connection = connect(path).map_err(explain)?;
     let version = schema_version(&connection).map_err(explain)?;
-    let application: i64 =
-        connection.query_row("PRAGMA application_id", [], |row| row.get(0)).map_err(explain)?;
+    let application: i64 = connection.query_row("PRAGMA application_id", [], |row| row.get(0)).map_err(explain)?;
     let objects: i64 =
         connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(explain)?;
     if objects > 0 && application != APPLICATION_ID {
@@ -65,20 +64,14 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, EngineError> {
     }
     // Writing the header also finds out now, not at the first accept, whether the file takes writes.
     connection.execute_batch("PRAGMA journal_mode = WAL").map_err(explain)?;
-    let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).map_err(explain)?;
+    let transaction =
+        connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).map_err(explain)?;
     for migration in &MIGRATIONS[usize::try_from(version).unwrap_or(0)..] {
         transaction.execute_batch(migration).map_err(explain)?;
     }
     transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(explain)?;
     transaction.pragma_update(None, "user_version", SCHEMA_VERSION).map_err(explain)?;
     transaction.commit().map_err(explain)?;
-    // Reads every page of the small tables and the roots of the large ones: damage there is said at the start.
-    let damage: String = connection
-        .query_row("SELECT group_concat(name) FROM (SELECT name FROM pragma_table_list WHERE schema = 'main')", [], |row| {
-            row.get(0)
-        })
-        .map_err(explain)?;
-    drop(damage);
     connection
         .execute_batch(
             "PRAGMA wal_autocheckpoint = 0;
@@ -101,7 +94,8 @@ pub(super) fn connect(path: &Path) -> rusqlite::Result<Connection> {
 
 /// A connection that can't write.
 pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
-    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    let connection =
+        Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
     connection.execute_batch("PRAGMA cache_size = -2048; PRAGMA temp_store = MEMORY;")?;
     connection.set_prepared_statement_cache_capacity(64);

@@ -28,7 +28,6 @@ pub(super) fn get(connection: &Connection, id: TaskId) -> rusqlite::Result<Optio
 /// Rows that one page may look at; a page that finds little in so many is short and has a `next` all the same.
 const SCAN_LIMIT: usize = 50_000;
 
-
 /// Without a run or an owner to go by.
 const LIST: &str = select_tasks!(
     "WHERE t.seq < ?1 AND t.status BETWEEN ?2 AND ?3 AND (?4 IS NULL OR t.kind = ?4)
@@ -47,14 +46,17 @@ const LIST_DEAD: &str = select_tasks!(
        AND (?5 IS NULL OR t.run = ?5) AND (?6 IS NULL OR t.owner = ?6) ORDER BY t.seq DESC"
 );
 
-/// Tasks with their rows, newest first, and where the next page begins, if there is one.
+/// Tasks with their rows, and where the next page begins, if there is one.
+pub(super) type Listed = (Vec<(i64, Task)>, Option<i64>);
+
+/// Tasks that a filter lets through, newest first.
 pub(super) fn list(
     connection: &Connection,
     filter: &TaskFilter,
     before: i64,
     limit: usize,
     is_held: impl Fn(i64) -> bool,
-) -> rusqlite::Result<(Vec<(i64, Task)>, Option<i64>)> {
+) -> rusqlite::Result<Listed> {
     let (low, high) = match filter.status {
         None => (0, StatusCode::COUNT as i64),
         // Whether an open task runs is known to the delivery alone.

@@ -40,7 +40,8 @@ impl Readers {
             readers.lock().push(connection);
             result
         });
-        task.await.map_err(|error| EngineError::new(crate::engine::ErrorKind::Internal, "a read failed").caused_by(error))?
+        task.await
+            .map_err(|error| EngineError::new(crate::engine::ErrorKind::Internal, "a read failed").caused_by(error))?
     }
 
     /// Lets no further read begin and closes the connections.

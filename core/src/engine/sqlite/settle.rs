@@ -34,7 +34,9 @@ impl End {
     const fn error(&self) -> Option<&TaskError> {
         match self {
             Self::Settle(Outcome::Succeeded { .. }) => None,
-            Self::Settle(Outcome::Declined { error }) | Self::RetryAt { error, .. } | Self::GiveUp(error) => Some(error),
+            Self::Settle(Outcome::Declined { error }) | Self::RetryAt { error, .. } | Self::GiveUp(error) => {
+                Some(error)
+            }
         }
     }
 }
@@ -47,8 +49,7 @@ pub(super) struct EndAttempt {
     pub(super) done: Option<(Settled, Option<Change>)>,
 }
 
-const OPEN_TASK: &str =
-    "SELECT seq, id, kind, owner, run, accepted_at, status, attempts FROM tasks WHERE seq = ?1";
+const OPEN_TASK: &str = "SELECT seq, id, kind, owner, run, accepted_at, status, attempts FROM tasks WHERE seq = ?1";
 
 const UPDATE: &str = "UPDATE tasks SET status = ?2, attempts = ?3, due_at = ?4, last_seq = ?5 WHERE seq = ?1";
 
@@ -86,11 +87,16 @@ impl EndAttempt {
         let seq = ledger.books.take_seq();
         let attempts = attempts + 1;
         match due_at {
-            Some(due) => ledger
-                .connection
-                .prepare_cached(UPDATE)?
-                .execute(params![task.seq, status.0, attempts, due.micros(), seq])?,
-            None => ledger.connection.prepare_cached(UPDATE_FINAL)?.execute(params![task.seq, status.0, attempts, seq])?,
+            Some(due) => ledger.connection.prepare_cached(UPDATE)?.execute(params![
+                task.seq,
+                status.0,
+                attempts,
+                due.micros(),
+                seq
+            ])?,
+            None => {
+                ledger.connection.prepare_cached(UPDATE_FINAL)?.execute(params![task.seq, status.0, attempts, seq])?
+            }
         };
         let result = match &self.end {
             End::Settle(Outcome::Succeeded { result, effect }) => {

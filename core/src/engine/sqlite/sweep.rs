@@ -39,10 +39,10 @@ pub(super) async fn run(shared: Weak<Shared>, readers: Arc<Readers>, writer: Wea
         if due.expired > 0 {
             tracing::info!(tasks = due.expired, "leases ran out, tasks are handed out again");
         }
-        if due.scan {
-            if let Err(error) = fetch(&alive, &readers, now, due.missed, due.known).await {
-                tracing::warn!(error = %error, "sweep could not read the ledger");
-            }
+        if due.scan
+            && let Err(error) = fetch(&alive, &readers, now, due.missed, due.known).await
+        {
+            tracing::warn!(error = %error, "sweep could not read the ledger");
         }
         if pruned.elapsed() >= PRUNE_INTERVAL {
             pruned = tokio::time::Instant::now();
@@ -94,14 +94,14 @@ async fn fetch(
 
 /// Tasks that fall due later, so that the first sweep after a start knows when.
 pub(super) fn later(connection: &Connection, now: Instant) -> rusqlite::Result<Vec<(i64, Instant)>> {
-    let mut statement =
-        connection.prepare("SELECT seq, due_at FROM tasks WHERE status < 4 AND due_at > ?1 ORDER BY due_at LIMIT 100000")?;
+    let mut statement = connection
+        .prepare("SELECT seq, due_at FROM tasks WHERE status < 4 AND due_at > ?1 ORDER BY due_at LIMIT 100000")?;
     let rows = statement.query_map([now.micros()], |row| Ok((row.get(0)?, Instant::from_micros(row.get(1)?))))?;
     rows.collect()
 }
 
 /// Removes events from before `cutoff`, and tokens and deleted ids that can't matter any more.
-async fn prune(writer: &Writer, cutoff: Instant) -> Result<(), EngineError> {
+pub(super) async fn prune(writer: &Writer, cutoff: Instant) -> Result<(), EngineError> {
     loop {
         let removed = writer.call(move |ledger| prune_batch(ledger, cutoff)).await?;
         if removed < PRUNE_BATCH {

@@ -3,6 +3,7 @@
 //! A batch is one SQLite transaction, so durability costs one fsync per batch. When the thread is idle a batch is
 //! one write and nothing waits.
 
+use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -54,6 +55,7 @@ impl Writer {
     /// Starts the thread on a connection of its own.
     pub(super) fn start(
         connection: Connection,
+        lock: File,
         books: Books,
         path: &Path,
         batch_limit: usize,
@@ -62,10 +64,21 @@ impl Writer {
         let (sender, receiver) = crossbeam_channel::unbounded();
         let waiting = Arc::new(AtomicUsize::new(0));
         let checkpointer = Checkpointer::start(path)?;
-        let state = Thread { connection, books, shared, receiver, waiting: Arc::clone(&waiting), batch_limit, checkpointer };
-        let thread = std::thread::Builder::new().name("ledger-writer".into()).spawn(move || state.run()).map_err(|error| {
-            EngineError::new(ErrorKind::Unavailable, "the ledger's writer thread could not be started").caused_by(error)
-        })?;
+        let state = Thread {
+            connection,
+            lock,
+            books,
+            shared,
+            receiver,
+            waiting: Arc::clone(&waiting),
+            batch_limit,
+            checkpointer,
+        };
+        let thread =
+            std::thread::Builder::new().name("ledger-writer".into()).spawn(move || state.run()).map_err(|error| {
+                EngineError::new(ErrorKind::Unavailable, "the ledger's writer thread could not be started")
+                    .caused_by(error)
+            })?;
         Ok(Self { sender, waiting, thread: std::sync::Mutex::new(Some(thread)) })
     }
 
@@ -129,6 +142,8 @@ where
 
 struct Thread {
     connection: Connection,
+    /// Held until the last write is done: the next process must not begin before.
+    lock: File,
     books: Books,
     shared: Arc<Shared>,
     receiver: Receiver<Message>,
@@ -161,6 +176,8 @@ impl Thread {
             self.checkpointer.after_commit(&self.connection);
         }
         self.checkpointer.finish(&self.connection);
+        drop(self.connection);
+        drop(self.lock);
     }
 
     fn write(&mut self, batch: &mut Vec<Box<dyn Write>>) {
@@ -216,8 +233,15 @@ impl Thread {
 fn is_storage(error: &rusqlite::Error) -> bool {
     matches!(
         error.sqlite_error_code(),
-        Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure | ErrorCode::ReadOnly | ErrorCode::CannotOpen
-            | ErrorCode::DatabaseBusy | ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
+        Some(
+            ErrorCode::DiskFull
+                | ErrorCode::SystemIoFailure
+                | ErrorCode::ReadOnly
+                | ErrorCode::CannotOpen
+                | ErrorCode::DatabaseBusy
+                | ErrorCode::DatabaseCorrupt
+                | ErrorCode::NotADatabase
+        )
     )
 }
 

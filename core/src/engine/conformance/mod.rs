@@ -1,0 +1,200 @@
+//! What every engine must hold, as tests that run the same for each.
+//!
+//! [`engine_conformance!`](crate::engine_conformance) expands all of them for one [`Testbed`]. A case that is written
+//! and not listed in the macro is dead code, which the lints refuse: no engine can leave one out.
+
+mod accepting;
+mod ending;
+mod leasing;
+mod operating;
+mod reading;
+
+use std::future::Future;
+use std::time::Duration;
+
+use serde_json::value::{RawValue, to_raw_value};
+
+use super::{Accepted, Claim, ClaimRequest, Engine, EventFilter, Store, TaskEvent};
+use crate::ids::{RunId, TaskId, UserId, WorkerId};
+use crate::tasks::{Add, Kind, NewTask, Outcome, Sum, Task, TaskError};
+
+pub(crate) use self::accepting::*;
+pub(crate) use self::ending::*;
+pub(crate) use self::leasing::*;
+pub(crate) use self::operating::*;
+pub(crate) use self::reading::*;
+
+/// An engine with a store of its own, made for one test.
+pub(crate) trait Testbed: Sized + Send + Sync {
+    /// A new, empty store.
+    fn new() -> impl Future<Output = Self> + Send;
+
+    /// The store.
+    fn store(&self) -> &Store;
+
+    /// Closes the engine and opens it again on the same data: all that is in memory is lost.
+    fn restart(self) -> impl Future<Output = Self> + Send;
+
+    /// Makes the delivery lose everything at once, as a wiped Redis does.
+    fn forget(&self) -> impl Future<Output = ()> + Send;
+}
+
+/// Expands every conformance case as a test of this testbed.
+macro_rules! engine_conformance {
+    ($bed:ty) => {
+        $crate::engine::conformance::engine_conformance! { @cases $bed:
+            an_accepted_task_survives_a_restart
+            the_same_key_and_request_get_the_first_answer
+            the_same_key_with_another_request_is_refused
+            a_key_belongs_to_its_owner
+            concurrent_accepts_with_one_key_make_one_task
+            of_64_concurrent_exclusive_accepts_one_wins
+            exclusivity_ends_when_the_task_is_final
+            an_idempotent_replay_comes_before_exclusivity
+            a_dropped_accept_leaves_no_half
+            a_claim_hands_out_the_oldest_first
+            a_claim_hands_each_task_to_one_worker
+            a_claim_takes_only_the_kinds_it_asks_for
+            a_waiting_claim_wakes_when_work_arrives
+            an_expired_lease_is_handed_out_again
+            an_extended_lease_is_not
+            an_expired_lease_that_was_taken_is_lost
+            a_claimed_task_comes_back_after_a_restart
+            what_the_delivery_forgot_comes_back
+            more_than_the_delivery_holds_is_handed_out_in_full
+            a_settle_is_final_and_durable
+            a_second_settle_changes_nothing_and_is_told
+            concurrent_settles_take_effect_once
+            a_settle_counts_even_when_the_delivery_forgot_the_lease
+            a_lost_lease_cannot_retry_or_give_up
+            a_card_is_issued_and_the_old_one_blocked
+            a_decline_keeps_its_reason
+            a_retry_is_handed_out_when_due_and_not_before
+            a_retry_due_later_survives_a_restart
+            an_attempt_that_was_not_made_does_not_count
+            a_task_that_was_given_up_is_a_dead_letter
+            a_dead_letter_can_be_retried_with_its_history
+            a_retry_of_a_dead_letter_respects_exclusivity
+            a_discarded_dead_letter_keeps_its_reason
+            events_come_in_commit_order_without_gaps
+            a_reader_that_resumes_misses_nothing
+            filters_let_through_what_they_mean
+            a_reader_beside_writers_never_skips
+            wake_ups_come_for_what_was_subscribed
+            a_running_task_is_announced_and_shown
+            lists_page_newest_first
+            lists_filter
+            a_foreign_cursor_is_refused
+            a_paused_queue_accepts_and_hands_out_nothing
+            a_pause_survives_a_restart
+            stats_count_what_is_there
+            the_scaling_signal_follows_the_backlog
+            a_cleaned_run_leaves_nothing_and_the_rest_untouched
+            a_settle_of_a_cleaned_task_is_told
+            the_audit_counts_effects
+            registration_is_unique_whatever_the_case
+            a_refresh_token_works_once
+            a_deleted_user_is_known_at_once_and_after_a_restart
+            a_closed_engine_refuses_politely
+            the_engine_answers_a_ping
+        }
+    };
+    (@cases $bed:ty: $($case:ident)*) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                let bed = <$bed as $crate::engine::conformance::Testbed>::new().await;
+                let case = $crate::engine::conformance::$case(bed);
+                let minute = std::time::Duration::from_secs(60);
+                tokio::time::timeout(minute, case).await.expect("the case ends within a minute");
+            }
+        )*
+    };
+}
+pub(crate) use engine_conformance;
+
+fn raw(value: &impl serde::Serialize) -> Box<RawValue> {
+    to_raw_value(value).unwrap()
+}
+
+fn add() -> NewTask {
+    NewTask {
+        id: TaskId::new(),
+        kind: Kind::Add,
+        owner: None,
+        run: None,
+        payload: raw(&Add { x: 2, y: 3 }),
+        exclusive: None,
+        idempotency: None,
+    }
+}
+
+fn add_in(run: &RunId) -> NewTask {
+    NewTask { run: Some(run.clone()), ..add() }
+}
+
+fn replacement(owner: UserId) -> NewTask {
+    NewTask {
+        kind: Kind::Replacement,
+        owner: Some(owner),
+        payload: RawValue::from_string(r#"{"reason":"lost"}"#.into()).unwrap(),
+        exclusive: Some(format!("replacement:{owner}")),
+        ..add()
+    }
+}
+
+async fn accepted(engine: &dyn Engine, new: NewTask) -> Task {
+    match engine.accept(new).await.unwrap() {
+        Accepted::New(task) => task,
+        other => panic!("not new: {other:?}"),
+    }
+}
+
+fn request(worker: WorkerId) -> ClaimRequest {
+    ClaimRequest {
+        worker,
+        host: "here".into(),
+        kinds: Kind::ALL.to_vec(),
+        max: 100,
+        lease: Duration::from_secs(30),
+        wait: Duration::from_secs(10),
+    }
+}
+
+/// Claims exactly one task, waiting for it.
+async fn claim_one(engine: &dyn Engine) -> Claim {
+    claim_for(engine, Duration::from_secs(30)).await
+}
+
+async fn claim_for(engine: &dyn Engine, lease: Duration) -> Claim {
+    let request = ClaimRequest { max: 1, lease, ..request(WorkerId::new()) };
+    engine.claim(&request).await.unwrap().pop().expect("a task within ten seconds")
+}
+
+async fn claim_nothing(engine: &dyn Engine, wait: Duration) {
+    let claims = engine.claim(&ClaimRequest { wait, ..request(WorkerId::new()) }).await.unwrap();
+    assert!(claims.is_empty(), "{claims:?}");
+}
+
+fn done() -> Outcome {
+    Outcome::Succeeded { result: raw(&Sum { sum: 5 }), effect: None }
+}
+
+fn failed() -> TaskError {
+    TaskError { code: "issuer-unavailable".into(), message: "the issuer answered 503".into() }
+}
+
+/// All events of a filter after a place, page by page.
+async fn all_events(engine: &dyn Engine, filter: &EventFilter, mut after: u64, page: usize) -> Vec<TaskEvent> {
+    let mut events = Vec::new();
+    loop {
+        let read = engine.events_after(filter, after, page).await.unwrap();
+        assert!(!read.reset);
+        if read.events.is_empty() && read.cursor == after {
+            return events;
+        }
+        assert!(read.cursor >= after);
+        after = read.cursor;
+        events.extend(read.events);
+    }
+}

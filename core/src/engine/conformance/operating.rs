@@ -1,0 +1,201 @@
+//! Pause, figures, clean-up, accounts, the end.
+
+use super::*;
+use crate::accounts::{Refreshed, Registered, User};
+use crate::engine::{ErrorKind, Settled};
+use crate::ids::SessionId;
+use crate::tasks::{Status, TaskFilter};
+use crate::time::Instant;
+
+fn user(name: &str) -> User {
+    User { id: UserId::new(), username: name.into(), created_at: Instant::now() }
+}
+
+pub(crate) async fn a_paused_queue_accepts_and_hands_out_nothing(bed: impl Testbed) {
+    let engine = &*bed.store().engine;
+    engine.set_paused(true).await.unwrap();
+    accepted(engine, add()).await;
+    claim_nothing(engine, Duration::from_millis(300)).await;
+    assert!(engine.stats().await.unwrap().queue.paused);
+    let waiting = bed.store().engine.clone();
+    let claim = tokio::spawn(async move { claim_one(&*waiting).await });
+    engine.set_paused(false).await.unwrap();
+    claim.await.unwrap();
+}
+
+pub(crate) async fn a_pause_survives_a_restart(bed: impl Testbed) {
+    bed.store().engine.set_paused(true).await.unwrap();
+    let bed = bed.restart().await;
+    accepted(&*bed.store().engine, add()).await;
+    claim_nothing(&*bed.store().engine, Duration::from_millis(100)).await;
+}
+
+pub(crate) async fn stats_count_what_is_there(bed: impl Testbed) {
+    let engine = &*bed.store().engine;
+    for _ in 0..6 {
+        accepted(engine, add()).await;
+    }
+    let worker = WorkerId::new();
+    let three = ClaimRequest { max: 3, ..request(worker) };
+    let claims = engine.claim(&three).await.unwrap();
+    engine.settle(&claims[0].lease, claims[0].started_at, done()).await.unwrap();
+    let far = Instant::now().plus(Duration::from_secs(600));
+    engine.retry_at(&claims[1].lease, claims[1].started_at, far, failed(), true).await.unwrap();
+    let stats = engine.stats().await.unwrap();
+    let queue = &stats.queue;
+    assert_eq!((queue.ready, queue.running, queue.retrying, queue.dead), (3, 1, 1, 0));
+    assert_eq!((stats.accepted_total, stats.settled_total), (6, 1));
+    let seen = stats.workers.iter().find(|seen| seen.id == worker).unwrap();
+    assert_eq!((seen.host.as_str(), seen.inflight), ("here", 1));
+    let bed = bed.restart().await;
+    let stats = bed.store().engine.stats().await.unwrap();
+    assert_eq!((stats.queue.ready, stats.queue.running, stats.queue.retrying), (4, 0, 1));
+    assert_eq!((stats.accepted_total, stats.settled_total), (6, 1));
+}
+
+pub(crate) async fn the_scaling_signal_follows_the_backlog(bed: impl Testbed) {
+    let engine = &*bed.store().engine;
+    assert_eq!(engine.scaling().await.unwrap().backlog, 0);
+    let first = accepted(engine, add()).await;
+    accepted(engine, replacement(UserId::new())).await;
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(5);
+    let scaling = loop {
+        let scaling = engine.scaling().await.unwrap();
+        if scaling.oldest_age_ms > 0 || tokio::time::Instant::now() > deadline {
+            break scaling;
+        }
+        tokio::task::yield_now().await;
+    };
+    assert_eq!(scaling.backlog, 2);
+    assert!(scaling.oldest_age_ms <= Instant::now().since(first.accepted_at).as_millis() as u64);
+    assert_eq!((scaling.by_kind[&Kind::Add], scaling.by_kind[&Kind::Replacement]), (1, 1));
+}
+
+pub(crate) async fn a_cleaned_run_leaves_nothing_and_the_rest_untouched(bed: impl Testbed) {
+    let engine = &*bed.store().engine;
+    let run = RunId::new();
+    let made: Vec<_> = (0..3).map(|number| user(&format!("gen-{number}"))).collect();
+    bed.store().accounts.register_synthetic(run.clone(), made.clone()).await.unwrap();
+    let kept = accepted(engine, add()).await.id;
+    for made in &made {
+        accepted(engine, NewTask { run: Some(run.clone()), ..replacement(made.id) }).await;
+    }
+    let claims = engine.claim(&request(WorkerId::new())).await.unwrap();
+    for claim in claims.iter().filter(|claim| claim.owner.is_some()).take(2) {
+        engine.settle(&claim.lease, claim.started_at, done()).await.unwrap();
+    }
+    let cleaned = engine.clean_run(&run).await.unwrap();
+    assert_eq!((cleaned.users, cleaned.tasks), (3, 3));
+    assert_eq!(engine.clean_run(&run).await.unwrap().tasks, 0, "twice is once");
+    let filter = EventFilter { run: Some(run.clone()), ..EventFilter::default() };
+    assert!(all_events(engine, &filter, 0, 100).await.is_empty());
+    let listed = engine.list(&TaskFilter::default(), None, 100).await.unwrap();
+    assert_eq!(listed.items.iter().map(|task| task.id).collect::<Vec<_>>(), [kept]);
+    assert!(bed.store().accounts.user(made[0].id).await.unwrap().is_none());
+    assert!(bed.store().accounts.is_deleted(made[0].id));
+    let before = engine.last_event().await.unwrap();
+    accepted(engine, add()).await;
+    assert!(engine.last_event().await.unwrap() > before, "places in the log are never used again");
+}
+
+pub(crate) async fn a_settle_of_a_cleaned_task_is_told(bed: impl Testbed) {
+    let engine = &*bed.store().engine;
+    let run = RunId::new();
+    accepted(engine, add_in(&run)).await;
+    let claim = claim_one(engine).await;
+    engine.clean_run(&run).await.unwrap();
+    assert_eq!(engine.settle(&claim.lease, claim.started_at, done()).await.unwrap(), Settled::Gone);
+    let stats = engine.stats().await.unwrap();
+    assert_eq!((stats.queue.ready, stats.queue.running), (0, 0));
+}
+
+pub(crate) async fn the_audit_counts_effects(bed: impl Testbed) {
+    let engine = &*bed.store().engine;
+    let run = RunId::new();
+    for _ in 0..5 {
+        accepted(engine, add_in(&run)).await;
+    }
+    for _ in 0..2 {
+        let claim = claim_one(engine).await;
+        engine.settle(&claim.lease, claim.started_at, done()).await.unwrap();
+    }
+    let claim = claim_one(engine).await;
+    engine.give_up(&claim.lease, claim.started_at, failed()).await.unwrap();
+    engine.retry_dead(claim.lease.task).await.unwrap();
+    let (mut counts, mut cursor) = (Vec::new(), None::<String>);
+    loop {
+        let page = engine.effects(&run, cursor.as_deref(), 2).await.unwrap();
+        counts.extend(page.items);
+        cursor = page.next;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    let shown: Vec<_> = counts.iter().map(|count| (count.status, count.effects, count.finals)).collect();
+    let (done, open) = ((Status::Succeeded, 1, 1), (Status::Queued, 0, 0));
+    assert_eq!(shown, [done, done, open, open, open]);
+}
+
+pub(crate) async fn registration_is_unique_whatever_the_case(bed: impl Testbed) {
+    let accounts = &*bed.store().accounts;
+    let ada = user("Ada");
+    assert_eq!(accounts.register(ada.clone(), "hash".into()).await.unwrap(), Registered::Created);
+    assert_eq!(accounts.register(user("aDA"), "other".into()).await.unwrap(), Registered::UsernameTaken);
+    let found = accounts.credentials("ADA").await.unwrap().unwrap();
+    assert_eq!((found.user, found.password_hash.as_deref()), (ada.id, Some("hash")));
+    assert!(accounts.credentials("nobody").await.unwrap().is_none());
+    let taken = accounts.register_synthetic(RunId::new(), vec![user("new"), user("ada")]).await.unwrap_err();
+    assert_eq!(taken.kind(), ErrorKind::Invalid);
+    assert!(accounts.credentials("new").await.unwrap().is_none(), "all or none");
+}
+
+pub(crate) async fn a_refresh_token_works_once(bed: impl Testbed) {
+    let accounts = bed.store().accounts.clone();
+    let (owner, session) = (UserId::new(), SessionId::new());
+    let now = Instant::now();
+    let later = now.plus(Duration::from_secs(60));
+    accounts.open_session(owner, session, [1; 32], later).await.unwrap();
+    let rotated = Refreshed::Rotated { user: owner, session };
+    assert_eq!(accounts.refresh_session([1; 32], [2; 32], now, later).await.unwrap(), rotated);
+    assert_eq!(accounts.session_of([2; 32]).await.unwrap(), Some((owner, session)));
+    assert_eq!(accounts.refresh_session([1; 32], [3; 32], now, later).await.unwrap(), Refreshed::Reused);
+    assert_eq!(accounts.refresh_session([2; 32], [4; 32], now, later).await.unwrap(), Refreshed::Unknown);
+    accounts.open_session(owner, session, [5; 32], now).await.unwrap();
+    assert_eq!(accounts.refresh_session([5; 32], [6; 32], now, later).await.unwrap(), Refreshed::Unknown, "expired");
+    accounts.open_session(owner, session, [7; 32], later).await.unwrap();
+    accounts.close_session(session).await.unwrap();
+    accounts.close_session(session).await.unwrap();
+    assert_eq!(accounts.session_of([7; 32]).await.unwrap(), None);
+}
+
+pub(crate) async fn a_deleted_user_is_known_at_once_and_after_a_restart(bed: impl Testbed) {
+    let ada = user("ada");
+    let accounts = bed.store().accounts.clone();
+    accounts.register(ada.clone(), "hash".into()).await.unwrap();
+    accounts
+        .open_session(ada.id, SessionId::new(), [1; 32], Instant::now().plus(Duration::from_secs(60)))
+        .await
+        .unwrap();
+    assert!(!accounts.is_deleted(ada.id));
+    assert!(accounts.delete_user(ada.id).await.unwrap());
+    assert!(accounts.is_deleted(ada.id));
+    assert!(!accounts.delete_user(ada.id).await.unwrap());
+    assert_eq!(accounts.session_of([1; 32]).await.unwrap(), None);
+    drop(accounts);
+    let bed = bed.restart().await;
+    assert!(bed.store().accounts.is_deleted(ada.id));
+    assert_eq!(bed.store().accounts.register(user("ada"), "h".into()).await.unwrap(), Registered::Created);
+}
+
+pub(crate) async fn a_closed_engine_refuses_politely(bed: impl Testbed) {
+    let engine = &*bed.store().engine;
+    engine.close().await;
+    engine.close().await;
+    assert_eq!(engine.accept(add()).await.unwrap_err().kind(), ErrorKind::Closed);
+    assert_eq!(engine.get(TaskId::new()).await.unwrap_err().kind(), ErrorKind::Closed);
+    assert_eq!(engine.claim(&request(WorkerId::new())).await.unwrap_err().kind(), ErrorKind::Closed);
+}
+
+pub(crate) async fn the_engine_answers_a_ping(bed: impl Testbed) {
+    bed.store().engine.ping().await.unwrap();
+}

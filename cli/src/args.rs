@@ -63,6 +63,9 @@ pub struct Global {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    Up(commands::up::UpArgs),
+    Down(commands::down::DownArgs),
+    Env(commands::env::EnvArgs),
     Version(commands::version::VersionArgs),
 }
 
@@ -73,6 +76,9 @@ impl Command {
     /// Whatever the command says.
     pub async fn run(self, context: &Context) -> Result<Exit, Failure> {
         match self {
+            Self::Up(args) => commands::up::run(args, context).await,
+            Self::Down(args) => commands::down::run(args, context).await,
+            Self::Env(args) => commands::env::run(args, context).await,
             Self::Version(args) => commands::version::run(args, context).await,
         }
     }

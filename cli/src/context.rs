@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::instance::{Paths, Record, is_held};
+use crate::instance::{Paths, Phase, Record, is_held};
 use crate::output::Printer;
 use crate::secret::Secret;
 
@@ -72,6 +72,26 @@ impl Context {
         }
     }
 
+    /// The failure of a command that was stopped by a signal.
+    #[must_use]
+    pub fn interruption(&self) -> Failure {
+        let exit = self.interrupted();
+        let (code, message) = match exit {
+            Exit::Terminated => ("terminated", "terminated"),
+            _ => ("interrupted", "interrupted"),
+        };
+        Failure::new(code, exit, message)
+    }
+
+    /// How to call this program so that it means the same instance: for the commands that are suggested.
+    #[must_use]
+    pub fn program(&self) -> String {
+        match self.instance.name.as_str() {
+            "default" => "cardctl".to_owned(),
+            name => format!("cardctl --instance {name}"),
+        }
+    }
+
     /// Where the platform is: the URL that was asked for, or the instance that runs on this machine.
     ///
     /// # Errors
@@ -85,8 +105,8 @@ impl Context {
                 issuer_url: std::env::var("CARDCTL_ISSUER_URL").ok().filter(|url| !url.is_empty()),
             }),
             Target::Embedded => match Record::running(&self.instance) {
-                Some(record) => embedded(&record),
-                None => Err(self.nothing_runs()),
+                Some(record) if record.phase == Phase::Serving => embedded(&record),
+                _ => Err(self.nothing_runs()),
             },
         }
     }

@@ -17,13 +17,16 @@ use crate::args::{Cli, Global};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::instance::Paths;
+use crate::instance::{Paths, detached};
 use crate::output::{Choices, Printer};
 use crate::usage;
 
 /// Runs the program.
 #[must_use]
 pub fn run(arguments: Vec<OsString>) -> ExitCode {
+    if arguments.get(1).is_some_and(|argument| argument == detached::MARK) {
+        return detached::main();
+    }
     let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
         Err(error) => return usage::report(&error, &arguments).into(),

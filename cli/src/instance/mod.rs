@@ -13,12 +13,24 @@
 //! The lock decides who serves; `instance.json` only tells others, and is believed only while the process it names
 //! (pid and start time) is alive.
 
+pub mod detached;
 mod lock;
 mod paths;
+mod plan;
+pub mod port;
 mod process;
+mod ready;
 mod record;
+mod secrets;
+mod serve;
+mod state;
+mod stop;
 
 pub use self::lock::{Lock, is_held};
 pub use self::paths::Paths;
+pub use self::plan::{Difference, Plan};
 pub use self::process::Process;
-pub use self::record::{Record, Setting};
+pub use self::ready::{Proof, prove};
+pub use self::record::{Phase, Record, Setting};
+pub use self::serve::Serving;
+pub use self::stop::{Ended, clear_stale, end};

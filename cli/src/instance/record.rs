@@ -19,11 +19,27 @@ pub struct Setting {
     pub lasting: bool,
 }
 
+/// How far who serves has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// The port is bound; nothing answers yet.
+    Starting,
+    /// The API answers.
+    Serving,
+    /// It finishes what is in flight and ends.
+    Stopping,
+}
+
 /// What `instance.json` holds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record {
     /// Who serves.
     pub process: Process,
+    /// How far it has come.
+    pub phase: Phase,
+    /// Whether it runs in the background and writes the instance's log.
+    pub detached: bool,
     /// The API.
     pub url: String,
     /// The simulated card bureau.

@@ -1,0 +1,61 @@
+//! What a call's error means for the person at the terminal.
+
+use card_core::problem::{Code, Problem};
+use card_loadtests::client::ClientError;
+use card_loadtests::events::StreamLost;
+
+use crate::exit::Exit;
+use crate::failure::Failure;
+
+const TOKEN_FIX: &str = "export CARDCTL_OPERATOR_TOKEN, or CARDCTL_OPERATOR_TOKEN_FILE with the path of a file that holds it";
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        let message = error.to_string();
+        match error {
+            ClientError::Unreachable { .. } => Self::new("unreachable", Exit::Unknown, message).fix("cardctl status"),
+            ClientError::NoAnswer { .. } => Self::new("no-answer", Exit::Unknown, message).fix("cardctl status"),
+            ClientError::NoOperatorToken => Self::new("no-operator-token", Exit::Unknown, message).fix(TOKEN_FIX),
+            ClientError::Protocol { .. } => Self::new("protocol", Exit::Unknown, message)
+                .fix("check that --target (or the target in the settings) is a card platform of this version"),
+            ClientError::Unauthorised(problem) => answered(&problem, Exit::Unknown).fix(TOKEN_FIX),
+            ClientError::Refused { problem, retry_after } => {
+                let failure = answered(&problem, exit(problem.code));
+                match retry_after {
+                    Some(wait) => failure.fix(format!("try again in {} s", wait.as_secs().max(1))),
+                    None => failure,
+                }
+            }
+        }
+    }
+}
+
+impl From<StreamLost> for Failure {
+    fn from(lost: StreamLost) -> Self {
+        match lost.refusal {
+            Some(refusal) => refusal.into(),
+            None => Self::new("stream-lost", Exit::Unknown, lost.to_string()).fix("cardctl status"),
+        }
+    }
+}
+
+fn answered(problem: &Problem, exit: Exit) -> Failure {
+    let mut failure = Failure::new(problem.code.as_str(), exit, format!("{}: {}", problem.title, problem.detail));
+    for error in &problem.errors {
+        failure = failure.evidence(format!("{}: {}", error.pointer, error.detail));
+    }
+    if let Some(open) = problem.open_task {
+        failure = failure.evidence(format!("open task: {open}"));
+    }
+    failure.evidence(format!("request: {}", problem.request_id))
+}
+
+fn exit(code: Code) -> Exit {
+    match code {
+        Code::BadRequest | Code::MalformedJson | Code::ValidationFailed => Exit::Usage,
+        Code::Overloaded | Code::Unavailable | Code::Stopping => Exit::NotReady,
+        // The platform says no to what was asked, for a reason that is in the message.
+        Code::NotDead | Code::ReplacementOpen | Code::UsernameTaken | Code::IdempotencyMismatch => Exit::NotReady,
+        _ => Exit::Unknown,
+    }
+}

@@ -1,0 +1,47 @@
+//! The command line's way to the platform: the client of `card_loadtests`, found and with its errors in the shape of
+//! every other failure.
+
+mod failures;
+mod hint;
+
+use card_core::problem::Code;
+pub use card_loadtests::client::{
+    Accept, Behaviour, Bulk, BulkFilter, Caller, Client, ClientError, Order, Readiness, SyntheticUser, TaskQuery, Token,
+};
+pub use card_loadtests::events::{Events, Follower, Notice, Scope, StreamLost};
+
+pub use self::hint::command;
+use crate::context::{Context, Endpoint};
+use crate::failure::Failure;
+
+/// A client of the platform that the command line means, with the operator's token if it is known.
+///
+/// # Errors
+/// Nothing runs here, or the address can't be used.
+pub async fn connect(context: &Context) -> Result<Client, Failure> {
+    client(&context.endpoint().await?)
+}
+
+/// A client of a platform.
+///
+/// # Errors
+/// The address can't be used.
+pub fn client(endpoint: &Endpoint) -> Result<Client, Failure> {
+    let token = endpoint.operator_token.as_ref().map(|token| Token::new(token.expose()));
+    Ok(Client::new(&endpoint.base_url, token)?)
+}
+
+/// A client of the platform's issuer, if it is known where that is.
+///
+/// # Errors
+/// The address can't be used.
+pub fn issuer(endpoint: &Endpoint) -> Result<Option<Client>, Failure> {
+    let token = endpoint.operator_token.as_ref().map(|token| Token::new(token.expose()));
+    Ok(endpoint.issuer_url.as_ref().map(|url| Client::new(url, token)).transpose()?)
+}
+
+/// Whether an error says that there is no such thing (or nothing that the caller may see).
+#[must_use]
+pub fn is_not_found(error: &ClientError) -> bool {
+    error.code() == Some(Code::NotFound)
+}

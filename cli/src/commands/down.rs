@@ -1,0 +1,163 @@
+//! `cardctl down`: stops the platform of this machine.
+
+use std::io::{BufRead, Write};
+use std::path::Path;
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::time::Instant;
+
+use crate::context::{Context, Target};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::instance::{Ended, Lock, Record, clear_stale, end, is_held};
+
+/// Stop the platform; its data stays
+///
+/// Finishes what is in flight (up to server.drain-timeout), then stops. Nothing that was accepted is lost, even if it has
+/// to be killed. Nothing running is no error.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  cardctl down                        stop it, keep the data
+  cardctl down --purge --yes          stop it and delete its data")]
+pub struct DownArgs {
+    /// Delete the data as well; asks first, or needs --yes
+    #[arg(long)]
+    purge: bool,
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    instance: &'a str,
+    target: &'static str,
+    /// Whether something ran.
+    stopped: bool,
+    pid: Option<u32>,
+    /// Whether it had to be killed.
+    killed: bool,
+    purged: bool,
+    state_dir: &'a Path,
+}
+
+/// How long a process that holds the lock may take to say who it is.
+const NAMING_LIMIT: Duration = Duration::from_secs(5);
+/// Beyond the drain, for the last commit.
+const CLOSE_LIMIT: Duration = Duration::from_secs(10);
+
+/// Runs it.
+///
+/// # Errors
+/// It can't be stopped, or its data can't be deleted.
+pub async fn run(args: DownArgs, context: &Context) -> Result<Exit, Failure> {
+    if let Target::Url(url) = context.target()? {
+        return Err(Failure::new("usage", Exit::Usage, "down stops what up started on this machine, nothing else")
+            .evidence(format!("the target is {url}"))
+            .fix("cardctl --target embedded down"));
+    }
+    let paths = &context.instance;
+    if args.purge && paths.dir.exists() {
+        confirm(context)?;
+    }
+    let running = find(context).await?;
+    let grace = context.settings.settings.server.drain_timeout + CLOSE_LIMIT;
+    let ended = match &running {
+        Some(record) => {
+            tokio::select! {
+                ended = end(record.process, grace) => Some(ended?),
+                () = context.stop.cancelled() => return Err(context.interruption()
+                    .left(format!("process {} was asked to stop and still finishes what it has", record.process.pid))),
+            }
+        }
+        None => None,
+    };
+    clear_up(args.purge, context)?;
+    let printer = &context.printer;
+    printer.data(&Document {
+        instance: &paths.name,
+        target: "embedded",
+        stopped: running.is_some(),
+        pid: running.as_ref().map(|record| record.process.pid),
+        killed: ended == Some(Ended::Killed),
+        purged: args.purge,
+        state_dir: &paths.dir,
+    })?;
+    let what = match ended {
+        Some(Ended::Drained) => "stopped",
+        Some(Ended::Killed) => "killed: it did not stop in time; what was accepted is in the ledger",
+        None => "nothing was running",
+    };
+    let data = if args.purge {
+        "the data is deleted".to_owned()
+    } else if paths.dir.exists() && running.as_ref().is_none_or(|record| !record.ephemeral) {
+        format!("the data stays in {}", paths.dir.display())
+    } else {
+        "there is no data".to_owned()
+    };
+    printer.text(format!("{what}; {data}"))?;
+    Ok(Exit::Done)
+}
+
+/// Who serves. One that has just taken the lock gets the time to say who it is.
+async fn find(context: &Context) -> Result<Option<Record>, Failure> {
+    let paths = &context.instance;
+    let deadline = Instant::now() + NAMING_LIMIT;
+    loop {
+        if let Some(record) = Record::running(paths) {
+            return Ok(Some(record));
+        }
+        if !is_held(paths).unwrap_or(false) {
+            return Ok(None);
+        }
+        if Instant::now() >= deadline {
+            return Err(Failure::new(
+                "busy",
+                Exit::NotReady,
+                "a process holds the instance and does not say who it is",
+            )
+            .evidence(format!("{} is held", paths.lock().display()))
+            .fix(format!("fuser {} names it", paths.lock().display())));
+        }
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_millis(5)) => {}
+            () = context.stop.cancelled() => return Err(context.interruption()),
+        }
+    }
+}
+
+fn clear_up(purge: bool, context: &Context) -> Result<(), Failure> {
+    let paths = &context.instance;
+    if !paths.dir.exists() {
+        return Ok(());
+    }
+    let failed = |error: std::io::Error| {
+        Failure::new("state-directory", Exit::NotReady, format!("{} can't be cleared up: {error}", paths.dir.display()))
+            .fix("run this as the user who started the platform")
+    };
+    // Whoever has the lock now is a new platform: it is not ours to clear up after.
+    let Some(_lock) = Lock::take(paths).map_err(failed)? else { return Ok(()) };
+    clear_stale(paths).map_err(failed)?;
+    if purge {
+        std::fs::remove_dir_all(&paths.dir).map_err(failed)?;
+    }
+    Ok(())
+}
+
+fn confirm(context: &Context) -> Result<(), Failure> {
+    if context.yes {
+        return Ok(());
+    }
+    let refused = |message: &str| {
+        Failure::new("not-confirmed", Exit::NotReady, message)
+            .fix(format!("{} down --purge --yes", context.program()))
+            .left("nothing was stopped or deleted")
+    };
+    if !context.interactive {
+        return Err(refused("down --purge deletes all data, and nobody is here to confirm that"));
+    }
+    context.printer.say(format!("This deletes {} for good. Type yes to go on:", context.instance.dir.display()));
+    let _ = std::io::stderr().flush();
+    let mut answer = String::new();
+    let read = std::io::stdin().lock().read_line(&mut answer);
+    if read.is_ok() && matches!(answer.trim(), "y" | "yes") { Ok(()) } else { Err(refused("not confirmed")) }
+}

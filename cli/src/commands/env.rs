@@ -1,0 +1,86 @@
+//! `cardctl env`: where the platform is, for scripts.
+
+use clap::ValueEnum;
+
+use crate::context::{Context, Endpoint};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::instance::{Paths, Record};
+use crate::output::Format;
+
+/// Print the endpoint's variables
+///
+/// No secret is printed: CARDCTL_OPERATOR_TOKEN_FILE names the file that holds the operator's token.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  cardctl env                         export lines: eval \"$(cardctl env)\"
+  cardctl env json                    the same as a document")]
+pub struct EnvArgs {
+    /// In which language
+    #[arg(value_enum, default_value_t)]
+    language: Language,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+enum Language {
+    /// export lines
+    #[default]
+    Shell,
+    /// A document
+    Json,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// Nothing runs.
+pub async fn run(args: EnvArgs, context: &Context) -> Result<Exit, Failure> {
+    let endpoint = context.endpoint().await?;
+    let record = (endpoint.target == "embedded").then(|| Record::running(&context.instance)).flatten();
+    let variables = variables(&endpoint, record.as_ref(), &context.instance.name);
+    let printer = &context.printer;
+    if args.language == Language::Shell && printer.is_text() {
+        let lines: Vec<_> = variables.iter().map(|(name, value)| format!("export {name}={}", quote(value))).collect();
+        printer.raw(lines.join("\n"))?;
+        return Ok(Exit::Done);
+    }
+    let mut document = serde_json::Map::from_iter([("v".to_owned(), 1.into())]);
+    document.extend(variables.into_iter().map(|(name, value)| (name.to_owned(), value.into())));
+    let text = match printer.format() {
+        Format::Jsonl => serde_json::to_string(&document),
+        Format::Text | Format::Json => serde_json::to_string_pretty(&document),
+    };
+    printer.raw(text.map_err(Failure::internal)?)?;
+    Ok(Exit::Done)
+}
+
+/// What a command under `up --` finds in its environment.
+#[must_use]
+pub fn variables(endpoint: &Endpoint, record: Option<&Record>, instance: &str) -> Vec<(&'static str, String)> {
+    let mut variables = vec![("CARDCTL_URL", endpoint.base_url.clone())];
+    if let Some(record) = record {
+        variables.push(("CARDCTL_INSTANCE", instance.to_owned()));
+        let token = Paths::operator_token(&record.data_dir);
+        variables.push(("CARDCTL_OPERATOR_TOKEN_FILE", token.display().to_string()));
+    }
+    if let Some(issuer) = &endpoint.issuer_url {
+        variables.push(("CARDCTL_ISSUER_URL", issuer.clone()));
+    }
+    variables
+}
+
+/// Safe in any POSIX shell.
+fn quote(value: &str) -> String {
+    format!("'{}'", value.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_can_not_leave_its_quotes() {
+        assert_eq!(quote("a'b; rm"), r"'a'\''b; rm'");
+    }
+}

@@ -1,0 +1,28 @@
+//! `cardctl queue pause` and `resume`.
+
+use serde::Serialize;
+
+use crate::client;
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::failure::Failure;
+
+#[derive(Serialize)]
+struct Document {
+    paused: bool,
+}
+
+pub(super) async fn run(paused: bool, context: &Context) -> Result<Exit, Failure> {
+    let client = client::connect(context).await?;
+    client.set_paused(paused).await?;
+    let printer = &context.printer;
+    printer.data(&Document { paused })?;
+    if paused {
+        printer.text("paused: requests are accepted, none is taken up")?;
+        let resume = client::command(context, "queue resume");
+        printer.say(format!("to go on: {}", printer.err().accent(resume)));
+    } else {
+        printer.text("resumed")?;
+    }
+    Ok(Exit::Done)
+}

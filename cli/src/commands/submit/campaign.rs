@@ -1,0 +1,293 @@
+//! Sends a number of requests, each by a user of its own, and follows them to their end: one pool of connections, one
+//! event stream, opened before the first request.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use card_core::ids::{RunId, TaskId, UserId};
+use card_core::tasks::{Kind, Reason, Task};
+use card_loadtests::audit::{Audit, Drain, prove};
+use card_loadtests::identities::Identities;
+use card_loadtests::latency::{Latency, Percentiles};
+use card_loadtests::ledger::Ledger;
+use card_loadtests::observer::Observer;
+use card_loadtests::orders::Orders;
+use card_loadtests::sender::{Sender, Sent};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use super::rate::Rate;
+use crate::client::{Client, ClientError};
+use crate::commands::watch::PATIENCE;
+use crate::commands::watch::board::Board;
+use crate::failure::Failure;
+
+/// How long one request is tried before it is given up.
+const SEND_PATIENCE: Duration = Duration::from_secs(15);
+/// What is due after everything was seen to be final, for the reading of the last pages.
+const LAST_LOOK: Duration = Duration::from_secs(2);
+
+/// What to send.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The run that everything is tagged with.
+    pub run: RunId,
+    /// Whether others may use the run too.
+    pub joined: bool,
+    /// What the requests are made from.
+    pub seed: u64,
+    /// How many.
+    pub count: u64,
+    /// At once.
+    pub concurrency: u64,
+    /// How fast; as fast as answers come if none.
+    pub rate: Option<Rate>,
+    /// Of which kind.
+    pub kind: Kind,
+    /// All for this reason; for any if none.
+    pub reason: Option<Reason>,
+    /// Whether to follow them to their end.
+    pub follow: bool,
+    /// The bound of all of it.
+    pub timeout: Duration,
+    /// Where the sender's ledger is kept; in memory if none.
+    pub ledger: Option<PathBuf>,
+}
+
+/// How a campaign ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// All that was to be sent was sent, and what was to be followed is final.
+    Complete,
+    /// The time was up.
+    TimeUp,
+    /// The command was asked to stop.
+    Interrupted,
+    /// The event stream was lost for good.
+    StreamLost,
+}
+
+/// What came of it.
+pub struct Outcome {
+    /// How it ended.
+    pub ending: Ending,
+    /// What was accepted.
+    pub board: Board,
+    /// Requests that were not accepted, by code.
+    pub errors: BTreeMap<&'static str, u64>,
+    /// The first of their errors.
+    pub first_error: Option<ClientError>,
+    /// From the request to its final status.
+    pub end_to_end: Percentiles,
+    /// The audit, if the requests were followed.
+    pub audit: Option<Audit>,
+    /// The last event that was seen: where a watch can go on.
+    pub cursor: Option<u64>,
+}
+
+/// Something that happened, for who shows it.
+pub enum Change<'a> {
+    /// A request was accepted.
+    Accepted(&'a Task),
+    /// A task that was accepted changed.
+    State(&'a Task),
+}
+
+enum Note {
+    Sent { task: Box<Task>, begun: Instant },
+    Refused(ClientError),
+}
+
+/// Sends and follows. `show` hears of every change in order; `frame` is called ten times a second with the board.
+///
+/// # Errors
+/// The stream can't be opened, the ledger can't be written, or `show` failed.
+pub async fn drive(
+    client: &Client,
+    plan: &Plan,
+    stop: &CancellationToken,
+    mut show: impl FnMut(Change<'_>) -> Result<(), Failure>,
+    mut frame: impl FnMut(&Board),
+) -> Result<Outcome, Failure> {
+    let ledger = Ledger::create(plan.ledger.as_deref(), &plan.run, plan.seed, !plan.joined);
+    let ledger = Arc::new(ledger.map_err(|error| ledger_failure(&error))?);
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let observer = match plan.follow {
+        true => {
+            let seen = move |task: &Task| drop(tell.send((task.clone(), Instant::now())));
+            Some(Observer::start(client, &plan.run, PATIENCE, seen).await?)
+        }
+        false => {
+            drop(tell);
+            None
+        }
+    };
+    // Dropped with this future, it ends the senders.
+    let sending = stop.child_token();
+    let (mut notes, mut senders) = spawn(client, plan, &ledger, &sending);
+    let deadline = Instant::now() + plan.timeout;
+    let mut state = State::default();
+    let mut all_sent = false;
+    let ending = loop {
+        frame(&state.board);
+        if all_sent && (observer.is_none() || state.board.counts().pending == 0) {
+            break Ending::Complete;
+        }
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => break Ending::Interrupted,
+            () = sleep_until(deadline) => break Ending::TimeUp,
+            note = notes.recv(), if !all_sent => match note {
+                Some(note) => state.note(note, &mut show)?,
+                None => all_sent = true,
+            },
+            Some((task, at)) = told.recv() => state.told(task, at, &mut show)?,
+            () = tokio::time::sleep(Duration::from_millis(100)) => {
+                if observer.as_ref().is_some_and(|observer| observer.lost().is_some()) && all_sent {
+                    break Ending::StreamLost;
+                }
+            }
+        }
+    };
+    sending.cancel();
+    // What was sent and not answered yet is followed up, so that the ledger is true.
+    while let Some(note) = notes.recv().await {
+        state.note(note, &mut show)?;
+    }
+    while let Some(ended) = senders.join_next().await {
+        ended.map_err(Failure::internal)?.map_err(|error| ledger_failure(&error))?;
+    }
+    ledger.flush().map_err(|error| ledger_failure(&error))?;
+    let audit = match &observer {
+        Some(observer) if ending != Ending::Interrupted => {
+            let bound = if ending == Ending::Complete { LAST_LOOK } else { Duration::ZERO };
+            Some(prove(client, &plan.run, &ledger, observer, Drain { bound }).await)
+        }
+        _ => None,
+    };
+    let cursor = observer.as_ref().map(Observer::cursor).filter(|cursor| *cursor > 0);
+    let State { board, errors, first_error, latency, .. } = state;
+    Ok(Outcome { ending, board, errors, first_error, end_to_end: latency.percentiles(), audit, cursor })
+}
+
+type Senders = JoinSet<std::io::Result<()>>;
+
+fn spawn(
+    client: &Client,
+    plan: &Plan,
+    ledger: &Arc<Ledger>,
+    stop: &CancellationToken,
+) -> (mpsc::UnboundedReceiver<Note>, Senders) {
+    let (note, notes) = mpsc::unbounded_channel();
+    let identities = match plan.joined {
+        true => Identities::joining(client, &plan.run, plan.count),
+        false => Identities::new(client, &plan.run, plan.count),
+    };
+    let identities = Arc::new(identities);
+    let orders = Orders::new(plan.seed, plan.kind, plan.reason);
+    let next = Arc::new(AtomicU64::new(0));
+    let begun = Instant::now();
+    let mut senders = JoinSet::new();
+    for _ in 0..plan.concurrency.min(plan.count) {
+        let sender = Sender::new(client, &plan.run, Arc::clone(ledger), SEND_PATIENCE, stop.clone());
+        let (identities, next, note) = (Arc::clone(&identities), Arc::clone(&next), note.clone());
+        let (count, rate, stop) = (plan.count, plan.rate, stop.clone());
+        senders.spawn(async move {
+            loop {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                if number >= count || stop.is_cancelled() {
+                    return Ok(());
+                }
+                if let Some(rate) = rate {
+                    tokio::select! {
+                        () = sleep_until(begun + rate.due(number)) => {}
+                        () = stop.cancelled() => return Ok(()),
+                    }
+                }
+                // Whoever listens may be gone: then the stop is near.
+                let user = match identities.next().await {
+                    Ok(user) => user,
+                    Err(error) => {
+                        let _ = note.send(Note::Refused(error));
+                        continue;
+                    }
+                };
+                let _ = match sender.send(&user, number, &orders.get(number)).await? {
+                    Sent::Accepted { task, begun, .. } => note.send(Note::Sent { task, begun }),
+                    Sent::Refused(error) | Sent::Unanswered(error) => note.send(Note::Refused(error)),
+                    Sent::Stopped => return Ok(()),
+                };
+            }
+        });
+    }
+    (notes, senders)
+}
+
+fn ledger_failure(error: &std::io::Error) -> Failure {
+    Failure::new("ledger", crate::exit::Exit::NotReady, "the ledger of what was accepted can't be written")
+        .evidence(error)
+        .fix("make room on the disk, or choose another directory")
+}
+
+#[derive(Default)]
+struct State {
+    board: Board,
+    /// When each request began.
+    begun: HashMap<TaskId, Instant>,
+    /// States of tasks whose answer is not here yet, or that are somebody else's of the same run.
+    early: HashMap<TaskId, (Task, Instant)>,
+    errors: BTreeMap<&'static str, u64>,
+    first_error: Option<ClientError>,
+    latency: Latency,
+}
+
+impl State {
+    fn note(&mut self, note: Note, show: &mut impl FnMut(Change<'_>) -> Result<(), Failure>) -> Result<(), Failure> {
+        match note {
+            Note::Sent { task, begun } => {
+                self.begun.insert(task.id, begun);
+                // A repeated request is answered as it was the first time: what the stream said since is newer.
+                if self.board.get(task.id).is_none() {
+                    self.board.update(&task);
+                }
+                show(Change::Accepted(&task))?;
+                match self.early.remove(&task.id) {
+                    Some((task, at)) => self.told(task, at, show),
+                    None => Ok(()),
+                }
+            }
+            Note::Refused(error) => {
+                *self.errors.entry(error.name()).or_insert(0) += 1;
+                self.first_error.get_or_insert(error);
+                Ok(())
+            }
+        }
+    }
+
+    fn told(
+        &mut self,
+        task: Task,
+        at: Instant,
+        show: &mut impl FnMut(Change<'_>) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let Some(begun) = self.begun.get(&task.id) else {
+            self.early.insert(task.id, (task, at));
+            return Ok(());
+        };
+        if !self.board.update(&task) {
+            return Ok(());
+        }
+        if task.status.is_final() {
+            let took = at.saturating_duration_since(*begun);
+            self.latency.record(took);
+            self.board.took(task.id, took);
+        }
+        show(Change::State(&task))
+    }
+}
+

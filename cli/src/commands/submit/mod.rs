@@ -1,0 +1,193 @@
+//! `cardctl submit`: sends requests by fresh, unique users, and follows them to their end if asked to.
+
+pub mod campaign;
+pub mod rate;
+pub mod report;
+
+use std::time::Duration;
+
+use card_core::ids::{RunId, TaskId, UserId};
+use card_core::tasks::{Kind, Reason};
+use card_core::time::{format_duration, parse_duration};
+use card_loadtests::orders::Orders;
+use serde::Serialize;
+
+use self::campaign::{Change, Ending, Outcome, Plan, drive};
+use self::rate::Rate;
+use self::report::Document;
+use crate::client::{self, Client};
+use crate::commands::watch::lines::{self, StateLine};
+use crate::commands::watch::screen::{self, Screen};
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output::Format;
+
+/// Send requests by fresh, unique users
+#[derive(Debug, clap::Args)]
+pub struct SubmitArgs {
+    /// How many requests
+    #[arg(short, long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    count: u64,
+    /// How many at once
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u64).range(1..=4096))]
+    concurrency: u64,
+    /// At most so many a second, such as 50/s
+    #[arg(long, value_name = "RATE")]
+    rate: Option<Rate>,
+    /// What to ask for: replacement or add
+    #[arg(long, value_name = "KIND", default_value_t = Kind::Replacement)]
+    kind: Kind,
+    /// Why: lost, stolen, damaged or expired [default: any, by the seed]
+    #[arg(long, value_name = "REASON")]
+    reason: Option<Reason>,
+    /// Make the same requests again [default: random, and printed]
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Tag the requests with this run [default: a new one]
+    #[arg(long, value_name = "RUN")]
+    run: Option<RunId>,
+    /// Watch until all of them are final, then audit
+    #[arg(short, long)]
+    watch: bool,
+    /// Give up waiting after this long (exit 124)
+    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = parse_duration)]
+    timeout: Duration,
+    /// Remove the users and what they own afterwards; needs --watch
+    #[arg(long, requires = "watch")]
+    cleanup: bool,
+}
+
+#[derive(Serialize)]
+struct AcceptedLine {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    task: TaskId,
+    user: Option<UserId>,
+}
+
+/// Sends requests.
+///
+/// # Errors
+/// Nothing runs, nothing was accepted, or the result can't be written.
+pub async fn run(args: SubmitArgs, context: &Context) -> Result<Exit, Failure> {
+    if args.reason.is_some() && args.kind != Kind::Replacement {
+        return Err(Failure::new("usage", Exit::Usage, "--reason is for replacements")
+            .fix("leave out --reason, or use --kind replacement"));
+    }
+    let client = client::connect(context).await?;
+    let plan = Plan {
+        joined: args.run.is_some(),
+        run: args.run.unwrap_or_else(RunId::new),
+        seed: args.seed.unwrap_or_else(Orders::fresh_seed),
+        count: args.count,
+        concurrency: args.concurrency,
+        rate: args.rate,
+        kind: args.kind,
+        reason: args.reason,
+        follow: args.watch,
+        timeout: args.timeout,
+        ledger: None,
+    };
+    let printer = &context.printer;
+    printer.say(printer.err().dim(format!("run {}  seed {}", plan.run, plan.seed)));
+    let outcome = follow(context, &client, &plan).await?;
+    if outcome.board.counts().tasks == 0
+        && let Some(error) = outcome.first_error
+    {
+        return Err(error.into());
+    }
+    let exit = report::exit(context, &outcome);
+    write(context, &plan, &outcome)?;
+    if args.cleanup {
+        clean(context, &client, &plan, &outcome, exit).await?;
+    }
+    Ok(exit)
+}
+
+/// Drives the campaign and shows it.
+async fn follow(context: &Context, client: &Client, plan: &Plan) -> Result<Outcome, Failure> {
+    let printer = &context.printer;
+    let mut screen = Screen::new(context, Some(plan.count));
+    let show = |change: Change<'_>| match (change, printer.format()) {
+        (Change::Accepted(task), Format::Jsonl) => {
+            printer.data(&AcceptedLine { kind: "task.accepted", task: task.id, user: task.owner })
+        }
+        (Change::State(task), Format::Jsonl) => printer.data(&StateLine::of(task, None)),
+        (Change::Accepted(task) | Change::State(task), _) => {
+            printer.step(lines::state(task, printer.err()));
+            Ok(())
+        }
+    };
+    drive(client, plan, &context.stop, show, |board| screen.draw(printer, board)).await
+}
+
+fn write(context: &Context, plan: &Plan, outcome: &Outcome) -> Result<(), Failure> {
+    let printer = &context.printer;
+    let counts = outcome.board.counts();
+    match printer.format() {
+        Format::Text => {
+            let rows = outcome.board.rows().into_iter().map(|row| screen::cells(row, printer.out())).collect();
+            printer.text(printer.table(&screen::HEAD, rows, 5))?;
+            printer.text(lines::summary(counts, 0, printer.out()))?;
+            if let Some(line) = report::latency_line("e2e", &outcome.end_to_end) {
+                printer.text(line)?;
+            }
+        }
+        Format::Json => printer.data(&Document::new(plan, outcome))?,
+        Format::Jsonl => printer.data(&Document { kind: Some("summary"), ..Document::new(plan, outcome) })?,
+    }
+    talk(context, plan, outcome)
+}
+
+/// What people need to know besides the data.
+fn talk(context: &Context, plan: &Plan, outcome: &Outcome) -> Result<(), Failure> {
+    let printer = &context.printer;
+    let paint = printer.err();
+    let pending = outcome.board.counts().pending;
+    for (name, count) in &outcome.errors {
+        printer.say(paint.bad(format!("{count} not accepted: {name}")));
+    }
+    if let Some(audit) = &outcome.audit {
+        if outcome.ending == Ending::Complete {
+            printer.say(report::verdict_line(audit, paint));
+        }
+        for finding in audit.findings.iter().take(5).filter(|_| outcome.ending == Ending::Complete) {
+            printer.say(format!("  {}  {}", finding.task, finding.detail));
+        }
+    }
+    match outcome.ending {
+        Ending::TimeUp => printer.say(format!(
+            "the time ({}) was up; what is pending goes on",
+            format_duration(plan.timeout)
+        )),
+        Ending::Interrupted => printer.say("interrupted; what was accepted goes on"),
+        Ending::StreamLost => printer.say(paint.bad("the event stream was lost; what was accepted goes on")),
+        Ending::Complete => {}
+    }
+    if pending > 0 {
+        let from = outcome.cursor.map(|cursor| format!(" --from {cursor}")).unwrap_or_default();
+        let words = format!("watch --run {}{from}", plan.run);
+        printer.say(format!("to follow: {}", paint.accent(client::command(context, &words))));
+    }
+    Ok(())
+}
+
+async fn clean(
+    context: &Context,
+    client: &Client,
+    plan: &Plan,
+    outcome: &Outcome,
+    exit: Exit,
+) -> Result<(), Failure> {
+    let printer = &context.printer;
+    if outcome.board.counts().pending > 0 || exit == Exit::Incorrect || outcome.ending == Ending::Interrupted {
+        let words = format!("users clean --run {}", plan.run);
+        let command = printer.err().accent(client::command(context, &words));
+        printer.say(format!("not cleaned up, because it is not settled; to do it: {command}"));
+        return Ok(());
+    }
+    let cleaned = client.clean(&plan.run).await?;
+    printer.say(format!("cleaned up: {} users, {} tasks", cleaned.users, cleaned.tasks));
+    Ok(())
+}

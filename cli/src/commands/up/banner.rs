@@ -1,0 +1,82 @@
+//! What `up` says when the platform is ready.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::Converged;
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::instance::{Proof, Record, port};
+
+#[derive(Serialize)]
+struct Document<'a> {
+    instance: &'a str,
+    target: &'a str,
+    url: &'a str,
+    engine: &'a str,
+    pid: u32,
+    state_dir: &'a Path,
+    workers: usize,
+    ready_ms: u128,
+    already_up: bool,
+}
+
+/// The document, or the lines: where it is, where the data lies, how to stop it.
+pub(super) fn show(converged: &Converged, stop: &str, context: &Context) -> Result<(), Failure> {
+    let Converged { record, ready, already_up, .. } = converged;
+    remark(converged, context);
+    let printer = &context.printer;
+    printer.data(&Document {
+        instance: &context.instance.name,
+        target: "embedded",
+        url: &record.url,
+        engine: &record.engine,
+        pid: record.process.pid,
+        state_dir: &record.data_dir,
+        workers: record.workers,
+        ready_ms: ready.as_millis(),
+        already_up: *already_up,
+    })?;
+    let paint = printer.out();
+    let kept = if record.ephemeral { "removed at the end" } else { "kept when it stops" };
+    let state = if *already_up {
+        format!("{} with this configuration; nothing was changed", paint.good("already up"))
+    } else {
+        format!("{} in {} ms", paint.good("ready"), ready.as_millis())
+    };
+    printer.text(format!(
+        "{state}\n  page    {}\n  API     {}\n  data    {}  ({kept})\n  stop    {}",
+        paint.accent(format!("{}/", record.url)),
+        paint.accent(format!("{}/docs", record.url)),
+        record.data_dir.display(),
+        paint.accent(stop),
+    ))
+}
+
+/// What is not as one would expect.
+pub(super) fn remark(converged: &Converged, context: &Context) {
+    let Converged { record, already_up, proof, .. } = converged;
+    if !already_up && let Some((asked, got)) = moved(record, context) {
+        let holder = port::holder(asked).map(|holder| format!(" ({holder})")).unwrap_or_default();
+        context.printer.say(format!("port {asked} is in use{holder}: took {got}"));
+    }
+    match proof {
+        Proof::Added => {}
+        Proof::WorkedOff { waiting } => {
+            context.printer.say(format!("{waiting} tasks wait from before and are being worked off"));
+        }
+        Proof::Paused => {
+            context
+                .printer
+                .say(format!("the queue is paused: accepted tasks wait until {} queue resume", context.program()));
+        }
+    }
+}
+
+fn moved(record: &Record, context: &Context) -> Option<(u16, u16)> {
+    let asked = context.settings.settings.server.port;
+    let got: u16 = record.url.rsplit_once(':')?.1.parse().ok()?;
+    let given = record.settings.get("server.port")?.value.as_u64()? != u64::from(asked);
+    (!given && asked != 0 && asked != got).then_some((asked, got))
+}

@@ -1,0 +1,156 @@
+//! From whatever is there to a platform that runs as asked, in the background.
+
+use std::time::Duration;
+
+use card_core::time::format_duration;
+use tokio::time::Instant;
+
+use super::UpArgs;
+use crate::context::{Context, embedded};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::instance::{Difference, Phase, Plan, Proof, Record, clear_stale, detached, end, is_held, prove};
+
+/// A platform that is ready.
+pub struct Converged {
+    /// Who serves and how.
+    pub record: Record,
+    /// From the start of the command to ready.
+    pub ready: Duration,
+    /// It ran before.
+    pub already_up: bool,
+    /// How it was shown to be ready.
+    pub proof: Proof,
+    /// Dropped, it ends a platform that is tied to this process.
+    pub tie: Option<tokio::process::ChildStdin>,
+}
+
+/// Makes sure that the platform runs as asked and is ready. With `attached`, one that is started here ends with this
+/// process at the latest.
+///
+/// # Errors
+/// It runs otherwise and `--restart` was not given, or it can't be started; then nothing is left behind.
+pub async fn converge(args: &UpArgs, attached: bool, context: &Context) -> Result<Converged, Failure> {
+    let began = Instant::now();
+    let deadline = began + args.wait_timeout;
+    let mut plan = args.plan(context)?;
+    plan.attached = attached;
+    let mut restart = args.restart;
+    loop {
+        if let Some(record) = settled(&plan, &mut restart, deadline, context).await? {
+            let proof = ready(&record, deadline, context)
+                .await
+                .map_err(|failure| failure.left(format!("process {} is still running", record.process.pid)))?;
+            return Ok(Converged { record, ready: began.elapsed(), already_up: true, proof, tie: None });
+        }
+        let give_up = async {
+            tokio::select! {
+                () = context.stop.cancelled() => context.interruption(),
+                () = tokio::time::sleep_until(deadline) => late(args.wait_timeout),
+            }
+        };
+        // None: another `up` was faster. Look again at what it made.
+        let Some(started) = detached::spawn(&plan, give_up).await? else { continue };
+        let record = started.record;
+        return match ready(&record, deadline, context).await {
+            Ok(proof) => Ok(Converged { record, ready: began.elapsed(), already_up: false, proof, tie: started.tie }),
+            Err(failure) => {
+                end(record.process, plan.settings.server.drain_timeout).await?;
+                Err(failure.left("nothing is running; the data is as it was"))
+            }
+        };
+    }
+}
+
+/// Waits until an instance either serves as planned or is free to be started.
+///
+/// # Errors
+/// It serves otherwise, or can't make up its mind before the deadline.
+pub(super) async fn settled(
+    plan: &Plan,
+    restart: &mut bool,
+    deadline: Instant,
+    context: &Context,
+) -> Result<Option<Record>, Failure> {
+    let paths = &plan.paths;
+    let mut waited = false;
+    loop {
+        match Record::running(paths) {
+            Some(record) if record.phase != Phase::Stopping && *restart => {
+                *restart = false;
+                context.printer.say(format!("stopping process {} to start it as asked", record.process.pid));
+                end(record.process, plan.settings.server.drain_timeout).await?;
+            }
+            Some(record) if record.phase == Phase::Serving => {
+                let differences = plan.differences(&record);
+                return if differences.is_empty() {
+                    Ok(Some(record))
+                } else {
+                    Err(differs(&record, &differences, context))
+                };
+            }
+            None if !is_held(paths).unwrap_or(false) => {
+                if let Some(stale) = Record::load(paths) {
+                    let pid = stale.process.pid;
+                    context
+                        .printer
+                        .say(format!("process {pid} is gone without having stopped; starting again on its data"));
+                    // What it left is cleared up by who takes the lock; a directory that can't be written says so there.
+                    if !stale.ephemeral {
+                        let _ = clear_stale(paths);
+                    }
+                }
+                return Ok(None);
+            }
+            _ if !waited => {
+                waited = true;
+                context.printer.say(format!("instance {:?} is starting or stopping elsewhere; waiting", paths.name));
+            }
+            _ => {}
+        }
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_millis(5)) => {}
+            () = context.stop.cancelled() => return Err(context.interruption()),
+            () = tokio::time::sleep_until(deadline) => return Err(Failure::new(
+                "busy", Exit::Timeout, format!("instance {:?} is still starting or stopping elsewhere", paths.name))
+                .evidence(format!("{} is held", paths.lock().display()))
+                .fix(format!("{} down", context.program()))),
+        }
+    }
+}
+
+/// Shows that what the record names is ready.
+pub(super) async fn ready(record: &Record, deadline: Instant, context: &Context) -> Result<Proof, Failure> {
+    let endpoint = embedded(record)?;
+    let gone = async {
+        while record.process.is_alive() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::select! {
+        proof = prove(&endpoint, deadline.saturating_duration_since(Instant::now())) => proof,
+        () = context.stop.cancelled() => Err(context.interruption()),
+        () = gone => Err(Failure::new("start", Exit::NotReady, format!("process {} ended before it was ready", record.process.pid))
+            .fix(format!("{} logs --level warn", context.program()))),
+    }
+}
+
+fn late(limit: Duration) -> Failure {
+    Failure::new("not-ready", Exit::Timeout, format!("the platform did not start in {}", format_duration(limit)))
+        .fix("cardctl doctor, or give it longer with --wait-timeout")
+        .left("nothing is running; the data is as it was")
+}
+
+fn differs(record: &Record, differences: &[Difference], context: &Context) -> Failure {
+    let message = format!("the platform is up with another configuration (process {})", record.process.pid);
+    differences
+        .iter()
+        .fold(
+            Failure::new("configuration-differs", Exit::NotReady, message),
+            |failure, Difference { setting, running, asked }| {
+                failure.evidence(format!("{setting}: runs with {running}, asked for {asked}"))
+            },
+        )
+        .fix(format!("{} up --restart, with the same flags, applies it", context.program()))
+        .left("what runs was not touched")
+}

@@ -1,0 +1,64 @@
+//! `cardctl up` without `-d`: this process serves until it is told to stop.
+
+use card_core::telemetry::logs;
+use tokio::time::Instant;
+
+use super::converge::{Converged, ready, settled};
+use super::{UpArgs, banner};
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::instance::Serving;
+
+pub(super) async fn run(args: &UpArgs, context: &Context) -> Result<Exit, Failure> {
+    let began = Instant::now();
+    let deadline = began + args.wait_timeout;
+    let plan = args.plan(context)?;
+    logs::install(&plan.settings.log)
+        .map_err(|error| Failure::new("settings", Exit::Usage, error.to_string()).fix("cardctl config show"))?;
+    let mut restart = args.restart;
+    let mut serving = loop {
+        if let Some(record) = settled(&plan, &mut restart, deadline, context).await? {
+            let proof = ready(&record, deadline, context).await?;
+            let converged = Converged { record, ready: began.elapsed(), already_up: true, proof, tie: None };
+            banner::show(&converged, &format!("{} down", context.program()), context)?;
+            return Ok(Exit::Done);
+        }
+        // None: another `up` was faster.
+        if let Some(serving) = Serving::begin(&plan, false).await? {
+            break serving;
+        }
+    };
+    let record = serving.record().clone();
+    let shown = match ready(&record, deadline, context).await {
+        Ok(proof) => {
+            let converged = Converged { record, ready: began.elapsed(), already_up: false, proof, tie: None };
+            banner::show(&converged, "Ctrl-C", context)
+        }
+        Err(failure) => {
+            serving.end().await;
+            return Err(failure.left("nothing is running; the data is as it was"));
+        }
+    };
+    // A reader of the banner that went away is no reason to stop serving.
+    if let Err(failure) = shown
+        && !failure.is_closed_output()
+    {
+        serving.end().await;
+        return Err(failure);
+    }
+    let failed = serving.until(&context.stop).await;
+    context
+        .printer
+        .say("stopping: finishing what is in flight; again to quit at once, nothing accepted is lost either way");
+    let drained = serving.end().await;
+    if let Some(part) = failed {
+        return Err(
+            Failure::internal(format!("the {part} ended by itself")).left("nothing is running; the data is on disk")
+        );
+    }
+    let end =
+        if drained { "stopped" } else { "stopped; what was in flight longer than server.drain-timeout was cut off" };
+    context.printer.say(end);
+    Ok(Exit::Done)
+}

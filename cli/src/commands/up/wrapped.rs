@@ -1,0 +1,62 @@
+//! `cardctl up -- CMD…`: the platform around one command.
+
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+
+use nix::sys::signal::Signal;
+use tokio::process::Command;
+
+use super::{UpArgs, banner, converge};
+use crate::commands::env;
+use crate::context::{Context, embedded};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::instance::{Process, end};
+
+pub(super) async fn run(args: &UpArgs, context: &Context) -> Result<Exit, Failure> {
+    let Some((program, arguments)) = args.command.split_first() else {
+        return Err(Failure::internal("there is no command to run"));
+    };
+    // Attached: whatever becomes of this process, the platform does not outlive it.
+    let converged = converge(args, true, context).await?;
+    banner::remark(&converged, context);
+    let record = &converged.record;
+    let variables = env::variables(&embedded(record)?, Some(record), &context.instance.name);
+    let spawned = Command::new(program).args(arguments).envs(variables).spawn();
+    let outcome = match spawned {
+        Ok(mut child) => {
+            let process = child.id().and_then(Process::of);
+            tokio::select! {
+                status = child.wait() => status,
+                () = context.stop.cancelled() => {
+                    // A Ctrl-C of the terminal reaches the command by itself; a SIGTERM to this process does not.
+                    if context.interrupted() == Exit::Terminated && let Some(process) = process {
+                        let _ = process.signal(Signal::SIGTERM);
+                    }
+                    child.wait().await
+                }
+            }
+        }
+        Err(error) => Err(error),
+    };
+    if converged.already_up {
+        context.printer.say("the platform was up before, so it is left running");
+    } else {
+        end(record.process, context.settings.settings.server.drain_timeout).await?;
+    }
+    match outcome {
+        Ok(status) => finish(status),
+        Err(error) => {
+            Err(Failure::new("command", Exit::NotReady, format!("{} can't be run: {error}", program.display()))
+                .fix("check the name after --"))
+        }
+    }
+}
+
+/// The command's own code, which need not be one of ours; 128 and the signal's number if one ended it, as shells do.
+fn finish(status: ExitStatus) -> Result<Exit, Failure> {
+    match status.code().or_else(|| Some(128 + status.signal()?)) {
+        Some(0) => Ok(Exit::Done),
+        code => std::process::exit(code.unwrap_or(1)),
+    }
+}

@@ -1,0 +1,30 @@
+//! `cardctl users`: generated users.
+
+mod clean;
+
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::failure::Failure;
+
+/// Generated users: clean up a run
+#[derive(Debug, clap::Args)]
+#[command(arg_required_else_help = true)]
+pub struct UsersArgs {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Verb {
+    Clean(clean::CleanArgs),
+}
+
+/// Does what was asked.
+///
+/// # Errors
+/// Whatever the verb says.
+pub async fn run(args: UsersArgs, context: &Context) -> Result<Exit, Failure> {
+    match args.verb {
+        Verb::Clean(args) => clean::run(args, context).await,
+    }
+}

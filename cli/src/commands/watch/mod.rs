@@ -1,0 +1,226 @@
+//! `cardctl watch`: follows tasks live until all of them are final.
+//!
+//! Subscribe first, then read the present state, then wait: no change falls between the two.
+
+pub mod board;
+pub mod lines;
+mod present;
+pub mod screen;
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use card_core::ids::{RunId, TaskId};
+use card_core::tasks::Task;
+use card_core::time::{format_duration, parse_duration};
+use tokio::time::{Instant, sleep_until};
+
+use self::board::Board;
+use self::lines::{StateLine, Summary};
+use self::screen::Screen;
+use crate::client::{self, Client, Events, Follower, Notice, Scope, StreamLost};
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output::{Format, Progress};
+
+/// The stream may be away for so long before the watch gives up.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+/// More tasks than this are picked out of the stream of all tasks, not named in the request.
+const NAMED: usize = 100;
+/// Replayed events come in one burst: when nothing came for so long, the replay is over.
+const REPLAY_PAUSE: Duration = Duration::from_millis(500);
+
+/// Follow tasks live until all are final
+#[derive(Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("what").required(true).args(["tasks", "run", "all"]))]
+pub struct WatchArgs {
+    /// Tasks to follow
+    #[arg(value_name = "ID")]
+    tasks: Vec<TaskId>,
+    /// Follow the tasks of a run
+    #[arg(long, value_name = "RUN")]
+    run: Option<RunId>,
+    /// Follow every task, until Ctrl-C or --timeout
+    #[arg(long)]
+    all: bool,
+    /// Stop after this long (exit 124 if something is pending)
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    timeout: Option<Duration>,
+    /// Go on after this event, as an interrupted watch says it
+    #[arg(long, value_name = "EVENT")]
+    from: Option<u64>,
+}
+
+/// How a watch ended.
+enum Ending {
+    AllFinal,
+    TimeUp,
+    Interrupted,
+    Lost(StreamLost),
+}
+
+/// Follows tasks.
+///
+/// # Errors
+/// Nothing runs, or the stream can't be opened.
+pub async fn run(args: WatchArgs, context: &Context) -> Result<Exit, Failure> {
+    let client = client::connect(context).await?;
+    let named: HashSet<TaskId> = args.tasks.iter().copied().collect();
+    let scope = match &args.run {
+        Some(run) => Scope::Run(run.clone()),
+        None if args.all || named.len() > NAMED => Scope::All,
+        None => Scope::Tasks(args.tasks.clone()),
+    };
+    let events = Events::open(&client, scope, Follower::Operator, args.from, PATIENCE).await?;
+    let live = context.printer.progress() == Progress::Bar && context.printer.out_is_terminal();
+    let mut watch = Watch {
+        context,
+        client,
+        args: &args,
+        named,
+        board: Board::default(),
+        screen: live.then(|| Screen::new(context, None)),
+        gaps: 0,
+    };
+    watch.present(args.from.is_none()).await?;
+    let (ending, cursor) = watch.follow(events).await?;
+    watch.finish(ending, cursor)
+}
+
+struct Watch<'a> {
+    context: &'a Context,
+    client: Client,
+    args: &'a WatchArgs,
+    named: HashSet<TaskId>,
+    board: Board,
+    screen: Option<Screen>,
+    gaps: u64,
+}
+
+impl Watch<'_> {
+    /// Reads the present state; `told` says whether it is news.
+    async fn present(&mut self, told: bool) -> Result<(), Failure> {
+        let tasks = match &self.args.run {
+            Some(run) => present::of_run(&self.client, run).await?,
+            None if self.args.all => Vec::new(),
+            None => present::of_tasks(&self.client, &self.args.tasks).await?,
+        };
+        if tasks.is_empty() && self.args.run.is_some() {
+            self.context.printer.say("the run has no tasks yet; waiting for the first");
+        }
+        for task in tasks {
+            self.take(&task, None, told)?;
+        }
+        Ok(())
+    }
+
+    async fn follow(&mut self, mut events: Events) -> Result<(Ending, Option<u64>), Failure> {
+        let deadline = self.args.timeout.map(|timeout| Instant::now() + timeout);
+        let mut replayed = self.args.from.is_none();
+        let mut quiet_since = Instant::now();
+        loop {
+            if let Some(screen) = &mut self.screen {
+                screen.draw(&self.context.printer, &self.board);
+            }
+            let counts = self.board.counts();
+            if replayed && !self.args.all && counts.tasks > 0 && counts.pending == 0 {
+                return Ok((Ending::AllFinal, events.cursor()));
+            }
+            let frame = Instant::now() + Duration::from_millis(100);
+            tokio::select! {
+                biased;
+                () = self.context.stop.cancelled() => return Ok((Ending::Interrupted, events.cursor())),
+                () = sleep_until(deadline.unwrap_or(frame)), if deadline.is_some() => {
+                    return Ok((Ending::TimeUp, events.cursor()));
+                }
+                notice = events.next() => {
+                    quiet_since = Instant::now();
+                    match notice {
+                        Ok(Notice::State { task, seq }) => self.take(&task, seq, true)?,
+                        Ok(Notice::Reconnected) => self.context.printer.step("reconnected; nothing was missed"),
+                        Ok(Notice::Gap) => {
+                            self.gaps += 1;
+                            self.context.printer.say("events are gone from the log: a gap; going on from the present state");
+                            self.present(true).await?;
+                        }
+                        Err(lost) => return Ok((Ending::Lost(lost), events.cursor())),
+                    }
+                }
+                () = sleep_until(frame) => replayed |= quiet_since.elapsed() >= REPLAY_PAUSE,
+            }
+        }
+    }
+
+    fn take(&mut self, task: &Task, seq: Option<u64>, told: bool) -> Result<(), Failure> {
+        if !self.named.is_empty() && !self.named.contains(&task.id) {
+            return Ok(());
+        }
+        // A state that is read twice, on the stream and as the present one, is told once.
+        if !self.board.update(task) && seq.is_none() {
+            return Ok(());
+        }
+        if let Some(settled) = task.settled_at.filter(|_| task.status.is_final()) {
+            self.board.took(task.id, settled.since(task.accepted_at));
+        }
+        let printer = &self.context.printer;
+        if !told {
+            return Ok(());
+        }
+        match printer.format() {
+            Format::Jsonl => printer.data(&StateLine::of(task, seq)),
+            Format::Text if self.screen.is_none() => printer.text(lines::state(task, printer.out())),
+            _ => Ok(()),
+        }
+    }
+
+    fn finish(mut self, ending: Ending, cursor: Option<u64>) -> Result<Exit, Failure> {
+        let printer = &self.context.printer;
+        let counts = self.board.counts();
+        let failed = counts.declined + counts.dead > 0;
+        let exit = match &ending {
+            Ending::Interrupted => self.context.interrupted(),
+            Ending::Lost(_) => Exit::Unknown,
+            _ if failed => Exit::WorkFailed,
+            // A watch of everything has no end of its own: its time being up is how it ends.
+            Ending::TimeUp if counts.pending > 0 || (counts.tasks == 0 && !self.args.all) => Exit::Timeout,
+            Ending::TimeUp | Ending::AllFinal => Exit::Done,
+        };
+        if let Some(mut screen) = self.screen.take() {
+            screen.clear();
+            let rows = self.board.rows().into_iter().map(|row| screen::cells(row, printer.out())).collect();
+            printer.text(printer.table(&screen::HEAD, rows, 3))?;
+        }
+        printer.text(lines::summary(counts, self.gaps, printer.out()))?;
+        printer.data(&Summary::new(counts, self.gaps, exit))?;
+        if counts.pending > 0 || matches!(ending, Ending::Interrupted | Ending::Lost(_)) {
+            let again = client::command(self.context, &self.again(cursor));
+            printer.say(format!("to go on: {}", printer.err().accent(again)));
+        }
+        match ending {
+            Ending::Lost(lost) => {
+                let failure = Failure::from(lost);
+                // The summary is the one document of this command: the reason goes to people.
+                printer.say(failure.render(printer.err()));
+            }
+            Ending::TimeUp if exit == Exit::Timeout => {
+                let limit = self.args.timeout.map(format_duration).unwrap_or_default();
+                printer.say(format!("the time ({limit}) was up; what is pending goes on"));
+            }
+            _ => {}
+        }
+        Ok(exit)
+    }
+
+    fn again(&self, cursor: Option<u64>) -> String {
+        let what = match &self.args.run {
+            Some(run) => format!("--run {run}"),
+            None if self.args.all => "--all".to_owned(),
+            None => self.args.tasks.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
+        };
+        match cursor {
+            Some(cursor) => format!("watch {what} --from {cursor}"),
+            None => format!("watch {what}"),
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! The background process: how it is started, what it answers, and what it does.
+//!
+//! `up` starts this program again with [`MARK`] as its only argument. The plan goes in on stdin, one [`Notice`] comes
+//! back on stdout, stderr is the log. An attached one ends when its stdin does, so that it can't outlive who started it.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufRead, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::process::{ExitCode, Stdio};
+
+use card_core::settings::LogFormat;
+use card_core::telemetry::logs;
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::process::{Child, ChildStdin, Command};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use super::{Lock, Paths, Plan, Process, Record, Serving, clear_stale, state};
+use crate::exit::Exit;
+use crate::failure::{Failure, Shape};
+
+/// The argument that makes this program the background process. Not a command: nobody is meant to type it.
+pub const MARK: &str = "serve-embedded";
+/// A log that is longer when a process starts becomes the old one.
+const ROTATE_AT: u64 = 10 * 1024 * 1024;
+
+/// What the background process tells who started it, once.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Notice {
+    Serving(Box<Record>),
+    /// Another process serves this instance.
+    Busy,
+    Failed(Shape),
+}
+
+/// A background process that serves.
+pub struct Detached {
+    /// What it says of itself.
+    pub record: Record,
+    /// Ends an attached one when it is dropped.
+    pub tie: Option<ChildStdin>,
+}
+
+/// Starts the background process; when it returns, the API answers. None if another process serves this instance.
+/// `give_up` ends the attempt, and the process with it.
+///
+/// # Errors
+/// What stood in its way; it is gone then and left nothing behind.
+pub async fn spawn(plan: &Plan, give_up: impl Future<Output = Failure>) -> Result<Option<Detached>, Failure> {
+    let paths = &plan.paths;
+    let (log, before) = open_log(paths).map_err(|error| state::directory(paths, &error))?;
+    let program = std::env::current_exe().ok().filter(|path| path.exists()).unwrap_or_else(|| "/proc/self/exe".into());
+    let mut child = Command::new(program)
+        .arg(MARK)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(log)
+        .spawn()
+        .map_err(|error| Failure::internal(format!("the background process can't be started: {error}")))?;
+    let told = tokio::select! {
+        told = converse(&mut child, plan) => told,
+        failure = give_up => {
+            let _ = child.kill().await;
+            // The lock that it may have had is free now; if another took it, that one cleared up.
+            if let Ok(Some(_lock)) = Lock::take(paths) {
+                let _ = clear_stale(paths);
+            }
+            return Err(failure);
+        }
+    };
+    match told {
+        Ok((Notice::Serving(record), tie)) => Ok(Some(Detached { record: *record, tie: plan.attached.then_some(tie) })),
+        Ok((Notice::Busy, _)) => Ok(None),
+        Ok((Notice::Failed(shape), _)) => Err(failure_of(shape)),
+        Err(error) => Err(died(&mut child, paths, before, &error).await),
+    }
+}
+
+async fn converse(child: &mut Child, plan: &Plan) -> io::Result<(Notice, ChildStdin)> {
+    let (Some(mut stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
+        return Err(io::Error::other("it has no pipes"));
+    };
+    let mut line = serde_json::to_string(plan)?;
+    line.push('\n');
+    stdin.write_all(line.as_bytes()).await?;
+    let mut answer = String::new();
+    BufReader::new(stdout).read_line(&mut answer).await?;
+    if answer.is_empty() {
+        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it ended without a word"));
+    }
+    Ok((serde_json::from_str(&answer)?, stdin))
+}
+
+async fn died(child: &mut Child, paths: &Paths, before: u64, error: &io::Error) -> Failure {
+    let _ = child.start_kill();
+    let how = child.wait().await.map_or_else(|error| error.to_string(), |status| status.to_string());
+    let mut failure =
+        Failure::new("start", Exit::NotReady, format!("the background process died while it started: {how}"))
+            .evidence(error)
+            .fix("cardctl doctor")
+            .left("nothing is running; the data is as it was");
+    for line in said_since(&paths.log(), before) {
+        failure = failure.evidence(line);
+    }
+    failure
+}
+
+/// The last lines that were logged after a point.
+fn said_since(log: &std::path::Path, before: u64) -> Vec<String> {
+    const LINES: usize = 5;
+    let mut text = String::new();
+    let read = File::open(log).and_then(|mut file| {
+        file.seek(SeekFrom::Start(before))?;
+        file.take(64 * 1024).read_to_string(&mut text)
+    });
+    if read.is_err() {
+        return Vec::new();
+    }
+    let lines: Vec<_> = text.lines().map(str::to_owned).collect();
+    lines[lines.len().saturating_sub(LINES)..].to_vec()
+}
+
+fn failure_of(shape: Shape) -> Failure {
+    let exit = Exit::ALL.into_iter().map(|(exit, _)| exit).find(|exit| *exit as u8 == shape.exit);
+    Failure {
+        // Codes are `&'static str` because programs are; one more that lives as long as the program costs nothing.
+        code: Box::leak(shape.code.into_boxed_str()),
+        message: shape.message,
+        evidence: shape.evidence,
+        fix: shape.fix,
+        left: shape.left,
+        exit: exit.unwrap_or(Exit::Internal),
+    }
+}
+
+fn open_log(paths: &Paths) -> io::Result<(File, u64)> {
+    paths.create()?;
+    let path = paths.log();
+    if std::fs::metadata(&path).is_ok_and(|log| log.len() > ROTATE_AT) {
+        std::fs::rename(&path, paths.old_log())?;
+    }
+    let log = OpenOptions::new().create(true).append(true).mode(0o600).open(&path)?;
+    let length = log.metadata()?.len();
+    Ok((log, length))
+}
+
+/// The background process.
+#[must_use]
+pub fn main() -> ExitCode {
+    let mut line = String::new();
+    let plan = io::stdin().lock().read_line(&mut line).map_err(Failure::internal).and_then(|_| {
+        serde_json::from_str::<Plan>(&line)
+            .map_err(|_| Failure::new("usage", Exit::Usage, "this is what `cardctl up -d` starts, not a command"))
+    });
+    // A session of its own: a Ctrl-C or a hang-up of the terminal is not meant for it.
+    let _ = nix::unistd::setsid();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let exit = match (plan, runtime) {
+        (Ok(plan), Ok(runtime)) => runtime.block_on(serve(plan)),
+        (Err(failure), _) => fail(&failure),
+        (_, Err(error)) => fail(&Failure::internal(format!("the runtime can't start: {error}"))),
+    };
+    exit.into()
+}
+
+async fn serve(mut plan: Plan) -> Exit {
+    // The log is read by `cardctl logs`, which shows it as text or JSON as it is asked to.
+    plan.settings.log.format = LogFormat::Json;
+    if let Err(error) = logs::install(&plan.settings.log) {
+        return fail(&Failure::new("settings", Exit::Usage, error.to_string()).fix("cardctl config show"));
+    }
+    let stop = match listen(plan.attached) {
+        Ok(stop) => stop,
+        Err(error) => return fail(&Failure::internal(format!("signals can't be listened to: {error}"))),
+    };
+    let mut serving = match Serving::begin(&plan, true).await {
+        Ok(Some(serving)) => serving,
+        Ok(None) => {
+            tell(&Notice::Busy);
+            return Exit::Done;
+        }
+        Err(failure) => return fail(&failure),
+    };
+    tell(&Notice::Serving(Box::new(serving.record().clone())));
+    let Process { pid, .. } = serving.record().process;
+    tracing::info!(url = serving.record().url, pid, "serving");
+    let failed = serving.until(&stop).await;
+    if let Some(part) = failed {
+        tracing::error!(part, "a part of the platform ended by itself; stopping the others");
+    }
+    tracing::info!("stopping");
+    let drained = serving.end().await;
+    tracing::info!(drained, "stopped");
+    if failed.is_some() { Exit::Internal } else { Exit::Done }
+}
+
+/// Says it once; afterwards stdout leads nowhere, so that whoever waits for its end is not kept.
+fn tell(notice: &Notice) {
+    if let Ok(line) = serde_json::to_string(notice) {
+        // Who asked may be gone: then nobody needs the answer.
+        let _ = writeln!(io::stdout().lock(), "{line}");
+    }
+    if let Ok(nowhere) = OpenOptions::new().write(true).open("/dev/null") {
+        let _ = nix::unistd::dup2_stdout(nowhere);
+    }
+}
+
+fn fail(failure: &Failure) -> Exit {
+    tell(&Notice::Failed(failure.document().error));
+    tracing::error!(code = failure.code, "{}", failure.message);
+    failure.exit
+}
+
+/// Any number of signals asks for one stop; an end of stdin does too if the process is attached.
+fn listen(attached: bool) -> io::Result<CancellationToken> {
+    let stop = CancellationToken::new();
+    for kind in [SignalKind::terminate(), SignalKind::interrupt()] {
+        let mut signal = signal(kind)?;
+        let stop = stop.clone();
+        tokio::spawn(async move {
+            while signal.recv().await.is_some() {
+                stop.cancel();
+            }
+        });
+    }
+    if attached {
+        let stop = stop.clone();
+        std::thread::spawn(move || {
+            let mut nothing = [0_u8; 64];
+            while io::stdin().lock().read(&mut nothing).is_ok_and(|read| read > 0) {}
+            stop.cancel();
+        });
+    }
+    Ok(stop)
+}

@@ -1,0 +1,96 @@
+//! The key and the token that `up` makes up itself: made once, kept for their owner only, never shown.
+
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+use card_server::Secrets;
+use rand::Rng;
+
+use super::Paths;
+use crate::exit::Exit;
+use crate::failure::Failure;
+
+/// Reads the secrets of a data directory; makes those that there are not.
+pub(super) fn load_or_make(data: &Path) -> Result<Secrets, Failure> {
+    let signing_key = load_or(&Paths::signing_key(data), || hex(64))?;
+    let operator_token = load_or(&Paths::operator_token(data), || format!("op_{}", hex(32)))?;
+    let secrets = Secrets { signing_key: signing_key.into_bytes(), operator_token };
+    secrets.check().map_err(|error| {
+        Failure::new("secrets", Exit::NotReady, error.to_string())
+            .evidence(format!("{} or {}", Paths::signing_key(data).display(), Paths::operator_token(data).display()))
+            .fix("remove that file: the next `cardctl up` makes a new one")
+    })?;
+    Ok(secrets)
+}
+
+fn load_or(path: &Path, make: impl FnOnce() -> String) -> Result<String, Failure> {
+    read(path)
+        .or_else(|error| match error.kind() {
+            io::ErrorKind::NotFound => create(path, &make()).and_then(|()| read(path)),
+            _ => Err(error),
+        })
+        .map_err(|error| {
+            Failure::new("secrets", Exit::NotReady, format!("{} can't be used: {error}", path.display())).fix(format!(
+                "chmod 600 {0} and let it be yours, or remove it: the next `cardctl up` makes a new one",
+                path.display()
+            ))
+        })
+}
+
+fn read(path: &Path) -> io::Result<String> {
+    let mode = std::fs::metadata(path)?.mode();
+    if mode & 0o077 != 0 {
+        let message = format!("others may read it (mode {:o})", mode & 0o777);
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, message));
+    }
+    Ok(std::fs::read_to_string(path)?.trim().to_owned())
+}
+
+/// In one piece: a crash half-way must not leave half a key, and of two makers one wins.
+fn create(path: &Path, secret: &str) -> io::Result<()> {
+    let new = path.with_extension(format!("{}.new", std::process::id()));
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+    file.write_all(secret.as_bytes())?;
+    file.sync_all()?;
+    let linked = std::fs::hard_link(&new, path);
+    std::fs::remove_file(&new)?;
+    match linked {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn hex(bytes: usize) -> String {
+    let mut random = vec![0_u8; bytes];
+    rand::rng().fill_bytes(&mut random);
+    random.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn secrets_are_made_once_and_for_their_owner_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = load_or_make(dir.path()).unwrap();
+        let second = load_or_make(dir.path()).unwrap();
+        assert_eq!(first.operator_token, second.operator_token);
+        assert_eq!(first.signing_key, second.signing_key);
+        assert_eq!(std::fs::metadata(Paths::operator_token(dir.path())).unwrap().mode() & 0o777, 0o600);
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn a_key_that_others_may_read_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        load_or_make(dir.path()).unwrap();
+        let path = Paths::signing_key(dir.path());
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+        assert_eq!(load_or_make(dir.path()).map(|_| ()).unwrap_err().exit, Exit::NotReady);
+    }
+}

@@ -1,0 +1,94 @@
+//! State that can't be used: what is wrong with it and what helps. The data is never touched.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use card_core::engine::{EngineError, ErrorKind};
+use nix::unistd::{AccessFlags, access};
+
+use super::Paths;
+use crate::exit::Exit;
+use crate::failure::Failure;
+
+/// The instance's directory can't be made or written.
+pub(super) fn directory(paths: &Paths, error: &io::Error) -> Failure {
+    let failure = Failure::new("state-directory", Exit::NotReady, "the state directory can't be used")
+        .evidence(format!("{}: {error}", paths.dir.display()))
+        .left("nothing was started");
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+            failure.fix(format!("make room on the disk that holds {}", paths.dir.display()))
+        }
+        _ => failure.fix("let XDG_STATE_HOME name a directory that you may write"),
+    }
+}
+
+/// The ledger can't be opened.
+pub(super) fn ledger(data: &Path, paths: &Paths, error: &EngineError) -> Failure {
+    let path = Paths::ledger(data);
+    let shown = path.display();
+    let cause =
+        std::error::Error::source(error).map(ToString::to_string).filter(|cause| !error.to_string().contains(cause));
+    let beside = format!("or start an empty one beside it: cardctl --instance {}-2 up -d", paths.name);
+    let (code, fix) = match (error.kind(), condition(&path)) {
+        (ErrorKind::Unavailable, _) => ("state-disk-full", format!("make room on the disk that holds {shown}")),
+        (_, Condition::ReadOnly) => ("state-read-only", format!("chmod u+w {shown} {}, {beside}", data.display())),
+        (_, Condition::Foreign) => (
+            "state-damaged",
+            format!(
+                "put a copy of the ledger back, {beside}; to give the data up: cardctl --instance {} down --purge --yes",
+                paths.name
+            ),
+        ),
+        (_, Condition::Newer) => ("state-newer", format!("use the cardctl that wrote it, {beside}")),
+        (ErrorKind::Broken, Condition::Unremarkable) => (
+            "state-damaged",
+            format!(
+                "put a copy of the ledger back, {beside}; to give the data up: cardctl --instance {} down --purge --yes",
+                paths.name
+            ),
+        ),
+        (_, Condition::Unremarkable) => ("state", "cardctl doctor".to_owned()),
+    };
+    let mut failure = Failure::new(code, Exit::NotReady, error.to_string())
+        .fix(fix)
+        .left(format!("{shown} as it was; nothing was started"));
+    if let Some(cause) = cause {
+        failure = failure.evidence(cause);
+    }
+    failure
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Condition {
+    Unremarkable,
+    ReadOnly,
+    /// No SQLite file, or not one of ours.
+    Foreign,
+    Newer,
+}
+
+/// What the file itself says, from its first bytes (<https://www.sqlite.org/fileformat.html#the_database_header>): the
+/// engine's message is for people, and a fix must not depend on its words.
+fn condition(path: &Path) -> Condition {
+    const APPLICATION_ID: [u8; 4] = *b"card";
+    let writable = |path: &Path| access(path, AccessFlags::W_OK).is_ok();
+    if path.exists() && !(writable(path) && path.parent().is_none_or(writable)) {
+        return Condition::ReadOnly;
+    }
+    let mut header = [0_u8; 72];
+    let Ok(()) = File::open(path).and_then(|mut file| file.read_exact(&mut header)) else {
+        return Condition::Unremarkable;
+    };
+    let (magic, version, application) = (&header[..16], &header[60..64], &header[68..72]);
+    if magic != b"SQLite format 3\0" || (application != APPLICATION_ID && application != [0; 4]) {
+        return Condition::Foreign;
+    }
+    let version = version.iter().fold(0_u32, |number, byte| number << 8 | u32::from(*byte));
+    if i64::from(version) > card_core::engine::sqlite::SCHEMA_VERSION {
+        Condition::Newer
+    } else {
+        Condition::Unremarkable
+    }
+}

@@ -1,0 +1,62 @@
+//! Ending a serving process from outside, and clearing up after one that could not.
+
+use std::io;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+
+use super::{Paths, Process, Record};
+use crate::exit::Exit;
+use crate::failure::Failure;
+
+/// How it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// By itself, after it finished what it had.
+    Drained,
+    /// It had to be killed. What was accepted is in the ledger.
+    Killed,
+}
+
+/// How long a killed process may take to disappear.
+const KILL_LIMIT: Duration = Duration::from_secs(10);
+
+/// Asks the process to stop, waits, kills it when the time is up. Safe if it is gone already.
+///
+/// # Errors
+/// It is somebody else's, or does not even yield to being killed.
+pub async fn end(process: Process, grace: Duration) -> Result<Ended, Failure> {
+    let refused = |error: nix::errno::Errno| {
+        Failure::new("not-yours", Exit::NotReady, format!("process {} can't be stopped: {error}", process.pid))
+            .fix("run this as the user who started it")
+            .left("the platform is still running")
+    };
+    process.signal(Signal::SIGTERM).map_err(refused)?;
+    if process.wait_gone(grace).await {
+        return Ok(Ended::Drained);
+    }
+    process.signal(Signal::SIGKILL).map_err(refused)?;
+    if process.wait_gone(KILL_LIMIT).await {
+        return Ok(Ended::Killed);
+    }
+    Err(Failure::new("stuck", Exit::NotReady, format!("process {} does not end, not even killed", process.pid))
+        .evidence("it waits for the kernel, most likely for a disk")
+        .fix("look at the disk that holds the state, then cardctl down again")
+        .left("the platform may still be running"))
+}
+
+/// Removes what a process left behind that is gone: its record and its temporary data. For who holds the lock, or knows
+/// that nobody does.
+///
+/// # Errors
+/// It can't be removed.
+pub fn clear_stale(paths: &Paths) -> io::Result<()> {
+    let Some(record) = Record::load(paths) else { return Record::remove(paths) };
+    if record.ephemeral && record.data_dir != paths.dir {
+        match std::fs::remove_dir_all(&record.data_dir) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Record::remove(paths)
+}

@@ -329,6 +329,8 @@ const CAUSES = {
   'issuer-unavailable': 'the card issuer is out of order',
   'issuer-timeout': 'the card issuer took too long to answer',
   'issuer-declined': 'the card issuer said no',
+  'issuer-refused-request': 'the card issuer can’t take our request',
+  'issuer-answered-garbage': 'the card issuer’s answer made no sense',
 };
 
 const isFinal = ({ status }) => status === 'succeeded' || status === 'declined' || status === 'dead';
@@ -618,12 +620,8 @@ const CARDS_SHOWN = 5;
 const account = { watching: null, known: null, allCards: false, next: null, submission: null };
 
 function openAccount(focus) {
+  clearAccount();
   $('who-name').textContent = session.value.username;
-  Object.assign(account, { known: null, allCards: false, next: null, submission: null });
-  $('request-view').hidden = true;
-  $('progress-view').hidden = true;
-  $('cards').replaceChildren();
-  $('history').replaceChildren();
   showView('account', focus);
   loadCards();
   loadRequests();
@@ -637,8 +635,21 @@ async function loadRequests() {
   else showRequest();
 }
 
-function closeAccount(reason) {
+/** Leaves nothing of the last user in the page, shown or hidden. */
+function clearAccount() {
   account.watching?.abort();
+  Object.assign(account, { watching: null, known: null, allCards: false, next: null, submission: null });
+  for (const id of ['who-name', 'cards', 'history', 'timeline', 'progress-title', 'progress-text', 'progress-id']) {
+    $(id).replaceChildren();
+  }
+  for (const id of ['request-view', 'progress-view', 'cards-empty', 'more-cards', 'history-empty', 'more-history']) {
+    $(id).hidden = true;
+  }
+  for (const id of ['cards-notice', 'history-notice', 'progress-notice']) notice($(id), '');
+}
+
+function closeAccount(reason) {
+  clearAccount();
   showAccess('log-in', $('log-in-title'));
   if (reason) notice($('log-in').querySelector('[data-role=notice]'), reason);
 }
@@ -663,7 +674,8 @@ async function forPresentUser(box, again, work) {
 async function loadCards() {
   const list = $('cards');
   list.setAttribute('aria-busy', 'true');
-  if (!list.children.length) list.append(placeholder('Loading your cards…'));
+  list.hidden = false;
+  if (!list.children.length && account.known === null) list.append(placeholder('Loading your cards…'));
   const answer = await forPresentUser($('cards-notice'), loadCards, () => get('/cards'));
   list.setAttribute('aria-busy', 'false');
   if (!answer) {

@@ -1,0 +1,40 @@
+//! The simulated card bureau: an HTTP server that is slow, flaky or down on demand, and never issues two cards for one
+//! idempotency key.
+//!
+//! | call | answers |
+//! |---|---|
+//! | `POST /issue` `{idempotency_key, user, reason}` | 200 `{card_ref, last4, network}` · 402 `declined`, for good · 503, or no answer: try again |
+//! | `GET /behaviour` | 200 [`Behaviour`] |
+//! | `PUT /behaviour` (operator), any of its fields | 200 the new one · 401 · 422 |
+//! | `GET /health` | 200 |
+//!
+//! Errors are `application/problem+json` with `code` and `detail`. A decline is 402, as card processors use it: the
+//! request was right, and the answer is no.
+
+mod behaviour;
+mod connections;
+mod decision;
+mod latency;
+mod operator;
+mod problem;
+mod routes;
+
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+pub use self::behaviour::{Behaviour, BehaviourUpdate, Outage, OutageUpdate, Unacceptable};
+pub use self::latency::Latency;
+pub use self::operator::OperatorToken;
+
+/// Runs the bureau until `stop`, then finishes the calls under way, for [`connections::DRAIN`] at most.
+///
+/// With an `operator` token, `PUT /behaviour` asks for it; without, anybody who reaches the listener may change the
+/// behaviour.
+pub async fn serve(
+    listener: TcpListener,
+    behaviour: Behaviour,
+    operator: Option<OperatorToken>,
+    stop: CancellationToken,
+) {
+    connections::serve(listener, routes::router(behaviour, operator, stop.clone()), stop).await;
+}

@@ -1,0 +1,72 @@
+//! Errors of the bureau: `application/problem+json` with a `code` for programs and a `detail` for people.
+
+use std::borrow::Cow;
+
+use axum::extract::rejection::JsonRejection;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+/// An error as the bureau answers it.
+#[derive(Debug, Serialize)]
+pub(super) struct Problem {
+    #[serde(skip)]
+    status: StatusCode,
+    code: &'static str,
+    detail: Cow<'static, str>,
+}
+
+impl Problem {
+    pub(super) fn new(status: StatusCode, code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { status, code, detail: detail.into() }
+    }
+
+    pub(super) fn unavailable(detail: &'static str) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail)
+    }
+
+    /// What the framework says by itself, by status.
+    pub(super) fn of_status(status: StatusCode) -> Self {
+        let (code, detail) = match status {
+            StatusCode::NOT_FOUND => ("not-found", "no such route"),
+            StatusCode::METHOD_NOT_ALLOWED => ("method-not-allowed", "this method is not allowed here"),
+            StatusCode::PAYLOAD_TOO_LARGE => ("payload-too-large", "the body is too large"),
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => ("unsupported-media-type", "the body must be application/json"),
+            StatusCode::REQUEST_TIMEOUT => ("request-timeout", "the body took too long to arrive"),
+            StatusCode::UNPROCESSABLE_ENTITY => ("validation-failed", "the body is not what this route takes"),
+            status if status.is_client_error() => ("bad-request", "the request is malformed"),
+            _ => ("internal", "something went wrong inside"),
+        };
+        Self::new(status, code, detail)
+    }
+}
+
+impl From<JsonRejection> for Problem {
+    fn from(rejection: JsonRejection) -> Self {
+        match rejection {
+            // Names the field that is wrong; the bodies of both routes hold nothing that must not be repeated.
+            JsonRejection::JsonDataError(error) => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "validation-failed", error.body_text())
+            }
+            JsonRejection::JsonSyntaxError(_) => {
+                Self::new(StatusCode::BAD_REQUEST, "malformed-json", "the body is not valid JSON")
+            }
+            other => Self::of_status(other.status()),
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = (self.status, axum::Json(&self)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+}

@@ -1,0 +1,131 @@
+//! The bureau's routes.
+
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{DefaultBodyLimit, Json, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use card_core::cards::IssueRequest;
+use card_core::time::Instant;
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use super::behaviour::{Behaviour, BehaviourUpdate};
+use super::decision::Memory;
+use super::operator::OperatorToken;
+use super::problem::Problem;
+
+/// The largest body of a request, in bytes.
+const BODY_LIMIT: usize = 16 * 1024;
+/// A body must have arrived within this.
+const BODY_DEADLINE: Duration = Duration::from_secs(10);
+/// A call that "gets no answer" gets one after this, so that it does not last for ever.
+const HANG: Duration = Duration::from_secs(60);
+
+#[derive(Clone)]
+struct Bureau(Arc<Parts>);
+
+struct Parts {
+    behaviour: RwLock<Behaviour>,
+    memory: Memory,
+    operator: Option<OperatorToken>,
+    stop: CancellationToken,
+}
+
+pub(super) fn router(behaviour: Behaviour, operator: Option<OperatorToken>, stop: CancellationToken) -> Router {
+    let parts = Parts { behaviour: RwLock::new(behaviour), memory: Memory::default(), operator, stop };
+    Router::new()
+        .route("/issue", post(issue))
+        .route("/behaviour", get(behaviour_now).put(change_behaviour))
+        .route("/health", get(health))
+        .fallback(async || Problem::of_status(StatusCode::NOT_FOUND))
+        .method_not_allowed_fallback(async || Problem::of_status(StatusCode::METHOD_NOT_ALLOWED))
+        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .with_state(Bureau(Arc::new(parts)))
+}
+
+impl Bureau {
+    fn behaviour(&self) -> Behaviour {
+        // A poisoned lock holds a whole behaviour all the same: it is replaced in one assignment.
+        self.0.behaviour.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Waits, unless the bureau stops meanwhile.
+    async fn wait(&self, duration: Duration) -> Result<(), Problem> {
+        if duration.is_zero() {
+            return Ok(());
+        }
+        tokio::select! {
+            () = tokio::time::sleep(duration) => Ok(()),
+            () = self.0.stop.cancelled() => Err(Problem::unavailable("the bureau is stopping")),
+        }
+    }
+}
+
+async fn issue(State(bureau): State<Bureau>, request: axum::extract::Request) -> Result<Response, Problem> {
+    let request: IssueRequest = body(request).await?;
+    let behaviour = bureau.behaviour();
+    if behaviour.is_down(Instant::now()) {
+        return Err(Problem::unavailable("the bureau is down"));
+    }
+    bureau.wait(behaviour.latency().sample(rand::random(), rand::random())).await?;
+    if happens(behaviour.hang_rate) {
+        bureau.wait(HANG).await?;
+        return Err(Problem::unavailable("the bureau took too long"));
+    }
+    if happens(behaviour.error_rate) {
+        return Err(Problem::unavailable("the bureau failed"));
+    }
+    if happens(behaviour.garbage_rate) {
+        return Ok("<html>It works!</html>".into_response());
+    }
+    match bureau.0.memory.answer(request.idempotency_key, behaviour.decline_rate) {
+        Some(card) => Ok(Json(card).into_response()),
+        None => Err(Problem::new(StatusCode::PAYMENT_REQUIRED, "declined", "the bureau does not issue this card")),
+    }
+}
+
+async fn behaviour_now(State(bureau): State<Bureau>) -> Json<Behaviour> {
+    Json(bureau.behaviour().at(Instant::now()))
+}
+
+async fn change_behaviour(
+    State(bureau): State<Bureau>,
+    headers: HeaderMap,
+    request: axum::extract::Request,
+) -> Result<Json<Behaviour>, Problem> {
+    if bureau.0.operator.as_ref().is_some_and(|operator| !operator.is_in(&headers)) {
+        return Err(Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", "an operator token is required"));
+    }
+    let update: BehaviourUpdate = body(request).await?;
+    let now = Instant::now();
+    let mut behaviour = bureau.0.behaviour.write().unwrap_or_else(PoisonError::into_inner);
+    *behaviour = behaviour.updated(&update, now).map_err(|unacceptable| {
+        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "validation-failed", unacceptable.to_string())
+    })?;
+    let changed = behaviour.at(now);
+    drop(behaviour);
+    tracing::info!(behaviour = ?changed, "the bureau behaves differently from now on");
+    Ok(Json(changed))
+}
+
+async fn health() -> Json<serde_json::Value> {
+    Json(json!({"status": "ok"}))
+}
+
+/// The body as JSON, within the deadline.
+async fn body<T: serde::de::DeserializeOwned>(request: axum::extract::Request) -> Result<T, Problem> {
+    use axum::extract::FromRequest;
+    let body: Result<Json<T>, JsonRejection> = tokio::time::timeout(BODY_DEADLINE, Json::from_request(request, &()))
+        .await
+        .map_err(|_| Problem::of_status(StatusCode::REQUEST_TIMEOUT))?;
+    Ok(body?.0)
+}
+
+fn happens(rate: f64) -> bool {
+    rate > 0.0 && rand::random::<f64>() < rate
+}

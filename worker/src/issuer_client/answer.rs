@@ -1,0 +1,158 @@
+//! What a bureau's answer means. Pure: status and body in, meaning out.
+//!
+//! | status | meaning |
+//! |---|---|
+//! | 200 with a card | issued |
+//! | 402, and any 4xx whose `code` is `declined` | declined, for good |
+//! | 400, 413, 415, 422 | this very request can't be taken: trying it again can't help |
+//! | 408, 425, 429 and 5xx | not now |
+//! | any other 4xx, and 3xx | the platform calls the wrong place or the wrong way: an operator's matter, not the task's |
+//! | anything else, a 200 without a card | garbage |
+
+use card_core::cards::IssuedCard;
+use serde::Deserialize;
+
+/// What came of a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// A card.
+    Issued(IssuedCard),
+    /// No, for good.
+    Declined,
+    /// The bureau understood who asks what, and can't take this request.
+    Unacceptable {
+        /// HTTP status.
+        status: u16,
+    },
+    /// The call was wrong as such, not this request.
+    Refused {
+        /// HTTP status.
+        status: u16,
+    },
+    /// Not now.
+    Unavailable {
+        /// HTTP status; none if there was no connection, or it broke.
+        status: Option<u16>,
+    },
+    /// No answer in time.
+    TimedOut,
+    /// An answer that is none.
+    Garbage,
+}
+
+#[derive(Deserialize)]
+struct Refusal {
+    code: String,
+}
+
+impl Answer {
+    /// The `outcome` labels of `issuer_requests_total`.
+    pub(super) const OUTCOMES: [&'static str; 7] =
+        ["issued", "declined", "unacceptable", "refused", "unavailable", "timeout", "garbage"];
+
+    /// Index into [`Self::OUTCOMES`].
+    pub(super) const fn outcome(&self) -> usize {
+        match self {
+            Self::Issued(_) => 0,
+            Self::Declined => 1,
+            Self::Unacceptable { .. } => 2,
+            Self::Refused { .. } => 3,
+            Self::Unavailable { .. } => 4,
+            Self::TimedOut => 5,
+            Self::Garbage => 6,
+        }
+    }
+
+    /// Whether it is a sign that the bureau can't be worked with at present, by anybody.
+    #[must_use]
+    pub const fn says_the_issuer_is_down(&self) -> bool {
+        match self {
+            Self::Issued(_) | Self::Declined | Self::Unacceptable { .. } => false,
+            Self::Refused { .. } | Self::Unavailable { .. } | Self::TimedOut | Self::Garbage => true,
+        }
+    }
+
+    pub(super) fn read(status: u16, body: &[u8]) -> Self {
+        match status {
+            200 => match serde_json::from_slice::<IssuedCard>(body) {
+                Ok(card) if is_sound(&card) => Self::Issued(card),
+                _ => Self::Garbage,
+            },
+            402 => Self::Declined,
+            400..=499 if serde_json::from_slice::<Refusal>(body).is_ok_and(|refusal| refusal.code == "declined") => {
+                Self::Declined
+            }
+            400 | 413 | 415 | 422 => Self::Unacceptable { status },
+            408 | 425 | 429 | 500..=599 => Self::Unavailable { status: Some(status) },
+            300..=499 => Self::Refused { status },
+            _ => Self::Garbage,
+        }
+    }
+
+    /// The status counts even where the body is too long to be read.
+    pub(super) fn too_long(status: u16) -> Self {
+        Self::read(status, b"")
+    }
+
+    pub(super) fn of_failure(error: &reqwest::Error) -> Self {
+        if error.is_timeout() { Self::TimedOut } else { Self::Unavailable { status: None } }
+    }
+}
+
+/// Whether the ledger may keep it. A bureau that sends a whole card number as a reference must not get it stored.
+fn is_sound(card: &IssuedCard) -> bool {
+    let reference = card.card_ref.as_bytes();
+    let looks_like_a_card_number = reference.iter().filter(|byte| byte.is_ascii_digit()).count() >= 12
+        && reference.iter().all(|byte| byte.is_ascii_digit() || matches!(byte, b'-' | b'.' | b'_'));
+    (1..=128).contains(&reference.len())
+        && reference.iter().all(u8::is_ascii_graphic)
+        && !looks_like_a_card_number
+        && card.last4.len() == 4
+        && card.last4.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const CARD: &[u8] = br#"{"card_ref":"iss_1","last4":"0042","network":"visa"}"#;
+
+    #[test]
+    fn statuses_mean_what_the_table_says() {
+        assert!(matches!(Answer::read(200, CARD), Answer::Issued(_)));
+        assert_eq!(Answer::read(402, b"<html>"), Answer::Declined);
+        assert_eq!(Answer::read(409, br#"{"code":"declined","detail":"no"}"#), Answer::Declined);
+        assert_eq!(Answer::read(409, br#"{"code":"busy"}"#), Answer::Refused { status: 409 });
+        assert_eq!(Answer::read(422, br#"{"code":"validation-failed"}"#), Answer::Unacceptable { status: 422 });
+        assert_eq!(Answer::read(404, b""), Answer::Refused { status: 404 });
+        assert_eq!(Answer::read(302, b""), Answer::Refused { status: 302 });
+        assert_eq!(Answer::read(429, b""), Answer::Unavailable { status: Some(429) });
+        assert_eq!(Answer::read(503, CARD), Answer::Unavailable { status: Some(503) });
+        assert_eq!(Answer::read(204, b""), Answer::Garbage);
+    }
+
+    #[test]
+    fn a_card_that_the_ledger_must_not_keep_is_garbage() {
+        for card in [
+            r#"{"card_ref":"4111111111111111","last4":"1111","network":"visa"}"#,
+            r#"{"card_ref":"4111-1111-1111-1111","last4":"1111","network":"visa"}"#,
+            r#"{"card_ref":"iss_1","last4":"4111111111111111","network":"visa"}"#,
+            r#"{"card_ref":"","last4":"1111","network":"visa"}"#,
+            r#"{"card_ref":"a b","last4":"1111","network":"visa"}"#,
+            r#"{"card_ref":"iss_1","last4":"1111","network":"discover"}"#,
+        ] {
+            assert_eq!(Answer::read(200, card.as_bytes()), Answer::Garbage, "{card}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_answer_makes_the_reader_panic_and_only_200_issues(status: u16, body: Vec<u8>) {
+            let answer = Answer::read(status, &body);
+            prop_assert!(status == 200 || !matches!(answer, Answer::Issued(_)));
+            prop_assert!((400..500).contains(&status) || answer != Answer::Declined);
+        }
+    }
+}

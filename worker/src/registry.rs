@@ -1,0 +1,99 @@
+//! Which handler does which kind.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use card_core::settings;
+use card_core::tasks::Kind;
+
+use crate::breaker::Admission;
+use crate::issuer_client::{InvalidIssuer, IssuerClient};
+use crate::kinds::add::Addition;
+use crate::kinds::replacement::CardReplacement;
+use crate::step::Handler;
+
+/// The handlers of a process. Clones share them, so that several workers share one breaker and one connection pool.
+#[derive(Clone)]
+pub struct Registry {
+    handlers: Arc<BTreeMap<Kind, Box<dyn Handler>>>,
+}
+
+/// What may be claimed now.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Claimable {
+    /// As many as there is room for.
+    pub(crate) freely: Vec<Kind>,
+    /// One, to find out whether what it depends on works again.
+    pub(crate) probing: Vec<Kind>,
+    /// How long until this may have changed.
+    pub(crate) review: Option<Duration>,
+}
+
+/// How soon to look again while a probe is under way.
+const PROBE_REVIEW: Duration = Duration::from_millis(50);
+
+impl Registry {
+    /// Every kind there is, with an issuer at `settings.issuer.url`.
+    ///
+    /// # Errors
+    /// The URL can't be used, an empty one included: whoever composes a process fills in the address of its own issuer.
+    pub fn standard(settings: &settings::Worker) -> Result<Self, InvalidIssuer> {
+        let issuer = IssuerClient::new(&settings.issuer)?;
+        Ok(Self::of([Box::new(Addition) as Box<dyn Handler>, Box::new(CardReplacement::new(issuer, &settings.issuer))]))
+    }
+
+    /// A choice of handlers. Of two for one kind the later wins.
+    #[must_use]
+    pub fn of(handlers: impl IntoIterator<Item = Box<dyn Handler>>) -> Self {
+        Self { handlers: Arc::new(handlers.into_iter().map(|handler| (handler.kind(), handler)).collect()) }
+    }
+
+    pub(crate) fn handler(&self, kind: Kind) -> Option<&dyn Handler> {
+        self.handlers.get(&kind).map(Box::as_ref)
+    }
+
+    pub(crate) fn claimable(&self) -> Claimable {
+        let mut claimable = Claimable::default();
+        for (kind, handler) in self.handlers.iter() {
+            let review = match handler.gate().map_or(Admission::Free, |gate| gate.admission()) {
+                Admission::Free => {
+                    claimable.freely.push(*kind);
+                    continue;
+                }
+                Admission::Probe => {
+                    claimable.probing.push(*kind);
+                    continue;
+                }
+                Admission::Probing => PROBE_REVIEW,
+                Admission::Closed { wait } => wait,
+            };
+            claimable.review = Some(claimable.review.map_or(review, |sooner| sooner.min(review)));
+        }
+        claimable
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_has_its_handler() {
+        let mut settings = settings::Settings::default().worker;
+        settings.issuer.url = "http://127.0.0.1:1".to_owned();
+        let registry = Registry::standard(&settings).unwrap();
+        for kind in Kind::ALL {
+            assert_eq!(registry.handler(kind).map(Handler::kind), Some(kind));
+        }
+        let mut freely = Kind::ALL.to_vec();
+        freely.sort();
+        assert_eq!(registry.claimable(), Claimable { freely, probing: Vec::new(), review: None });
+    }
+
+    #[test]
+    fn an_issuer_without_an_address_is_refused() {
+        let settings = settings::Settings::default().worker;
+        assert!(Registry::standard(&settings).is_err());
+    }
+}

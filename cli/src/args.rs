@@ -1,6 +1,6 @@
 //! The command line.
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::commands;
 use crate::context::Context;
@@ -36,6 +36,36 @@ Examples:
 
 Exit codes: cardctl help exit-codes";
 
+/// Examples come first: they are what help is opened for.
+const HELP: &str = "\
+{before-help}{about-with-newline}
+{usage-heading} {usage}
+
+{after-help}
+
+{all-args}
+";
+
+/// The command line as it is parsed, shown and completed.
+#[must_use]
+pub fn command() -> clap::Command {
+    with_examples_first(Cli::command())
+}
+
+fn with_examples_first(command: clap::Command) -> clap::Command {
+    let command = if command.get_after_help().is_some() { command.help_template(HELP) } else { command };
+    command.mut_subcommands(with_examples_first)
+}
+
+/// Reads a command line.
+///
+/// # Errors
+/// It is not one, or help or the version is asked for.
+pub fn parse(arguments: &[std::ffi::OsString]) -> Result<Cli, clap::Error> {
+    let matches = command().try_get_matches_from(arguments)?;
+    Cli::from_arg_matches(&matches)
+}
+
 /// What every command takes.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Global options")]
@@ -65,8 +95,15 @@ pub struct Global {
 pub enum Command {
     Up(commands::up::UpArgs),
     Down(commands::down::DownArgs),
+    Status(commands::status::StatusArgs),
+    Logs(commands::logs::LogsArgs),
     Env(commands::env::EnvArgs),
+    Doctor(commands::doctor::DoctorArgs),
+    Config(commands::config::ConfigArgs),
+    Completions(commands::completions::CompletionsArgs),
+    Man(commands::man::ManArgs),
     Version(commands::version::VersionArgs),
+    Help(commands::help::HelpArgs),
 }
 
 impl Command {
@@ -78,8 +115,15 @@ impl Command {
         match self {
             Self::Up(args) => commands::up::run(args, context).await,
             Self::Down(args) => commands::down::run(args, context).await,
+            Self::Status(args) => commands::status::run(args, context).await,
+            Self::Logs(args) => commands::logs::run(args, context).await,
             Self::Env(args) => commands::env::run(args, context).await,
+            Self::Doctor(args) => commands::doctor::run(args, context).await,
+            Self::Config(args) => commands::config::run(args, context).await,
+            Self::Completions(args) => commands::completions::run(args, context).await,
+            Self::Man(args) => commands::man::run(args, context).await,
             Self::Version(args) => commands::version::run(args, context).await,
+            Self::Help(args) => commands::help::run(args, context).await,
         }
     }
 }

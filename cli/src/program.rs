@@ -8,12 +8,11 @@ use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 
 use card_core::settings::{Layers, Resolved, SettingsError};
-use clap::Parser;
 use nix::sys::signal::Signal;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::args::{Cli, Global};
+use crate::args::{self, Global};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -27,7 +26,7 @@ pub fn run(arguments: Vec<OsString>) -> ExitCode {
     if arguments.get(1).is_some_and(|argument| argument == detached::MARK) {
         return detached::main();
     }
-    let cli = match Cli::try_parse_from(&arguments) {
+    let cli = match args::parse(&arguments) {
         Ok(cli) => cli,
         Err(error) => return usage::report(&error, &arguments).into(),
     };

@@ -94,15 +94,22 @@ impl Record {
         }
     }
 
-    /// The settings that a platform is started with, as the record keeps them.
+    /// Every setting by its dotted name.
     #[must_use]
-    pub fn settings_of(resolved: &Resolved) -> BTreeMap<String, Setting> {
+    pub fn values_of(resolved: &Resolved) -> BTreeMap<String, serde_json::Value> {
         let mut flat = BTreeMap::new();
         if let Ok(value) = serde_json::to_value(&resolved.settings) {
             flatten("", value, &mut flat);
         }
+        flat
+    }
+
+    /// The settings that a platform is started with, as the record keeps them.
+    #[must_use]
+    pub fn settings_of(resolved: &Resolved) -> BTreeMap<String, Setting> {
         let lasting = |key: &str| matches!(resolved.origins.get(key), Some(Origin::File(_) | Origin::Environment(_)));
-        flat.into_iter()
+        Self::values_of(resolved)
+            .into_iter()
             .filter(|(key, _)| !matches!(key.as_str(), "instance" | "target"))
             .map(|(key, value)| (key.clone(), Setting { value, lasting: lasting(&key) }))
             .collect()

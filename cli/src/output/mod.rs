@@ -213,6 +213,13 @@ impl Printer {
         table::render(head, rows, self.out, self.size(), keep)
     }
 
+    /// A table bounded by the terminal's width only, for what is searched rather than looked at.
+    #[must_use]
+    pub fn list(&self, head: &[&str], rows: Vec<Vec<String>>) -> String {
+        let size = self.size().map(|size| Size { rows: usize::MAX, ..size });
+        table::render(head, rows, self.out, size, 0)
+    }
+
     /// A failure: on stderr for people and, unless in text mode, on stdout for programs.
     pub fn failure(&self, failure: &Failure) {
         if failure.is_closed_output() {

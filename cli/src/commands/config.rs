@@ -1,0 +1,93 @@
+//! `cardctl config`: the settings, and where each came from.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use clap::Subcommand;
+use serde::Serialize;
+
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::instance::Record;
+use crate::program::settings_files;
+
+/// Show the settings and where each came from
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  cardctl config show                 every setting, its value and its source
+  cardctl config path                 the files that are read, and where state lies")]
+pub struct ConfigArgs {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Every setting, its value and its source
+    Show,
+    /// The files that are read, the weaker one first, and where state lies
+    Path,
+}
+
+#[derive(Serialize)]
+struct Shown {
+    settings: BTreeMap<String, Setting>,
+}
+
+#[derive(Serialize)]
+struct Setting {
+    value: serde_json::Value,
+    origin: String,
+}
+
+#[derive(Serialize)]
+struct Places {
+    files: Vec<Place>,
+    state_dir: PathBuf,
+}
+
+#[derive(Serialize)]
+struct Place {
+    path: PathBuf,
+    exists: bool,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// stdout can't be written.
+pub async fn run(args: ConfigArgs, context: &Context) -> Result<Exit, Failure> {
+    match args.command {
+        Command::Show => show(context)?,
+        Command::Path => path(context)?,
+    }
+    Ok(Exit::Done)
+}
+
+fn show(context: &Context) -> Result<(), Failure> {
+    let origin = |key: &str| context.settings.origins.get(key).map(ToString::to_string).unwrap_or_default();
+    let values = Record::values_of(&context.settings);
+    let settings: BTreeMap<_, _> =
+        values.into_iter().map(|(key, value)| (key.clone(), Setting { value, origin: origin(&key) })).collect();
+    let printer = &context.printer;
+    let rows = settings.iter().map(|(key, Setting { value, origin })| {
+        let origin = if origin == "built in" { printer.out().dim(origin) } else { printer.out().accent(origin) };
+        vec![key.clone(), value.to_string(), origin]
+    });
+    // All of it, whatever the terminal's height: it is there to be searched.
+    printer.text(printer.list(&["setting", "value", "from"], rows.collect()))?;
+    printer.data(&Shown { settings })
+}
+
+fn path(context: &Context) -> Result<(), Failure> {
+    let files: Vec<_> = settings_files().into_iter().map(|path| Place { exists: path.is_file(), path }).collect();
+    let printer = &context.printer;
+    for Place { path, exists } in &files {
+        let note = if *exists { "" } else { "  (not there)" };
+        printer.text(format!("settings  {}{note}", path.display()))?;
+    }
+    printer.text(format!("state     {}", context.instance.dir.display()))?;
+    printer.data(&Places { files, state_dir: context.instance.dir.clone() })
+}

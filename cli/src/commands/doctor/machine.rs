@@ -1,0 +1,116 @@
+//! What the machine must give.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use card_core::time::Instant;
+use nix::sys::resource::{Resource, getrlimit};
+use nix::sys::statvfs::statvfs;
+
+use super::Check;
+use crate::context::Context;
+use crate::instance::{Paths, Record, port};
+
+const FREE_FAIL: u64 = 64 << 20;
+const FREE_WARN: u64 = 1 << 30;
+const FILES_FAIL: u64 = 256;
+const FILES_WARN: u64 = 8192;
+
+pub(super) fn check(context: &Context, checks: &mut Vec<Check>) {
+    checks.push(state_directory(&context.instance));
+    checks.push(free_space(&context.instance));
+    checks.push(files());
+    checks.push(clock());
+    checks.push(free_port(context));
+}
+
+/// The directory, or the nearest one above it that there is.
+fn existing(dir: &Path) -> PathBuf {
+    dir.ancestors().find(|dir| dir.exists()).unwrap_or(Path::new("/")).to_owned()
+}
+
+fn state_directory(paths: &Paths) -> Check {
+    const NAME: &str = "state directory";
+    let dir = existing(&paths.dir);
+    // Only a write tells: permissions don't know of read-only mounts, quotas and full disks.
+    match tempfile::Builder::new().prefix(".cardctl-doctor-").tempfile_in(&dir) {
+        Ok(_) => Check::ok(NAME, paths.dir.display().to_string()),
+        Err(error) => Check::fail(NAME, error.to_string(), "let XDG_STATE_HOME name a directory that you may write"),
+    }
+}
+
+fn free_space(paths: &Paths) -> Check {
+    const NAME: &str = "disk space";
+    let dir = existing(&paths.dir);
+    match statvfs(&dir) {
+        Ok(disk) => {
+            let free = disk.blocks_available().saturating_mul(disk.fragment_size());
+            let detail = format!("{} MiB free in {}", free >> 20, dir.display());
+            let fix = format!("make room on the disk that holds {}", dir.display());
+            match free {
+                ..FREE_FAIL => Check::fail(NAME, detail, fix),
+                FREE_FAIL..FREE_WARN => Check::warn(NAME, detail, fix),
+                _ => Check::ok(NAME, detail),
+            }
+        }
+        Err(error) => Check::warn(NAME, format!("{}: {error}", dir.display()), "look at the disk"),
+    }
+}
+
+fn files() -> Check {
+    const NAME: &str = "open files";
+    const FIX: &str = "raise the hard limit: ulimit -Hn 65536, or LimitNOFILE= of the service";
+    match getrlimit(Resource::RLIMIT_NOFILE) {
+        Ok((_, hard)) => {
+            let detail = format!("up to {hard}: each connection is one");
+            match hard {
+                ..FILES_FAIL => Check::fail(NAME, detail, FIX),
+                FILES_FAIL..FILES_WARN => Check::warn(NAME, detail, FIX),
+                _ => Check::ok(NAME, detail),
+            }
+        }
+        Err(error) => Check::warn(NAME, error.to_string(), FIX),
+    }
+}
+
+/// Tokens and due times follow the clock: it must be about right and move like time does.
+fn clock() -> Check {
+    const NAME: &str = "clock";
+    let now = Instant::now();
+    let built = jiff::civil::date(2026, 1, 1).to_zoned(jiff::tz::TimeZone::UTC).map(|zoned| zoned.timestamp());
+    if built.is_ok_and(|built| now < Instant::from(built)) {
+        return Check::fail(
+            NAME,
+            format!("{now} is before this program was made"),
+            "set the clock: timedatectl set-ntp true",
+        );
+    }
+    let steady = std::time::Instant::now();
+    std::thread::sleep(Duration::from_millis(5));
+    let drift = Instant::now().since(now).abs_diff(steady.elapsed());
+    if drift > Duration::from_millis(100) {
+        return Check::warn(
+            NAME,
+            format!("it was set while it was looked at, by {drift:?}"),
+            "let one service set the clock, in small steps",
+        );
+    }
+    Check::ok(NAME, now.to_string())
+}
+
+fn free_port(context: &Context) -> Check {
+    const NAME: &str = "port";
+    let server = &context.settings.settings.server;
+    if let Some(record) = Record::running(&context.instance) {
+        return Check::ok(NAME, format!("the platform listens at {}", record.url));
+    }
+    if server.port == 0 || port::is_free(server.address, server.port) {
+        return Check::ok(NAME, format!("{} is free", server.port));
+    }
+    let holder = port::holder(server.port).map(|holder| format!(", held by {holder}")).unwrap_or_default();
+    Check::warn(
+        NAME,
+        format!("{} is in use{holder}", server.port),
+        "nothing needed if nobody asked for this port: up takes the next free one; otherwise set server.port",
+    )
+}

@@ -1,0 +1,85 @@
+//! `cardctl doctor`: what stands in the way, and what helps.
+
+mod machine;
+mod platform;
+
+use serde::Serialize;
+
+use crate::context::{Context, Target};
+use crate::exit::Exit;
+use crate::failure::Failure;
+
+/// Check the machine, the settings and the platform
+///
+/// Exit code: 0 if nothing fails, 3 if something does. A warning is not a failure.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  cardctl doctor                      what stands in the way, and what helps
+  cardctl doctor -o json              for programs")]
+pub struct DoctorArgs {}
+
+/// How a check went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Verdict {
+    Ok,
+    Warn,
+    Fail,
+}
+
+#[derive(Debug, Serialize)]
+struct Check {
+    name: &'static str,
+    verdict: Verdict,
+    detail: String,
+    fix: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Document {
+    ok: bool,
+    checks: Vec<Check>,
+}
+
+impl Check {
+    fn ok(name: &'static str, detail: impl Into<String>) -> Self {
+        Self { name, verdict: Verdict::Ok, detail: detail.into(), fix: None }
+    }
+
+    fn warn(name: &'static str, detail: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { name, verdict: Verdict::Warn, detail: detail.into(), fix: Some(fix.into()) }
+    }
+
+    fn fail(name: &'static str, detail: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { name, verdict: Verdict::Fail, detail: detail.into(), fix: Some(fix.into()) }
+    }
+}
+
+/// Runs it.
+///
+/// # Errors
+/// stdout can't be written.
+pub async fn run(_: DoctorArgs, context: &Context) -> Result<Exit, Failure> {
+    let mut checks = Vec::new();
+    if context.target()? == Target::Embedded {
+        machine::check(context, &mut checks);
+    }
+    platform::check(context, &mut checks).await;
+    let ok = checks.iter().all(|check| check.verdict != Verdict::Fail);
+    let printer = &context.printer;
+    let paint = printer.out();
+    for Check { name, verdict, detail, fix } in &checks {
+        let verdict = match verdict {
+            Verdict::Ok => paint.good("ok  "),
+            Verdict::Warn => paint.warn("warn"),
+            Verdict::Fail => paint.bad("fail"),
+        };
+        printer.text(format!("{verdict}  {name:<16}{detail}"))?;
+        if let Some(fix) = fix {
+            printer.text(format!("      {:<16}{} {fix}", "", paint.bold("fix:")))?;
+        }
+    }
+    printer.data(&Document { ok, checks })?;
+    Ok(if ok { Exit::Done } else { Exit::NotReady })
+}

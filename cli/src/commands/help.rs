@@ -1,0 +1,73 @@
+//! `cardctl help`: of a command, or on a topic.
+
+use serde::Serialize;
+
+use crate::args;
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::failure::Failure;
+
+/// Print help for a command, or on a topic: exit-codes
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  cardctl help up                     as cardctl up --help
+  cardctl help exit-codes             what each exit code means")]
+pub struct HelpArgs {
+    /// A command and its subcommand, or exit-codes
+    #[arg(value_name = "COMMAND|TOPIC")]
+    subject: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Codes {
+    exit_codes: Vec<Code>,
+}
+
+#[derive(Serialize)]
+struct Code {
+    code: u8,
+    means: &'static str,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// There is no such command or topic.
+pub async fn run(args: HelpArgs, context: &Context) -> Result<Exit, Failure> {
+    if args.subject.iter().map(String::as_str).eq(["exit-codes"]) {
+        return exit_codes(context);
+    }
+    let mut command = args::command();
+    // The names in the usage line need the whole path.
+    command.build();
+    for name in &args.subject {
+        command = command.find_subcommand(name).cloned().ok_or_else(|| unknown(name, &command))?;
+    }
+    let help = command.render_long_help();
+    let text = if context.printer.out().is_on() { help.ansi().to_string() } else { help.to_string() };
+    context.printer.raw(text.trim_end())?;
+    Ok(Exit::Done)
+}
+
+fn exit_codes(context: &Context) -> Result<Exit, Failure> {
+    let codes: Vec<_> = Exit::ALL.into_iter().map(|(exit, means)| Code { code: exit as u8, means }).collect();
+    for Code { code, means } in &codes {
+        context.printer.text(format!("{code:>3}  {means}"))?;
+    }
+    context.printer.text(
+        "\nSeveral at once: 9 before 6 before 7 before 10 before 11. JSON lists every verdict whatever the code.",
+    )?;
+    context.printer.data(&Codes { exit_codes: codes })?;
+    Ok(Exit::Done)
+}
+
+fn unknown(name: &str, within: &clap::Command) -> Failure {
+    let known = within.get_subcommands().filter(|command| !command.is_hide_set()).map(clap::Command::get_name);
+    let nearest = known.chain(["exit-codes"]).min_by_key(|known| strsim::damerau_levenshtein(known, name));
+    let failure = Failure::new("usage", Exit::Usage, format!("there is no command or topic {name:?}"));
+    match nearest.filter(|nearest| strsim::damerau_levenshtein(nearest, name) <= 3) {
+        Some(nearest) => failure.fix(format!("did you mean {nearest}? cardctl help {nearest}")),
+        None => failure.fix("cardctl --help lists the commands"),
+    }
+}

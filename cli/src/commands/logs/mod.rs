@@ -1,0 +1,124 @@
+//! `cardctl logs`: what the background process says.
+
+mod follow;
+mod line;
+
+use std::time::Duration;
+
+use card_core::ids::TaskId;
+use card_core::time::{Instant, parse_duration};
+use serde::Serialize;
+
+use self::follow::Follower;
+use self::line::{Component, Filter, Level, Line};
+use crate::context::{Context, Target};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::instance::Record;
+use crate::output::Format;
+
+/// Show what the platform says
+///
+/// Reads the log of the background process, which is kept when it stops. A platform in the foreground says it on its own
+/// terminal.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  cardctl logs                        all of it
+  cardctl logs -f --level warn        follow warnings and errors
+  cardctl logs worker --since 10m     one component, the last ten minutes
+  cardctl logs -o jsonl               as JSON, one object a line")]
+pub struct LogsArgs {
+    /// Only of these components
+    #[arg(value_enum, value_name = "COMPONENT")]
+    components: Vec<Component>,
+    /// Go on with new lines until Ctrl-C
+    #[arg(short, long)]
+    follow: bool,
+    /// Only what is not older than this
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    since: Option<Duration>,
+    /// Only this level and worse
+    #[arg(long, value_enum, value_name = "LEVEL")]
+    level: Option<Level>,
+    /// Only what names this task
+    #[arg(long, value_name = "ID")]
+    task: Option<TaskId>,
+}
+
+#[derive(Serialize)]
+struct Document {
+    lines: Vec<serde_json::Value>,
+}
+
+const POLL: Duration = Duration::from_millis(100);
+
+/// Runs it.
+///
+/// # Errors
+/// There is no log, or it can't be read.
+pub async fn run(args: LogsArgs, context: &Context) -> Result<Exit, Failure> {
+    if let Target::Url(url) = context.target()? {
+        return Err(Failure::new("usage", Exit::Usage, "logs reads the platform of this machine")
+            .evidence(format!("the target is {url}"))
+            .fix("read the log where that server runs"));
+    }
+    let printer = &context.printer;
+    if args.follow && printer.format() == Format::Json {
+        return Err(Failure::new("usage", Exit::Usage, "-f is a stream, and -o json is one document")
+            .fix("cardctl logs -f -o jsonl"));
+    }
+    if let Some(record) = Record::running(&context.instance).filter(|record| !record.detached) {
+        let pid = record.process.pid;
+        printer.say(format!(
+            "the platform runs in the foreground of process {pid}, whose terminal has its log; this is from before"
+        ));
+    }
+    let filter = Filter {
+        components: args.components,
+        since: args.since.map(|since| Instant::now().minus(since)),
+        level: args.level,
+        task: args.task,
+    };
+    let paths = &context.instance;
+    if !paths.log().exists() {
+        return Err(Failure::new("no-log", Exit::Unknown, "there is no log")
+            .evidence(format!("{} is not there", paths.log().display()))
+            .fix(format!("{} up -d", context.program())));
+    }
+    let mut follower = Follower::new(paths);
+    let mut gathered = Vec::new();
+    loop {
+        let lines = follower.read().map_err(|error| {
+            Failure::new("log", Exit::NotReady, format!("the log can't be read: {error}"))
+                .evidence(paths.log().display())
+                .fix("run this as the user who started the platform")
+        })?;
+        let read_any = !lines.is_empty();
+        for text in lines {
+            let line = Line::parse(&text);
+            if !filter.lets_through(&line) {
+                continue;
+            }
+            match printer.format() {
+                Format::Text => printer.text(line.render(printer.out()))?,
+                Format::Jsonl => printer.data(&line.document())?,
+                Format::Json => gathered.push(line.document()),
+            }
+        }
+        if read_any {
+            continue;
+        }
+        if !args.follow {
+            break;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(POLL) => {}
+            () = context.stop.cancelled() => return Ok(context.interrupted()),
+        }
+    }
+    if printer.format() == Format::Json {
+        printer.data(&Document { lines: gathered })?;
+    }
+    Ok(Exit::Done)
+}

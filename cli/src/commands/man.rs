@@ -1,0 +1,45 @@
+//! `cardctl man`.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::args;
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::failure::Failure;
+
+/// Write the manual pages into a directory
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  cardctl man ~/.local/share/man/man1")]
+pub struct ManArgs {
+    /// Where; made if it is not there
+    #[arg(value_name = "DIR")]
+    dir: PathBuf,
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    dir: &'a PathBuf,
+    pages: usize,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// The directory can't be written.
+pub async fn run(args: ManArgs, context: &Context) -> Result<Exit, Failure> {
+    let failed = |error: std::io::Error| {
+        Failure::new("directory", Exit::NotReady, format!("the pages can't be written: {error}"))
+            .evidence(args.dir.display())
+            .fix("name a directory that you may write")
+    };
+    std::fs::create_dir_all(&args.dir).map_err(failed)?;
+    clap_mangen::generate_to(args::command(), &args.dir).map_err(failed)?;
+    let pages = std::fs::read_dir(&args.dir).map_err(failed)?.count();
+    context.printer.data(&Document { dir: &args.dir, pages })?;
+    context.printer.text(format!("{pages} pages in {}", args.dir.display()))?;
+    Ok(Exit::Done)
+}

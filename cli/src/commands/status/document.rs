@@ -1,0 +1,150 @@
+//! The document that `status` prints in any case.
+
+use std::path::PathBuf;
+
+use card_core::ids::WorkerId;
+use card_core::tasks::{QueueStats, Stats, WorkerStats};
+use card_core::time::{Instant, format_duration};
+use serde::Serialize;
+
+use crate::exit::Exit;
+use crate::output::Paint;
+
+/// How far the platform is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum State {
+    /// The API is ready and a worker is alive.
+    Ready,
+    /// It starts, or part of it is not ready.
+    Starting,
+    /// It finishes what it has.
+    Stopping,
+    /// Nothing runs.
+    Down,
+    /// It can't be reached, or does not say.
+    Unreachable,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Document {
+    pub(super) instance: Option<String>,
+    pub(super) target: String,
+    pub(super) url: Option<String>,
+    pub(super) up: bool,
+    pub(super) state: State,
+    pub(super) detail: Option<String>,
+    pub(super) pid: Option<u32>,
+    pub(super) state_dir: Option<PathBuf>,
+    pub(super) api: Api,
+    pub(super) workers: Option<Vec<Worker>>,
+    pub(super) queue: Option<QueueStats>,
+    pub(super) accepted_total: Option<u64>,
+    pub(super) settled_total: Option<u64>,
+    pub(super) version: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(super) struct Api {
+    pub(super) ready: bool,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Worker {
+    id: WorkerId,
+    inflight: u64,
+    last_seen: Instant,
+}
+
+impl From<WorkerStats> for Worker {
+    fn from(WorkerStats { id, inflight, last_seen, .. }: WorkerStats) -> Self {
+        Self { id, inflight, last_seen }
+    }
+}
+
+impl Document {
+    pub(super) fn with_stats(&mut self, stats: Stats) {
+        self.workers = Some(stats.workers.into_iter().map(Worker::from).collect());
+        self.queue = Some(stats.queue);
+        self.accepted_total = Some(stats.accepted_total);
+        self.settled_total = Some(stats.settled_total);
+    }
+
+    pub(super) const fn exit(&self) -> Exit {
+        match self.state {
+            State::Ready => Exit::Done,
+            State::Starting | State::Stopping => Exit::Pending,
+            State::Down | State::Unreachable => Exit::Unknown,
+        }
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.queue.as_ref().is_some_and(|queue| queue.ready + queue.running + queue.retrying == 0)
+    }
+
+    /// One line, the same as long as nothing changed.
+    pub(super) fn summary(&self) -> String {
+        let mut line = format!("{}: {}", self.name(), self.state.words());
+        if let Some(queue) = &self.queue {
+            let QueueStats { ready, running, retrying, dead, .. } = queue;
+            line.push_str(&format!(", {ready} ready, {running} running, {retrying} retrying, {dead} dead"));
+        }
+        if let Some(settled) = self.settled_total {
+            line.push_str(&format!(", {settled} settled"));
+        }
+        line
+    }
+
+    pub(super) fn text(&self, paint: Paint) -> String {
+        let state = match self.state {
+            State::Ready => paint.good(self.state.words()),
+            State::Starting | State::Stopping => paint.warn(self.state.words()),
+            State::Down | State::Unreachable => paint.bad(self.state.words()),
+        };
+        let mut lines = vec![format!("{}: {state}", self.name())];
+        let mut line = |label: &str, value: String| lines.push(format!("  {label:<9}{value}"));
+        if let Some(detail) = &self.detail {
+            line("detail", detail.clone());
+        }
+        if let Some(url) = &self.url {
+            line("API", paint.accent(url));
+        }
+        if let Some(pid) = self.pid {
+            line("process", format!("{pid}, version {}", self.version.as_deref().unwrap_or("unknown")));
+        }
+        if let Some(dir) = &self.state_dir {
+            line("data", dir.display().to_string());
+        }
+        if let Some(queue) = &self.queue {
+            let age = std::time::Duration::from_millis(queue.oldest_age_ms);
+            let paused = if queue.paused { paint.warn("  paused") } else { String::new() };
+            let QueueStats { ready, running, retrying, dead, .. } = queue;
+            line("queue", format!("{ready} ready, {running} running, {retrying} retrying, {dead} dead{paused}"));
+            line("oldest", format_duration(age));
+        }
+        if let (Some(accepted), Some(settled)) = (self.accepted_total, self.settled_total) {
+            line("totals", format!("{accepted} accepted, {settled} settled"));
+        }
+        if let Some(workers) = &self.workers {
+            let inflight: u64 = workers.iter().map(|worker| worker.inflight).sum();
+            line("workers", format!("{} alive, {inflight} tasks in flight", workers.len()));
+        }
+        lines.join("\n")
+    }
+
+    fn name(&self) -> &str {
+        self.instance.as_deref().or(self.url.as_deref()).unwrap_or(&self.target)
+    }
+}
+
+impl State {
+    const fn words(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Starting => "not ready yet",
+            Self::Stopping => "stopping",
+            Self::Down => "not running",
+            Self::Unreachable => "can't be reached",
+        }
+    }
+}

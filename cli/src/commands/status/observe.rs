@@ -1,0 +1,135 @@
+//! Looks at a platform once, whatever state it is in.
+
+use card_loadtests::client::{Client, Token};
+
+use super::document::{Api, Document, State};
+use crate::context::{Context, Endpoint, Target, embedded};
+use crate::failure::Failure;
+use crate::instance::{Phase, Record, is_held};
+
+pub(super) struct Observer<'a> {
+    context: &'a Context,
+    target: Target,
+    client: Option<Client>,
+}
+
+impl<'a> Observer<'a> {
+    pub(super) fn new(context: &'a Context) -> Result<Self, Failure> {
+        Ok(Self { context, target: context.target()?, client: None })
+    }
+
+    pub(super) async fn look(&mut self) -> Document {
+        match &self.target {
+            Target::Url(url) => {
+                let mut document = self.blank(url.clone());
+                document.instance = None;
+                document.url = Some(url.clone());
+                match self.context.endpoint().await {
+                    Ok(endpoint) => self.ask(&endpoint, document).await,
+                    Err(failure) => {
+                        document.detail = Some(failure.message);
+                        document
+                    }
+                }
+            }
+            Target::Embedded => self.look_here().await,
+        }
+    }
+
+    async fn look_here(&mut self) -> Document {
+        let paths = &self.context.instance;
+        let mut document = self.blank("embedded".to_owned());
+        let Some(record) = Record::running(paths) else {
+            document.state = if is_held(paths).unwrap_or(false) { State::Starting } else { State::Down };
+            document.detail = Some(format!("looked for {}", paths.record().display()));
+            return document;
+        };
+        document.url = Some(record.url.clone());
+        document.pid = Some(record.process.pid);
+        document.state_dir = Some(record.data_dir.clone());
+        document.version = Some(record.version.clone());
+        match (record.phase, embedded(&record)) {
+            (Phase::Starting, _) => {
+                document.state = State::Starting;
+                document
+            }
+            (phase, Ok(endpoint)) => {
+                let mut document = self.ask(&endpoint, document).await;
+                if phase == Phase::Stopping {
+                    document.state = State::Stopping;
+                }
+                document
+            }
+            (_, Err(failure)) => {
+                document.detail = Some(failure.message);
+                document
+            }
+        }
+    }
+
+    async fn ask(&mut self, endpoint: &Endpoint, mut document: Document) -> Document {
+        let same = self.client.take().filter(|client| client.url() == endpoint.base_url);
+        let token = endpoint.operator_token.as_ref().map(|token| Token::new(token.expose()));
+        let client = match same.map_or_else(|| Client::new(&endpoint.base_url, token), Ok) {
+            Ok(client) => client,
+            Err(error) => {
+                document.detail = Some(error.to_string());
+                return document;
+            }
+        };
+        match client.ready().await {
+            Ok(readiness) => {
+                document.up = true;
+                document.api = Api { ready: readiness.ready };
+                document.state = if readiness.ready { State::Ready } else { State::Starting };
+                if !readiness.ready {
+                    document.detail = Some(readiness.detail.to_string());
+                }
+                self.ask_for_stats(&client, &mut document).await;
+            }
+            Err(error) => document.detail = Some(error.to_string()),
+        }
+        self.client = Some(client);
+        document
+    }
+
+    async fn ask_for_stats(&self, client: &Client, document: &mut Document) {
+        if !client.is_operator() {
+            document.detail =
+                Some("queue and workers need CARDCTL_OPERATOR_TOKEN or CARDCTL_OPERATOR_TOKEN_FILE".to_owned());
+            return;
+        }
+        match client.stats().await {
+            Ok(stats) => {
+                if stats.workers.is_empty() && document.state == State::Ready {
+                    document.state = State::Starting;
+                    document.detail = Some("no worker is alive".to_owned());
+                }
+                document.with_stats(stats);
+            }
+            Err(error) => {
+                document.state = State::Unreachable;
+                document.detail = Some(error.to_string());
+            }
+        }
+    }
+
+    fn blank(&self, target: String) -> Document {
+        Document {
+            instance: Some(self.context.instance.name.clone()),
+            target,
+            url: None,
+            up: false,
+            state: State::Unreachable,
+            detail: None,
+            pid: None,
+            state_dir: None,
+            api: Api { ready: false },
+            workers: None,
+            queue: None,
+            accepted_total: None,
+            settled_total: None,
+            version: None,
+        }
+    }
+}

@@ -1,6 +1,17 @@
 //! The HTTP API, the page, and the composition that runs server, workers and issuer in one process.
 
+mod api;
+mod app;
+mod auth;
+mod backlog;
+mod follow;
+mod http;
+mod openapi;
 pub mod platform;
+mod problem;
+mod routes;
+mod sampler;
 mod secrets;
+mod sse;
 
 pub use self::secrets::{Secrets, WeakSecret};

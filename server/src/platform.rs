@@ -1,11 +1,25 @@
 //! The composition: store, API, workers and issuer in one process. `card-server` and `cardctl up` both use it.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
 
 use card_core::engine::Store;
+use card_core::ids::WorkerId;
 use card_core::settings::Settings;
+use card_core::telemetry::metrics;
+use card_worker::issuer::{self, Behaviour, OperatorToken};
+use card_worker::{Registry, Worker};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
+use crate::app::App;
+use crate::http::serve::{ServeOptions, serve};
 use crate::secrets::{Secrets, WeakSecret};
+use crate::{api, sampler};
 
 /// What a platform is made of.
 pub struct PlatformOptions {
@@ -16,9 +30,9 @@ pub struct PlatformOptions {
     /// The secrets.
     pub secrets: Secrets,
     /// Where the API listens; bound by the caller, who knows what to do when the port is taken.
-    pub listener: TcpListener,
+    pub listener: std::net::TcpListener,
     /// Where the simulated issuer listens; none: a free port of the loopback. Unused if `worker.issuer.url` is set.
-    pub issuer_listener: Option<TcpListener>,
+    pub issuer_listener: Option<std::net::TcpListener>,
     /// How many workers run in this process; 0 for an API alone.
     pub workers: usize,
     /// This machine's name in `GET /stats`.
@@ -31,9 +45,9 @@ pub enum StartError {
     /// A secret is too weak.
     #[error(transparent)]
     Secret(#[from] WeakSecret),
-    /// A listener can't be used.
-    #[error("can't listen: {0}")]
-    Listen(#[from] std::io::Error),
+    /// A listener can't be used, or a thread can't be started.
+    #[error("can't start: {0}")]
+    System(#[from] std::io::Error),
     /// A part can't be built from the settings.
     #[error("{0}")]
     Settings(String),
@@ -50,8 +64,17 @@ pub struct Stopped {
 /// A running platform. Dropping it without [`Platform::stop`] cuts everything off, as a crash would.
 pub struct Platform {
     address: SocketAddr,
-    issuer: Option<SocketAddr>,
+    issuer_address: Option<SocketAddr>,
     store: Store,
+    drain_timeout: Duration,
+    stop_api: CancellationToken,
+    stop_workers: CancellationToken,
+    stop_issuer: CancellationToken,
+    api: AbortOnDropHandle<bool>,
+    sampler: AbortOnDropHandle<()>,
+    workers: Vec<AbortOnDropHandle<bool>>,
+    issuer: Option<AbortOnDropHandle<()>>,
+    ended: mpsc::UnboundedReceiver<&'static str>,
 }
 
 impl Platform {
@@ -60,10 +83,69 @@ impl Platform {
     /// # Errors
     /// See [`StartError`].
     pub async fn start(options: PlatformOptions) -> Result<Self, StartError> {
-        options.secrets.check()?;
-        let address = options.listener.local_addr()?;
-        let issuer = options.issuer_listener.as_ref().map(TcpListener::local_addr).transpose()?;
-        Ok(Self { address, issuer, store: options.store })
+        let PlatformOptions { store, mut settings, secrets, listener, issuer_listener, workers, host } = options;
+        secrets.check()?;
+        // Before the first metric is counted, or it is counted nowhere.
+        metrics::install();
+        let (watch, ended) = Watch::new();
+        let (stop_api, stop_workers, stop_issuer) =
+            (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
+
+        let (mut issuer, mut issuer_address) = (None, None);
+        if workers > 0 && settings.worker.issuer.url.is_empty() {
+            let listener = issuer_listener.map_or_else(|| std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)), Ok)?;
+            let listener = into_tokio(listener)?;
+            let address = listener.local_addr()?;
+            settings.worker.issuer.url = format!("http://{address}");
+            issuer_address = Some(address);
+            let operator = Some(OperatorToken::new(&secrets.operator_token));
+            let bureau = issuer::serve(listener, Behaviour::from(&settings.issuer), operator, stop_issuer.clone());
+            issuer = Some(watch.spawn("issuer", bureau));
+        }
+
+        let mut running = Vec::with_capacity(workers);
+        if workers > 0 {
+            let registry =
+                Registry::standard(&settings.worker).map_err(|error| StartError::Settings(error.to_string()))?;
+            for _ in 0..workers {
+                let worker = Worker {
+                    engine: Arc::clone(&store.engine),
+                    registry: registry.clone(),
+                    settings: settings.worker.clone(),
+                    id: WorkerId::new(),
+                    host: host.clone(),
+                    drain: settings.server.drain_timeout,
+                };
+                let stop = stop_workers.clone();
+                running.push(watch.spawn("worker", async move { worker.run(stop).await.drained }));
+            }
+        }
+
+        let listener = into_tokio(listener)?;
+        let address = listener.local_addr()?;
+        let server = &settings.server;
+        let (drain_timeout, read_timeout) = (server.drain_timeout, server.read_timeout);
+        // Some connections are idle between requests.
+        let max_connections = server.max_in_flight.saturating_add(server.max_streams).saturating_mul(2);
+        let serving = ServeOptions { read_timeout, drain_timeout, max_connections };
+        let app = Arc::new(App::new(store.clone(), settings, secrets, stop_api.clone())?);
+        let answers = api::answers(Arc::clone(&app)).map_err(|error| StartError::Settings(error.to_string()))?;
+        let api = watch.spawn("api", serve(listener, Arc::new(answers), serving, stop_api.clone()));
+        let sampler = watch.spawn("sampler", async move { sampler::run(&app).await });
+        Ok(Self {
+            address,
+            issuer_address,
+            store,
+            drain_timeout,
+            stop_api,
+            stop_workers,
+            stop_issuer,
+            api,
+            sampler,
+            workers: running,
+            issuer,
+            ended,
+        })
     }
 
     /// Where the API listens.
@@ -75,18 +157,73 @@ impl Platform {
     /// Where the simulated issuer listens; none if an outside one is used.
     #[must_use]
     pub fn issuer_address(&self) -> Option<SocketAddr> {
-        self.issuer
+        self.issuer_address
     }
 
     /// Waits until a part ends by itself, which none should, and names it. Cancel safe.
     pub async fn failed(&mut self) -> &'static str {
-        std::future::pending().await
+        match self.ended.recv().await {
+            Some(part) => part,
+            // Every part has ended and was named.
+            None => std::future::pending().await,
+        }
     }
 
     /// Stops in order: the API takes no new work and finishes what is in flight, workers finish or hand back what they
     /// hold, the engine puts everything on disk.
     pub async fn stop(self) -> Stopped {
-        self.store.engine.close().await;
-        Stopped { drained: true }
+        let patience = self.drain_timeout.saturating_add(GRACE);
+        self.stop_api.cancel();
+        let api = timeout(patience, self.api).await;
+        let mut drained = matches!(api, Ok(Ok(true)));
+        drained &= timeout(patience, self.sampler).await.is_ok();
+        self.stop_workers.cancel();
+        let workers = timeout(patience, futures::future::join_all(self.workers)).await;
+        drained &= workers.is_ok_and(|workers| workers.iter().all(|drained| matches!(drained, Ok(true))));
+        self.stop_issuer.cancel();
+        if let Some(issuer) = self.issuer {
+            drained &= timeout(patience, issuer).await.is_ok();
+        }
+        drained &= timeout(patience, self.store.engine.close()).await.is_ok();
+        Stopped { drained }
+    }
+}
+
+/// Every part keeps its own time; this is for one that does not.
+const GRACE: Duration = Duration::from_secs(10);
+
+fn into_tokio(listener: std::net::TcpListener) -> std::io::Result<TcpListener> {
+    listener.set_nonblocking(true)?;
+    TcpListener::from_std(listener)
+}
+
+/// Starts parts and tells when one ends, by a panic as well.
+struct Watch(mpsc::UnboundedSender<&'static str>);
+
+struct Ended(&'static str, mpsc::UnboundedSender<&'static str>);
+
+impl Watch {
+    fn new() -> (Self, mpsc::UnboundedReceiver<&'static str>) {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        (Self(sender), receiver)
+    }
+
+    fn spawn<T: Send + 'static>(
+        &self,
+        name: &'static str,
+        part: impl Future<Output = T> + Send + 'static,
+    ) -> AbortOnDropHandle<T> {
+        let ended = Ended(name, self.0.clone());
+        AbortOnDropHandle::new(tokio::spawn(async move {
+            let _ended = ended;
+            part.await
+        }))
+    }
+}
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        // Nobody asks any more once the platform is gone.
+        let _ = self.1.send(self.0);
     }
 }

@@ -1,0 +1,67 @@
+//! What handlers work with.
+
+use std::sync::Arc;
+
+use card_core::accounts::Accounts;
+use card_core::engine::{Engine, Store};
+use card_core::settings::Settings;
+use card_core::tasks::Kind;
+use card_core::telemetry::metrics::TASKS_ACCEPTED;
+use metrics::{Counter, counter};
+use tokio_util::sync::CancellationToken;
+
+use crate::auth::logins::Logins;
+use crate::auth::operator::OperatorToken;
+use crate::auth::passwords::Passwords;
+use crate::auth::tokens::Tokens;
+use crate::backlog::Backlog;
+use crate::http::gate::Gate;
+use crate::secrets::Secrets;
+
+/// One API's state, shared by all its handlers.
+pub(crate) struct App {
+    pub(crate) engine: Arc<dyn Engine>,
+    pub(crate) accounts: Arc<dyn Accounts>,
+    pub(crate) settings: Settings,
+    pub(crate) tokens: Tokens,
+    pub(crate) operator: OperatorToken,
+    pub(crate) passwords: Passwords,
+    pub(crate) logins: Logins,
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) backlog: Backlog,
+    /// Cancelled when the API stops: what only waits ends at once.
+    pub(crate) stop: CancellationToken,
+    accepted: [Counter; Kind::ALL.len()],
+}
+
+impl App {
+    /// # Errors
+    /// The threads that hash passwords can't be started.
+    pub(crate) fn new(
+        store: Store,
+        settings: Settings,
+        secrets: Secrets,
+        stop: CancellationToken,
+    ) -> std::io::Result<Self> {
+        let (server, auth) = (&settings.server, &settings.auth);
+        Ok(Self {
+            engine: store.engine,
+            accounts: store.accounts,
+            tokens: Tokens::new(&secrets.signing_key, auth.access_lifetime),
+            operator: OperatorToken::new(secrets.operator_token),
+            passwords: Passwords::new(auth.hashing_limit)?,
+            logins: Logins::new(auth.login_failures_per_minute),
+            gate: Arc::new(Gate::new(server.max_in_flight, server.max_streams)),
+            backlog: Backlog::new(server.backlog_limit),
+            stop,
+            accepted: Kind::ALL.map(|kind| counter!(TASKS_ACCEPTED, "kind" => kind.as_str())),
+            settings,
+        })
+    }
+
+    /// A task was made durable.
+    pub(crate) fn accepted(&self, kind: Kind) {
+        self.backlog.accepted();
+        self.accepted[kind as usize].increment(1);
+    }
+}

@@ -1,0 +1,7 @@
+//! Who calls: tokens, passwords, the limit on sign-ins, and the extractors by which a handler says whom it serves.
+
+pub(crate) mod caller;
+pub(crate) mod logins;
+pub(crate) mod operator;
+pub(crate) mod passwords;
+pub(crate) mod tokens;

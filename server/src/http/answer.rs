@@ -1,0 +1,176 @@
+//! The outermost layer: everything that every request needs, once and by hand, because it runs on each of them.
+//! Request id, bounds, metrics, security headers, panics, and the document of a [`Refusal`].
+
+use std::net::{IpAddr, SocketAddr};
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
+use card_core::problem::Code;
+use futures::FutureExt;
+use tower::Service;
+
+use super::metrics::{RouteId, RouteMetrics};
+use super::request_id::{self, RequestId};
+use crate::app::App;
+use crate::problem::Refusal;
+
+/// The headers of a request may take this much; hyper's own bound lies above, so that the answer is ours.
+pub(crate) const HEADER_LIMIT: usize = 16 * 1024;
+
+/// The address that a request came from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Peer(pub(crate) IpAddr);
+
+/// Answers requests.
+pub(crate) struct Answers {
+    app: Arc<App>,
+    router: Router,
+    metrics: RouteMetrics,
+    quiet: LogThrottle,
+}
+
+impl Answers {
+    pub(crate) fn new(app: Arc<App>, router: Router, metrics: RouteMetrics) -> Self {
+        Self { app, router, metrics, quiet: LogThrottle::default() }
+    }
+
+    /// The answer. Never fails: what goes wrong is an answer, too.
+    pub(crate) async fn answer<B>(&self, peer: SocketAddr, request: Request<B>) -> Response<Body>
+    where
+        B: http_body::Body<Data = bytes::Bytes, Error: Into<axum::BoxError>> + Send + 'static,
+    {
+        let started = Instant::now();
+        let id = RequestId::of(request.headers());
+        let method = request.method().clone();
+        let uri = request.uri().clone();
+        let route = self.metrics.find(uri.path());
+        let mut response = match self.admit(route, request.headers(), &uri) {
+            Err(refusal) => axum::response::IntoResponse::into_response(refusal),
+            Ok(_permit) => self.call(peer, request).await,
+        };
+        if response.status().as_u16() >= 400 {
+            response = self.explain(response, &method, &uri, route, &id);
+        }
+        finish(response.headers_mut(), id);
+        self.metrics.record(route, &method, response.status(), started.elapsed());
+        response
+    }
+
+    fn admit(&self, route: RouteId, headers: &HeaderMap, uri: &Uri) -> Result<super::gate::Permit<'_>, Refusal> {
+        let size: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+        if size + uri.path().len() + uri.query().map_or(0, str::len) > HEADER_LIMIT {
+            let detail = format!("Path and headers may have {HEADER_LIMIT} bytes together.");
+            return Err(Refusal::new(Code::HeadersTooLarge, detail));
+        }
+        // Whoever looks after the platform must see it while it is full or stops.
+        if self.app.stop.is_cancelled() && !self.metrics.template(route).starts_with("/health") {
+            return Err(Refusal::stopping());
+        }
+        self.app.gate.enter()
+    }
+
+    async fn call<B>(&self, peer: SocketAddr, request: Request<B>) -> Response<Body>
+    where
+        B: http_body::Body<Data = bytes::Bytes, Error: Into<axum::BoxError>> + Send + 'static,
+    {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(Peer(peer.ip()));
+        let mut router = self.router.clone();
+        match AssertUnwindSafe(async move { router.call(request).await }).catch_unwind().await {
+            Ok(Ok(response)) => response,
+            Err(_panic) => axum::response::IntoResponse::into_response(
+                Refusal::new(Code::Internal, "Something went wrong inside. The request_id finds it in the logs.")
+                    .caused_by("a handler panicked"),
+            ),
+        }
+    }
+
+    /// Writes the document of a failure, and the one line in the log.
+    fn explain(
+        &self,
+        mut response: Response<Body>,
+        method: &Method,
+        uri: &Uri,
+        route: RouteId,
+        id: &RequestId,
+    ) -> Response<Body> {
+        let Some(refusal) = response.extensions_mut().remove::<Refusal>().or_else(|| of_framework(&response, method))
+        else {
+            return response;
+        };
+        self.log(&refusal, method, route, id);
+        let mut document = refusal.into_document(uri.path(), id.as_str());
+        if let Some(allow) = response.headers_mut().remove(header::ALLOW) {
+            document.headers_mut().insert(header::ALLOW, allow);
+        }
+        document
+    }
+
+    fn log(&self, refusal: &Refusal, method: &Method, route: RouteId, id: &RequestId) {
+        let code = refusal.code();
+        let (request_id, route) = (id.as_str(), self.metrics.template(route));
+        let cause = refusal.cause().unwrap_or_default();
+        if code == Code::Internal {
+            tracing::error!(request_id, %method, route, %code, cause, "a request failed");
+        } else if code == Code::Unavailable {
+            // When the ledger is away every request fails the same way.
+            if let Some(suppressed) = self.quiet.admit() {
+                tracing::warn!(request_id, %method, route, %code, cause, suppressed, "a request failed");
+            }
+        } else {
+            tracing::debug!(request_id, %method, route, %code, cause, "a request was refused");
+        }
+    }
+}
+
+/// What axum itself refuses, in our words.
+fn of_framework(response: &Response<Body>, method: &Method) -> Option<Refusal> {
+    let is_ours = |value: &HeaderValue| value.as_bytes().starts_with(b"application/");
+    if response.headers().get(header::CONTENT_TYPE).is_some_and(is_ours) {
+        return None;
+    }
+    Some(match response.status() {
+        StatusCode::METHOD_NOT_ALLOWED => {
+            let method: String = method.as_str().chars().take(32).collect();
+            Refusal::new(
+                Code::MethodNotAllowed,
+                format!("{method} does not work here; the Allow header says what does."),
+            )
+        }
+        StatusCode::NOT_FOUND => Refusal::not_found("There is no such route. /openapi.json lists them all."),
+        StatusCode::PAYLOAD_TOO_LARGE => Refusal::new(Code::PayloadTooLarge, "The body is too large."),
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => Refusal::new(Code::UnsupportedMediaType, "Send JSON."),
+        status if status.is_server_error() => Refusal::new(Code::Internal, "Something went wrong inside."),
+        _ => Refusal::new(Code::BadRequest, "The request can't be understood."),
+    })
+}
+
+fn finish(headers: &mut HeaderMap, id: RequestId) {
+    headers.insert(request_id::HEADER, id.into_value());
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+}
+
+/// Lets one line a second through and counts the others.
+#[derive(Debug, Default)]
+struct LogThrottle {
+    second: AtomicU64,
+    suppressed: AtomicU64,
+}
+
+impl LogThrottle {
+    fn admit(&self) -> Option<u64> {
+        let second = card_core::time::Instant::now().micros().unsigned_abs() / 1_000_000;
+        if self.second.swap(second, Ordering::Relaxed) == second {
+            self.suppressed.fetch_add(1, Ordering::Relaxed);
+            return None;
+        }
+        Some(self.suppressed.swap(0, Ordering::Relaxed))
+    }
+}

@@ -1,0 +1,178 @@
+//! Request bodies: bounded in size and time, JSON, and with a pointer to what is wrong with them.
+
+use std::sync::Arc;
+
+use axum::extract::{FromRequest, Request};
+use axum::http::{HeaderMap, header};
+use bytes::{Bytes, BytesMut};
+use card_core::problem::Code;
+use http_body_util::BodyExt;
+use serde::de::DeserializeOwned;
+
+use crate::app::App;
+use crate::problem::Refusal;
+
+/// A body of JSON, and its bytes as they came.
+#[derive(Debug)]
+pub(crate) struct Json<T> {
+    /// What it says.
+    pub(crate) value: T,
+    /// For the fingerprint of an idempotency key.
+    pub(crate) bytes: Bytes,
+}
+
+impl<T: DeserializeOwned> FromRequest<Arc<App>> for Json<T> {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Refusal> {
+        let (parts, body) = request.into_parts();
+        require_json(&parts.headers)?;
+        let server = &app.settings.server;
+        let too_late = || Refusal::new(Code::RequestTimeout, "The body did not arrive in time.");
+        let bytes = tokio::time::timeout(server.read_timeout, read(&parts.headers, body, server.body_limit))
+            .await
+            .map_err(|_| too_late())??;
+        let value = parse(&bytes)?;
+        Ok(Self { value, bytes })
+    }
+}
+
+fn require_json(headers: &HeaderMap) -> Result<(), Refusal> {
+    let kind = headers.get(header::CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
+    let essence = kind.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+    if essence.eq_ignore_ascii_case(b"application/json") {
+        return Ok(());
+    }
+    Err(Refusal::new(Code::UnsupportedMediaType, "Send the body with `content-type: application/json`."))
+}
+
+/// Reads a body of at most `limit` bytes. One that comes in one piece is not copied.
+async fn read(headers: &HeaderMap, mut body: axum::body::Body, limit: usize) -> Result<Bytes, Refusal> {
+    let too_large = || Refusal::new(Code::PayloadTooLarge, format!("A body may have at most {limit} bytes."));
+    let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|length| length > limit as u64) {
+        return Err(too_large());
+    }
+    let mut first = Bytes::new();
+    let mut rest = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let broken =
+            |error: axum::Error| Refusal::new(Code::BadRequest, "The body broke off.").caused_by(error.to_string());
+        let Ok(data) = frame.map_err(broken)?.into_data() else { continue };
+        if first.len() + rest.len() + data.len() > limit {
+            return Err(too_large());
+        }
+        if first.is_empty() {
+            first = data;
+        } else {
+            rest.extend_from_slice(&data);
+        }
+    }
+    if rest.is_empty() {
+        return Ok(first);
+    }
+    Ok([first.as_ref(), rest.as_ref()].concat().into())
+}
+
+/// Reads JSON; what is JSON and does not fit is named by its pointer (RFC 6901).
+pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let malformed = |error: &serde_json::Error| {
+        // The error's own words may quote the body, so only its place is told.
+        Refusal::new(Code::MalformedJson, format!("Not JSON at line {}, column {}.", error.line(), error.column()))
+    };
+    let value = match serde_path_to_error::deserialize(&mut json) {
+        Ok(value) => value,
+        Err(error) if error.inner().is_data() => {
+            // A body that breaks off later is malformed in the first place.
+            if let Err(syntax) = serde_json::from_slice::<serde::de::IgnoredAny>(bytes) {
+                return Err(malformed(&syntax));
+            }
+            let pointer = pointer(error.path());
+            return Err(Refusal::invalid(pointer, reason(error.inner())));
+        }
+        Err(error) => return Err(malformed(error.inner())),
+    };
+    json.end().map_err(|error| malformed(&error))?;
+    Ok(value)
+}
+
+fn pointer(path: &serde_path_to_error::Path) -> String {
+    use serde_path_to_error::Segment;
+    path.iter()
+        .filter_map(|segment| match segment {
+            Segment::Seq { index } => Some(index.to_string()),
+            Segment::Map { key } => Some(key.replace('~', "~0").replace('/', "~1")),
+            Segment::Enum { variant } => Some(variant.clone()),
+            Segment::Unknown => None,
+        })
+        .fold(String::new(), |pointer, token| pointer + "/" + &token)
+}
+
+/// What serde says, without the place (the pointer is better) and without a value that was sent: it may be a secret.
+fn reason(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(reason, _)| reason);
+    match text.strip_prefix("invalid type: ").or_else(|| text.strip_prefix("invalid value: ")) {
+        Some(rest) => match rest.rsplit_once(", expected ") {
+            Some((_, expected)) => format!("must be {expected}"),
+            None => "is of the wrong type".to_owned(),
+        },
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use card_core::problem::Problem;
+    use card_core::tasks::{Add, Replacement};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    async fn problem_of<T: DeserializeOwned + std::fmt::Debug>(body: &str) -> Problem {
+        let response = parse::<T>(body.as_bytes()).unwrap_err().into_document("/x", "id");
+        serde_json::from_slice(&response.into_body().collect().await.unwrap().to_bytes()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_is_wrong_is_pointed_at() {
+        for (body, pointer) in [
+            (r#"{"x": "1", "y": 2}"#, "/x"),
+            (r#"{"x": 1, "y": 99999999999999999999}"#, "/y"),
+            (r#"{"x": 1}"#, ""),
+            (r#"{"x": 1, "y": 2, "z": 3}"#, "/z"),
+            ("[]", ""),
+        ] {
+            let problem = problem_of::<Add>(body).await;
+            assert_eq!(problem.code, Code::ValidationFailed, "{body}");
+            assert_eq!(problem.errors[0].pointer, pointer, "{body}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_not_json_is_malformed() {
+        for body in ["", "{", r#"{"x": "1", "y":"#, r#"{"x":1,"y":2} x"#, "\u{0}"] {
+            assert_eq!(problem_of::<Add>(body).await.code, Code::MalformedJson, "{body}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_value_that_was_sent_is_not_repeated() {
+        let problem = problem_of::<Add>(r#"{"x": "hunter2", "y": 2}"#).await;
+        assert!(!serde_json::to_string(&problem).unwrap().contains("hunter2"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_body_makes_the_parser_panic(body in proptest::collection::vec(any::<u8>(), 0..400)) {
+            let _ = parse::<Add>(&body);
+            let _ = parse::<Replacement>(&body);
+        }
+
+        #[test]
+        fn no_json_makes_the_parser_panic(body in "[\\[\\]{}\",:0-9a-z ]{0,80}") {
+            let _ = parse::<Replacement>(body.as_bytes());
+        }
+    }
+}

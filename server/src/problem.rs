@@ -1,0 +1,170 @@
+//! A call that did not work. Handlers say what is wrong; [`crate::http::answer`] knows the request and writes the
+//! document, so that every error of every route looks the same.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use card_core::engine::{EngineError, ErrorKind};
+use card_core::ids::TaskId;
+use card_core::problem::{Code, FieldError, Problem};
+
+/// What a handler answers instead of its result.
+#[derive(Debug, Clone)]
+pub(crate) struct Refusal(Arc<Reasons>);
+
+#[derive(Debug, Clone)]
+struct Reasons {
+    code: Code,
+    detail: Cow<'static, str>,
+    errors: Vec<FieldError>,
+    open_task: Option<TaskId>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    cause: Option<String>,
+}
+
+impl Refusal {
+    /// A problem with a sentence that says what happened and what to do. 503 and 429 get a `Retry-After` of a second.
+    pub(crate) fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
+        let refusal = Self(Arc::new(Reasons {
+            code,
+            detail: detail.into(),
+            errors: Vec::new(),
+            open_task: None,
+            headers: Vec::new(),
+            cause: None,
+        }));
+        if matches!(code.status(), 429 | 503) { refusal.retry_after(1) } else { refusal }
+    }
+
+    /// One field, header or query parameter is not acceptable.
+    pub(crate) fn invalid(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self::invalid_all(vec![FieldError { pointer: pointer.into(), detail: detail.into() }])
+    }
+
+    /// Several are not.
+    pub(crate) fn invalid_all(errors: Vec<FieldError>) -> Self {
+        Self::new(Code::ValidationFailed, "See `errors` for what to correct.").with(|reasons| reasons.errors = errors)
+    }
+
+    /// No token, or one that does not work.
+    pub(crate) fn unauthorized(detail: &'static str, token_given: bool) -> Self {
+        let challenge =
+            if token_given { r#"Bearer realm="cards", error="invalid_token""# } else { r#"Bearer realm="cards""# };
+        Self::new(Code::Unauthorized, detail).header(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge))
+    }
+
+    /// A sign-in that failed.
+    pub(crate) fn invalid_credentials() -> Self {
+        Self::new(Code::InvalidCredentials, "No user with this name has this password.")
+            .header(header::WWW_AUTHENTICATE, HeaderValue::from_static(r#"Bearer realm="cards""#))
+    }
+
+    /// Nothing there that the caller may see.
+    pub(crate) fn not_found(what: &'static str) -> Self {
+        Self::new(Code::NotFound, what)
+    }
+
+    /// The task that stands in the way of another replacement.
+    pub(crate) fn replacement_open(open: TaskId) -> Self {
+        Self::new(
+            Code::ReplacementOpen,
+            format!("The replacement {open} is not final yet. Watch it, or ask again once it is."),
+        )
+        .with(|reasons| reasons.open_task = Some(open))
+    }
+
+    /// With another `Retry-After`, in seconds.
+    pub(crate) fn retry_after(self, seconds: u64) -> Self {
+        self.header(header::RETRY_AFTER, HeaderValue::from(seconds))
+    }
+
+    /// With what the log may say about it and the answer may not.
+    pub(crate) fn caused_by(self, cause: impl Into<String>) -> Self {
+        self.with(|reasons| reasons.cause = Some(cause.into()))
+    }
+
+    fn header(self, name: HeaderName, value: HeaderValue) -> Self {
+        self.with(|reasons| {
+            reasons.headers.retain(|(known, _)| *known != name);
+            reasons.headers.push((name, value));
+        })
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Reasons)) -> Self {
+        change(Arc::make_mut(&mut self.0));
+        self
+    }
+
+    /// What programs tell it apart by.
+    pub(crate) fn code(&self) -> Code {
+        self.0.code
+    }
+
+    /// For the log.
+    pub(crate) fn cause(&self) -> Option<&str> {
+        self.0.cause.as_deref()
+    }
+
+    /// The answer for a request.
+    pub(crate) fn into_document(self, instance: &str, request_id: &str) -> Response {
+        let code = self.0.code;
+        let problem = Problem {
+            kind: format!("https://cardctl.dev/problems#{code}"),
+            title: code.title().to_owned(),
+            status: code.status(),
+            detail: self.0.detail.clone().into_owned(),
+            instance: instance.to_owned(),
+            code,
+            request_id: request_id.to_owned(),
+            errors: self.0.errors.clone(),
+            open_task: self.0.open_task,
+        };
+        let body = serde_json::to_vec(&problem).unwrap_or_default();
+        let mut response = Response::new(body.into());
+        *response.status_mut() = StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.extend(self.0.headers.iter().cloned());
+        response
+    }
+}
+
+impl IntoResponse for Refusal {
+    /// Empty: the outermost layer takes the refusal out of the extensions and writes it.
+    fn into_response(self) -> Response {
+        let mut response = Response::default();
+        *response.status_mut() =
+            StatusCode::from_u16(self.code().status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+impl From<EngineError> for Refusal {
+    fn from(error: EngineError) -> Self {
+        let refusal = match error.kind() {
+            ErrorKind::Unavailable => {
+                Self::new(Code::Unavailable, "The ledger does not answer now. Nothing was changed; try again.")
+            }
+            ErrorKind::Unknown => Self::new(
+                Code::Unavailable,
+                "It is not known whether the ledger took this. Send it again with the same Idempotency-Key to find out.",
+            ),
+            ErrorKind::Closed => Self::stopping(),
+            ErrorKind::Invalid => return Self::invalid("cursor", error.to_string()),
+            ErrorKind::Broken | ErrorKind::Internal => {
+                Self::new(Code::Internal, "Something went wrong inside. The request_id finds it in the logs.")
+            }
+        };
+        refusal.caused_by(error.shared().to_string())
+    }
+}
+
+impl Refusal {
+    /// The platform stops.
+    pub(crate) fn stopping() -> Self {
+        Self::new(Code::Stopping, "The platform is stopping and takes no new work. Nothing was changed; try again.")
+    }
+}

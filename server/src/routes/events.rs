@@ -1,0 +1,199 @@
+//! `/events` and `/tasks/{id}/events`: watching tasks live.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{Path, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
+use bytes::Bytes;
+use card_core::engine::{EventFilter, TaskEvent};
+use card_core::ids::{RunId, TaskId, UserId};
+use card_core::tasks::{Status, Task};
+use futures::stream;
+use tokio::time::Instant;
+
+use super::tasks::find;
+use crate::app::App;
+use crate::auth::caller::Caller;
+use crate::follow::{Follower, Told};
+use crate::http::gate::OpenStream;
+use crate::http::query::Query;
+use crate::problem::Refusal;
+use crate::sse;
+
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// Tasks that one stream may name.
+const TASKS: usize = 1000;
+
+/// A task's changes: first its present state (unless the stream is resumed), then each change; ends after the final one.
+#[utoipa::path(get, path = "/tasks/{id}/events", tag = "events", security(("user" = []), ("operator" = [])),
+    params(
+        ("id" = TaskId, Path, description = "The task"),
+        ("from" = Option<u64>, Query, description = "Go on after the event with this id", maximum = 9223372036854775807u64),
+        ("last-event-id" = Option<u64>, Header, description = "The same; wins over `from`", maximum = 9223372036854775807u64)),
+    responses((status = 200, description = "`event: state` with the task as data; `event: reset` if what was asked for is gone", body = String, content_type = "text/event-stream")))]
+pub(crate) async fn of_task(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    mut query: Query,
+) -> Result<Response, Refusal> {
+    let from = sse::resume_from(&headers, query.with("from", sse::event_seq))?;
+    query.finish()?;
+    let id = find(&app, caller, &id).await?.id;
+    let open = app.gate.open_stream()?;
+    let mut follower =
+        Follower::subscribe(Arc::clone(&app.engine), EventFilter { tasks: vec![id], ..EventFilter::default() });
+    let mut first = b": connected\n\n".to_vec();
+    let present = match from {
+        Some(from) => {
+            follower.start_at(from);
+            find(&app, caller, &id.to_string()).await?
+        }
+        None => {
+            follower.start_now().await?;
+            let present = find(&app, caller, &id.to_string()).await?;
+            begin(&mut follower, present, &mut first).await?
+        }
+    };
+    let watched = Some(present.status);
+    Ok(sse::response(follow(Reader::new(app, caller, follower, open, first, watched))))
+}
+
+/// Writes the state that the stream begins with. What happened since the follower's start is told instead, if anything.
+async fn begin(follower: &mut Follower, present: Task, first: &mut Vec<u8>) -> Result<Task, Refusal> {
+    let told = follower.read().await?;
+    let is_durable = |told: &Told| matches!(told, Told::State(TaskEvent { seq: Some(_), .. }));
+    if !told.iter().any(is_durable) {
+        let id = (present.status != Status::Running).then_some(follower.cursor());
+        sse::state(first, id, &present);
+    }
+    let mut latest = present;
+    for told in told {
+        if let Told::State(event) = told {
+            // The present state may be the very one that is heard of now.
+            if event.seq.is_some() || event.task.attempts > latest.attempts {
+                sse::state(first, event.seq, &event.task);
+                latest = event.task;
+            }
+        }
+    }
+    Ok(latest)
+}
+
+/// Changes of many tasks: of a run, of a list, of all that the caller may see. From now on, unless resumed.
+#[utoipa::path(get, path = "/events", tag = "events", security(("user" = []), ("operator" = [])),
+    params(
+        ("run" = Option<RunId>, Query, description = "Of this run"),
+        ("task" = Option<Vec<TaskId>>, Query, description = "Of these tasks: repeated, or with commas; at most 1000"),
+        ("from" = Option<u64>, Query, description = "Go on after the event with this id; 0 for all there is", maximum = 9223372036854775807u64),
+        ("last-event-id" = Option<u64>, Header, description = "The same; wins over `from`", maximum = 9223372036854775807u64)),
+    responses((status = 200, description = "`event: hello` with `{from}`, then `event: state` with a task as data; `event: reset` if what was asked for is gone", body = String, content_type = "text/event-stream")))]
+pub(crate) async fn of_many(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    headers: HeaderMap,
+    mut query: Query,
+) -> Result<Response, Refusal> {
+    let from = sse::resume_from(&headers, query.with("from", sse::event_seq))?;
+    let filter = EventFilter { run: query.get("run"), tasks: query.list("task", TASKS), owner: caller.owner() };
+    query.finish()?;
+    let open = app.gate.open_stream()?;
+    let mut follower = Follower::subscribe(Arc::clone(&app.engine), filter);
+    match from {
+        Some(from) => follower.start_at(from),
+        None => follower.start_now().await?,
+    }
+    let mut first = b": connected\n\n".to_vec();
+    // Not an id: whoever is cut off before the first event can still resume from here.
+    sse::position(&mut first, "hello", follower.cursor());
+    Ok(sse::response(follow(Reader::new(app, caller, follower, open, first, None))))
+}
+
+/// One open stream.
+struct Reader {
+    app: Arc<App>,
+    user: Option<UserId>,
+    follower: Follower,
+    first: Option<Bytes>,
+    /// For a stream of one task: where it stands. Final ends the stream.
+    watched: Option<Status>,
+    ended: bool,
+    last_sent: Instant,
+    _open: OpenStream,
+}
+
+impl Reader {
+    fn new(
+        app: Arc<App>,
+        caller: Caller,
+        follower: Follower,
+        open: OpenStream,
+        first: Vec<u8>,
+        watched: Option<Status>,
+    ) -> Self {
+        let (user, first, last_sent) = (caller.owner(), Some(first.into()), Instant::now());
+        Self { app, user, follower, first, watched, ended: false, last_sent, _open: open }
+    }
+
+    /// What is sent next; none at the end. A reader that is cut off (the platform stops, the ledger is away) resumes.
+    async fn next(&mut self) -> Option<Bytes> {
+        if let Some(first) = self.first.take() {
+            return Some(first);
+        }
+        while !self.ended {
+            self.wait().await?;
+            let told = self.follower.read().await.inspect_err(|error| tracing::debug!(%error, "a stream ends")).ok()?;
+            if self.user.is_some_and(|user| self.app.accounts.is_deleted(user)) {
+                return None;
+            }
+            let chunk = self.write(told);
+            self.ended = self.follower.caught_up() && self.watched.is_some_and(Status::is_final);
+            if !chunk.is_empty() {
+                self.last_sent = Instant::now();
+                return Some(chunk.into());
+            }
+            if self.last_sent.elapsed() >= KEEP_ALIVE {
+                self.last_sent = Instant::now();
+                return Some(sse::KEEP_ALIVE);
+            }
+        }
+        None
+    }
+
+    async fn wait(&mut self) -> Option<()> {
+        // Final already: there is only what was asked for by `from`.
+        if self.watched.is_some_and(Status::is_final) {
+            return Some(());
+        }
+        let at_most = KEEP_ALIVE.saturating_sub(self.last_sent.elapsed()).max(Duration::from_millis(10));
+        tokio::select! {
+            () = self.app.stop.cancelled() => None,
+            () = self.follower.wait(at_most) => Some(()),
+        }
+    }
+
+    fn write(&mut self, told: Vec<Told>) -> Vec<u8> {
+        let mut chunk = Vec::with_capacity(told.len() * 512);
+        for told in told {
+            match told {
+                Told::Reset(from) => sse::position(&mut chunk, "reset", from),
+                Told::State(event) => {
+                    sse::state(&mut chunk, event.seq, &event.task);
+                    self.watched = self.watched.map(|_| event.task.status);
+                }
+            }
+        }
+        chunk
+    }
+}
+
+fn follow(reader: Reader) -> impl futures::Stream<Item = Result<Bytes, Infallible>> + Send + 'static {
+    stream::unfold(reader, |mut reader| async move {
+        let chunk = reader.next().await?;
+        Some((Ok(chunk), reader))
+    })
+}

@@ -1,0 +1,92 @@
+//! `/replacements`: asking for a new card.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::http::Method;
+use axum::response::Response;
+use card_core::tasks::{Kind, Replacement, Task, TaskFilter, TaskPage};
+use serde_json::value::RawValue;
+
+use super::tasks::{Submission, submit_task};
+use crate::app::App;
+use crate::auth::caller::User;
+use crate::http::body::Json;
+use crate::http::headers::WriteHeaders;
+use crate::http::json::ok;
+use crate::http::query::Query;
+use crate::problem::Refusal;
+
+const ROUTE: &str = "/api/v1/replacements";
+
+/// Asks for a replacement. A user has at most one that is not final.
+#[utoipa::path(post, path = "/replacements", tag = "replacements", security(("user" = [])), request_body = Replacement,
+    params(
+        ("idempotency-key" = Option<String>, Header, description = "Makes sending twice safe: 1 to 255 visible ASCII characters", min_length = 1, max_length = 255, pattern = "^[!-~]+$"),
+        ("x-run-id" = Option<card_core::ids::RunId>, Header, description = "Tags the task with a run")),
+    responses(
+        (status = 202, description = "Accepted: it is on disk. `idempotency-replayed: true` if it was already, by the same key", body = Task,
+            headers(("location" = String, description = "The replacement"), ("idempotency-replayed" = Option<String>, description = "`true` for a repeated answer"))),
+        (status = 409, description = "`replacement-open`, with `open_task`")))]
+pub(crate) async fn submit(
+    State(app): State<Arc<App>>,
+    user: User,
+    headers: WriteHeaders,
+    body: Json<Replacement>,
+) -> Result<Response, Refusal> {
+    // Written anew instead of taking the body: one spelling in the ledger, and nothing between the lines.
+    let payload = payload(body.value)?;
+    let idempotency = headers.idempotency(&Method::POST, ROUTE, &body.bytes);
+    let exclusive = Some(format!("replacement:{}", user.id));
+    let owner = Some(user.id);
+    submit_task(
+        &app,
+        Submission {
+            kind: Kind::Replacement,
+            owner,
+            run: headers.run,
+            payload,
+            exclusive,
+            idempotency,
+            location: ROUTE,
+        },
+    )
+    .await
+}
+
+fn payload(replacement: Replacement) -> Result<Box<RawValue>, Refusal> {
+    serde_json::value::to_raw_value(&replacement).map_err(super::tasks::unwritable)
+}
+
+/// The caller's replacements, newest first.
+#[utoipa::path(get, path = "/replacements", tag = "replacements", security(("user" = [])),
+    params(
+        ("limit" = Option<u32>, Query, description = "Items on a page: 1 to 200, 50 if not given", minimum = 1, maximum = 200),
+        ("cursor" = Option<String>, Query, description = "`next` of the page before")),
+    responses((status = 200, description = "A page", body = TaskPage)))]
+pub(crate) async fn list(State(app): State<Arc<App>>, user: User, mut query: Query) -> Result<Response, Refusal> {
+    let (limit, cursor) = (query.limit(50, 200), query.text("cursor"));
+    query.finish()?;
+    let filter = TaskFilter { kind: Some(Kind::Replacement), owner: Some(user.id), ..TaskFilter::default() };
+    let page = app.engine.list(&filter, cursor.as_deref(), limit).await?;
+    Ok(ok(&page))
+}
+
+/// One of the caller's replacements; somebody else's is not found.
+#[utoipa::path(get, path = "/replacements/{task}", tag = "replacements", security(("user" = [])),
+    params(("task" = card_core::ids::TaskId, Path, description = "The task")),
+    responses((status = 200, description = "The task", body = Task)))]
+pub(crate) async fn get(
+    State(app): State<Arc<App>>,
+    user: User,
+    Path(id): Path<String>,
+    query: Query,
+) -> Result<Response, Refusal> {
+    query.finish()?;
+    let missing = || Refusal::not_found("You have no such replacement.");
+    let task = app.engine.get(id.parse().map_err(|_| missing())?).await?.ok_or_else(missing)?;
+    if task.owner != Some(user.id) || task.kind != Kind::Replacement {
+        return Err(missing());
+    }
+    Ok(ok(&task))
+}

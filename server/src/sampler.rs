@@ -1,0 +1,59 @@
+//! Looks at the engine at intervals: gauges, the backlog's estimate, and the upkeep of the metrics recorder.
+
+use std::time::Duration;
+
+use card_core::engine::EngineError;
+use card_core::telemetry::metrics::{self as names, DEAD_LETTERS, QUEUE_BACKLOG, QUEUE_OLDEST_AGE, WORKERS_ALIVE};
+use card_core::time::Instant;
+use metrics::{Gauge, gauge};
+
+use crate::app::App;
+
+const BUSY: Duration = Duration::from_millis(250);
+const IDLE: Duration = Duration::from_secs(1);
+/// A worker that was not seen for so long is not counted.
+const ALIVE: Duration = Duration::from_secs(15);
+
+struct Gauges {
+    backlog: Gauge,
+    oldest_age: Gauge,
+    dead: Gauge,
+    workers: Gauge,
+}
+
+/// Samples until the app stops.
+pub(crate) async fn run(app: &App) {
+    let gauges = Gauges {
+        backlog: gauge!(QUEUE_BACKLOG),
+        oldest_age: gauge!(QUEUE_OLDEST_AGE),
+        dead: gauge!(DEAD_LETTERS),
+        workers: gauge!(WORKERS_ALIVE),
+    };
+    let mut accepted = u64::MAX;
+    loop {
+        if let Err(error) = sample(app, &gauges).await {
+            // The engine logs its own trouble, and `/ready` tells it; without a sample the last one stands.
+            tracing::debug!(%error, "no sample of the queue");
+        }
+        if let Some(recorder) = names::install() {
+            recorder.run_upkeep();
+        }
+        let busy = std::mem::replace(&mut accepted, app.backlog.accepted_total()) != accepted;
+        tokio::select! {
+            () = app.stop.cancelled() => return,
+            () = tokio::time::sleep(if busy { BUSY } else { IDLE }) => {}
+        }
+    }
+}
+
+async fn sample(app: &App, gauges: &Gauges) -> Result<(), EngineError> {
+    let stats = app.engine.stats().await?;
+    let queue = &stats.queue;
+    app.backlog.sampled(queue.ready + queue.running + queue.retrying);
+    let now = Instant::now();
+    gauges.backlog.set((queue.ready + queue.running) as f64);
+    gauges.oldest_age.set(queue.oldest_age_ms as f64 / 1000.0);
+    gauges.dead.set(queue.dead as f64);
+    gauges.workers.set(stats.workers.iter().filter(|worker| now.since(worker.last_seen) < ALIVE).count() as f64);
+    Ok(())
+}

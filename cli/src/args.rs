@@ -127,3 +127,44 @@ impl Command {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn each(command: &clap::Command, visit: &mut impl FnMut(&clap::Command)) {
+        visit(command);
+        command.get_subcommands().for_each(|inner| each(inner, visit));
+    }
+
+    #[test]
+    fn the_definition_is_consistent() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn every_example_is_a_command_line() {
+        let mut examples = 0;
+        each(&command(), &mut |command| {
+            let text = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            for line in text.lines().filter_map(|line| line.strip_prefix("  cardctl ")) {
+                let words = line.split("  ").next().unwrap_or_default();
+                let arguments = std::iter::once("cardctl")
+                    .chain(words.split_whitespace())
+                    .map(|word| word.trim_matches('\'').into());
+                let arguments: Vec<_> = arguments.collect();
+                parse(&arguments).unwrap_or_else(|error| panic!("{line}: {error}"));
+                examples += 1;
+            }
+        });
+        assert!(examples > 10, "{examples}");
+    }
+
+    #[test]
+    fn every_command_has_an_example() {
+        let root = command();
+        for command in root.get_subcommands().filter(|command| command.get_name() != "version") {
+            assert!(command.get_after_help().is_some(), "{}", command.get_name());
+        }
+    }
+}

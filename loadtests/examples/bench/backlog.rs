@@ -1,0 +1,52 @@
+//! A million queued tasks: accept latency, memory, and the rate at which they are worked off.
+
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use crate::accepts::SCRIPT;
+use crate::platform::{Platform, ms};
+use crate::{Failed, report, wrk};
+
+const BACKLOG: u64 = 1_000_000;
+
+pub(crate) async fn run() -> Result<(), Failed> {
+    let platform = Platform::start().await?;
+    let mut tokens = tempfile::NamedTempFile::new()?;
+    writeln!(tokens, "{}", platform.token)?;
+    let tokens = tokens.path().to_string_lossy().into_owned();
+    let script = [SCRIPT, &tokens, "/api/v1/tasks", r#"{"kind":"add","payload":{"x":20,"y":22}}"#];
+    platform.client.set_paused(true).await?;
+    let before = wrk::run(&platform.url, 16, 4, &script).await?;
+    let small = drain(&platform, 100_000).await?;
+    while platform.client.stats().await?.queue.ready < BACKLOG {
+        wrk::run(&platform.url, 256, 3, &script).await?;
+    }
+    let after = wrk::run(&platform.url, 16, 4, &script).await?;
+    let queued = platform.client.stats().await?.queue.ready;
+    report!("accept, 16 connections: empty p50 {} p99 {}; on top of {queued} queued p50 {} p99 {}", ms(before.p50), ms(before.p99), ms(after.p50), ms(after.p99));
+    report!("resident with {queued} queued: {:.0} MB", platform.resident()?);
+    let large = drain(&platform, queued / 2).await?;
+    report!("claimed and settled: {small:.0}/s at first, {large:.0}/s out of {queued} ({:+.1} %); resident {:.0} MB", 100.0 * (large / small - 1.0), platform.resident()?);
+    platform.stop().await
+}
+
+/// Resumes until so many more are settled, pauses again; settled a second.
+async fn drain(platform: &Platform, at_most: u64) -> Result<f64, Failed> {
+    let first = platform.client.stats().await?;
+    let wanted = at_most.min(first.queue.ready);
+    let begun = Instant::now();
+    platform.client.set_paused(false).await?;
+    let deadline = begun + Duration::from_secs(120);
+    loop {
+        let done = platform.client.stats().await?.settled_total - first.settled_total;
+        if done >= wanted {
+            let rate = done as f64 / begun.elapsed().as_secs_f64();
+            platform.client.set_paused(true).await?;
+            return Ok(rate);
+        }
+        if Instant::now() > deadline {
+            return Err("too slow".into());
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}

@@ -1,0 +1,38 @@
+//! On an idle platform: from the submit to the moment the watcher knows the final status.
+
+use std::time::{Duration, Instant};
+
+use card_core::ids::RunId;
+use card_core::tasks::Add;
+use card_loadtests::client::{Accept, Caller, Order};
+use card_loadtests::observer::Observer;
+
+use crate::platform::{Platform, ms, percentile};
+use crate::{Failed, report};
+
+const SUBMITS: usize = 1_000;
+
+pub(crate) async fn run() -> Result<(), Failed> {
+    let platform = Platform::start().await?;
+    let run = RunId::new();
+    let observer = Observer::start(&platform.client, &run, Duration::from_secs(5), |_| {}).await?;
+    let mut latencies = Vec::new();
+    for number in 0..SUBMITS {
+        let order = Order::Add(Add { x: number as i64, y: 1 });
+        let begun = Instant::now();
+        let accept = Accept { caller: Caller::Operator, run: Some(&run), key: None };
+        let task = platform.client.accept(&order, accept).await?;
+        observer.final_of(task.id).await.ok_or("the stream was lost")?;
+        latencies.push(begun.elapsed());
+        // Idle in between: no two submits share a commit.
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    latencies.sort_unstable();
+    report!(
+        "idle, submit to final status known by the watcher: p50 {}, p95 {}, p99 {} ({SUBMITS} submits)",
+        ms(percentile(&latencies, 0.5)),
+        ms(percentile(&latencies, 0.95)),
+        ms(percentile(&latencies, 0.99)),
+    );
+    platform.stop().await
+}

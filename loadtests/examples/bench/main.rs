@@ -1,0 +1,56 @@
+//! Measures the platform against what it promises; every figure in `docs/performance.md` comes from here.
+//!
+//! `cargo build --release && cargo run --release -p card-loadtests --example bench -- WHAT`
+//!
+//! Each part starts the built `cardctl` with a state directory of its own on a free port, measures, and takes it down.
+//! Where a figure is a ratio, both sides run in the same call. `accepts` and `cycle` need `wrk` (Debian package).
+
+mod accepts;
+mod backlog;
+mod cycle;
+mod footprint;
+mod hashing;
+mod hello;
+mod latency;
+mod platform;
+mod streams;
+mod wrk;
+
+/// What went wrong; a benchmark stops at the first.
+type Failed = Box<dyn std::error::Error + Send + Sync>;
+
+const PARTS: &str = "accepts | cycle | latency | backlog | footprint | streams | hashing | all";
+
+/// Reports a line of the result.
+#[macro_export]
+macro_rules! report {
+    ($($text:tt)*) => {{
+        use std::io::Write;
+        writeln!(std::io::stdout(), $($text)*)?;
+    }};
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Failed> {
+    let part = std::env::args().nth(1).unwrap_or_default();
+    match part.as_str() {
+        "accepts" => accepts::run().await,
+        "cycle" => cycle::run().await,
+        "latency" => latency::run().await,
+        "backlog" => backlog::run().await,
+        "footprint" => footprint::run().await,
+        "streams" => streams::run().await,
+        "hashing" => hashing::run().await,
+        "all" => {
+            footprint::run().await?;
+            latency::run().await?;
+            accepts::run().await?;
+            cycle::run().await?;
+            hashing::run().await?;
+            streams::run().await?;
+            backlog::run().await
+        }
+        "hello" => hello::serve().await,
+        _ => Err(format!("which part? {PARTS}").into()),
+    }
+}

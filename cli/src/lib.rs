@@ -2,6 +2,7 @@
 //! [`context::Context`] with what they need to know.
 
 pub mod args;
+pub mod client;
 pub mod commands;
 pub mod context;
 pub mod exit;

@@ -1,18 +1,20 @@
 //! Generated users, handed out one at a time and fetched in batches.
 //!
 //! Unique without coordination: a user's name is made of its run and its number, and two runs never share an id.
-//! A run that is joined by name (`--run`) numbers its users from the present time, so that two who join do not meet.
+//! Who joins a run by its name (`--run`) takes random numbers, so that two who join do not meet.
 
 use std::collections::VecDeque;
 
 use card_core::ids::RunId;
-use card_core::time::Instant;
+use card_core::problem::Code;
 use tokio::sync::Mutex;
 
 use crate::client::{Client, ClientError, SyntheticUser};
 
 /// Fetched at once; the server signs a token for each.
 const BATCH: u64 = 200;
+/// Random numbers lie below this: a meeting of two is one in billions, and then another number is drawn.
+const NUMBERS: u64 = 900_000_000_000;
 
 /// A source of users, for one run.
 pub struct Identities {
@@ -22,7 +24,8 @@ pub struct Identities {
 }
 
 struct Store {
-    next: u64,
+    /// The next number; none for random ones.
+    next: Option<u64>,
     left: u64,
     ready: VecDeque<SyntheticUser>,
 }
@@ -31,18 +34,17 @@ impl Identities {
     /// A source for a run that this process made up. `expected` users are wanted; more are given when asked for.
     #[must_use]
     pub fn new(client: &Client, run: &RunId, expected: u64) -> Self {
-        Self::numbered(client, run, 0, expected)
+        Self::numbered(client, run, Some(0), expected)
     }
 
     /// A source for a run that others may have tagged users with.
     #[must_use]
     pub fn joining(client: &Client, run: &RunId, expected: u64) -> Self {
-        let micros = u64::try_from(Instant::now().micros()).unwrap_or_default();
-        Self::numbered(client, run, micros, expected)
+        Self::numbered(client, run, None, expected)
     }
 
-    fn numbered(client: &Client, run: &RunId, from: u64, expected: u64) -> Self {
-        let store = Store { next: from, left: expected, ready: VecDeque::new() };
+    fn numbered(client: &Client, run: &RunId, next: Option<u64>, expected: u64) -> Self {
+        let store = Store { next, left: expected, ready: VecDeque::new() };
         Self { client: client.clone(), run: run.clone(), store: Mutex::new(store) }
     }
 
@@ -57,11 +59,19 @@ impl Identities {
             return Ok(user);
         }
         let count = store.left.clamp(1, BATCH);
-        let from = store.next;
-        // Counted before the answer: after a lost answer those numbers are taken, so they are never asked for again.
-        store.next += count;
-        store.left = store.left.saturating_sub(count);
-        store.ready = self.client.synthetic_users(&self.run, from, count).await?.into();
-        store.ready.pop_front().ok_or_else(|| self.client.protocol("an empty batch of users"))
+        loop {
+            // Counted before the answer: after a lost answer those numbers are taken, so they are never asked for again.
+            let from = match &mut store.next {
+                Some(next) => std::mem::replace(next, *next + count),
+                None => rand::random_range(0..NUMBERS),
+            };
+            match self.client.synthetic_users(&self.run, from, count).await {
+                Ok(users) => store.ready = users.into(),
+                Err(error) if store.next.is_none() && error.code() == Some(Code::UsernameTaken) => continue,
+                Err(error) => return Err(error),
+            }
+            store.left = store.left.saturating_sub(count);
+            return store.ready.pop_front().ok_or_else(|| self.client.protocol("an empty batch of users"));
+        }
     }
 }

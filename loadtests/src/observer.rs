@@ -52,7 +52,7 @@ pub struct Observer {
 }
 
 impl Observer {
-    /// Follows a run. `seen` hears of every state, final or not, on the follower's own task: it must not block.
+    /// Follows a run from now on. `seen` hears of every state, final or not, on the follower's own task: it must not block.
     ///
     /// # Errors
     /// The stream can't be opened within `patience`.
@@ -63,7 +63,8 @@ impl Observer {
         seen: impl FnMut(&Task) + Send + 'static,
     ) -> Result<Self, StreamLost> {
         let scope = Scope::Run(run.clone());
-        let events = Events::open(client, scope, Follower::Operator, Some(0), patience).await?;
+        // From now on: no task of interest exists yet, and a run that is joined may have a long past.
+        let events = Events::open(client, scope, Follower::Operator, None, patience).await?;
         let shared = Arc::new(Shared::default());
         let stop = CancellationToken::new();
         let scissors = events.scissors();

@@ -2,12 +2,18 @@
 
 pub mod completions;
 pub mod config;
+pub mod dlq;
 pub mod doctor;
 pub mod down;
 pub mod env;
 pub mod help;
 pub mod logs;
 pub mod man;
+pub mod queue;
 pub mod status;
+pub mod submit;
+pub mod tasks;
 pub mod up;
+pub mod users;
 pub mod version;
+pub mod watch;

@@ -23,10 +23,20 @@ pub(crate) async fn run() -> Result<(), Failed> {
     }
     let after = wrk::run(&platform.url, 16, 4, &script).await?;
     let queued = platform.client.stats().await?.queue.ready;
-    report!("accept, 16 connections: empty p50 {} p99 {}; on top of {queued} queued p50 {} p99 {}", ms(before.p50), ms(before.p99), ms(after.p50), ms(after.p99));
+    report!(
+        "accept, 16 connections: empty p50 {} p99 {}; on top of {queued} queued p50 {} p99 {}",
+        ms(before.p50),
+        ms(before.p99),
+        ms(after.p50),
+        ms(after.p99)
+    );
     report!("resident with {queued} queued: {:.0} MB", platform.resident()?);
     let large = drain(&platform, queued / 2).await?;
-    report!("claimed and settled: {small:.0}/s at first, {large:.0}/s out of {queued} ({:+.1} %); resident {:.0} MB", 100.0 * (large / small - 1.0), platform.resident()?);
+    report!(
+        "claimed and settled: {small:.0}/s at first, {large:.0}/s out of {queued} ({:+.1} %); resident {:.0} MB",
+        100.0 * (large / small - 1.0),
+        platform.resident()?
+    );
     platform.stop().await
 }
 

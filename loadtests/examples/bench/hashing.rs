@@ -33,16 +33,30 @@ pub(crate) async fn run() -> Result<(), Failed> {
         beside.push(wrk::run(&platform.url, 8, SECONDS, &script).await?.p99);
         stop.cancel();
         let (tried, answered) = logins.await?;
-        report!("accept p99 alone {}, beside logins {} ({tried} tried, {answered} hashed and answered 200)", ms(*alone.last().unwrap_or(&Duration::ZERO)), ms(*beside.last().unwrap_or(&Duration::ZERO)));
+        report!(
+            "accept p99 alone {}, beside logins {} ({tried} tried, {answered} hashed and answered 200)",
+            ms(*alone.last().unwrap_or(&Duration::ZERO)),
+            ms(*beside.last().unwrap_or(&Duration::ZERO))
+        );
     }
     alone.sort_unstable();
     beside.sort_unstable();
     let (alone, beside) = (alone[ROUNDS / 2], beside[ROUNDS / 2]);
-    report!("accept p99 beside {LOGINS_PER_SECOND} logins/s: {} against {} ({:+.0} %), medians of {ROUNDS}", ms(beside), ms(alone), 100.0 * (beside.as_secs_f64() / alone.as_secs_f64() - 1.0));
+    report!(
+        "accept p99 beside {LOGINS_PER_SECOND} logins/s: {} against {} ({:+.0} %), medians of {ROUNDS}",
+        ms(beside),
+        ms(alone),
+        100.0 * (beside.as_secs_f64() / alone.as_secs_f64() - 1.0)
+    );
     platform.stop().await
 }
 
-async fn log_in(http: reqwest::Client, url: String, account: serde_json::Value, stop: CancellationToken) -> (u64, usize) {
+async fn log_in(
+    http: reqwest::Client,
+    url: String,
+    account: serde_json::Value,
+    stop: CancellationToken,
+) -> (u64, usize) {
     let mut tick = tokio::time::interval(Duration::from_millis(1000 / LOGINS_PER_SECOND));
     let mut tries = tokio::task::JoinSet::new();
     let mut tried = 0;

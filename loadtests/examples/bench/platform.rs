@@ -24,7 +24,11 @@ pub(crate) fn binary() -> Result<PathBuf, Failed> {
     let me = std::env::current_exe()?;
     let folder = me.parent().and_then(|folder| folder.parent()).ok_or("this program lies in target/…/examples")?;
     let binary = folder.join("cardctl");
-    if binary.exists() { Ok(binary) } else { Err(format!("{} is missing: cargo build --release", binary.display()).into()) }
+    if binary.exists() {
+        Ok(binary)
+    } else {
+        Err(format!("{} is missing: cargo build --release", binary.display()).into())
+    }
 }
 
 pub(crate) fn free_port() -> Result<u16, Failed> {
@@ -68,8 +72,10 @@ impl Platform {
         let (http, run) = (reqwest::Client::builder().no_proxy().build()?, RunId::new());
         let mut tokens = Vec::new();
         while tokens.len() < count {
-            let batch = serde_json::json!({"run": run, "from": tokens.len(), "count": (count - tokens.len()).min(10_000)});
-            let request = http.post(format!("{}/api/v1/synthetic-users", self.url)).bearer_auth(&self.token).json(&batch);
+            let batch =
+                serde_json::json!({"run": run, "from": tokens.len(), "count": (count - tokens.len()).min(10_000)});
+            let request =
+                http.post(format!("{}/api/v1/synthetic-users", self.url)).bearer_auth(&self.token).json(&batch);
             let made: serde_json::Value = request.send().await?.error_for_status()?.json().await?;
             let made = made["users"].as_array().ok_or("users")?;
             tokens.extend(made.iter().filter_map(|user| user["access_token"].as_str().map(str::to_owned)));

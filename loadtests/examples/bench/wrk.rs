@@ -32,9 +32,8 @@ pub(crate) async fn run(url: &str, connections: u32, seconds: u32, script: &[&st
 }
 
 fn read(text: &str) -> Option<Measured> {
-    let after = |label: &str| {
-        text.lines().find_map(|line| line.trim().strip_prefix(label).map(|rest| rest.trim().to_owned()))
-    };
+    let after =
+        |label: &str| text.lines().find_map(|line| line.trim().strip_prefix(label).map(|rest| rest.trim().to_owned()));
     let requests = text.lines().find(|line| line.contains(" requests in "))?.split_whitespace().next()?.parse().ok()?;
     Some(Measured {
         requests,

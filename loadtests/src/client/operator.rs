@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use card_core::engine::{Cleaned, EffectPage};
 use card_core::ids::{RunId, UserId};
-use card_core::tasks::{Stats, TaskPage};
+use card_core::tasks::{Kind, Stats, Task, TaskPage};
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -39,6 +39,12 @@ pub struct BulkFilter {
     /// That died within this time, such as `1h`, or since a point in time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<String>,
+    /// Of this kind.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<Kind>,
+    /// Of this run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run: Option<RunId>,
 }
 
 /// What an operation on dead letters did.
@@ -46,10 +52,10 @@ pub struct BulkFilter {
 pub struct Bulk {
     /// Dead letters that the filter means.
     pub matched: u64,
-    /// Of those, how many were dealt with; 0 in a dry run.
+    /// Of those, how many were dealt with; 0 in a dry run. A call does what fits into its time: call again for the rest.
     pub done: u64,
     /// Some of them.
-    pub sample: Vec<Value>,
+    pub sample: Vec<Task>,
 }
 
 /// What `/ready` answers.
@@ -134,6 +140,8 @@ impl Client {
         let parameters = [
             ("error", filter.error.clone()),
             ("since", filter.since.clone()),
+            ("kind", filter.kind.map(|kind| kind.to_string())),
+            ("run", filter.run.as_ref().map(ToString::to_string)),
             ("limit", limit.map(|limit| limit.to_string())),
             ("cursor", cursor.map(ToOwned::to_owned)),
         ];

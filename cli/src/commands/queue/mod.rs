@@ -7,8 +7,15 @@ use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
 
+const EXAMPLES: &str = "\
+Examples:
+  cardctl queue stats
+  cardctl queue pause                      accepting goes on
+  cardctl queue resume";
+
 /// The queue: stats, pause, resume
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 #[command(arg_required_else_help = true)]
 pub struct QueueArgs {
     #[command(subcommand)]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use card_core::ids::{RunId, TaskId, UserId};
+use card_core::ids::{RunId, TaskId};
 use card_core::tasks::{Kind, Reason, Task};
 use card_loadtests::audit::{Audit, Drain, prove};
 use card_loadtests::identities::Identities;

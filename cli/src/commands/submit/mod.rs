@@ -23,8 +23,16 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::Format;
 
+const EXAMPLES: &str = "\
+Examples:
+  cardctl submit -w                        one request, watched to its end
+  cardctl submit -c 500 --concurrency 50 -w   five hundred users at once, then the audit
+  cardctl submit -c 100 --rate 10/s --reason stolen
+  cardctl submit -c 20 -w -o json          the result as one document";
+
 /// Send requests by fresh, unique users
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub struct SubmitArgs {
     /// How many requests
     #[arg(short, long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
@@ -135,7 +143,7 @@ fn write(context: &Context, plan: &Plan, outcome: &Outcome) -> Result<(), Failur
             }
         }
         Format::Json => printer.data(&Document::new(plan, outcome))?,
-        Format::Jsonl => printer.data(&Document { kind: Some("summary"), ..Document::new(plan, outcome) })?,
+        Format::Jsonl => printer.data(&Document::new(plan, outcome).last_line())?,
     }
     talk(context, plan, outcome)
 }

@@ -19,7 +19,7 @@ use crate::output::Paint;
 pub struct Document<'a> {
     /// Only in a stream of lines, where it tells the summary from the rest.
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
-    pub kind: Option<&'static str>,
+    kind: Option<&'static str>,
     run: &'a RunId,
     seed: u64,
     accepted: u64,
@@ -97,6 +97,12 @@ impl<'a> Document<'a> {
             e2e_ms: outcome.end_to_end.into(),
             tasks: tasks.collect(),
         }
+    }
+
+    /// As the last line of a stream of lines.
+    #[must_use]
+    pub fn last_line(self) -> Self {
+        Self { kind: Some("summary"), ..self }
     }
 }
 

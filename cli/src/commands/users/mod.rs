@@ -6,8 +6,13 @@ use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
 
+const EXAMPLES: &str = "\
+Examples:
+  cardctl users clean --run nightly        the run, as submit and demo print it";
+
 /// Generated users: clean up a run
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 #[command(arg_required_else_help = true)]
 pub struct UsersArgs {
     #[command(subcommand)]

@@ -119,7 +119,7 @@ impl Board {
 
     fn count(&mut self, status: Status, more: bool) {
         let counts = &mut self.counts;
-        let mut change = |count: &mut u64| *count = if more { *count + 1 } else { *count - 1 };
+        let change = |count: &mut u64| *count = if more { *count + 1 } else { *count - 1 };
         change(&mut counts.tasks);
         match status {
             Status::Succeeded => change(&mut counts.succeeded),

@@ -31,8 +31,15 @@ const NAMED: usize = 100;
 /// Replayed events come in one burst: when nothing came for so long, the replay is over.
 const REPLAY_PAUSE: Duration = Duration::from_millis(500);
 
+const EXAMPLES: &str = "\
+Examples:
+  cardctl watch --all                      everything, until Ctrl-C
+  cardctl watch --run nightly --timeout 5m
+  cardctl watch --run nightly -o jsonl     one object for each change";
+
 /// Follow tasks live until all are final
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 #[command(group = clap::ArgGroup::new("what").required(true).args(["tasks", "run", "all"]))]
 pub struct WatchArgs {
     /// Tasks to follow

@@ -1,0 +1,37 @@
+//! `cardctl dlq list`.
+
+use super::Which;
+use crate::client;
+use crate::commands::tasks::list::Listing;
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::failure::Failure;
+
+/// List dead letters, newest first
+#[derive(Debug, clap::Args)]
+pub(super) struct ListArgs {
+    #[command(flatten)]
+    which: Which,
+    /// At most so many
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..))]
+    limit: u64,
+    /// Go on after this place: `next` of the list before
+    #[arg(long, value_name = "CURSOR")]
+    cursor: Option<String>,
+}
+
+pub(super) async fn run(args: ListArgs, context: &Context) -> Result<Exit, Failure> {
+    let client = client::connect(context).await?;
+    let filter = args.which.filter();
+    let mut listing = Listing::new(&context.printer, args.limit);
+    let mut cursor = args.cursor;
+    loop {
+        let page = client.dead_letters(&filter, Some(listing.wanted()), cursor.as_deref()).await?;
+        cursor.clone_from(&page.next);
+        if !listing.take(page)? || context.stop.is_cancelled() {
+            break;
+        }
+    }
+    listing.finish(cursor, &client::command(context, "dlq list … --cursor"))?;
+    Ok(if context.stop.is_cancelled() { context.interrupted() } else { Exit::Done })
+}

@@ -1,0 +1,83 @@
+//! `cardctl dlq`: dead letters, listed, explained, tried again at a rate, or discarded with a reason.
+
+mod confirm;
+mod discard;
+mod list;
+mod retry;
+mod show;
+
+use std::time::Duration;
+
+use card_core::ids::RunId;
+use card_core::tasks::Kind;
+use card_core::time::{format_duration, parse_duration};
+use regex::Regex;
+
+use crate::client::BulkFilter;
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::failure::Failure;
+
+const EXAMPLES: &str = "\
+Examples:
+  cardctl dlq list --since 1h
+  cardctl dlq retry --error issuer-unavailable --rate 50/s --dry-run
+  cardctl dlq discard --run nightly --reason superseded";
+
+/// Dead letters: list, show, retry, discard
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+#[command(arg_required_else_help = true)]
+pub struct DlqArgs {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Verb {
+    List(list::ListArgs),
+    Show(show::ShowArgs),
+    Retry(retry::RetryArgs),
+    Discard(discard::DiscardArgs),
+}
+
+/// Which dead letters.
+#[derive(Debug, clap::Args)]
+struct Which {
+    /// Whose error (code: message) matches this regular expression
+    #[arg(long, value_name = "REGEX")]
+    error: Option<Regex>,
+    /// That died within this long, such as 1h
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    since: Option<Duration>,
+    /// Of this kind: replacement or add
+    #[arg(long, value_name = "KIND")]
+    kind: Option<Kind>,
+    /// Of this run
+    #[arg(long, value_name = "RUN")]
+    run: Option<RunId>,
+}
+
+impl Which {
+    fn filter(&self) -> BulkFilter {
+        BulkFilter {
+            error: self.error.as_ref().map(ToString::to_string),
+            since: self.since.map(format_duration),
+            kind: self.kind,
+            run: self.run.clone(),
+        }
+    }
+}
+
+/// Does what was asked.
+///
+/// # Errors
+/// Whatever the verb says.
+pub async fn run(args: DlqArgs, context: &Context) -> Result<Exit, Failure> {
+    match args.verb {
+        Verb::List(args) => list::run(args, context).await,
+        Verb::Show(args) => show::run(args, context).await,
+        Verb::Retry(args) => retry::run(args, context).await,
+        Verb::Discard(args) => discard::run(args, context).await,
+    }
+}

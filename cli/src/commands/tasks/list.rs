@@ -1,0 +1,129 @@
+//! `cardctl tasks list`.
+
+use card_core::ids::{RunId, UserId};
+use card_core::tasks::{Kind, Status, Task, TaskPage};
+
+use crate::client::{self, TaskQuery};
+use crate::commands::watch::screen::milliseconds;
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output::{Format, Paint, Printer};
+
+/// What a page of the API holds at most.
+const PAGE: u64 = 1000;
+
+/// List tasks, newest first
+#[derive(Debug, clap::Args)]
+pub(super) struct ListArgs {
+    /// Of this kind: replacement or add
+    #[arg(long, value_name = "KIND")]
+    kind: Option<Kind>,
+    /// In this status: queued, running, retrying, succeeded, declined or dead
+    #[arg(long, value_name = "STATUS")]
+    status: Option<Status>,
+    /// Of this run
+    #[arg(long, value_name = "RUN")]
+    run: Option<RunId>,
+    /// Of this user
+    #[arg(long, value_name = "USER")]
+    owner: Option<UserId>,
+    /// Whose error matches this regular expression
+    #[arg(long, value_name = "REGEX")]
+    error: Option<String>,
+    /// At most so many
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..))]
+    limit: u64,
+    /// Go on after this place: `next` of the list before
+    #[arg(long, value_name = "CURSOR")]
+    cursor: Option<String>,
+}
+
+pub(super) async fn run(args: ListArgs, context: &Context) -> Result<Exit, Failure> {
+    let client = client::connect(context).await?;
+    let mut query =
+        TaskQuery { kind: args.kind, status: args.status, run: args.run, owner: args.owner, error: args.error, limit: None };
+    let mut listing = Listing::new(&context.printer, args.limit);
+    let mut cursor = args.cursor;
+    loop {
+        query.limit = Some(listing.wanted());
+        let page = client.tasks(&query, cursor.as_deref()).await?;
+        cursor.clone_from(&page.next);
+        if !listing.take(page)? || context.stop.is_cancelled() {
+            break;
+        }
+    }
+    listing.finish(cursor, &client::command(context, "tasks list … --cursor"))?;
+    Ok(if context.stop.is_cancelled() { context.interrupted() } else { Exit::Done })
+}
+
+/// Pages of tasks on their way to stdout.
+pub struct Listing<'a> {
+    printer: &'a Printer,
+    left: u64,
+    items: Vec<Task>,
+}
+
+impl<'a> Listing<'a> {
+    /// Of at most so many.
+    #[must_use]
+    pub fn new(printer: &'a Printer, limit: u64) -> Self {
+        Self { printer, left: limit, items: Vec::new() }
+    }
+
+    /// How many to ask for next.
+    #[must_use]
+    pub fn wanted(&self) -> usize {
+        usize::try_from(self.left.min(PAGE)).unwrap_or(1)
+    }
+
+    /// Takes a page; says whether there is more to ask for.
+    ///
+    /// # Errors
+    /// stdout can't be written.
+    pub fn take(&mut self, page: TaskPage) -> Result<bool, Failure> {
+        self.left = self.left.saturating_sub(page.items.len() as u64);
+        if self.printer.format() == Format::Jsonl {
+            page.items.iter().try_for_each(|task| self.printer.data(task))?;
+        } else {
+            self.items.extend(page.items);
+        }
+        Ok(page.next.is_some() && self.left > 0)
+    }
+
+    /// Writes what was not written yet.
+    ///
+    /// # Errors
+    /// stdout can't be written.
+    pub fn finish(self, next: Option<String>, more: &str) -> Result<(), Failure> {
+        let printer = self.printer;
+        match printer.format() {
+            Format::Jsonl => {}
+            Format::Json => printer.data(&TaskPage { items: self.items, next: next.clone() })?,
+            Format::Text if self.items.is_empty() => printer.say("none"),
+            Format::Text => {
+                let rows = self.items.iter().map(|task| cells(task, printer.out())).collect();
+                printer.text(printer.table(&HEAD, rows, 3))?;
+            }
+        }
+        if let Some(next) = next.filter(|_| printer.format() != Format::Json) {
+            printer.say(printer.err().dim(format!("there are more: {more} {next}")));
+        }
+        Ok(())
+    }
+}
+
+const HEAD: [&str; 7] = ["task", "kind", "status", "attempts", "accepted", "took", "error"];
+
+fn cells(task: &Task, paint: Paint) -> Vec<String> {
+    let took = task.settled_at.filter(|_| task.status.is_final()).map(|settled| settled.since(task.accepted_at));
+    vec![
+        task.id.to_string(),
+        task.kind.to_string(),
+        paint.status(task.status),
+        task.attempts.to_string(),
+        task.accepted_at.to_string(),
+        took.map(milliseconds).unwrap_or_default(),
+        task.error.as_ref().map(ToString::to_string).unwrap_or_default(),
+    ]
+}

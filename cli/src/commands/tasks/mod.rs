@@ -1,0 +1,44 @@
+//! `cardctl tasks`: list, get, retry.
+
+mod get;
+pub mod list;
+mod retry;
+pub mod sheet;
+
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::failure::Failure;
+
+const EXAMPLES: &str = "\
+Examples:
+  cardctl tasks list --status retrying
+  cardctl tasks get tsk_0190b6a5-8f4e-7c3d-9a1b-2c3d4e5f6a7b --exit-status
+  cardctl tasks retry tsk_0190b6a5-8f4e-7c3d-9a1b-2c3d4e5f6a7b";
+
+/// Tasks: list, get, retry
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+#[command(arg_required_else_help = true)]
+pub struct TasksArgs {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Verb {
+    List(list::ListArgs),
+    Get(get::GetArgs),
+    Retry(retry::RetryArgs),
+}
+
+/// Does what was asked.
+///
+/// # Errors
+/// Whatever the verb says.
+pub async fn run(args: TasksArgs, context: &Context) -> Result<Exit, Failure> {
+    match args.verb {
+        Verb::List(args) => list::run(args, context).await,
+        Verb::Get(args) => get::run(args, context).await,
+        Verb::Retry(args) => retry::run(args, context).await,
+    }
+}

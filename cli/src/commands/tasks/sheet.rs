@@ -1,0 +1,81 @@
+//! All that is known of one task: the task and its attempts.
+
+use card_core::tasks::{Attempt, Task};
+use serde::Serialize;
+
+use crate::client::{Caller, Client, ClientError};
+use crate::commands::watch::screen::milliseconds;
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output::Printer;
+
+/// A task and its attempts.
+#[derive(Debug, Serialize)]
+pub struct Sheet {
+    /// The task.
+    pub task: Task,
+    /// Its attempts that ended, oldest first.
+    pub attempts: Vec<Attempt>,
+}
+
+impl Sheet {
+    /// Reads the attempts of a task.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn of(client: &Client, task: Task) -> Result<Self, ClientError> {
+        let attempts = client.attempts(task.id, Caller::Operator).await?;
+        Ok(Self { task, attempts })
+    }
+
+    /// Writes it in the format that was asked for.
+    ///
+    /// # Errors
+    /// stdout can't be written.
+    pub fn write(&self, printer: &Printer) -> Result<(), Failure> {
+        printer.data(self)?;
+        if !printer.is_text() {
+            return Ok(());
+        }
+        let (task, paint) = (&self.task, printer.out());
+        let text = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
+        let facts = [
+            ("task", task.id.to_string()),
+            ("kind", task.kind.to_string()),
+            ("status", paint.status(task.status)),
+            ("owner", text(task.owner.map(|owner| owner.to_string()))),
+            ("run", text(task.run.as_ref().map(ToString::to_string))),
+            ("accepted", task.accepted_at.to_string()),
+            ("started", text(task.started_at.map(|at| at.to_string()))),
+            ("settled", text(task.settled_at.map(|at| at.to_string()))),
+            ("result", text(task.result.as_ref().map(|result| result.get().to_owned()))),
+            ("error", text(task.error.as_ref().map(ToString::to_string))),
+        ];
+        for (name, value) in facts {
+            printer.text(format!("{name:<9} {value}"))?;
+        }
+        if self.attempts.is_empty() {
+            return Ok(());
+        }
+        let rows = self.attempts.iter().map(|attempt| {
+            let took = attempt.started_at.map(|began| milliseconds(attempt.ended_at.since(began)));
+            vec![
+                attempt.number.to_string(),
+                attempt.ended_at.to_string(),
+                took.unwrap_or_default(),
+                paint.status(attempt.status),
+                attempt.error.as_ref().map(ToString::to_string).unwrap_or_default(),
+            ]
+        });
+        printer.text("")?;
+        printer.text(printer.table(&["attempt", "ended", "took", "then", "error"], rows.collect(), 14))
+    }
+}
+
+/// There is no such task.
+#[must_use]
+pub fn not_found(context: &Context, task: card_core::ids::TaskId) -> Failure {
+    Failure::new("not-found", Exit::Unknown, format!("there is no task {task} here"))
+        .fix(crate::client::command(context, "tasks list"))
+}

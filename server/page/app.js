@@ -616,7 +616,7 @@ async function logOut() {
 
 // ------------------------------------------------------------------------------------------------- Account
 
-const CARDS_SHOWN = 5;
+const CARDS_SHOWN = 3; // The active one and a row of blocked ones: more push the form off a phone.
 const account = { watching: null, known: null, allCards: false, next: null, submission: null };
 
 function openAccount(focus) {

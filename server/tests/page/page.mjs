@@ -69,6 +69,14 @@ async function isSound(view) {
   await tab.setViewportSize({ width: 1280, height: 900 });
 }
 
+async function replaceAgain() {
+  const another = tab.getByRole('button', { name: 'Ask for another card' });
+  if (await another.isVisible()) await another.click();
+  await tab.getByRole('radio', { name: /^Lost/ }).check();
+  await tab.getByRole('button', { name: 'Ask for a new card' }).click();
+  await shown(another);
+}
+
 const problem = (status, code, more = {}, headers = {}) => ({
   status,
   headers: { 'content-type': 'application/problem+json', ...headers },
@@ -157,13 +165,28 @@ const tests = {
   },
 
   async 'a second replacement blocks the first card'() {
-    await tab.getByRole('button', { name: 'Ask for another card' }).click();
-    await tab.getByRole('radio', { name: /^Lost/ }).check();
-    await tab.getByRole('button', { name: 'Ask for a new card' }).click();
+    await replaceAgain();
     await shown(tab.locator('#cards [data-status=blocked]'));
     assert.equal(await tab.locator('#cards [data-status=active]').count(), 1);
     assert.match(await tab.locator('#cards').ariaSnapshot(), /ending in.*\d{4}/s);
     await isSound('the account with two cards');
+  },
+
+  async 'older cards and requests come when asked for, and the focus goes to them'() {
+    for (let count = 3; count <= 6; count += 1) {
+      await replaceAgain();
+      await shown(tab.locator('#history li').nth(count - 1));
+      await shown(heading('Your new card is ready'));
+    }
+    await tab.getByRole('button', { name: 'Show all 6 cards' }).press('Enter');
+    assert.equal(await tab.locator('#cards li').count(), 6);
+    assert.match(await focused(tab), /Blocked/);
+    await tab.reload();
+    await tab.getByRole('button', { name: 'Show older requests' }).press('Enter');
+    await shown(tab.locator('#history li').nth(5));
+    assert.match(await focused(tab), /Card issued/);
+    assert.equal(await tab.locator('#more-history').isVisible(), false);
+    await shoot('account-many');
   },
 
   async 'a retried click sends the same key, and a 503 says when'() {
@@ -178,7 +201,6 @@ const tests = {
       keys.push(route.request().headers()['idempotency-key']);
       return answers[keys.length - 1](route);
     });
-    await tab.getByRole('button', { name: 'Ask for another card' }).click();
     await tab.getByRole('radio', { name: /^Damaged/ }).check();
     await provoking(['network', 503], async () => {
       await tab.getByRole('button', { name: 'Ask for a new card' }).click();

@@ -63,12 +63,32 @@ pub struct BehaviourUpdate {
 
 /// How long an outage is to be: `{"for_ms": 5000}` or `{"until": "2026-01-01T00:00:00Z"}`; at most a day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", try_from = "OutageFields")]
 pub enum OutageUpdate {
     /// From now on, in milliseconds.
     ForMs(u64),
     /// To this point in time.
     Until(Instant),
+}
+
+// What serde says by itself of `{}` for an enum is that it is no JSON.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OutageFields {
+    for_ms: Option<u64>,
+    until: Option<Instant>,
+}
+
+impl TryFrom<OutageFields> for OutageUpdate {
+    type Error = &'static str;
+
+    fn try_from(fields: OutageFields) -> Result<Self, Self::Error> {
+        match fields {
+            OutageFields { for_ms: Some(millis), until: None } => Ok(Self::ForMs(millis)),
+            OutageFields { for_ms: None, until: Some(until) } => Ok(Self::Until(until)),
+            _ => Err("an outage has either for_ms or until"),
+        }
+    }
 }
 
 /// A behaviour that can't be.

@@ -38,23 +38,19 @@ use self::state_log::StateLog;
 use crate::registry::Registry;
 use crate::step::{Begun, Step, task_error};
 
+/// How long a stop waits for steps under way, unless said.
+const DRAIN: Duration = Duration::from_secs(25);
 /// After the drain, handing back may take this long.
-const HAND_BACK: Duration = Duration::from_secs(5);
+const HAND_BACK: Duration = Duration::from_secs(3);
 
-/// A worker: what it takes to run one.
+/// A worker, not yet at work.
 pub struct Worker {
-    /// Where tasks come from and where they end.
-    pub engine: Arc<dyn Engine>,
-    /// What it can do. Clones of one registry share connections and breakers.
-    pub registry: Registry,
-    /// How much at once, for how long, how often.
-    pub settings: settings::Worker,
-    /// Who it is. One id, one running worker.
-    pub id: WorkerId,
-    /// Where it runs, for `GET /stats`.
-    pub host: String,
-    /// How long a stop waits for steps under way (`server.drain-timeout`).
-    pub drain: Duration,
+    engine: Arc<dyn Engine>,
+    registry: Registry,
+    settings: settings::Worker,
+    id: WorkerId,
+    host: String,
+    drain: Duration,
 }
 
 /// How a stop went.
@@ -66,6 +62,25 @@ pub struct Stopped {
 }
 
 impl Worker {
+    /// A worker that takes tasks from `engine` and does what `registry` knows; clones of one registry share connections
+    /// and breakers. `id` belongs to one running worker; `host` says where, for `GET /stats`.
+    #[must_use]
+    pub fn new(
+        engine: Arc<dyn Engine>,
+        registry: Registry,
+        settings: settings::Worker,
+        id: WorkerId,
+        host: impl Into<String>,
+    ) -> Self {
+        Self { engine, registry, settings, id, host: host.into(), drain: DRAIN }
+    }
+
+    /// How long a stop waits for steps under way, before it cuts them off; 25 seconds unless said.
+    #[must_use]
+    pub fn with_drain(self, drain: Duration) -> Self {
+        Self { drain, ..self }
+    }
+
     /// Works until `stop`, or until the engine is closed. Must be called inside a Tokio runtime. Dropping the future
     /// cuts everything off, as a crash would.
     pub async fn run(self, stop: CancellationToken) -> Stopped {

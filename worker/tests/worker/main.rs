@@ -1,0 +1,13 @@
+//! The worker against the real embedded engine, and the bureau over real HTTP.
+
+mod bed;
+mod bureau;
+mod faulty;
+mod scripted;
+
+mod issuer;
+mod issuer_client;
+mod replacement;
+mod runner;
+mod stopping;
+mod trouble;

@@ -3,9 +3,9 @@
 use rusqlite::{OptionalExtension, params};
 use tokio::sync::oneshot;
 
-use super::Shared;
 use super::delivery::Ready;
 use super::rows::{Identity, StatusCode, kind_code, uuid};
+use super::shared::Shared;
 use super::writer::{Ledger, Write};
 use crate::engine::hub::Change;
 use crate::engine::{Accepted, EngineError};

@@ -15,6 +15,7 @@ mod queries;
 mod readers;
 mod rows;
 mod settle;
+mod shared;
 mod sweep;
 #[cfg(test)]
 mod tests;
@@ -22,8 +23,8 @@ mod writer;
 
 use std::collections::HashSet;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -35,6 +36,7 @@ use self::delivery::Delivery;
 pub use self::open::SCHEMA_VERSION;
 use self::readers::Readers;
 use self::settle::{End, EndAttempt};
+use self::shared::Shared;
 use self::writer::{Writer, classify, closed};
 use super::hub::{Hub, Subscription};
 use super::{
@@ -45,44 +47,6 @@ use crate::ids::{RunId, TaskId, UserId};
 use crate::settings;
 use crate::tasks::{Attempt, NewTask, Outcome, Scaling, Stats, Status, Task, TaskError, TaskFilter, TaskPage};
 use crate::time::Instant;
-
-/// What the writer thread, the sweep and the callers share.
-pub(super) struct Shared {
-    delivery: Delivery,
-    hub: Arc<Hub>,
-    books: Mutex<Books>,
-    deleted: RwLock<HashSet<UserId>>,
-    storage_ok: AtomicBool,
-}
-
-impl Shared {
-    /// The totals of the last commit.
-    fn books(&self) -> Books {
-        *self.books.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn publish(&self, books: Books) {
-        *self.books.lock().unwrap_or_else(PoisonError::into_inner) = books;
-        if !self.storage_ok.swap(true, Ordering::AcqRel) {
-            tracing::info!("the ledger takes writes again");
-        }
-    }
-
-    /// Says it once, not with every write that fails.
-    fn storage_failed(&self, error: &EngineError) {
-        if self.storage_ok.swap(false, Ordering::AcqRel) {
-            tracing::error!(error = %error.shared(), "the ledger does not take writes; accepts are refused until it does");
-        }
-    }
-
-    fn deleted(&self) -> RwLockReadGuard<'_, HashSet<UserId>> {
-        self.deleted.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn deleted_mut(&self) -> RwLockWriteGuard<'_, HashSet<UserId>> {
-        self.deleted.write().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// The engine. Made by [`open`].
 pub struct SqliteEngine {

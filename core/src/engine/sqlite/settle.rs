@@ -4,8 +4,8 @@ use rusqlite::{OptionalExtension, params};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use super::Shared;
 use super::rows::{Identity, StatusCode};
+use super::shared::Shared;
 use super::writer::{Ledger, Write};
 use crate::cards::Network;
 use crate::engine::hub::Change;

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use rusqlite::{Connection, params};
 
-use super::Shared;
 use super::delivery::{READY_LIMIT, Ready};
 use super::readers::Readers;
 use super::rows::{Identity, json};
+use super::shared::Shared;
 use super::writer::{Ledger, Writer};
 use crate::engine::EngineError;
 use crate::time::Instant;

@@ -13,9 +13,9 @@ use crossbeam_channel::{Receiver, Sender};
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::oneshot;
 
-use super::Shared;
 use super::books::Books;
 use super::checkpoint::Checkpointer;
+use super::shared::Shared;
 use crate::engine::{EngineError, ErrorKind};
 use crate::time::Instant;
 

@@ -2,18 +2,20 @@
 //!
 //! Bounded, and may forget: what does not fit is found again in the ledger by the sweep, oldest first.
 
+mod state;
+
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, HashSet, VecDeque};
+use std::collections::{HashSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant as Clock};
 
-use serde_json::value::RawValue;
 use tokio::sync::Notify;
 
+pub(super) use self::state::Ready;
+use self::state::{Held, State};
 use super::rows::Identity;
 use crate::engine::{Claim, ClaimRequest, Lease};
-use crate::ids::WorkerId;
-use crate::tasks::{Kind, WorkerStats};
+use crate::tasks::WorkerStats;
 use crate::time::Instant;
 
 /// Tasks kept ready in memory; some 400 bytes each.
@@ -25,48 +27,24 @@ const LATER_LIMIT: usize = 100_000;
 /// A worker not heard of for this long is not counted any more.
 const WORKER_FORGOTTEN: Duration = Duration::from_secs(15);
 
-/// What a claim needs of a task, so that it reads nothing.
-#[derive(Debug, Clone)]
-pub(super) struct Ready {
-    pub(super) identity: Identity,
-    pub(super) payload: Box<RawValue>,
-    pub(super) attempts: u32,
-    pub(super) due_at: Instant,
-}
-
+/// What the sweep has to do.
 #[derive(Debug)]
-struct Held {
-    token: u64,
-    worker: WorkerId,
-    expires: Clock,
-    attempt: u32,
-    started_at: Instant,
+pub(super) struct Due {
+    pub(super) scan: bool,
+    pub(super) expired: usize,
+    pub(super) missed: u64,
+    pub(super) known: usize,
+    pub(super) next_due: Option<Instant>,
+    pub(super) held: usize,
 }
 
+/// For `stats`.
 #[derive(Debug)]
-struct Seen {
-    host: String,
-    at: Instant,
-    clock: Clock,
-    inflight: u64,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    ready: HashMap<Kind, VecDeque<Ready>>,
-    /// Tasks in `ready` or `held`, by row.
-    known: HashSet<i64>,
-    /// Tasks in `ready` that became final meanwhile: skipped when their turn comes.
-    obsolete: HashSet<i64>,
-    held: HashMap<i64, Held>,
-    later: BinaryHeap<Reverse<(Instant, i64)>>,
-    workers: HashMap<WorkerId, Seen>,
-    next_token: u64,
-    /// Rings that found no room. Anything above what the last complete sweep saw means: there is more in the ledger.
-    missed: u64,
-    swept: u64,
-    paused: bool,
-    closed: bool,
+pub(super) struct Figures {
+    pub(super) running: u64,
+    pub(super) later: u64,
+    pub(super) oldest: Option<Instant>,
+    pub(super) workers: Vec<WorkerStats>,
 }
 
 #[derive(Debug, Default)]
@@ -320,71 +298,5 @@ impl Delivery {
             .collect();
         workers.sort_by_key(|worker| worker.id);
         Figures { running: state.held.len() as u64, later: state.later.len() as u64, oldest, workers }
-    }
-}
-
-/// What the sweep has to do.
-#[derive(Debug)]
-pub(super) struct Due {
-    pub(super) scan: bool,
-    pub(super) expired: usize,
-    pub(super) missed: u64,
-    pub(super) known: usize,
-    pub(super) next_due: Option<Instant>,
-    pub(super) held: usize,
-}
-
-/// For `stats`.
-#[derive(Debug)]
-pub(super) struct Figures {
-    pub(super) running: u64,
-    pub(super) later: u64,
-    pub(super) oldest: Option<Instant>,
-    pub(super) workers: Vec<WorkerStats>,
-}
-
-impl State {
-    fn push(&mut self, ready: Ready) {
-        self.known.insert(ready.identity.seq);
-        self.ready.entry(ready.identity.kind).or_default().push_back(ready);
-    }
-
-    fn pop(&mut self, kinds: &[Kind]) -> Option<Ready> {
-        let oldest = kinds
-            .iter()
-            .filter_map(|kind| self.ready.get(kind).and_then(VecDeque::front).map(|ready| (ready.due_at, *kind)))
-            .min()?;
-        self.ready.get_mut(&oldest.1)?.pop_front()
-    }
-
-    fn pop_live(&mut self, kinds: &[Kind]) -> Option<Ready> {
-        loop {
-            let ready = self.pop(kinds)?;
-            if !self.obsolete.remove(&ready.identity.seq) {
-                return Some(ready);
-            }
-            self.known.remove(&ready.identity.seq);
-        }
-    }
-
-    fn release(&mut self, row: i64) {
-        if let Some(held) = self.held.remove(&row) {
-            self.known.remove(&row);
-            if let Some(seen) = self.workers.get_mut(&held.worker) {
-                seen.inflight = seen.inflight.saturating_sub(1);
-            }
-        } else if self.known.contains(&row) {
-            self.obsolete.insert(row);
-        }
-    }
-
-    fn see(&mut self, request: &ClaimRequest, at: Instant, clock: Clock) {
-        let seen = self.workers.entry(request.worker).or_insert_with(|| Seen {
-            host: request.host.clone(),
-            at,
-            clock,
-            inflight: 0,
-        });
-        (seen.at, seen.clock) = (at, clock);
     }
 }

@@ -1,0 +1,103 @@
+//! What the delivery remembers, and the small steps that keep it consistent.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, HashSet, VecDeque};
+use std::time::Instant as Clock;
+
+use serde_json::value::RawValue;
+
+use super::super::rows::Identity;
+use crate::engine::ClaimRequest;
+use crate::ids::WorkerId;
+use crate::tasks::Kind;
+use crate::time::Instant;
+
+/// What a claim needs of a task, so that it reads nothing.
+#[derive(Debug, Clone)]
+pub(in super::super) struct Ready {
+    pub(in super::super) identity: Identity,
+    pub(in super::super) payload: Box<RawValue>,
+    pub(in super::super) attempts: u32,
+    pub(in super::super) due_at: Instant,
+}
+
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) token: u64,
+    pub(super) worker: WorkerId,
+    pub(super) expires: Clock,
+    pub(super) attempt: u32,
+    pub(super) started_at: Instant,
+}
+
+#[derive(Debug)]
+pub(super) struct Seen {
+    pub(super) host: String,
+    pub(super) at: Instant,
+    pub(super) clock: Clock,
+    pub(super) inflight: u64,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct State {
+    pub(super) ready: HashMap<Kind, VecDeque<Ready>>,
+    /// Tasks in `ready` or `held`, by row.
+    pub(super) known: HashSet<i64>,
+    /// Tasks in `ready` that became final meanwhile: skipped when their turn comes.
+    pub(super) obsolete: HashSet<i64>,
+    pub(super) held: HashMap<i64, Held>,
+    pub(super) later: BinaryHeap<Reverse<(Instant, i64)>>,
+    pub(super) workers: HashMap<WorkerId, Seen>,
+    pub(super) next_token: u64,
+    /// Rings that found no room. Anything above what the last complete sweep saw means: there is more in the ledger.
+    pub(super) missed: u64,
+    pub(super) swept: u64,
+    pub(super) paused: bool,
+    pub(super) closed: bool,
+}
+
+impl State {
+    pub(super) fn push(&mut self, ready: Ready) {
+        self.known.insert(ready.identity.seq);
+        self.ready.entry(ready.identity.kind).or_default().push_back(ready);
+    }
+
+    fn pop(&mut self, kinds: &[Kind]) -> Option<Ready> {
+        let oldest = kinds
+            .iter()
+            .filter_map(|kind| self.ready.get(kind).and_then(VecDeque::front).map(|ready| (ready.due_at, *kind)))
+            .min()?;
+        self.ready.get_mut(&oldest.1)?.pop_front()
+    }
+
+    pub(super) fn pop_live(&mut self, kinds: &[Kind]) -> Option<Ready> {
+        loop {
+            let ready = self.pop(kinds)?;
+            if !self.obsolete.remove(&ready.identity.seq) {
+                return Some(ready);
+            }
+            self.known.remove(&ready.identity.seq);
+        }
+    }
+
+    pub(super) fn release(&mut self, row: i64) {
+        if let Some(held) = self.held.remove(&row) {
+            self.known.remove(&row);
+            if let Some(seen) = self.workers.get_mut(&held.worker) {
+                seen.inflight = seen.inflight.saturating_sub(1);
+            }
+        } else if self.known.contains(&row) {
+            self.obsolete.insert(row);
+        }
+    }
+
+    pub(super) fn see(&mut self, request: &ClaimRequest, at: Instant, clock: Clock) {
+        let seen = self.workers.entry(request.worker).or_insert_with(|| Seen {
+            host: request.host.clone(),
+            at,
+            clock,
+            inflight: 0,
+        });
+        (seen.at, seen.clock) = (at, clock);
+    }
+}

@@ -1,0 +1,64 @@
+//! Figures about the queue.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::Kind;
+use crate::ids::WorkerId;
+use crate::time::Instant;
+
+/// Depth, age and totals, as `GET /stats` answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Stats {
+    /// What waits, runs and failed.
+    pub queue: QueueStats,
+    /// Tasks ever accepted in this ledger (clean-up does not lower it).
+    pub accepted_total: u64,
+    /// Tasks that ever became final.
+    pub settled_total: u64,
+    /// Who works.
+    pub workers: Vec<WorkerStats>,
+}
+
+/// See [`Stats`].
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct QueueStats {
+    /// Waiting and due.
+    pub ready: u64,
+    /// Under a lease.
+    pub running: u64,
+    /// Waiting for a later attempt.
+    pub retrying: u64,
+    /// Dead letters that were not discarded.
+    pub dead: u64,
+    /// Age of the oldest task that is due and that nobody works on.
+    pub oldest_age_ms: u64,
+    /// Whether claiming is stopped.
+    pub paused: bool,
+}
+
+/// See [`Stats`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct WorkerStats {
+    /// The worker's id.
+    pub id: WorkerId,
+    /// Where it runs.
+    pub host: String,
+    /// Tasks it holds leases on.
+    pub inflight: u64,
+    /// When it last claimed or extended.
+    pub last_seen: Instant,
+}
+
+/// What an autoscaler reads: `GET /scaling`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Scaling {
+    /// Tasks that are due or running.
+    pub backlog: u64,
+    /// Age of the oldest task that is due and that nobody works on.
+    pub oldest_age_ms: u64,
+    /// Backlog by kind.
+    pub by_kind: BTreeMap<Kind, u64>,
+}

@@ -1,0 +1,161 @@
+//! Tasks: what was accepted, what becomes of it, and the shapes in which the wire shows them.
+
+mod figures;
+mod names;
+mod payloads;
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
+
+pub use self::figures::{QueueStats, Scaling, Stats, WorkerStats};
+pub use self::names::{Kind, Reason, Status, UnknownName};
+pub use self::payloads::{Add, Replacement, Sum};
+use crate::cards::Network;
+use crate::ids::{RunId, TaskId, UserId};
+use crate::time::Instant;
+
+/// Why an attempt failed. `code` is what programs group by; `message` is for people and is masked (P7).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TaskError {
+    /// Kebab-case, stable, such as `issuer-unavailable`.
+    pub code: String,
+    /// One sentence.
+    pub message: String,
+}
+
+impl fmt::Display for TaskError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code, self.message)
+    }
+}
+
+/// A task as the wire shows it.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Task {
+    /// Its id.
+    pub id: TaskId,
+    /// What it does.
+    pub kind: Kind,
+    /// Who asked for it; none for what the platform asks of itself (the check of `up`).
+    pub owner: Option<UserId>,
+    /// The run it was tagged with.
+    pub run: Option<RunId>,
+    /// Where it stands.
+    pub status: Status,
+    /// Attempts begun, as far as the ledger knows: a running one counts once it has ended.
+    pub attempts: u32,
+    /// When it was durable.
+    pub accepted_at: Instant,
+    /// When the latest attempt began.
+    pub started_at: Option<Instant>,
+    /// When it became final.
+    pub settled_at: Option<Instant>,
+    /// What it made: a card, a sum.
+    #[schema(value_type = Option<Object>)]
+    pub result: Option<Box<RawValue>>,
+    /// Why it was declined, is retrying or died.
+    pub error: Option<TaskError>,
+}
+
+/// One attempt at a task that ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Attempt {
+    /// Counts from 1.
+    pub number: u32,
+    /// When it began.
+    pub started_at: Option<Instant>,
+    /// When it ended.
+    pub ended_at: Instant,
+    /// What followed from it.
+    pub status: Status,
+    /// Why it failed.
+    pub error: Option<TaskError>,
+}
+
+/// What is asked to be accepted.
+#[derive(Debug, Clone)]
+pub struct NewTask {
+    /// Its id, made by the caller so that a lost answer can be looked up.
+    pub id: TaskId,
+    /// What it does.
+    pub kind: Kind,
+    /// Who asks.
+    pub owner: Option<UserId>,
+    /// The run it belongs to.
+    pub run: Option<RunId>,
+    /// The kind's payload as JSON.
+    pub payload: Box<RawValue>,
+    /// While a task with this key is not final, no other with the same key is accepted (P3).
+    pub exclusive: Option<String>,
+    /// Makes a repeated accept safe (P4).
+    pub idempotency: Option<Idempotency>,
+}
+
+/// A caller's `Idempotency-Key` and what it was sent with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Idempotency {
+    /// The key; unique per owner.
+    pub key: String,
+    /// A hash over method, route and body: the same key with another of these is a mistake of the caller.
+    pub fingerprint: [u8; 32],
+}
+
+/// What a step that ended well, or was refused for good, leaves behind.
+#[derive(Debug, Clone)]
+pub enum Outcome {
+    /// It worked.
+    Succeeded {
+        /// What the task's `result` will be.
+        result: Box<RawValue>,
+        /// What is applied in the same transaction.
+        effect: Option<Effect>,
+    },
+    /// The outside world said no.
+    Declined {
+        /// Why.
+        error: TaskError,
+    },
+}
+
+/// What a settled task changes besides itself. Typed, so that the ledger can apply it in its transaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// A new active card for the task's owner; the one it replaces is blocked.
+    Card {
+        /// The issuer's name for it.
+        card_ref: String,
+        /// The last four digits, the only ones this platform ever sees.
+        last4: String,
+        /// The card network.
+        network: Network,
+    },
+}
+
+/// Which tasks a list or a dead-letter operation means. Empty means all.
+#[derive(Debug, Clone, Default)]
+pub struct TaskFilter {
+    /// Of this kind.
+    pub kind: Option<Kind>,
+    /// In this status.
+    pub status: Option<Status>,
+    /// Of this run.
+    pub run: Option<RunId>,
+    /// Of this owner.
+    pub owner: Option<UserId>,
+    /// Whose error (`code: message`) matches.
+    pub error: Option<regex::Regex>,
+    /// Became final at or after this point.
+    pub since: Option<Instant>,
+}
+
+/// One page of tasks, newest first.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct TaskPage {
+    /// The tasks.
+    pub items: Vec<Task>,
+    /// Pass it as `cursor` for the next page; none on the last.
+    pub next: Option<String>,
+}

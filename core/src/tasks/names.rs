@@ -1,0 +1,171 @@
+//! The closed lists of names: kinds, statuses, reasons.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// What a task does. Adding a kind: a variant here, a file in `worker/src/kinds/`, a line in its registry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// Replaces a user's card: asks the issuer for a new one.
+    Replacement,
+    /// Adds two numbers: shows that the way from accept to settle works, with no outside help.
+    Add,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 2] = [Self::Replacement, Self::Add];
+
+    /// The name on the wire, in logs and in metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Replacement => "replacement",
+            Self::Add => "add",
+        }
+    }
+}
+
+/// Where a task stands.
+///
+/// ```text
+/// queued → running → succeeded | declined        (final)
+///             │ ▲
+///             ▼ │
+///          retrying → … → dead                   (final until an operator retries it)
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Status {
+    /// Accepted, waiting for a worker.
+    Queued,
+    /// A worker holds a lease on it.
+    Running,
+    /// An attempt failed; another is due later.
+    Retrying,
+    /// Done; its effect is applied.
+    Succeeded,
+    /// The outside world said no; trying again can't help.
+    Declined,
+    /// Given up: a dead letter.
+    Dead,
+}
+
+impl Status {
+    /// Every status.
+    pub const ALL: [Self; 6] =
+        [Self::Queued, Self::Running, Self::Retrying, Self::Succeeded, Self::Declined, Self::Dead];
+
+    /// Whether nothing more happens by itself.
+    #[must_use]
+    pub const fn is_final(self) -> bool {
+        matches!(self, Self::Succeeded | Self::Declined | Self::Dead)
+    }
+
+    /// The name on the wire, in logs and in metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Retrying => "retrying",
+            Self::Succeeded => "succeeded",
+            Self::Declined => "declined",
+            Self::Dead => "dead",
+        }
+    }
+}
+
+/// Text that names nothing of a closed list.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{given:?} is none of {allowed}")]
+pub struct UnknownName {
+    /// What was given.
+    pub given: String,
+    /// What would have been right, separated by commas.
+    pub allowed: String,
+}
+
+macro_rules! named {
+    ($name:ident) => {
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = UnknownName;
+
+            fn from_str(text: &str) -> Result<Self, UnknownName> {
+                Self::ALL.into_iter().find(|one| one.as_str() == text).ok_or_else(|| UnknownName {
+                    given: text.to_owned(),
+                    allowed: Self::ALL.map(Self::as_str).join(", "),
+                })
+            }
+        }
+    };
+}
+
+named!(Kind);
+named!(Status);
+named!(Reason);
+
+/// Why a card has to be replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reason {
+    /// The holder can't find it.
+    Lost,
+    /// Somebody else has it.
+    Stolen,
+    /// It does not work any more.
+    Damaged,
+    /// Its date has passed.
+    Expired,
+}
+
+impl Reason {
+    /// Every reason.
+    pub const ALL: [Self; 4] = [Self::Lost, Self::Stolen, Self::Damaged, Self::Expired];
+
+    /// The name on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Lost => "lost",
+            Self::Stolen => "stolen",
+            Self::Damaged => "damaged",
+            Self::Expired => "expired",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_what_the_wire_says() {
+        for status in Status::ALL {
+            assert_eq!(serde_json::to_value(status).unwrap(), status.as_str());
+            assert_eq!(status.as_str().parse(), Ok(status));
+        }
+        for kind in Kind::ALL {
+            assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
+        }
+        for reason in Reason::ALL {
+            assert_eq!(serde_json::to_value(reason).unwrap(), reason.as_str());
+        }
+    }
+
+    #[test]
+    fn an_unknown_name_says_what_would_be_right() {
+        let error = "lsot".parse::<Reason>().unwrap_err();
+        assert_eq!(error.to_string(), r#""lsot" is none of lost, stolen, damaged, expired"#);
+    }
+}

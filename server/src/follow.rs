@@ -43,7 +43,7 @@ pub(crate) struct Follower {
     cursor: EventSeq,
     /// The last read filled its page: there is more.
     behind: bool,
-    /// Something durable happened since the last read began.
+    /// Something durable may have happened since the last read began.
     nudged: bool,
     /// Heard before the next read begins.
     pending: Vec<Arc<Task>>,
@@ -53,7 +53,7 @@ impl Follower {
     /// Subscribes first; `cursor` is set by [`Follower::start_at`] or [`Follower::start_now`] before the first read.
     pub(crate) fn subscribe(engine: Arc<dyn Engine>, filter: EventFilter) -> Self {
         let wakeups = engine.wakeups(&filter);
-        Self { engine, filter, wakeups, cursor: 0, behind: false, nudged: false, pending: Vec::new() }
+        Self { engine, filter, wakeups, cursor: 0, behind: false, nudged: true, pending: Vec::new() }
     }
 
     /// Begins right after an event.

@@ -108,14 +108,9 @@ impl Platform {
             let registry =
                 Registry::standard(&settings.worker).map_err(|error| StartError::Settings(error.to_string()))?;
             for _ in 0..workers {
-                let worker = Worker {
-                    engine: Arc::clone(&store.engine),
-                    registry: registry.clone(),
-                    settings: settings.worker.clone(),
-                    id: WorkerId::new(),
-                    host: host.clone(),
-                    drain: settings.server.drain_timeout,
-                };
+                let (engine, registry) = (Arc::clone(&store.engine), registry.clone());
+                let worker = Worker::new(engine, registry, settings.worker.clone(), WorkerId::new(), host.clone())
+                    .with_drain(settings.server.drain_timeout);
                 let stop = stop_workers.clone();
                 running.push(watch.spawn("worker", async move { worker.run(stop).await.drained }));
             }

@@ -14,6 +14,7 @@ use card_core::problem::Code;
 use futures::FutureExt;
 use tower::Service;
 
+use super::gate::Permit;
 use super::metrics::{RouteId, RouteMetrics};
 use super::request_id::{self, RequestId};
 use crate::app::App;
@@ -61,17 +62,19 @@ impl Answers {
         response
     }
 
-    fn admit(&self, route: RouteId, headers: &HeaderMap, uri: &Uri) -> Result<super::gate::Permit<'_>, Refusal> {
+    fn admit(&self, route: RouteId, headers: &HeaderMap, uri: &Uri) -> Result<Option<Permit<'_>>, Refusal> {
         let size: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
         if size + uri.path().len() + uri.query().map_or(0, str::len) > HEADER_LIMIT {
             let detail = format!("Path and headers may have {HEADER_LIMIT} bytes together.");
             return Err(Refusal::new(Code::HeadersTooLarge, detail));
         }
-        // Whoever looks after the platform must see it while it is full or stops.
-        if self.app.stop.is_cancelled() && !self.metrics.template(route).starts_with("/health") {
+        if self.metrics.always(route) {
+            return Ok(None);
+        }
+        if self.app.stop.is_cancelled() {
             return Err(Refusal::stopping());
         }
-        self.app.gate.enter()
+        self.app.gate.enter().map(Some)
     }
 
     async fn call<B>(&self, peer: SocketAddr, request: Request<B>) -> Response<Body>

@@ -22,7 +22,16 @@ struct Handles {
 #[derive(Debug)]
 struct Route {
     template: String,
+    /// Answered even when there is no room and while stopping: whoever looks after the platform needs it then most.
+    always: bool,
     by_method: [OnceLock<Handles>; METHODS.len()],
+}
+
+impl Route {
+    fn new(template: &str) -> Self {
+        let always = matches!(template, "/health" | "/ready" | "/metrics" | "/scaling");
+        Self { template: template.to_owned(), always, by_method: Default::default() }
+    }
 }
 
 /// Every route by its template, and what is counted of it.
@@ -40,10 +49,10 @@ impl RouteMetrics {
         for template in templates {
             // The router took the same templates already, so they can be inserted; if not, they count as unmatched.
             if table.insert(template, routes.len()).is_ok() {
-                routes.push(Route { template: template.to_owned(), by_method: Default::default() });
+                routes.push(Route::new(template));
             }
         }
-        routes.push(Route { template: "unmatched".to_owned(), by_method: Default::default() });
+        routes.push(Route::new("unmatched"));
         Self { table, routes }
     }
 
@@ -55,6 +64,11 @@ impl RouteMetrics {
     /// The template, never the path itself.
     pub(crate) fn template(&self, route: RouteId) -> &str {
         &self.routes[route.0].template
+    }
+
+    /// Whether the route is answered in any case.
+    pub(crate) fn always(&self, route: RouteId) -> bool {
+        self.routes[route.0].always
     }
 
     /// Counts an answer.

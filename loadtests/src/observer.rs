@@ -52,7 +52,7 @@ pub struct Observer {
 }
 
 impl Observer {
-    /// Follows a run from now on. `seen` hears of every state, final or not, on the follower's own task: it must not block.
+    /// Follows a run from now on. `seen` hears of every state and its place in the log, on the follower's own task: it must not block.
     ///
     /// # Errors
     /// The stream can't be opened within `patience`.
@@ -60,7 +60,7 @@ impl Observer {
         client: &Client,
         run: &RunId,
         patience: Duration,
-        seen: impl FnMut(&Task) + Send + 'static,
+        seen: impl FnMut(&Task, Option<EventSeq>) + Send + 'static,
     ) -> Result<Self, StreamLost> {
         let scope = Scope::Run(run.clone());
         // From now on: no task of interest exists yet, and a run that is joined may have a long past.
@@ -208,7 +208,7 @@ async fn follow(
     client: Client,
     run: RunId,
     shared: Arc<Shared>,
-    mut seen: impl FnMut(&Task) + Send,
+    mut seen: impl FnMut(&Task, Option<EventSeq>) + Send,
 ) {
     loop {
         match events.next().await {
@@ -217,14 +217,14 @@ async fn follow(
                     shared.cursor.store(seq, Ordering::Relaxed);
                 }
                 shared.take(&task);
-                seen(&task);
+                seen(&task, seq);
             }
             Ok(Notice::Reconnected) => drop(shared.reconnects.fetch_add(1, Ordering::Relaxed)),
             Ok(Notice::Gap) => {
                 shared.gaps.fetch_add(1, Ordering::Relaxed);
                 for task in present(&client, &run).await {
                     shared.take(&task);
-                    seen(&task);
+                    seen(&task, None);
                 }
             }
             Err(lost) => {

@@ -4,17 +4,12 @@ use card_core::settings::Origin;
 
 use crate::context::Context;
 
-/// `cardctl` with these words, and with the flags that name the platform if they were given as flags.
+/// `cardctl` with these words, meaning the same platform.
 #[must_use]
 pub fn command(context: &Context, words: &str) -> String {
-    let settings = &context.settings.settings;
-    let mut line = "cardctl".to_owned();
-    for (key, flag, value) in [("instance", "--instance", &settings.instance), ("target", "--target", &settings.target)] {
-        if matches!(context.settings.origins.get(key), Some(Origin::Flag(_))) {
-            line.push_str(&format!(" {flag} {value}"));
-        }
+    let program = context.program();
+    match context.settings.origins.get("target") {
+        Some(Origin::Flag(_)) => format!("{program} --target {} {words}", context.settings.settings.target),
+        _ => format!("{program} {words}"),
     }
-    line.push(' ');
-    line.push_str(words);
-    line
 }

@@ -10,6 +10,7 @@ pub mod help;
 pub mod logs;
 pub mod man;
 pub mod queue;
+pub mod smoke;
 pub mod status;
 pub mod submit;
 pub mod tasks;

@@ -30,7 +30,7 @@ pub(crate) async fn run() -> Result<(), Failed> {
         );
         let mut stream = TcpStream::connect(&address).await?;
         stream.write_all(request.as_bytes()).await?;
-        let (heard, connected) = (Arc::clone(&heard), Arc::clone(&connected));
+        let (hearing, answering) = (Arc::clone(&heard), Arc::clone(&connected));
         readers.spawn(async move {
             let mut buffer = [0_u8; 4096];
             let mut rest: Vec<u8> = Vec::new();
@@ -40,14 +40,14 @@ pub(crate) async fn run() -> Result<(), Failed> {
                     return;
                 }
                 if std::mem::take(&mut first) {
-                    connected.fetch_add(1, Ordering::Relaxed);
+                    answering.fetch_add(1, Ordering::Relaxed);
                 }
                 rest.extend_from_slice(&buffer[..read]);
                 while let Some(end) = rest.windows(2).position(|pair| pair == b"\n\n") {
                     let frame: Vec<u8> = rest.drain(..end + 2).collect();
                     let needle = br#""status":"succeeded""#;
                     if frame.windows(needle.len()).any(|part| part == needle) {
-                        heard.fetch_add(1, Ordering::Relaxed);
+                        hearing.fetch_add(1, Ordering::Relaxed);
                     }
                 }
             }

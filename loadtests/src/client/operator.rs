@@ -197,6 +197,14 @@ impl Client {
         }
     }
 
+    /// Reads a path as somebody and forgets the answer: shows who may.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn probe(&self, path: &str, caller: Caller<'_>) -> Result<(), ClientError> {
+        self.call(self.request(Method::GET, path, caller)?).await
+    }
+
     /// How the issuer behaves. `self` must be a client of the issuer's address.
     ///
     /// # Errors

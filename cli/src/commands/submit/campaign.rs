@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use card_core::engine::EventSeq;
 use card_core::ids::{RunId, TaskId};
 use card_core::tasks::{Kind, Reason, Task};
 use card_loadtests::audit::{Audit, Drain, prove};
@@ -94,8 +95,15 @@ pub struct Outcome {
 pub enum Change<'a> {
     /// A request was accepted.
     Accepted(&'a Task),
-    /// A task that was accepted changed.
-    State(&'a Task),
+    /// A task that was accepted changed; with its place in the log if it has one.
+    State(&'a Task, Option<EventSeq>),
+}
+
+/// What the event stream said.
+struct News {
+    task: Task,
+    seq: Option<EventSeq>,
+    at: Instant,
 }
 
 enum Note {
@@ -119,7 +127,7 @@ pub async fn drive(
     let (tell, mut told) = mpsc::unbounded_channel();
     let observer = match plan.follow {
         true => {
-            let seen = move |task: &Task| drop(tell.send((task.clone(), Instant::now())));
+            let seen = move |task: &Task, seq| drop(tell.send(News { task: task.clone(), seq, at: Instant::now() }));
             Some(Observer::start(client, &plan.run, PATIENCE, seen).await?)
         }
         false => {
@@ -146,7 +154,7 @@ pub async fn drive(
                 Some(note) => state.note(note, &mut show)?,
                 None => all_sent = true,
             },
-            Some((task, at)) = told.recv() => state.told(task, at, &mut show)?,
+            Some(news) = told.recv() => state.told(news, &mut show)?,
             () = tokio::time::sleep(Duration::from_millis(100)) => {
                 if observer.as_ref().is_some_and(|observer| observer.lost().is_some()) && all_sent {
                     break Ending::StreamLost;
@@ -240,7 +248,7 @@ struct State {
     /// When each request began.
     begun: HashMap<TaskId, Instant>,
     /// States of tasks whose answer is not here yet, or that are somebody else's of the same run.
-    early: HashMap<TaskId, (Task, Instant)>,
+    early: HashMap<TaskId, News>,
     errors: BTreeMap<&'static str, u64>,
     first_error: Option<ClientError>,
     latency: Latency,
@@ -257,7 +265,7 @@ impl State {
                 }
                 show(Change::Accepted(&task))?;
                 match self.early.remove(&task.id) {
-                    Some((task, at)) => self.told(task, at, show),
+                    Some(news) => self.told(news, show),
                     None => Ok(()),
                 }
             }
@@ -271,14 +279,14 @@ impl State {
 
     fn told(
         &mut self,
-        task: Task,
-        at: Instant,
+        news: News,
         show: &mut impl FnMut(Change<'_>) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
-        let Some(begun) = self.begun.get(&task.id) else {
-            self.early.insert(task.id, (task, at));
+        let Some(begun) = self.begun.get(&news.task.id) else {
+            self.early.insert(news.task.id, news);
             return Ok(());
         };
+        let News { task, seq, at } = news;
         if !self.board.update(&task) {
             return Ok(());
         }
@@ -287,7 +295,7 @@ impl State {
             self.latency.record(took);
             self.board.took(task.id, took);
         }
-        show(Change::State(&task))
+        show(Change::State(&task, seq))
     }
 }
 

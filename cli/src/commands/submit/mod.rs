@@ -121,8 +121,8 @@ async fn follow(context: &Context, client: &Client, plan: &Plan) -> Result<Outco
         (Change::Accepted(task), Format::Jsonl) => {
             printer.data(&AcceptedLine { kind: "task.accepted", task: task.id, user: task.owner })
         }
-        (Change::State(task), Format::Jsonl) => printer.data(&StateLine::of(task, None)),
-        (Change::Accepted(task) | Change::State(task), _) => {
+        (Change::State(task, seq), Format::Jsonl) => printer.data(&StateLine::of(task, seq)),
+        (Change::Accepted(task) | Change::State(task, _), _) => {
             printer.step(lines::state(task, printer.err()));
             Ok(())
         }

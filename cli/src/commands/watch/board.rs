@@ -17,7 +17,7 @@ pub struct Row {
     pub kind: Kind,
     /// Where it stands.
     pub status: Status,
-    /// Attempts begun, the present one included.
+    /// Attempts begun.
     pub attempts: u32,
     /// Why it is retrying, declined or dead.
     pub error: Option<String>,
@@ -58,8 +58,7 @@ pub struct Board {
 impl Board {
     /// Takes a state; says whether it is a change worth a line.
     pub fn update(&mut self, task: &Task) -> bool {
-        // The ledger counts attempts that ended; people count the one that they see running.
-        let attempts = task.attempts + u32::from(task.status == Status::Running);
+        let attempts = task.attempts;
         let before = self.rows.get(&task.id);
         if before.is_some_and(|row| row.status == task.status && row.attempts == attempts) {
             return false;
@@ -164,10 +163,10 @@ mod tests {
     #[test]
     fn a_repetition_is_no_change_and_another_attempt_is() {
         let (mut board, id) = (Board::default(), TaskId::new());
-        assert!(board.update(&task(id, Status::Running, 0)));
-        assert!(!board.update(&task(id, Status::Running, 0)));
-        assert!(board.update(&task(id, Status::Retrying, 1)));
         assert!(board.update(&task(id, Status::Running, 1)));
+        assert!(!board.update(&task(id, Status::Running, 1)));
+        assert!(board.update(&task(id, Status::Retrying, 1)));
+        assert!(board.update(&task(id, Status::Running, 2)));
         assert_eq!(board.get(id).map(|row| row.attempts), Some(2));
     }
 

@@ -69,7 +69,7 @@ pub fn state(task: &Task, paint: Paint) -> String {
             line.push_str(&format!("  after {took}, {}", attempts(task.attempts)));
         }
     } else if task.attempts > 0 {
-        line.push_str(&format!("  after {}", attempts(task.attempts)));
+        line.push_str(&format!("  attempt {}", task.attempts));
     }
     if let Some(error) = &task.error {
         line.push_str(&format!("  {error}"));

@@ -111,7 +111,7 @@ impl Watch<'_> {
         let tasks = match &self.args.run {
             Some(run) => present::of_run(&self.client, run).await?,
             None if self.args.all => Vec::new(),
-            None => present::of_tasks(&self.client, &self.args.tasks).await?,
+            None => present::of_tasks(self.context, &self.client, &self.args.tasks).await?,
         };
         if tasks.is_empty() && self.args.run.is_some() {
             self.context.printer.say("the run has no tasks yet; waiting for the first");

@@ -4,7 +4,10 @@ use card_core::ids::{RunId, TaskId};
 use card_core::tasks::Task;
 use futures::{StreamExt, TryStreamExt, stream};
 
-use crate::client::{Caller, Client, ClientError, TaskQuery};
+use crate::client::{Caller, Client, ClientError, TaskQuery, is_not_found};
+use crate::commands::tasks::sheet::not_found;
+use crate::context::Context;
+use crate::failure::Failure;
 
 /// Asked for at once.
 const CONCURRENCY: usize = 16;
@@ -26,7 +29,10 @@ pub(super) async fn of_run(client: &Client, run: &RunId) -> Result<Vec<Task>, Cl
 }
 
 /// These tasks, in this order.
-pub(super) async fn of_tasks(client: &Client, tasks: &[TaskId]) -> Result<Vec<Task>, ClientError> {
-    let calls = tasks.iter().map(|task| client.task(*task, None, Caller::Operator));
+pub(super) async fn of_tasks(context: &Context, client: &Client, tasks: &[TaskId]) -> Result<Vec<Task>, Failure> {
+    let calls = tasks.iter().map(async |task| match client.task(*task, None, Caller::Operator).await {
+        Err(error) if is_not_found(&error) => Err(not_found(context, *task)),
+        other => Ok(other?),
+    });
     stream::iter(calls).buffered(CONCURRENCY).try_collect().await
 }

@@ -1,0 +1,84 @@
+//! Where the proof takes place: a platform that runs, or one that is started for it and thrown away.
+
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tokio::process::ChildStdin;
+
+use super::artifacts::Artifacts;
+use crate::commands::up::{UpArgs, converge};
+use crate::context::{Context, Endpoint, Target, embedded};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::instance::{Paths, Process, end};
+
+/// Beyond the drain, for the last commit.
+const CLOSE_LIMIT: Duration = Duration::from_secs(10);
+
+/// A platform to look at.
+pub(super) struct Host {
+    pub(super) endpoint: Endpoint,
+    own: Option<Own>,
+}
+
+/// A platform of one's own. It does not outlive this process: the tie ends it.
+struct Own {
+    process: Process,
+    paths: Paths,
+    _tie: Option<ChildStdin>,
+    _state: TempDir,
+}
+
+impl Host {
+    /// The platform that runs, or a new one.
+    pub(super) async fn find(up: bool, context: &Context) -> Result<Self, Failure> {
+        if up { Self::start(context).await } else { Ok(Self { endpoint: context.endpoint().await?, own: None }) }
+    }
+
+    /// Starts one beside whatever runs: an instance of its own, in a directory of its own, on a port that is free.
+    async fn start(context: &Context) -> Result<Self, Failure> {
+        if let Target::Url(url) = context.target()? {
+            return Err(Failure::new("usage", Exit::Usage, "--up starts a platform on this machine, not at a URL")
+                .evidence(format!("the target is {url}"))
+                .fix("leave out --up, or use --target embedded"));
+        }
+        let state = tempfile::Builder::new().prefix("cardctl-smoke-").tempdir().map_err(|error| {
+            Failure::new("state-directory", Exit::NotReady, format!("a temporary directory can't be made: {error}"))
+                .fix("let TMPDIR name a directory that you may write")
+        })?;
+        let paths = Paths { name: "smoke".to_owned(), dir: state.path().join("smoke") };
+        let aside = Context {
+            settings: context.settings.clone(),
+            printer: context.printer.clone(),
+            instance: paths.clone(),
+            stop: context.stop.clone(),
+            yes: context.yes,
+            interactive: context.interactive,
+            signal: context.signal.clone(),
+        };
+        let args = UpArgs { ephemeral: true, port: Some(0), ..UpArgs::default() };
+        let converged = converge(&args, true, &aside).await?;
+        let own = Own { process: converged.record.process, paths, _tie: converged.tie, _state: state };
+        match embedded(&converged.record) {
+            Ok(endpoint) => Ok(Self { endpoint, own: Some(own) }),
+            Err(failure) => {
+                end(own.process, CLOSE_LIMIT).await?;
+                Err(failure)
+            }
+        }
+    }
+
+    /// Whether nobody else uses it.
+    pub(super) fn is_own(&self) -> bool {
+        self.own.is_some()
+    }
+
+    /// Takes down what was started and keeps its log.
+    pub(super) async fn end(self, artifacts: &Artifacts, context: &Context) -> Result<(), Failure> {
+        let Some(own) = self.own else { return Ok(()) };
+        let grace = context.settings.settings.server.drain_timeout + CLOSE_LIMIT;
+        let ended = end(own.process, grace).await;
+        artifacts.keep("platform.log", &own.paths.log())?;
+        ended.map(drop)
+    }
+}

@@ -1,0 +1,82 @@
+//! What the steps share: the clients, the runs, the users.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use card_core::ids::{RunId, TaskId};
+use card_core::tasks::{Kind, Task};
+use card_loadtests::identities::Identities;
+use card_loadtests::orders::Orders;
+use tokio_util::sync::CancellationToken;
+
+use super::artifacts::Artifacts;
+use super::host::Host;
+use super::load::Size;
+use super::runner::Miss;
+use crate::client::{self, Accept, Caller, Client, SyntheticUser};
+use crate::context::Context;
+use crate::failure::Failure;
+
+/// How long one task may take from its order to its end.
+pub(super) const TASK_LIMIT: Duration = Duration::from_secs(30);
+
+/// What the steps share.
+pub(super) struct Stage {
+    pub(super) client: Client,
+    pub(super) issuer: Option<Client>,
+    /// Everything but the load.
+    pub(super) run: RunId,
+    /// The load: by itself, so that the audit knows every task of it.
+    pub(super) load_run: RunId,
+    pub(super) seed: u64,
+    pub(super) load: Size,
+    pub(super) ledger: Option<PathBuf>,
+    pub(super) identities: Arc<Identities>,
+    pub(super) replacements: Orders,
+    pub(super) additions: Orders,
+    pub(super) is_own: bool,
+    pub(super) stop: CancellationToken,
+}
+
+impl Stage {
+    pub(super) fn new(
+        host: &Host,
+        seed: u64,
+        load: Size,
+        artifacts: &Artifacts,
+        context: &Context,
+    ) -> Result<Self, Failure> {
+        let client = client::client(&host.endpoint)?;
+        let run = RunId::new();
+        Ok(Self {
+            issuer: client::issuer(&host.endpoint)?,
+            identities: Arc::new(Identities::new(&client, &run, 8)),
+            load_run: RunId::new(),
+            replacements: Orders::new(seed, Kind::Replacement, None),
+            additions: Orders::new(seed, Kind::Add, None),
+            ledger: artifacts.ledger(),
+            is_own: host.is_own(),
+            stop: context.stop.clone(),
+            client,
+            run,
+            seed,
+            load,
+        })
+    }
+
+    /// A user that no other step uses.
+    pub(super) async fn user(&self) -> Result<SyntheticUser, Miss> {
+        Ok(self.identities.next().await?)
+    }
+
+    /// How an order of a user is sent, in the run of this proof.
+    pub(super) fn accept<'a>(&'a self, user: &'a SyntheticUser, key: Option<&'a str>) -> Accept<'a> {
+        Accept { caller: Caller::User(&user.access_token), key, run: Some(&self.run) }
+    }
+
+    /// Waits for the end of a task; the task as it is when the time is up.
+    pub(super) async fn ended(&self, task: TaskId) -> Result<Task, Miss> {
+        Ok(self.client.task(task, Some(TASK_LIMIT), Caller::Operator).await?)
+    }
+}

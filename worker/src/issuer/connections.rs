@@ -11,8 +11,9 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-/// A client must have sent its headers within this; also how long an idle connection is kept.
-const HEADER_DEADLINE: Duration = Duration::from_secs(60);
+/// A client must have sent its headers within this. Also how long an idle connection is kept: longer than the client
+/// keeps one, or a request might meet a connection that is being closed.
+const HEADER_DEADLINE: Duration = Duration::from_secs(45);
 /// How long a stop waits for calls under way.
 pub(super) const DRAIN: Duration = Duration::from_secs(5);
 /// Pause when no connection can be accepted, for instance because all file descriptors are in use.

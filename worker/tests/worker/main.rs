@@ -7,6 +7,7 @@ mod scripted;
 
 mod issuer;
 mod issuer_client;
+mod meters;
 mod replacement;
 mod runner;
 mod stopping;

@@ -41,16 +41,26 @@ pub(crate) fn complete(mut document: OpenApi) -> OpenApi {
     Problem::schemas(&mut schemas);
     components.schemas.extend(schemas);
     for (path, item) in &mut document.paths.paths {
-        for (operation, writes) in operations(item) {
-            complete_operation(path, operation, writes);
+        for (method, operation) in operations(item) {
+            operation.operation_id = Some(operation_id(method, path));
+            complete_operation(path, operation, method != "get");
         }
     }
     document
 }
 
-fn operations(item: &mut PathItem) -> impl Iterator<Item = (&mut Operation, bool)> {
+fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut Operation)> {
     let PathItem { get, post, delete, .. } = item;
-    [(get, false), (post, true), (delete, true)].into_iter().filter_map(|(one, writes)| Some((one.as_mut()?, writes)))
+    [("get", get), ("post", post), ("delete", delete)]
+        .into_iter()
+        .filter_map(|(method, one)| Some((method, one.as_mut()?)))
+}
+
+/// The handlers' names are not unique; method and path are.
+fn operation_id(method: &str, path: &str) -> String {
+    let words =
+        path.trim_start_matches("/api/v1").split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    words.fold(method.to_owned(), |id, word| id + "_" + word)
 }
 
 fn complete_operation(path: &str, operation: &mut Operation, writes: bool) {

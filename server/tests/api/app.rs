@@ -11,30 +11,30 @@ use card_server::platform::{Platform, PlatformOptions, Stopped};
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 
-pub const OPERATOR: &str = "op_0123456789abcdef0123456789abcdef";
-pub const PASSWORD: &str = "correct horse battery staple";
+pub(crate) const OPERATOR: &str = "op_0123456789abcdef0123456789abcdef";
+pub(crate) const PASSWORD: &str = "correct horse battery staple";
 /// No test waits longer for anything.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-pub struct TestApp {
-    pub platform: Platform,
-    pub store: Store,
-    pub client: Client,
-    pub dir: tempfile::TempDir,
+pub(crate) struct TestApp {
+    pub(crate) platform: Platform,
+    pub(crate) store: Store,
+    pub(crate) client: Client,
+    pub(crate) dir: tempfile::TempDir,
 }
 
 impl TestApp {
     /// API, one worker and the issuer.
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::with(1, |_| {}).await
     }
 
     /// The API alone: what is accepted stays queued.
-    pub async fn without_workers() -> Self {
+    pub(crate) async fn without_workers() -> Self {
         Self::with(0, |_| {}).await
     }
 
-    pub async fn with(workers: usize, change: impl FnOnce(&mut Settings)) -> Self {
+    pub(crate) async fn with(workers: usize, change: impl FnOnce(&mut Settings)) -> Self {
         let mut settings = Settings::default();
         settings.issuer.latency_p50 = Duration::from_millis(1);
         settings.issuer.latency_p99 = Duration::from_millis(2);
@@ -59,72 +59,72 @@ impl TestApp {
         Self { platform, store, client, dir }
     }
 
-    pub async fn stop(self) -> Stopped {
+    pub(crate) async fn stop(self) -> Stopped {
         drop(self.client);
         self.platform.stop().await
     }
 
-    pub fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.platform.address())
     }
 
     /// A request below `/api/v1`.
-    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.client.request(method, self.url(&format!("/api/v1{path}")))
     }
 
-    pub fn get(&self, path: &str, token: &str) -> RequestBuilder {
+    pub(crate) fn get(&self, path: &str, token: &str) -> RequestBuilder {
         self.request(Method::GET, path).bearer_auth(token)
     }
 
-    pub fn delete(&self, path: &str, token: &str) -> RequestBuilder {
+    pub(crate) fn delete(&self, path: &str, token: &str) -> RequestBuilder {
         self.request(Method::DELETE, path).bearer_auth(token)
     }
 
-    pub fn post(&self, path: &str, token: &str, body: &Value) -> RequestBuilder {
+    pub(crate) fn post(&self, path: &str, token: &str, body: &Value) -> RequestBuilder {
         self.request(Method::POST, path).bearer_auth(token).json(body)
     }
 
     /// Access tokens of so many new users.
-    pub async fn users(&self, run: &str, count: usize) -> Vec<String> {
+    pub(crate) async fn users(&self, run: &str, count: usize) -> Vec<String> {
         let body = json!({"run": run, "from": 0, "count": count});
         let made: Value = ok(self.post("/synthetic-users", OPERATOR, &body)).await;
         made["users"].as_array().unwrap().iter().map(|user| user["access_token"].as_str().unwrap().to_owned()).collect()
     }
 
     /// An access token of a new user.
-    pub async fn user(&self, name: &str) -> String {
+    pub(crate) async fn user(&self, name: &str) -> String {
         self.users(name, 1).await.remove(0)
     }
 
-    pub async fn register(&self, name: &str) -> Value {
+    pub(crate) async fn register(&self, name: &str) -> Value {
         let body = json!({"username": name, "password": PASSWORD});
         ok(self.request(Method::POST, "/users").json(&body)).await
     }
 
-    pub async fn sign_in(&self, name: &str, password: &str) -> Response {
+    pub(crate) async fn sign_in(&self, name: &str, password: &str) -> Response {
         let body = json!({"username": name, "password": password});
         self.request(Method::POST, "/sessions").json(&body).send().await.unwrap()
     }
 
-    pub async fn replace(&self, token: &str) -> Task {
+    pub(crate) async fn replace(&self, token: &str) -> Task {
         ok(self.post("/replacements", token, &json!({"reason": "lost"}))).await
     }
 
-    pub async fn add(&self, token: &str, run: &str) -> Task {
+    pub(crate) async fn add(&self, token: &str, run: &str) -> Task {
         let body = json!({"kind": "add", "payload": {"x": 1, "y": 2}});
         ok(self.post("/tasks", token, &body).header("x-run-id", run)).await
     }
 
     /// The task once it is final.
-    pub async fn finished(&self, id: impl std::fmt::Display) -> Task {
+    pub(crate) async fn finished(&self, id: impl std::fmt::Display) -> Task {
         let task: Task = ok(self.get(&format!("/tasks/{id}?wait=20s"), OPERATOR)).await;
         assert!(task.status.is_final(), "{id} is {}", task.status);
         task
     }
 
     /// Changes how the issuer behaves.
-    pub async fn issuer(&self, behaviour: &Value) {
+    pub(crate) async fn issuer(&self, behaviour: &Value) {
         let url = format!("http://{}/behaviour", self.platform.issuer_address().unwrap());
         let response = self.client.put(url).bearer_auth(OPERATOR).json(behaviour).send().await.unwrap();
         assert!(response.status().is_success(), "{}", response.text().await.unwrap());
@@ -132,7 +132,7 @@ impl TestApp {
 }
 
 /// The body of an answer that must be a good one.
-pub async fn ok<T: serde::de::DeserializeOwned>(request: RequestBuilder) -> T {
+pub(crate) async fn ok<T: serde::de::DeserializeOwned>(request: RequestBuilder) -> T {
     let response = request.send().await.unwrap();
     let (status, text) = (response.status(), response.text().await.unwrap());
     assert!(status.is_success(), "{status}: {text}");
@@ -140,12 +140,12 @@ pub async fn ok<T: serde::de::DeserializeOwned>(request: RequestBuilder) -> T {
 }
 
 /// The problem of an answer that must be one, checked in all that problems have in common.
-pub async fn problem(request: RequestBuilder) -> Problem {
+pub(crate) async fn problem(request: RequestBuilder) -> Problem {
     problem_of(request.send().await.unwrap()).await
 }
 
 /// As [`problem`].
-pub async fn problem_of(response: Response) -> Problem {
+pub(crate) async fn problem_of(response: Response) -> Problem {
     let (status, headers, path) = (response.status(), response.headers().clone(), response.url().path().to_owned());
     let text = response.text().await.unwrap();
     assert!(status.is_client_error() || status.is_server_error(), "{status}: {text}");
@@ -166,7 +166,7 @@ pub async fn problem_of(response: Response) -> Problem {
 }
 
 /// Asks again until the answer is there; the deadline is the test's failure.
-pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+pub(crate) async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     let asking = async {
         loop {
             if let Some(answer) = ask().await {

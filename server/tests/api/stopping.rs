@@ -3,12 +3,12 @@ use std::time::{Duration, Instant};
 use card_core::tasks::Task;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::app::{OPERATOR, TestApp};
+use crate::app::{OPERATOR, TestApp, eventually};
 use crate::stream::EventStream;
 
 #[tokio::test]
 async fn a_stop_ends_what_waits_and_finishes_what_is_in_flight() {
-    let app = TestApp::start().await;
+    let app = TestApp::with(1, |settings| settings.server.max_streams = 2).await;
     let queued = app.add(OPERATOR, "r").await;
     app.finished(queued.id).await;
     assert_eq!(
@@ -19,6 +19,11 @@ async fn a_stop_ends_what_waits_and_finishes_what_is_in_flight() {
     let mut stream = EventStream::open(app.get("/events", OPERATOR)).await;
     assert_eq!(stream.next().await.unwrap().kind, "hello");
     let poll = tokio::spawn(app.get(&format!("/tasks/{}?wait=60s", task.id), OPERATOR).send());
+    // The stream and the poll take both places once the poll has arrived.
+    eventually("the poll waits", async || {
+        (app.get("/events", OPERATOR).send().await.unwrap().status() == 503).then_some(())
+    })
+    .await;
     // In flight: its head has arrived, its body has not.
     let mut half = tokio::net::TcpStream::connect(app.platform.address()).await.unwrap();
     let body = r#"{"kind":"add","payload":{"x":1,"y":2}}"#;
@@ -34,7 +39,7 @@ async fn a_stop_ends_what_waits_and_finishes_what_is_in_flight() {
     let begin = Instant::now();
     let (address, store) = (app.platform.address(), app.store.clone());
     let finish = async {
-        crate::app::eventually("nobody new is let in", async || {
+        eventually("nobody new is let in", async || {
             tokio::net::TcpStream::connect(address).await.is_err().then_some(())
         })
         .await;

@@ -9,32 +9,32 @@ use crate::app::PATIENCE;
 
 /// One event.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Event {
-    pub id: Option<u64>,
-    pub kind: String,
-    pub data: String,
+pub(crate) struct Event {
+    pub(crate) id: Option<u64>,
+    pub(crate) kind: String,
+    pub(crate) data: String,
 }
 
 impl Event {
-    pub fn task(&self) -> Task {
+    pub(crate) fn task(&self) -> Task {
         serde_json::from_str(&self.data).unwrap()
     }
 
     /// Of a `hello` or a `reset`.
-    pub fn from(&self) -> u64 {
+    pub(crate) fn from(&self) -> u64 {
         serde_json::from_str::<serde_json::Value>(&self.data).unwrap()["from"].as_u64().unwrap()
     }
 }
 
-pub struct EventStream {
+pub(crate) struct EventStream {
     response: Response,
     text: String,
     events: VecDeque<Event>,
-    pub comments: Vec<String>,
+    pub(crate) comments: Vec<String>,
 }
 
 impl EventStream {
-    pub async fn open(request: RequestBuilder) -> Self {
+    pub(crate) async fn open(request: RequestBuilder) -> Self {
         let response = request.send().await.unwrap();
         assert_eq!(response.status(), 200, "{}", response.url());
         assert_eq!(response.headers()["content-type"], "text/event-stream");
@@ -42,12 +42,12 @@ impl EventStream {
     }
 
     /// The next event; none at the end of the stream.
-    pub async fn next(&mut self) -> Option<Event> {
+    pub(crate) async fn next(&mut self) -> Option<Event> {
         tokio::time::timeout(PATIENCE, self.read()).await.expect("an event, or the end")
     }
 
     /// The next `event: state`.
-    pub async fn state(&mut self) -> Option<Event> {
+    pub(crate) async fn state(&mut self) -> Option<Event> {
         loop {
             let event = self.next().await?;
             if event.kind == "state" {

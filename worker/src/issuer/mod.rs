@@ -26,7 +26,7 @@ pub use self::behaviour::{Behaviour, BehaviourUpdate, Outage, OutageUpdate, Unac
 pub use self::latency::Latency;
 pub use self::operator::OperatorToken;
 
-/// Runs the bureau until `stop`, then finishes the calls under way, for [`connections::DRAIN`] at most.
+/// Runs the bureau until `stop`, then finishes the calls under way, for five seconds at most.
 ///
 /// With an `operator` token, `PUT /behaviour` asks for it; without, anybody who reaches the listener may change the
 /// behaviour.

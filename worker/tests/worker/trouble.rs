@@ -51,19 +51,23 @@ async fn a_claim_that_fails_is_tried_again() {
 async fn a_step_longer_than_its_lease_is_not_handed_out_twice() {
     let bed = Bed::new().await;
     let engine = Faulty::new(bed.engine());
+    let gauge = Gauge::default();
     let tasks = bed.accept_many(30, Kind::Replacement, "{}").await;
     let registry = replacing({
-        let engine = Arc::clone(&engine);
+        let (engine, gauge) = (Arc::clone(&engine), gauge.clone());
         move |_| {
-            let engine = Arc::clone(&engine);
+            let (engine, alive) = (Arc::clone(&engine), gauge.enter());
             running(async move {
+                let _alive = alive;
                 // At a third of the lease each, this is beyond one lease.
                 holds("the leases are extended", || engine.extensions.load(Ordering::SeqCst) >= 4).await;
                 done()
             })
         }
     });
-    let _others = [bed.work_on(engine.clone(), registry.clone(), settings()), bed.work(registry, settings())];
+    let _working = bed.work_on(engine.clone(), registry.clone(), settings());
+    holds("all steps run", || gauge.now() == 30).await;
+    let _other = bed.work(registry, settings());
     assert!(bed.all_ended(&tasks).await.iter().all(|task| task.attempts == 1 && task.status == Status::Succeeded));
 }
 

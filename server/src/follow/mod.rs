@@ -10,6 +10,9 @@
 //! - After each read all transient states that wait are taken in, and those whose task that read has shown at the same
 //!   attempt or beyond are dropped: the event that ends an attempt finds its `running` waiting, and removes it.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,7 +41,11 @@ pub(crate) enum Told {
 /// A reader's place in the log and its wake-ups.
 pub(crate) struct Follower {
     engine: Arc<dyn Engine>,
+    /// What the reader means.
     filter: EventFilter,
+    /// What the engine is asked for: one condition, so that a page that is not full means that there is no more.
+    /// The others are checked here.
+    asked: EventFilter,
     wakeups: Subscription,
     cursor: EventSeq,
     /// The last read filled its page: there is more.
@@ -52,8 +59,9 @@ pub(crate) struct Follower {
 impl Follower {
     /// Subscribes first; `cursor` is set by [`Follower::start_at`] or [`Follower::start_now`] before the first read.
     pub(crate) fn subscribe(engine: Arc<dyn Engine>, filter: EventFilter) -> Self {
-        let wakeups = engine.wakeups(&filter);
-        Self { engine, filter, wakeups, cursor: 0, behind: false, nudged: true, pending: Vec::new() }
+        let asked = narrowest(&filter);
+        let wakeups = engine.wakeups(&asked);
+        Self { engine, filter, asked, wakeups, cursor: 0, behind: false, nudged: true, pending: Vec::new() }
     }
 
     /// Begins right after an event.
@@ -82,8 +90,10 @@ impl Follower {
         if self.behind || self.nudged || !self.pending.is_empty() {
             return;
         }
-        if let Ok(Signal::Transient(task)) = timeout(at_most, self.wakeups.signal()).await {
-            self.pending.push(task);
+        match timeout(at_most, self.wakeups.signal()).await {
+            Ok(signal) => self.take(signal),
+            // Wake-ups may be lost: look all the same.
+            Err(_) => self.nudged = true,
         }
     }
 
@@ -93,7 +103,7 @@ impl Follower {
         self.nudged = false;
         let heard_before = std::mem::take(&mut self.pending);
         let limit = if self.behind { LONG_PAGE } else { PAGE };
-        let page = match self.engine.events_after(&self.filter, self.cursor, limit).await {
+        let page = match self.engine.events_after(&self.asked, self.cursor, limit).await {
             Ok(page) => page,
             Err(error) => {
                 self.pending = heard_before;
@@ -114,7 +124,8 @@ impl Follower {
         if page.reset {
             told.push(Told::Reset(page.events.first().and_then(|event| event.seq).map_or(page.cursor, |seq| seq - 1)));
         }
-        told.extend(page.events.into_iter().map(Told::State));
+        let meant = page.events.into_iter().filter(|event| lets_through(&self.filter, &event.task));
+        told.extend(meant.map(Told::State));
         if self.behind {
             self.pending.splice(0..0, heard_before);
         } else {
@@ -127,10 +138,32 @@ impl Follower {
 
     fn hear(&mut self) {
         while let Some(signal) = self.wakeups.try_signal() {
-            match signal {
-                Signal::Durable => self.nudged = true,
-                Signal::Transient(task) => self.pending.push(task),
-            }
+            self.take(signal);
         }
     }
+
+    fn take(&mut self, signal: Signal) {
+        match signal {
+            Signal::Durable => self.nudged = true,
+            // A wake-up may be for more than was asked.
+            Signal::Transient(task) if lets_through(&self.filter, &task) => self.pending.push(task),
+            Signal::Transient(_) => {}
+        }
+    }
+}
+
+fn narrowest(filter: &EventFilter) -> EventFilter {
+    if !filter.tasks.is_empty() {
+        EventFilter { tasks: filter.tasks.clone(), ..EventFilter::default() }
+    } else if filter.owner.is_some() {
+        EventFilter { owner: filter.owner, ..EventFilter::default() }
+    } else {
+        EventFilter { run: filter.run.clone(), ..EventFilter::default() }
+    }
+}
+
+fn lets_through(filter: &EventFilter, task: &Task) -> bool {
+    filter.run.as_ref().is_none_or(|run| task.run.as_ref() == Some(run))
+        && filter.owner.is_none_or(|owner| task.owner == Some(owner))
+        && (filter.tasks.is_empty() || filter.tasks.contains(&task.id))
 }

@@ -1,0 +1,264 @@
+//! The follower against a scripted log: what the real engine does only under unlucky timing.
+
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+use card_core::engine::hub::{Change, Hub};
+use card_core::engine::{Accepted, Claim, ClaimRequest, Cleaned, EffectPage, EventPage, Lease, Retried, Settled};
+use card_core::ids::{RunId, UserId};
+use card_core::tasks::{Attempt, Kind, NewTask, Outcome, Scaling, Stats, Status, TaskError, TaskFilter, TaskPage};
+use card_core::time::Instant;
+
+use super::*;
+
+/// A log in memory. `floor` is what retention has removed.
+#[derive(Default)]
+struct Log {
+    events: Mutex<Vec<Task>>,
+    floor: EventSeq,
+    hub: Arc<Hub>,
+}
+
+impl Log {
+    fn commit(&self, task: &Task) {
+        self.events.lock().unwrap().push(task.clone());
+        self.hub.announce(&Change { task: task.id, run: task.run.clone(), owner: task.owner });
+    }
+
+    fn run(&self, task: &Task, attempt: u32) {
+        self.hub.announce_transient(&Arc::new(state(task, Status::Running, attempt)));
+    }
+
+    fn follow(self: &Arc<Self>, filter: EventFilter) -> Follower {
+        Follower::subscribe(Arc::clone(self) as Arc<dyn Engine>, filter)
+    }
+}
+
+fn task(run: Option<&str>, owner: Option<UserId>) -> Task {
+    Task {
+        id: TaskId::new(),
+        kind: Kind::Add,
+        owner,
+        run: run.map(|run| run.parse().unwrap()),
+        status: Status::Queued,
+        attempts: 0,
+        accepted_at: Instant::now(),
+        started_at: None,
+        settled_at: None,
+        result: None,
+        error: None,
+    }
+}
+
+fn state(task: &Task, status: Status, attempts: u32) -> Task {
+    Task { status, attempts, ..task.clone() }
+}
+
+/// What one read tells, as (place, status), with resets as (where, none).
+async fn read(follower: &mut Follower) -> Vec<(Option<EventSeq>, Option<Status>)> {
+    let told = follower.read().await.unwrap();
+    told.into_iter()
+        .map(|told| match told {
+            Told::State(event) => (event.seq, Some(event.task.status)),
+            Told::Reset(from) => (Some(from), None),
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn running_that_was_overtaken_is_not_told() {
+    let log = Arc::new(Log::default());
+    let mut follower = log.follow(EventFilter::default());
+    let task = task(None, None);
+    log.commit(&task);
+    log.run(&task, 1);
+    log.commit(&state(&task, Status::Succeeded, 1));
+    assert_eq!(read(&mut follower).await, [(Some(1), Some(Status::Queued)), (Some(2), Some(Status::Succeeded))]);
+    assert_eq!(read(&mut follower).await, []);
+}
+
+#[tokio::test]
+async fn running_is_told_after_queued_and_before_the_end() {
+    let log = Arc::new(Log::default());
+    let mut follower = log.follow(EventFilter::default());
+    let task = task(None, None);
+    log.commit(&task);
+    log.run(&task, 1);
+    assert_eq!(read(&mut follower).await, [(Some(1), Some(Status::Queued)), (None, Some(Status::Running))]);
+    log.commit(&state(&task, Status::Retrying, 1));
+    log.run(&task, 2);
+    assert_eq!(read(&mut follower).await, [(Some(2), Some(Status::Retrying)), (None, Some(Status::Running))]);
+}
+
+#[tokio::test]
+async fn while_behind_running_waits_until_its_task_was_told() {
+    let log = Arc::new(Log::default());
+    let mut follower = log.follow(EventFilter::default());
+    let tasks: Vec<Task> = (0..PAGE + 5).map(|_| task(None, None)).collect();
+    tasks.iter().for_each(|task| log.commit(task));
+    log.run(&tasks[PAGE + 4], 1);
+    let first = read(&mut follower).await;
+    assert!(first.len() == PAGE && first.iter().all(|(seq, _)| seq.is_some()));
+    assert!(!follower.caught_up());
+    let second = read(&mut follower).await;
+    assert_eq!((second.len(), second.last()), (6, Some(&(None, Some(Status::Running)))));
+    assert!(follower.caught_up());
+}
+
+#[tokio::test]
+async fn what_is_gone_is_told_once_and_the_rest_follows() {
+    let log = Arc::new(Log { floor: 2, ..Log::default() });
+    (0..3).for_each(|_| log.commit(&task(None, None)));
+    let mut follower = log.follow(EventFilter::default());
+    follower.start_at(1);
+    assert_eq!(read(&mut follower).await, [(Some(2), None), (Some(3), Some(Status::Queued))]);
+    assert_eq!(read(&mut follower).await, []);
+}
+
+#[tokio::test]
+async fn nothing_of_others_is_told_not_even_what_is_not_durable() {
+    let log = Arc::new(Log::default());
+    let (me, other) = (UserId::new(), UserId::new());
+    let (mine, theirs) = (task(Some("run"), Some(me)), task(Some("run"), Some(other)));
+    let elsewhere = task(None, Some(me));
+    for filter in [
+        EventFilter { run: Some("run".parse().unwrap()), owner: Some(me), tasks: Vec::new() },
+        EventFilter {
+            run: Some("run".parse().unwrap()),
+            owner: Some(me),
+            tasks: vec![mine.id, theirs.id, elsewhere.id],
+        },
+    ] {
+        let mut follower = log.follow(filter);
+        follower.start_now().await.unwrap();
+        for task in [&theirs, &elsewhere, &mine] {
+            log.commit(task);
+            log.run(task, 1);
+        }
+        let told = follower.read().await.unwrap();
+        let ids = told.iter().map(|told| match told {
+            Told::State(event) => event.task.id,
+            Told::Reset(_) => panic!("{told:?}"),
+        });
+        assert_eq!(ids.collect::<Vec<_>>(), [mine.id, mine.id]);
+    }
+}
+
+#[tokio::test]
+async fn a_wait_ends_when_something_happens_or_in_time() {
+    let log = Arc::new(Log::default());
+    let mut follower = log.follow(EventFilter::default());
+    assert_eq!(read(&mut follower).await, []);
+    follower.wait(Duration::from_millis(1)).await;
+    assert_eq!(read(&mut follower).await, []);
+    let task = task(None, None);
+    let happen = async { log.commit(&task) };
+    tokio::time::timeout(Duration::from_secs(10), futures::future::join(follower.wait(Duration::MAX), happen))
+        .await
+        .unwrap();
+    assert_eq!(read(&mut follower).await, [(Some(1), Some(Status::Queued))]);
+}
+
+fn unused() -> ! {
+    unreachable!("a follower only reads")
+}
+
+#[async_trait]
+impl Engine for Log {
+    fn name(&self) -> &'static str {
+        "scripted"
+    }
+
+    async fn events_after(
+        &self,
+        filter: &EventFilter,
+        after: EventSeq,
+        limit: usize,
+    ) -> Result<EventPage, EngineError> {
+        let events = self.events.lock().unwrap();
+        let from = after.max(self.floor);
+        let found = (1..).zip(events.iter()).filter(|(seq, task)| *seq > from && lets_through(filter, task));
+        let found: Vec<_> =
+            found.map(|(seq, task)| TaskEvent { seq: Some(seq), task: task.clone() }).take(limit).collect();
+        let cursor = if found.len() == limit { found[limit - 1].seq.unwrap() } else { events.len() as u64 };
+        Ok(EventPage { events: found, cursor, reset: after < self.floor })
+    }
+
+    async fn last_event(&self) -> Result<EventSeq, EngineError> {
+        Ok(self.events.lock().unwrap().len() as u64)
+    }
+
+    fn wakeups(&self, filter: &EventFilter) -> Subscription {
+        self.hub.subscribe(filter)
+    }
+
+    async fn accept(&self, _: NewTask) -> Result<Accepted, EngineError> {
+        unused()
+    }
+
+    async fn get(&self, _: TaskId) -> Result<Option<Task>, EngineError> {
+        unused()
+    }
+
+    async fn list(&self, _: &TaskFilter, _: Option<&str>, _: usize) -> Result<TaskPage, EngineError> {
+        unused()
+    }
+
+    async fn attempts(&self, _: TaskId) -> Result<Vec<Attempt>, EngineError> {
+        unused()
+    }
+
+    async fn claim(&self, _: &ClaimRequest) -> Result<Vec<Claim>, EngineError> {
+        unused()
+    }
+
+    async fn extend(&self, _: &[Lease], _: Duration) -> Result<Vec<Lease>, EngineError> {
+        unused()
+    }
+
+    async fn settle(&self, _: &Lease, _: Instant, _: Outcome) -> Result<Settled, EngineError> {
+        unused()
+    }
+
+    async fn retry_at(&self, _: &Lease, _: Instant, _: Instant, _: TaskError, _: bool) -> Result<Settled, EngineError> {
+        unused()
+    }
+
+    async fn give_up(&self, _: &Lease, _: Instant, _: TaskError) -> Result<Settled, EngineError> {
+        unused()
+    }
+
+    async fn stats(&self) -> Result<Stats, EngineError> {
+        unused()
+    }
+
+    async fn scaling(&self) -> Result<Scaling, EngineError> {
+        unused()
+    }
+
+    async fn set_paused(&self, _: bool) -> Result<(), EngineError> {
+        unused()
+    }
+
+    async fn retry_dead(&self, _: TaskId) -> Result<Retried, EngineError> {
+        unused()
+    }
+
+    async fn discard(&self, _: TaskId, _: String) -> Result<bool, EngineError> {
+        unused()
+    }
+
+    async fn effects(&self, _: &RunId, _: Option<&str>, _: usize) -> Result<EffectPage, EngineError> {
+        unused()
+    }
+
+    async fn clean_run(&self, _: &RunId) -> Result<Cleaned, EngineError> {
+        unused()
+    }
+
+    async fn ping(&self) -> Result<(), EngineError> {
+        unused()
+    }
+
+    async fn close(&self) {}
+}

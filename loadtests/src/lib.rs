@@ -19,3 +19,4 @@ pub mod load;
 pub mod observer;
 pub mod orders;
 pub mod sender;
+pub mod trial;

@@ -55,12 +55,6 @@ impl From<StreamLost> for Miss {
     }
 }
 
-impl From<std::io::Error> for Miss {
-    fn from(error: std::io::Error) -> Self {
-        Self::Unknown(format!("the ledger can't be written: {error}"))
-    }
-}
-
 /// The document.
 #[derive(Debug, Serialize)]
 pub(super) struct Verdict {

@@ -15,6 +15,12 @@ pub struct Rate {
 pub struct InvalidRate;
 
 impl Rate {
+    /// So many a second, a number above 0.
+    #[must_use]
+    pub const fn a_second(per_second: f64) -> Self {
+        Self { per_second }
+    }
+
     /// As a number.
     #[must_use]
     pub const fn per_second(self) -> f64 {

@@ -1,37 +1,28 @@
 //! A small load; then every accepted id is accounted for.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use card_loadtests::audit::{Audit, Drain, Verdict, prove};
-use card_loadtests::identities::Identities;
-use card_loadtests::ledger::Ledger;
-use card_loadtests::load::{Crew, Live, Plan, run as drive};
-use card_loadtests::observer::Observer;
-use card_loadtests::sender::Sender;
+use card_loadtests::audit::{Audit, Verdict};
+use card_loadtests::load::{Live, Plan};
+use card_loadtests::trial::{Trial, TrialError};
 
 use crate::commands::smoke::runner::Miss;
 use crate::commands::smoke::stage::{Stage, TASK_LIMIT};
-use crate::commands::watch::PATIENCE;
-
-const SEND_PATIENCE: Duration = Duration::from_secs(15);
 
 pub(in crate::commands::smoke) async fn run(stage: &Stage) -> Result<String, Miss> {
-    let run = &stage.load_run;
-    let ledger = Arc::new(Ledger::create(stage.ledger.as_deref(), run, stage.seed, true)?);
-    let observer = Arc::new(Observer::start(&stage.client, run, PATIENCE, |_, _| {}).await?);
-    let live = Arc::new(Live::default());
-    let crew = Crew {
-        sender: Sender::new(&stage.client, run, Arc::clone(&ledger), SEND_PATIENCE, stage.stop.clone()),
-        identities: Arc::new(Identities::new(&stage.client, run, stage.load.users)),
+    let trial = Trial {
+        run: stage.load_run.clone(),
+        seed: stage.seed,
         orders: stage.replacements,
-        observer: Arc::clone(&observer),
-        live: Arc::clone(&live),
+        plan: Plan { users: stage.load.users, duration: stage.load.duration, patience: TASK_LIMIT },
+        drain: TASK_LIMIT,
+        ledger: stage.ledger.clone(),
     };
-    let plan = Plan { users: stage.load.users, duration: stage.load.duration, patience: TASK_LIMIT };
-    drive(plan, &crew, &stage.stop).await?;
-    ledger.flush()?;
-    let audit = prove(&stage.client, run, &ledger, &observer, Drain { bound: TASK_LIMIT }).await;
+    let live = Arc::new(Live::default());
+    let audit = trial.run(&stage.client, &live, &stage.stop).await.map_err(|error| match error {
+        TrialError::Stream(lost) => lost.into(),
+        TrialError::Ledger(_) => Miss::Unknown(error.to_string()),
+    })?;
     judge(stage, &audit, &live)
 }
 

@@ -9,10 +9,12 @@ use card_loadtests::events::{Events, Follower, Notice, Scope};
 use tokio::time::timeout;
 
 use crate::commands::smoke::runner::Miss;
-use crate::commands::smoke::stage::{Stage, TASK_LIMIT};
+use crate::commands::smoke::stage::Stage;
 use crate::commands::watch::PATIENCE;
 
 const TASKS: u64 = 12;
+/// A stream that goes on says something within this: twice as much would be the keep-alive's work.
+const SILENCE: Duration = Duration::from_secs(8);
 /// After so many durable events the connection is cut.
 const CUTS: [usize; 3] = [2, 7, 15];
 
@@ -63,7 +65,7 @@ fn all_final(seen: &[Seen], awaited: &HashSet<TaskId>) -> bool {
 
 async fn read(events: &mut Events, seen: &mut Vec<Seen>, enough: impl Fn(&[Seen]) -> bool) -> Result<(), Miss> {
     while !enough(seen) {
-        let notice = timeout(TASK_LIMIT + Duration::from_secs(5), events.next()).await;
+        let notice = timeout(SILENCE, events.next()).await;
         match notice.map_err(|_| Miss::Incorrect(format!("nothing more came after {} events", seen.len())))?? {
             Notice::State { task, seq: Some(seq) } => seen.push((seq, task.id, task.status.is_final())),
             Notice::State { task, seq: None } if task.status.is_final() => {

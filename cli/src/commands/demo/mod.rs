@@ -1,0 +1,173 @@
+//! `cardctl demo`: the first look. Platform up, twenty requests watched live, a short load with its audit, a verdict,
+//! and what to type next.
+
+mod act;
+mod script;
+
+use std::time::Duration;
+
+use card_core::ids::RunId;
+use card_core::tasks::Kind;
+use card_loadtests::audit::{Audit, Verdict};
+use card_loadtests::latency::Percentiles;
+use card_loadtests::load::Live;
+use card_loadtests::orders::Orders;
+use serde::Serialize;
+
+use crate::client;
+use crate::commands::submit::campaign::{Outcome, Plan};
+use crate::commands::submit::rate::Rate;
+use crate::commands::submit::report;
+use crate::commands::up::{Converged, UpArgs, converge};
+use crate::context::{Context, embedded};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::instance::end;
+
+const EXAMPLES: &str = "\
+Examples:
+  cardctl demo                        a first look; the platform is left running
+  cardctl demo --down                 leaves nothing running";
+
+/// Take a first look: start, twenty requests, ten seconds of load, the verdict
+///
+/// Starts the platform on this machine if it does not run, and leaves it running. Its data is kept.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct DemoArgs {
+    /// Take the platform down again at the end, if the demo started it
+    #[arg(long)]
+    down: bool,
+    /// Make the same requests again [default: random, and printed]
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+}
+
+const REQUESTS: u64 = 20;
+/// Slow enough to be watched.
+const PACE: Rate = Rate::a_second(10.0);
+const USERS: u64 = 10;
+const LOAD: Duration = Duration::from_secs(10);
+/// Twenty requests take a blink; this is for a machine that is busy with something else.
+const REQUESTS_LIMIT: Duration = Duration::from_secs(120);
+/// Beyond the drain, for the last commit.
+const CLOSE_LIMIT: Duration = Duration::from_secs(10);
+
+/// `demo -o json`.
+#[derive(Serialize)]
+struct Document<'a> {
+    verdict: Verdict,
+    url: &'a str,
+    seed: u64,
+    run: &'a RunId,
+    load_run: &'a RunId,
+    requests: &'a Audit,
+    load: &'a Audit,
+    accept_ms: Percentiles,
+    e2e_ms: Percentiles,
+    left_running: bool,
+    exit: u8,
+}
+
+/// Shows it.
+///
+/// # Errors
+/// The platform can't be started, or not be asked.
+pub async fn run(args: DemoArgs, context: &Context) -> Result<Exit, Failure> {
+    script::title(context)?;
+    let converged = converge(&UpArgs::default(), false, context).await?;
+    script::platform(&converged, context)?;
+    let leaves = !args.down || converged.already_up;
+    let shown = show(&args, &converged, leaves, context).await;
+    if !leaves {
+        let grace = context.settings.settings.server.drain_timeout + CLOSE_LIMIT;
+        end(converged.record.process, grace).await?;
+    }
+    let exit = shown.map_err(|failure| if leaves { script::left(failure, &converged, context) } else { failure })?;
+    script::next(&converged, leaves, context)?;
+    Ok(exit)
+}
+
+async fn show(args: &DemoArgs, converged: &Converged, leaves: bool, context: &Context) -> Result<Exit, Failure> {
+    let client = client::client(&embedded(&converged.record)?)?;
+    let seed = args.seed.unwrap_or_else(Orders::fresh_seed);
+    let plan = Plan {
+        run: RunId::new(),
+        joined: false,
+        seed,
+        count: REQUESTS,
+        concurrency: 4,
+        rate: Some(PACE),
+        kind: Kind::Replacement,
+        reason: None,
+        follow: true,
+        timeout: REQUESTS_LIMIT,
+        ledger: None,
+    };
+    script::requests(&plan, context)?;
+    let outcome = act::requests(&client, &plan, context).await?;
+    script::requests_done(&outcome, context)?;
+    if context.stop.is_cancelled() {
+        return Ok(context.interrupted());
+    }
+    let load_run = RunId::new();
+    script::load(&load_run, context)?;
+    let (audit, live) = act::load(&client, &load_run, seed, context).await?;
+    let exit = exit(context, &outcome, &audit);
+    script::verdict(&audit, &live, context)?;
+    if audit.verdict() == Verdict::Pass {
+        // The load's users would be in the way of who looks around now; what went wrong is kept as evidence.
+        client.clean(&load_run).await?;
+    } else {
+        script::evidence(&load_run, context);
+    }
+    context.printer.data(&document(&plan, &load_run, &outcome, &audit, &live, &converged.record.url, leaves, exit))?;
+    Ok(exit)
+}
+
+/// Of both audits the graver.
+fn exit(context: &Context, outcome: &Outcome, audit: &Audit) -> Exit {
+    let requests = report::exit(context, outcome);
+    match audit.verdict() {
+        _ if requests == Exit::Incorrect => Exit::Incorrect,
+        Verdict::Fail => Exit::Incorrect,
+        _ if context.stop.is_cancelled() => context.interrupted(),
+        _ if requests != Exit::Done => requests,
+        Verdict::Pass if audit.declined + audit.dead > 0 => Exit::WorkFailed,
+        Verdict::Pass if audit.accepted > 0 => Exit::Done,
+        Verdict::Pass | Verdict::Inconclusive => Exit::Inconclusive,
+    }
+}
+
+#[expect(clippy::too_many_arguments, reason = "a document is made of all that came of it")]
+fn document<'a>(
+    plan: &'a Plan,
+    load_run: &'a RunId,
+    outcome: &'a Outcome,
+    load: &'a Audit,
+    live: &Live,
+    url: &'a str,
+    left_running: bool,
+    exit: Exit,
+) -> Document<'a> {
+    static NOTHING: std::sync::LazyLock<Audit> = std::sync::LazyLock::new(Audit::default);
+    let requests = outcome.audit.as_ref().unwrap_or(&NOTHING);
+    let verdict = match (requests.verdict(), load.verdict()) {
+        (Verdict::Fail, _) | (_, Verdict::Fail) => Verdict::Fail,
+        (Verdict::Pass, Verdict::Pass) => Verdict::Pass,
+        _ => Verdict::Inconclusive,
+    };
+    Document {
+        verdict,
+        url,
+        seed: plan.seed,
+        run: &plan.run,
+        load_run,
+        requests,
+        load,
+        accept_ms: live.accept.percentiles(),
+        e2e_ms: live.end_to_end.percentiles(),
+        left_running,
+        exit: exit as u8,
+    }
+}

@@ -1,0 +1,127 @@
+//! What the demo says.
+
+use card_core::ids::RunId;
+use card_loadtests::audit::{Audit, Verdict};
+use card_loadtests::load::Live;
+
+use super::{LOAD, REQUESTS, USERS};
+use crate::client;
+use crate::commands::submit::campaign::{Outcome, Plan};
+use crate::commands::submit::report::latency_line;
+use crate::commands::up::Converged;
+use crate::commands::watch::{lines, screen};
+use crate::context::Context;
+use crate::failure::Failure;
+
+pub(super) fn title(context: &Context) -> Result<(), Failure> {
+    let paint = context.printer.out();
+    context.printer.text(paint.bold("A first look at the card replacement platform"))
+}
+
+pub(super) fn platform(converged: &Converged, context: &Context) -> Result<(), Failure> {
+    let (printer, paint) = (&context.printer, context.printer.out());
+    let state = match converged.already_up {
+        true => "was running already".to_owned(),
+        false => format!("ready in {} ms", converged.ready.as_millis()),
+    };
+    head(context, 1, "The platform", &format!("{}: {state}", paint.accent(&converged.record.url)))?;
+    printer.text(format!("   API, workers and the card bureau in one process; data in {}", converged.record.data_dir.display()))
+}
+
+pub(super) fn requests(plan: &Plan, context: &Context) -> Result<(), Failure> {
+    let text = format!("{REQUESTS} people ask for a new card (seed {})", plan.seed);
+    head(context, 2, "Requests", &text)
+}
+
+pub(super) fn requests_done(outcome: &Outcome, context: &Context) -> Result<(), Failure> {
+    let (printer, paint) = (&context.printer, context.printer.out());
+    let rows = outcome.board.rows().into_iter().map(|row| screen::cells(row, paint)).collect();
+    // The rest of the demo needs some twenty lines: the table takes what is left of the screen.
+    printer.text(indented(&printer.table(&screen::HEAD, rows, 22)))?;
+    let mut line = lines::summary(outcome.board.counts(), 0, paint);
+    if let Some(latency) = latency_line("e2e", &outcome.end_to_end) {
+        line = format!("{line}  {latency}");
+    }
+    printer.text(format!("   {line}"))
+}
+
+pub(super) fn load(run: &RunId, context: &Context) -> Result<(), Failure> {
+    let text = format!("{USERS} people ask, wait for the end and ask again, for {} s", LOAD.as_secs());
+    head(context, 3, "Load", &text)?;
+    context.printer.say(context.printer.err().dim(format!("   run {run}")));
+    Ok(())
+}
+
+pub(super) fn verdict(audit: &Audit, live: &Live, context: &Context) -> Result<(), Failure> {
+    let (printer, paint) = (&context.printer, context.printer.out());
+    let Audit { accepted, succeeded, declined, dead, lost, duplicate, stuck, unverified, .. } = audit;
+    let (mark, words) = match audit.verdict() {
+        Verdict::Pass if *accepted == 0 => (paint.warn("?"), paint.warn("nothing was accepted: this says nothing")),
+        Verdict::Pass => (paint.good("✔"), paint.good("nothing lost, nothing doubled, nothing stuck")),
+        Verdict::Fail => (paint.bad("✘"), paint.bad("the platform did not keep its word")),
+        Verdict::Inconclusive => (paint.warn("?"), paint.warn("not all of it could be verified")),
+    };
+    head(context, 4, "Verdict", &format!("{mark} {words}"))?;
+    let mut rows = vec![
+        format!("accepted    {accepted}  by the sender's own ledger"),
+        format!("ended       {succeeded} succeeded, {declined} declined, {dead} dead"),
+        format!("wrong       {lost} lost, {duplicate} duplicate, {stuck} stuck, {unverified} unverified"),
+    ];
+    rows.extend(latency_line("accept    ", &live.accept.percentiles()));
+    rows.extend(latency_line("end to end", &live.end_to_end.percentiles()));
+    let refused: Vec<_> = live.errors().iter().map(|(name, count)| format!("{count} {name}")).collect();
+    if !refused.is_empty() {
+        rows.push(paint.warn(format!("refused     {}", refused.join(", "))));
+    }
+    rows.extend(audit.unverified_reason.iter().map(|reason| format!("because     {reason}")));
+    rows.extend(audit.findings.iter().take(5).map(|finding| format!("            {}  {}", finding.task, finding.detail)));
+    rows.into_iter().try_for_each(|row| printer.text(format!("   {row}")))
+}
+
+/// What went wrong is kept.
+pub(super) fn evidence(run: &RunId, context: &Context) {
+    let list = client::command(context, &format!("tasks list --run {run}"));
+    context.printer.say(format!("the load's tasks are kept: {}", context.printer.err().accent(list)));
+}
+
+/// Where to go from here.
+pub(super) fn next(converged: &Converged, leaves: bool, context: &Context) -> Result<(), Failure> {
+    let (printer, paint) = (&context.printer, context.printer.out());
+    if context.stop.is_cancelled() {
+        printer.say("interrupted; what was accepted is kept and goes on while the platform runs");
+    }
+    printer.text("")?;
+    if !leaves {
+        let again = paint.accent(client::command(context, "up -d"));
+        return printer.text(format!("The platform is stopped; its data is kept. To start it again: {again}"));
+    }
+    printer.text(format!("The platform runs on. Its page: {}", paint.accent(format!("{}/", converged.record.url))))?;
+    printer.text("")?;
+    for (words, what) in [
+        ("submit -c 100 -w", "send requests and watch them"),
+        ("watch --all", "watch everything, in another terminal"),
+        ("status", "what runs where"),
+        ("smoke", "prove it end to end"),
+        ("down", "stop it; the data stays"),
+    ] {
+        let command = format!("{:<28}", client::command(context, words));
+        printer.text(format!("  {}  {what}", paint.accent(command)))?;
+    }
+    Ok(())
+}
+
+/// A failure in the middle, with what is left.
+pub(super) fn left(failure: Failure, converged: &Converged, context: &Context) -> Failure {
+    let down = client::command(context, "down");
+    failure.left(format!("the platform runs on at {}; {down} stops it", converged.record.url))
+}
+
+fn head(context: &Context, number: u8, title: &str, text: &str) -> Result<(), Failure> {
+    let (printer, paint) = (&context.printer, context.printer.out());
+    printer.text("")?;
+    printer.text(format!("{}  {}  {text}", paint.dim(number.to_string()), paint.bold(format!("{title:<12}"))))
+}
+
+fn indented(text: &str) -> String {
+    text.lines().map(|line| format!("   {line}")).collect::<Vec<_>>().join("\n")
+}

@@ -72,8 +72,15 @@ pub async fn spawn(plan: &Plan, give_up: impl Future<Output = Failure>) -> Resul
     };
     match told {
         Ok((Notice::Serving(record), tie)) => Ok(Some(Detached { record: *record, tie: plan.attached.then_some(tie) })),
-        Ok((Notice::Busy, _)) => Ok(None),
-        Ok((Notice::Failed(shape), _)) => Err(failure_of(shape)),
+        Ok((Notice::Busy, _)) => {
+            let _ = child.wait().await;
+            Ok(None)
+        }
+        Ok((Notice::Failed(shape), _)) => {
+            // It has nothing left to do, and what is said of it, that nothing runs, is to be true.
+            let _ = child.wait().await;
+            Err(failure_of(shape))
+        }
         Err(error) => Err(died(&mut child, paths, before, &error).await),
     }
 }

@@ -37,11 +37,8 @@ pub async fn converge(args: &UpArgs, attached: bool, context: &Context) -> Resul
     plan.attached = attached;
     let mut restart = args.restart;
     loop {
-        if let Some(record) = settled(&plan, &mut restart, deadline, context).await? {
-            let proof = ready(&record, deadline, context)
-                .await
-                .map_err(|failure| failure.left(format!("process {} is still running", record.process.pid)))?;
-            return Ok(Converged { record, ready: began.elapsed(), already_up: true, proof, tie: None });
+        if let Some(converged) = present(&plan, &mut restart, began, deadline, context).await? {
+            return Ok(converged);
         }
         let give_up = async {
             tokio::select! {
@@ -62,11 +59,36 @@ pub async fn converge(args: &UpArgs, attached: bool, context: &Context) -> Resul
     }
 }
 
+/// The platform that runs already as planned, shown to be ready; none if there is none and one can be started.
+///
+/// # Errors
+/// As [`settled`], or it runs and is not ready.
+pub(super) async fn present(
+    plan: &Plan,
+    restart: &mut bool,
+    began: Instant,
+    deadline: Instant,
+    context: &Context,
+) -> Result<Option<Converged>, Failure> {
+    while let Some(record) = settled(plan, restart, deadline, context).await? {
+        match ready(&record, deadline, context).await {
+            Ok(proof) => {
+                let ready = began.elapsed();
+                return Ok(Some(Converged { record, ready, already_up: true, proof, tie: None }));
+            }
+            // It ended while it was looked at: look again.
+            Err(_) if !record.process.is_alive() && Instant::now() < deadline => {}
+            Err(failure) => return Err(failure.left(format!("process {} is still running", record.process.pid))),
+        }
+    }
+    Ok(None)
+}
+
 /// Waits until an instance either serves as planned or is free to be started.
 ///
 /// # Errors
 /// It serves otherwise, or can't make up its mind before the deadline.
-pub(super) async fn settled(
+async fn settled(
     plan: &Plan,
     restart: &mut bool,
     deadline: Instant,

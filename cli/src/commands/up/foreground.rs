@@ -3,7 +3,7 @@
 use card_core::telemetry::logs;
 use tokio::time::Instant;
 
-use super::converge::{Converged, ready, settled};
+use super::converge::{Converged, present, ready};
 use super::{UpArgs, banner};
 use crate::context::Context;
 use crate::exit::Exit;
@@ -18,9 +18,7 @@ pub(super) async fn run(args: &UpArgs, context: &Context) -> Result<Exit, Failur
         .map_err(|error| Failure::new("settings", Exit::Usage, error.to_string()).fix("cardctl config show"))?;
     let mut restart = args.restart;
     let mut serving = loop {
-        if let Some(record) = settled(&plan, &mut restart, deadline, context).await? {
-            let proof = ready(&record, deadline, context).await?;
-            let converged = Converged { record, ready: began.elapsed(), already_up: true, proof, tie: None };
+        if let Some(converged) = present(&plan, &mut restart, began, deadline, context).await? {
             banner::show(&converged, &format!("{} down", context.program()), context)?;
             return Ok(Exit::Done);
         }

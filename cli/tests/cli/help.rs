@@ -1,0 +1,94 @@
+use crate::sandbox::Sandbox;
+
+#[test]
+fn exit_codes_have_a_page() {
+    insta::assert_snapshot!(Sandbox::new().transcript(&["help", "exit-codes"]));
+}
+
+#[test]
+fn help_leads_with_examples() {
+    let sandbox = Sandbox::new();
+    insta::assert_snapshot!(sandbox.transcript(&["up", "--help"]));
+    insta::assert_snapshot!(sandbox.transcript(&["help", "down"]));
+}
+
+#[test]
+fn help_of_a_command_is_the_same_both_ways() {
+    let sandbox = Sandbox::new();
+    assert_eq!(
+        sandbox.expect(0, &["help", "config", "show"]).stdout,
+        sandbox.expect(0, &["config", "show", "--help"]).stdout
+    );
+}
+
+#[test]
+fn nothing_of_a_later_release_shows() {
+    let sandbox = Sandbox::new();
+    let mut pages = vec![sandbox.expect(0, &["--help"]).stdout];
+    for command in ["up", "down", "status", "logs"] {
+        pages.push(sandbox.expect(0, &[command, "--help"]).stdout);
+    }
+    for later in [
+        "loadtest",
+        "images",
+        "manifests",
+        "minikube",
+        "podman",
+        "processes",
+        "--database",
+        "--redis",
+        "serve-embedded",
+    ] {
+        assert!(!pages.iter().any(|page| page.contains(later)), "{later}");
+    }
+}
+
+#[test]
+fn an_unknown_topic_names_the_nearest() {
+    insta::assert_snapshot!(Sandbox::new().transcript(&["help", "exit-code"]));
+}
+
+#[test]
+fn no_arguments_at_all_is_a_usage_error_with_help() {
+    let ended = Sandbox::new().expect(2, &[]);
+    assert_eq!(ended.stdout, "");
+    assert!(ended.stderr.contains("Examples:"), "{}", ended.stderr);
+}
+
+#[test]
+fn completions_name_the_commands() {
+    let sandbox = Sandbox::new();
+    for shell in ["bash", "zsh", "fish"] {
+        let script = sandbox.expect(0, &["completions", shell]).stdout;
+        for command in ["status", "down", "--purge", "exit-codes"].iter().filter(|word| **word != "exit-codes") {
+            assert!(script.contains(command.trim_start_matches('-')), "{shell}: {command}");
+        }
+        assert!(!script.contains("serve-embedded"), "{shell}");
+    }
+}
+
+#[test]
+fn a_bash_completion_script_is_valid_bash() {
+    let sandbox = Sandbox::new();
+    let script = sandbox.expect(0, &["completions", "bash"]).stdout;
+    let path = sandbox.work().join("completion");
+    std::fs::write(&path, script).unwrap();
+    assert!(sandbox.program("bash", &["-n", path.to_str().unwrap()]).status().unwrap().success());
+}
+
+#[test]
+fn manual_pages_are_written() {
+    let sandbox = Sandbox::new();
+    let document = sandbox.expect(0, &["man", "pages", "-o", "json"]).json();
+    let pages = std::fs::read_dir(sandbox.work().join("pages")).unwrap().count();
+    assert_eq!(document["pages"], pages);
+    let page = std::fs::read_to_string(sandbox.work().join("pages/cardctl-up.1")).unwrap();
+    assert!(page.contains("Examples"), "{page}");
+}
+
+#[test]
+fn the_version_is_the_same_everywhere() {
+    let sandbox = Sandbox::new();
+    assert_eq!(sandbox.expect(0, &["version"]).stdout, sandbox.expect(0, &["--version"]).stdout);
+    assert_eq!(sandbox.expect(0, &["version", "-o", "json"]).json()["version"], card_core::VERSION);
+}

@@ -45,7 +45,7 @@ pub struct Task {
     pub run: Option<RunId>,
     /// Where it stands.
     pub status: Status,
-    /// Attempts begun, as far as the ledger knows: a running one counts once it has ended.
+    /// Attempts begun. A running one counts as long as its lease stands, and for good once its end is reported.
     pub attempts: u32,
     /// When it was durable.
     pub accepted_at: Instant,

@@ -25,6 +25,11 @@ pub fn install(log: &Log) -> Result<(), InvalidFilter> {
         LogFormat::Json => builder.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init(),
     };
     drop(installed);
+    // A panic's message may carry what must not be written: it goes through the same mask, not to stderr as it is.
+    std::panic::set_hook(Box::new(|panic| {
+        let location = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(location, message = panic.payload_as_str().unwrap_or("panicked"), "panicked");
+    }));
     Ok(())
 }
 

@@ -112,22 +112,52 @@ pub(crate) async fn what_the_delivery_forgot_comes_back(bed: impl Testbed) {
     assert_eq!(back, HashSet::from([ready, held]));
 }
 
-pub(crate) async fn more_than_the_delivery_holds_is_handed_out_in_full(bed: impl Testbed) {
-    const TASKS: usize = 40_000;
+async fn accept_many(bed: &impl Testbed, count: usize, new: fn() -> NewTask) {
     let accepts = (0..8).map(|_| {
         let engine = bed.store().engine.clone();
         tokio::spawn(async move {
-            for _ in 0..TASKS / 8 / 50 {
-                let batch = (0..50).map(|_| engine.accept(add())).collect::<Vec<_>>();
-                for accept in batch {
-                    accept.await.unwrap();
+            for _ in 0..count / 8 / 50 {
+                let mut batch = tokio::task::JoinSet::new();
+                for _ in 0..50 {
+                    let engine = engine.clone();
+                    batch.spawn(async move { engine.accept(new()).await.unwrap() });
                 }
+                batch.join_all().await;
             }
         })
     });
     for accept in accepts.collect::<Vec<_>>() {
         accept.await.unwrap();
     }
+}
+
+pub(crate) async fn a_kind_that_nobody_claims_holds_no_other_up(bed: impl Testbed) {
+    accept_many(&bed, 20_000, || replacement(UserId::new())).await;
+    let wanted = accepted(&*bed.store().engine, add()).await;
+    let only = ClaimRequest { kinds: vec![Kind::Add], ..request(WorkerId::new()) };
+    let claims = bed.store().engine.claim(&only).await.unwrap();
+    assert_eq!(claims.iter().map(|claim| claim.lease.task).collect::<Vec<_>>(), [wanted.id]);
+}
+
+pub(crate) async fn every_waiting_claimer_hears_of_its_kind(bed: impl Testbed) {
+    let claimers = Kind::ALL.map(|kind| {
+        let engine = bed.store().engine.clone();
+        tokio::spawn(async move {
+            let only = ClaimRequest { kinds: vec![kind], max: 1, ..request(WorkerId::new()) };
+            engine.claim(&only).await.unwrap()
+        })
+    });
+    tokio::task::yield_now().await;
+    accepted(&*bed.store().engine, add()).await;
+    accepted(&*bed.store().engine, replacement(UserId::new())).await;
+    for claimer in claimers {
+        assert_eq!(claimer.await.unwrap().len(), 1);
+    }
+}
+
+pub(crate) async fn more_than_the_delivery_holds_is_handed_out_in_full(bed: impl Testbed) {
+    const TASKS: usize = 40_000;
+    accept_many(&bed, TASKS, add).await;
     let engine = bed.store().engine.clone();
     let mut seen = HashSet::new();
     while seen.len() < TASKS {

@@ -62,6 +62,8 @@ macro_rules! engine_conformance {
             a_claimed_task_comes_back_after_a_restart
             what_the_delivery_forgot_comes_back
             more_than_the_delivery_holds_is_handed_out_in_full
+            a_kind_that_nobody_claims_holds_no_other_up
+            every_waiting_claimer_hears_of_its_kind
             a_settle_is_final_and_durable
             a_second_settle_changes_nothing_and_is_told
             concurrent_settles_take_effect_once

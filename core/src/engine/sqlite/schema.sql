@@ -25,7 +25,7 @@ CREATE TABLE tasks (
 ) STRICT;
 
 CREATE UNIQUE INDEX tasks_id ON tasks (id);
-CREATE INDEX tasks_open ON tasks (due_at) WHERE status < 4;
+CREATE INDEX tasks_open ON tasks (kind, due_at) WHERE status < 4;
 CREATE UNIQUE INDEX tasks_exclusive ON tasks (exclusive) WHERE exclusive IS NOT NULL AND status < 4;
 CREATE UNIQUE INDEX tasks_idempotency ON tasks (coalesce(owner, x''), idempotency_key) WHERE idempotency_key IS NOT NULL;
 CREATE INDEX tasks_run ON tasks (run) WHERE run IS NOT NULL;

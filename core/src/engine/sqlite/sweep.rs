@@ -7,10 +7,11 @@ use rusqlite::{Connection, params};
 
 use super::delivery::{READY_LIMIT, Ready};
 use super::readers::Readers;
-use super::rows::{Identity, json};
+use super::rows::{Identity, json, kind_code};
 use super::shared::Shared;
 use super::writer::{Ledger, Writer};
 use crate::engine::EngineError;
+use crate::tasks::Kind;
 use crate::time::Instant;
 
 /// How long something may go unnoticed: half of what the platform promises for abandoned work.
@@ -24,7 +25,7 @@ const PRUNE_BATCH: usize = 1_000;
 
 const DUE: &str = "
     SELECT seq, id, kind, owner, run, accepted_at, payload, attempts, due_at FROM tasks
-    WHERE status < 4 AND due_at <= ?1 ORDER BY due_at, seq LIMIT ?2";
+    WHERE kind = ?3 AND status < 4 AND due_at <= ?1 ORDER BY due_at, seq LIMIT ?2";
 
 /// Sweeps until the engine is closed or gone.
 pub(super) async fn run(shared: Weak<Shared>, readers: Arc<Readers>, writer: Weak<Writer>, retention: Duration) {
@@ -39,10 +40,10 @@ pub(super) async fn run(shared: Weak<Shared>, readers: Arc<Readers>, writer: Wea
         if due.expired > 0 {
             tracing::info!(tasks = due.expired, "leases ran out, tasks are handed out again");
         }
-        if due.scan
-            && let Err(error) = fetch(&alive, &readers, now, due.missed, due.known).await
-        {
-            tracing::warn!(error = %error, "sweep could not read the ledger");
+        for (kind, missed) in due.scan {
+            if let Err(error) = fetch(&alive, &readers, kind, now, missed).await {
+                tracing::warn!(error = %error, "sweep could not read the ledger");
+            }
         }
         if pruned.elapsed() >= PRUNE_INTERVAL {
             pruned = tokio::time::Instant::now();
@@ -62,16 +63,17 @@ pub(super) async fn run(shared: Weak<Shared>, readers: Arc<Readers>, writer: Wea
 async fn fetch(
     shared: &Shared,
     readers: &Arc<Readers>,
+    kind: Kind,
     now: Instant,
     missed: u64,
-    known: usize,
 ) -> Result<(), EngineError> {
-    let limit = READY_LIMIT + known;
     let skip = shared.delivery.known_rows();
+    let limit = READY_LIMIT + skip.len();
     let (found, complete) = readers
         .read(move |connection| {
             let mut statement = connection.prepare_cached(DUE)?;
-            let mut rows = statement.query(params![now.micros(), i64::try_from(limit).unwrap_or(i64::MAX)])?;
+            let mut rows =
+                statement.query(params![now.micros(), i64::try_from(limit).unwrap_or(i64::MAX), kind_code(kind)])?;
             let mut found = Vec::new();
             let mut seen = 0;
             while let Some(row) = rows.next()? {
@@ -88,7 +90,7 @@ async fn fetch(
             Ok((found, seen < limit))
         })
         .await?;
-    shared.delivery.refill(found, complete, missed);
+    shared.delivery.refill(kind, found, complete, missed);
     Ok(())
 }
 

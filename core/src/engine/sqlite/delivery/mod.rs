@@ -5,7 +5,7 @@
 mod state;
 
 use std::cmp::Reverse;
-use std::collections::{HashSet, VecDeque};
+use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant as Clock};
 
@@ -15,13 +15,14 @@ pub(super) use self::state::Ready;
 use self::state::{Held, State};
 use super::rows::Identity;
 use crate::engine::{Claim, ClaimRequest, Lease};
-use crate::tasks::WorkerStats;
+use crate::tasks::{Kind, WorkerStats};
 use crate::time::Instant;
 
-/// Tasks kept ready in memory; some 400 bytes each.
+/// Tasks of one kind kept ready in memory; some 400 bytes each. For each kind apart: a kind that nobody claims (its
+/// outside help is down) must not keep the others out.
 pub(super) const READY_LIMIT: usize = 16_384;
 /// Below this the sweep fetches more, if there are more.
-const READY_LOW: usize = READY_LIMIT / 4;
+pub(super) const READY_LOW: usize = READY_LIMIT / 4;
 /// Due times remembered for a punctual sweep; the regular sweep finds the others.
 const LATER_LIMIT: usize = 100_000;
 /// A worker not heard of for this long is not counted any more.
@@ -30,10 +31,9 @@ const WORKER_FORGOTTEN: Duration = Duration::from_secs(15);
 /// What the sweep has to do.
 #[derive(Debug)]
 pub(super) struct Due {
-    pub(super) scan: bool,
+    /// Kinds to look for in the ledger, each with what it had missed by now.
+    pub(super) scan: Vec<(Kind, u64)>,
     pub(super) expired: usize,
-    pub(super) missed: u64,
-    pub(super) known: usize,
     pub(super) next_due: Option<Instant>,
     pub(super) held: usize,
 }
@@ -65,14 +65,16 @@ impl Delivery {
     /// Rings for a task that was just committed.
     pub(super) fn ring(&self, ready: Ready) {
         let mut state = self.lock();
-        if state.missed > state.swept || state.known.len() >= READY_LIMIT {
+        let queue = state.queue(ready.identity.kind);
+        if queue.is_behind() || queue.ready.len() >= READY_LIMIT {
             // Behind others that did not fit: the sweep keeps the order.
-            state.missed += 1;
+            queue.missed += 1;
             return;
         }
         state.push(ready);
         drop(state);
-        self.bell.notify_one();
+        // All of them: one alone may be a worker that does not take this kind.
+        self.bell.notify_waiters();
     }
 
     /// Takes up to `request.max` ready tasks.
@@ -118,15 +120,10 @@ impl Delivery {
                 identity,
             ));
         }
-        let more = state.known.len() > state.held.len();
-        let low = state.known.len() - state.held.len() < READY_LOW && state.missed > state.swept;
+        let low = request.kinds.iter().any(|kind| state.queue(*kind).wants_more());
         drop(state);
         if low {
             self.sweep.notify_one();
-        }
-        if more && !claims.is_empty() {
-            // One ring wakes one claimer; there is enough for the next.
-            self.bell.notify_one();
         }
         claims
     }
@@ -184,7 +181,7 @@ impl Delivery {
         if state.later.len() < LATER_LIMIT {
             state.later.push(Reverse((due, row)));
         } else {
-            state.missed += 1;
+            state.suspect();
         }
         drop(state);
         self.sweep.notify_one();
@@ -205,18 +202,16 @@ impl Delivery {
             due = true;
         }
         state.workers.retain(|_, seen| seen.inflight > 0 || clock.duration_since(seen.clock) < WORKER_FORGOTTEN);
-        let room = state.known.len() - state.held.len() < READY_LOW;
+        if due {
+            state.suspect();
+        }
+        let scan = Kind::ALL.into_iter().filter_map(|kind| {
+            let queue = state.queue(kind);
+            queue.wants_more().then_some((kind, queue.missed))
+        });
         Due {
-            scan: (due || state.missed > state.swept) && room,
-            // With no room the scan waits, and must not be forgotten.
+            scan: scan.collect(),
             expired: expired.len(),
-            missed: {
-                if due && !room {
-                    state.missed += 1;
-                }
-                state.missed
-            },
-            known: state.known.len(),
             next_due: state.later.peek().map(|Reverse((at, _))| *at),
             held: state.held.len(),
         }
@@ -227,33 +222,30 @@ impl Delivery {
         self.lock().known.clone()
     }
 
-    /// Adds what the sweep found. `complete` with the `missed` that the sweep began with: nothing else is due.
-    pub(super) fn refill(&self, found: Vec<Ready>, complete: bool, missed: u64) {
+    /// Adds what the sweep found of a kind. `complete`: nothing else of it was due when it had missed `missed`.
+    pub(super) fn refill(&self, kind: Kind, found: Vec<Ready>, complete: bool, missed: u64) {
         let mut state = self.lock();
         let mut complete = complete;
-        let mut rung = false;
         for ready in found {
-            if state.known.len() - state.held.len() >= READY_LIMIT {
+            if state.queue(kind).ready.len() >= READY_LIMIT {
                 complete = false;
                 break;
             }
             if !state.known.contains(&ready.identity.seq) {
                 state.push(ready);
-                rung = true;
             }
         }
+        let queue = state.queue(kind);
         if complete {
-            state.swept = state.swept.max(missed);
+            queue.swept = queue.swept.max(missed);
         }
         drop(state);
-        if rung {
-            self.bell.notify_one();
-        }
+        self.bell.notify_waiters();
     }
 
     /// Makes the next sweep read the ledger.
     pub(super) fn suspect(&self) {
-        self.lock().missed += 1;
+        self.lock().suspect();
         self.sweep.notify_one();
     }
 
@@ -261,12 +253,12 @@ impl Delivery {
     #[cfg(test)]
     pub(super) fn forget(&self) {
         let mut state = self.lock();
-        state.ready.clear();
+        state.queues.clear();
         state.held.clear();
         state.known.clear();
         state.obsolete.clear();
         state.later.clear();
-        state.missed += 1;
+        state.suspect();
     }
 
     pub(super) fn set_paused(&self, paused: bool) {
@@ -285,7 +277,7 @@ impl Delivery {
 
     pub(super) fn figures(&self) -> Figures {
         let state = self.lock();
-        let oldest = state.ready.values().filter_map(VecDeque::front).map(|ready| ready.due_at).min();
+        let oldest = state.queues.values().filter_map(|queue| queue.ready.front()).map(|ready| ready.due_at).min();
         let mut workers: Vec<WorkerStats> = state
             .workers
             .iter()

@@ -7,6 +7,7 @@ use std::time::Instant as Clock;
 use serde_json::value::RawValue;
 
 use super::super::rows::Identity;
+use super::READY_LOW;
 use crate::engine::ClaimRequest;
 use crate::ids::WorkerId;
 use crate::tasks::Kind;
@@ -38,20 +39,36 @@ pub(super) struct Seen {
     pub(super) inflight: u64,
 }
 
+/// The ready tasks of one kind.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    pub(super) ready: VecDeque<Ready>,
+    /// Rings that found no room. Anything above what the last complete sweep saw means: there is more in the ledger.
+    pub(super) missed: u64,
+    pub(super) swept: u64,
+}
+
+impl Queue {
+    pub(super) fn is_behind(&self) -> bool {
+        self.missed > self.swept
+    }
+
+    pub(super) fn wants_more(&self) -> bool {
+        self.is_behind() && self.ready.len() < READY_LOW
+    }
+}
+
 #[derive(Debug, Default)]
 pub(super) struct State {
-    pub(super) ready: HashMap<Kind, VecDeque<Ready>>,
-    /// Tasks in `ready` or `held`, by row.
+    pub(super) queues: HashMap<Kind, Queue>,
+    /// Tasks in a queue or `held`, by row.
     pub(super) known: HashSet<i64>,
-    /// Tasks in `ready` that became final meanwhile: skipped when their turn comes.
+    /// Tasks in a queue that became final meanwhile: skipped when their turn comes.
     pub(super) obsolete: HashSet<i64>,
     pub(super) held: HashMap<i64, Held>,
     pub(super) later: BinaryHeap<Reverse<(Instant, i64)>>,
     pub(super) workers: HashMap<WorkerId, Seen>,
     pub(super) next_token: u64,
-    /// Rings that found no room. Anything above what the last complete sweep saw means: there is more in the ledger.
-    pub(super) missed: u64,
-    pub(super) swept: u64,
     pub(super) paused: bool,
     pub(super) closed: bool,
 }
@@ -59,15 +76,28 @@ pub(super) struct State {
 impl State {
     pub(super) fn push(&mut self, ready: Ready) {
         self.known.insert(ready.identity.seq);
-        self.ready.entry(ready.identity.kind).or_default().push_back(ready);
+        self.queue(ready.identity.kind).ready.push_back(ready);
+    }
+
+    pub(super) fn queue(&mut self, kind: Kind) -> &mut Queue {
+        self.queues.entry(kind).or_default()
+    }
+
+    /// There may be more in the ledger, of any kind.
+    pub(super) fn suspect(&mut self) {
+        for kind in Kind::ALL {
+            self.queue(kind).missed += 1;
+        }
     }
 
     fn pop(&mut self, kinds: &[Kind]) -> Option<Ready> {
         let oldest = kinds
             .iter()
-            .filter_map(|kind| self.ready.get(kind).and_then(VecDeque::front).map(|ready| (ready.due_at, *kind)))
+            .filter_map(|kind| {
+                self.queues.get(kind).and_then(|queue| queue.ready.front()).map(|ready| (ready.due_at, *kind))
+            })
             .min()?;
-        self.ready.get_mut(&oldest.1)?.pop_front()
+        self.queues.get_mut(&oldest.1)?.ready.pop_front()
     }
 
     pub(super) fn pop_live(&mut self, kinds: &[Kind]) -> Option<Ready> {

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::app::App;
+use crate::http::patience::Patience;
 use crate::http::serve::{ServeOptions, serve};
 use crate::secrets::{Secrets, WeakSecret};
 use crate::{api, sampler};
@@ -122,7 +123,8 @@ impl Platform {
         let (drain_timeout, read_timeout) = (server.drain_timeout, server.read_timeout);
         // Some connections are idle between requests.
         let max_connections = server.max_in_flight.saturating_add(server.max_streams).saturating_mul(2);
-        let serving = ServeOptions { read_timeout, drain_timeout, max_connections };
+        let patience = Patience { headers: read_timeout, idle: IDLE, stalled: STALLED };
+        let serving = ServeOptions { patience, drain_timeout, max_connections };
         let app = Arc::new(App::new(store.clone(), settings, secrets, stop_api.clone())?);
         let answers = api::answers(Arc::clone(&app)).map_err(|error| StartError::Settings(error.to_string()))?;
         let api = watch.spawn("api", serve(listener, Arc::new(answers), serving, stop_api.clone()));
@@ -184,6 +186,11 @@ impl Platform {
     }
 }
 
+/// Longer than clients keep a connection in their pools for the most part, so that it is they who close it: a server
+/// that closes first may do so just when the next request is on its way.
+const IDLE: Duration = Duration::from_secs(120);
+/// A client that reads nothing for so long is cut off; a watcher resumes.
+const STALLED: Duration = Duration::from_secs(60);
 /// Every part keeps its own time; this is for one that does not.
 const GRACE: Duration = Duration::from_secs(10);
 

@@ -9,7 +9,6 @@ use axum::http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -17,12 +16,13 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::answer::{Answers, HEADER_LIMIT};
+use super::patience::{AnswerBody, Patience, PatientStream, Watch};
 
 /// How connections are kept.
 #[derive(Debug, Clone)]
 pub(crate) struct ServeOptions {
-    /// A client must have sent its headers within this, and its next request.
-    pub(crate) read_timeout: Duration,
+    /// How long a client may take.
+    pub(crate) patience: Patience,
     /// How long a stop waits for what is in flight.
     pub(crate) drain_timeout: Duration,
     /// Connections at once; more wait in the listener's queue.
@@ -38,8 +38,8 @@ pub(crate) async fn serve(
     stop: CancellationToken,
 ) -> bool {
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new())
-        .header_read_timeout(options.read_timeout)
+    // Headers that take too long are the stream's affair: see `patience`.
+    http.header_read_timeout(None)
         // Small enough for ten thousand idle streams, large enough for a header that is too large to be told so.
         .max_buf_size(4 * HEADER_LIMIT)
         .pipeline_flush(true);
@@ -54,11 +54,16 @@ pub(crate) async fn serve(
             Some(_ended) = connections.join_next(), if !connections.is_empty() => continue,
         };
         let answers = Arc::clone(&answers);
+        let watch = Watch::new();
+        let stream = PatientStream::new(stream, Arc::clone(&watch), options.patience);
         let service = service_fn(move |request: Request<Incoming>| {
-            let answers = Arc::clone(&answers);
-            async move { Ok::<_, Infallible>(answers.answer(peer, request).await) }
+            let (answers, answering) = (Arc::clone(&answers), watch.answering());
+            async move {
+                let response = answers.answer(peer, request).await;
+                Ok::<_, Infallible>(response.map(|body| AnswerBody::new(body, answering)))
+            }
         });
-        let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
+        let connection = graceful.watch(http.serve_connection(stream, service));
         connections.spawn(async move {
             // A connection that breaks is the client's affair; its request, if any, has been dealt with.
             let _ = connection.await;

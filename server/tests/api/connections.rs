@@ -1,11 +1,13 @@
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use card_core::tasks::Task;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::app::{OPERATOR, PATIENCE, TestApp, ok};
+use crate::stream::EventStream;
 
 async fn connect(app: &TestApp, text: &str) -> TcpStream {
     let mut stream = TcpStream::connect(app.platform.address()).await.unwrap();
@@ -89,4 +91,34 @@ async fn requests_can_be_pipelined() {
     let last = "GET /health HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
     let answer = rest(connect(&app, &format!("{request}{request}{last}")).await).await;
     assert_eq!(answer.matches("HTTP/1.1 200 OK").count(), 3, "{answer}");
+}
+
+#[tokio::test]
+async fn an_idle_connection_and_an_open_stream_outlive_the_time_for_headers() {
+    let app = TestApp::with(0, |settings| settings.server.read_timeout = Duration::from_millis(200)).await;
+    let mut events = EventStream::open(app.get("/events", OPERATOR)).await;
+    assert_eq!(events.next().await.unwrap().kind, "hello");
+    let mut idle = connect(&app, "GET /health HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    let mut begin = [0; 15];
+    idle.read_exact(&mut begin).await.unwrap();
+    let task = app.add(OPERATOR, "r").await;
+    // A long-poll is the clock: it ends when the time is up.
+    let _: Task = ok(app.get(&format!("/tasks/{}?wait=600ms", task.id), OPERATOR)).await;
+    idle.write_all(b"GET /health HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
+    assert_eq!(rest(idle).await.matches("HTTP/1.1 200 OK").count(), 1);
+    assert_eq!(events.state().await.unwrap().task().id, task.id);
+    app.add(OPERATOR, "r").await;
+    assert!(events.state().await.is_some());
+}
+
+#[tokio::test]
+async fn headers_that_drip_on_a_used_connection_are_cut_off_too() {
+    let app = TestApp::with(0, |settings| settings.server.read_timeout = Duration::from_millis(200)).await;
+    let mut stream = connect(&app, "GET /health HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    let mut begin = [0; 15];
+    stream.read_exact(&mut begin).await.unwrap();
+    stream.write_all(b"GET /health HTTP/1.1\r\nx-drip: ").await.unwrap();
+    let begin = Instant::now();
+    rest(stream).await;
+    assert!(begin.elapsed() < Duration::from_secs(10));
 }

@@ -30,7 +30,9 @@ pub struct Cli {
 
 const EXAMPLES: &str = "\
 Examples:
+  cardctl demo                        the first look: start it, watch twenty requests, load it a little
   cardctl up -d                       start the platform, return when it is ready
+  cardctl submit -c 20 -w             twenty requests by unique users, watched to the end
   cardctl status                      what runs where
   cardctl down                        stop it; the data stays
 
@@ -39,9 +41,7 @@ Exit codes: cardctl help exit-codes";
 /// Examples come first: they are what help is opened for.
 const HELP: &str = "\
 {before-help}{about-with-newline}
-{usage-heading} {usage}
-
-{after-help}
+{usage-heading} {usage}{after-help}
 
 {all-args}
 ";
@@ -70,14 +70,14 @@ pub fn parse(arguments: &[std::ffi::OsString]) -> Result<Cli, clap::Error> {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Global options")]
 pub struct Global {
-    /// What stdout carries
-    #[arg(short, long, global = true, value_enum, default_value_t, value_name = "FORMAT")]
+    /// What stdout carries: text, json (one document) or jsonl (a stream) [default: text]
+    #[arg(short, long, global = true, value_enum, default_value_t, value_name = "FORMAT", hide_default_value = true, hide_possible_values = true)]
     pub output: Format,
-    /// When to use colour
-    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
+    /// When to use colour: auto, always or never [default: auto]
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN", hide_default_value = true, hide_possible_values = true)]
     pub color: Color,
-    /// How progress is shown on stderr
-    #[arg(long, global = true, value_enum, default_value_t, value_name = "HOW")]
+    /// How progress is shown on stderr: auto, bar, plain (lines) or none [default: auto]
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "HOW", hide_default_value = true, hide_possible_values = true)]
     pub progress: ProgressChoice,
     /// Which platform of this machine [default: default]
     #[arg(long, global = true, value_name = "NAME")]

@@ -1,5 +1,7 @@
 //! `cardctl help`: of a command, or on a topic.
 
+use std::ffi::OsString;
+
 use serde::Serialize;
 
 use crate::args;
@@ -39,12 +41,14 @@ pub async fn run(args: HelpArgs, context: &Context) -> Result<Exit, Failure> {
         return exit_codes(context);
     }
     let mut command = args::command();
-    // The names in the usage line need the whole path.
-    command.build();
     for name in &args.subject {
         command = command.find_subcommand(name).cloned().ok_or_else(|| unknown(name, &command))?;
     }
-    let help = command.render_long_help();
+    let words = ["cardctl"].into_iter().chain(args.subject.iter().map(String::as_str)).chain(["--help"]);
+    let Err(help) = args::parse(&words.map(OsString::from).collect::<Vec<_>>()) else {
+        return Err(Failure::internal("--help gave no help"));
+    };
+    let help = help.render();
     let text = if context.printer.out().is_on() { help.ansi().to_string() } else { help.to_string() };
     context.printer.raw(text.trim_end())?;
     Ok(Exit::Done)

@@ -69,7 +69,8 @@ fn failure(error: &clap::Error, arguments: &[OsString]) -> Failure {
 fn context(error: &clap::Error, kind: ContextKind) -> Option<String> {
     match error.get(kind)? {
         ContextValue::String(one) => Some(one.clone()),
-        ContextValue::Strings(many) => many.first().cloned(),
+        // In rising order of likeness.
+        ContextValue::Strings(many) => many.last().cloned(),
         _ => None,
     }
 }

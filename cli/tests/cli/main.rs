@@ -2,11 +2,19 @@
 //! leaves no process behind.
 
 mod config;
+mod demo;
+mod dlq;
 mod help;
 mod kill;
 mod lifecycle;
+mod masked;
 mod output;
+mod queue;
 mod sandbox;
+mod smoke;
 mod state;
+mod submit;
+mod tasks;
 mod usage;
+mod watch;
 mod wrapped;

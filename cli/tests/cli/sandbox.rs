@@ -108,7 +108,7 @@ impl Sandbox {
         let text = text.replace(&*self.path().to_string_lossy(), "[SANDBOX]");
         let filters = [
             (r"127\.0\.0\.1:\d+", "127.0.0.1:[PORT]"),
-            (r"process \d+", "process [PID]"),
+            (r"process( +)\d+", "process$1[PID]"),
             (r"wrk_[0-9a-f-]{36}", "[WORKER]"),
             (r"in \d+ ms", "in [MS] ms"),
             (r#"("pid"|"ready_ms"): \d+"#, "$1: [N]"),

@@ -1,7 +1,7 @@
 use std::io::Read;
 use std::process::Stdio;
 
-use crate::sandbox::Sandbox;
+use crate::sandbox::{Sandbox, eventually};
 
 #[test]
 fn a_pipe_gets_no_escape() {
@@ -59,4 +59,20 @@ fn with_nothing_running_the_error_says_where_it_looked() {
     insta::assert_snapshot!(Sandbox::new().transcript(&["env"]));
     insta::assert_snapshot!(Sandbox::new().transcript(&["status"]));
     insta::assert_snapshot!(Sandbox::new().transcript(&["env", "-o", "json"]));
+}
+
+#[test]
+fn a_stream_ends_when_its_reader_goes_away_even_if_nothing_happens() {
+    let sandbox = Sandbox::new();
+    sandbox.up();
+    for line in ["status --watch", "status --watch -o jsonl", "logs -f"] {
+        let script = format!("set -o pipefail; $CARDCTL {line} | head -1 >/dev/null");
+        let mut child = sandbox.program("bash", &["-c", &script]).spawn().unwrap();
+        let mut code = None;
+        eventually(line, || {
+            code = child.try_wait().unwrap();
+            code.is_some()
+        });
+        assert_eq!(code.unwrap().code(), Some(0), "{line}");
+    }
 }

@@ -121,6 +121,7 @@ async fn watch(context: &Context) -> Result<Exit, Failure> {
                 shown = Some(summary);
             }
         }
+        printer.reader()?;
         tokio::select! {
             () = tokio::time::sleep(WATCH_PERIOD) => {}
             () = context.stop.cancelled() => return Ok(context.interrupted()),

@@ -40,7 +40,9 @@ impl From<StreamLost> for Failure {
 }
 
 fn answered(problem: &Problem, exit: Exit) -> Failure {
-    let mut failure = Failure::new(problem.code.as_str(), exit, format!("{}: {}", problem.title, problem.detail));
+    // The detail is a whole sentence about this case; the title is the same few words each time.
+    let message = if problem.detail.is_empty() { &problem.title } else { &problem.detail };
+    let mut failure = Failure::new(problem.code.as_str(), exit, message.trim_end_matches('.'));
     for error in &problem.errors {
         failure = failure.evidence(format!("{}: {}", error.pointer, error.detail));
     }

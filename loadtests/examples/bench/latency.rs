@@ -15,7 +15,7 @@ const SUBMITS: usize = 1_000;
 pub(crate) async fn run() -> Result<(), Failed> {
     let platform = Platform::start().await?;
     let run = RunId::new();
-    let observer = Observer::start(&platform.client, &run, Duration::from_secs(5), |_| {}).await?;
+    let observer = Observer::start(&platform.client, &run, Duration::from_secs(5), |_, _| {}).await?;
     let mut latencies = Vec::new();
     for number in 0..SUBMITS {
         let order = Order::Add(Add { x: number as i64, y: 1 });

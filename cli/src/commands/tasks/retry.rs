@@ -45,7 +45,7 @@ async fn queue_again(tasks: &[TaskId], context: &Context) -> Result<Vec<Task>, F
             Err(error) => {
                 let failure = match client::is_not_found(&error) {
                     true => not_found(context, *id),
-                    false => Failure::from(error).evidence(format!("task: {id}")),
+                    false => Failure::from(error).fix(client::command(context, &format!("tasks get {id}"))),
                 };
                 let before = queued.len();
                 return Err(if before > 0 { failure.left(format!("{before} before it are queued again")) } else { failure });

@@ -212,7 +212,8 @@ impl Watch<'_> {
             }
             Ending::TimeUp if exit == Exit::Timeout => {
                 let limit = self.args.timeout.map(format_duration).unwrap_or_default();
-                printer.say(format!("the time ({limit}) was up; what is pending goes on"));
+                let goes_on = if counts.pending > 0 { "; what is pending goes on" } else { "" };
+                printer.say(format!("the time ({limit}) was up{goes_on}"));
             }
             _ => {}
         }

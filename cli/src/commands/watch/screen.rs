@@ -122,7 +122,7 @@ fn progress_line(board: &Board, expected: Option<u64>, elapsed: Duration, paint:
 #[must_use]
 pub fn bar(done: u64, total: u64, paint: Paint) -> String {
     const WIDTH: u64 = 24;
-    let filled = if total == 0 { 0 } else { done.min(total) * WIDTH / total };
+    let filled = (done.min(total) * WIDTH).checked_div(total).unwrap_or(0);
     let part = |length: u64, mark: &str| mark.repeat(usize::try_from(length).unwrap_or_default());
     format!("{}{}", paint.good(part(filled, "━")), paint.dim(part(WIDTH - filled, "─")))
 }

@@ -21,7 +21,7 @@ pub(in crate::commands::smoke) async fn run(stage: &Stage) -> Result<String, Mis
         let answer = stage.client.probe(path, Caller::User(&owner.access_token)).await;
         expect(&format!("a user's token on {path}"), Code::Forbidden, answer)?;
     }
-    Ok("no token 401, forged token 401, another's task 404, a user on operator calls 403".to_owned())
+    Ok("401 without a token, 404 for another's task, 403 for a user on operator calls".to_owned())
 }
 
 fn expect<T>(what: &str, code: Code, answer: Result<T, ClientError>) -> Result<(), Miss> {

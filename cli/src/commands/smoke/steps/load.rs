@@ -38,9 +38,15 @@ fn judge(stage: &Stage, audit: &Audit, live: &Live) -> Result<String, Miss> {
         Verdict::Pass => {}
     }
     let errors = live.errors();
+    if succeeded + declined == 0 && *dead > 0 {
+        return Err(Miss::Wrong(format!("{numbers}; all of them are dead")));
+    }
     if *accepted == 0 || !errors.is_empty() {
         let errors: Vec<_> = errors.iter().map(|(name, count)| format!("{count} {name}")).collect();
         return Err(Miss::Wrong(format!("{numbers}; not accepted: {}", errors.join(", "))));
+    }
+    if stage.stop.is_cancelled() {
+        return Err(Miss::Unknown(format!("interrupted; until then {numbers}")));
     }
     let end_to_end = live.end_to_end.percentiles();
     let outcomes = if declined + dead > 0 { format!(" ({succeeded} succeeded, {declined} declined, {dead} dead)") } else { String::new() };

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use crate::commands::smoke::runner::Miss;
 use crate::commands::smoke::stage::Stage;
 
-const LIMIT: Duration = Duration::from_secs(10);
+const LIMIT: Duration = Duration::from_secs(5);
 
 pub(in crate::commands::smoke) async fn run(stage: &Stage) -> Result<String, Miss> {
     let deadline = Instant::now() + LIMIT;

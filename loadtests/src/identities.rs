@@ -4,10 +4,12 @@
 //! Who joins a run by its name (`--run`) takes random numbers, so that two who join do not meet.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use card_core::ids::RunId;
 use card_core::problem::Code;
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use crate::client::{Client, ClientError, SyntheticUser};
 
@@ -23,11 +25,15 @@ pub struct Identities {
     store: Mutex<Store>,
 }
 
+/// A token that waits longer than this is not handed out: access tokens live for a quarter of an hour.
+pub const FRESH_FOR: Duration = Duration::from_secs(360);
+
 struct Store {
     /// The next number; none for random ones.
     next: Option<u64>,
     left: u64,
     ready: VecDeque<SyntheticUser>,
+    fetched: Instant,
 }
 
 impl Identities {
@@ -44,7 +50,7 @@ impl Identities {
     }
 
     fn numbered(client: &Client, run: &RunId, next: Option<u64>, expected: u64) -> Self {
-        let store = Store { next, left: expected, ready: VecDeque::new() };
+        let store = Store { next, left: expected, ready: VecDeque::new(), fetched: Instant::now() };
         Self { client: client.clone(), run: run.clone(), store: Mutex::new(store) }
     }
 
@@ -55,6 +61,10 @@ impl Identities {
     pub async fn next(&self) -> Result<SyntheticUser, ClientError> {
         // Held across the call on purpose: who comes meanwhile wants the same batch.
         let mut store = self.store.lock().await;
+        if store.fetched.elapsed() > FRESH_FOR {
+            store.left += store.ready.len() as u64;
+            store.ready.clear();
+        }
         if let Some(user) = store.ready.pop_front() {
             return Ok(user);
         }
@@ -66,7 +76,7 @@ impl Identities {
                 None => rand::random_range(0..NUMBERS),
             };
             match self.client.synthetic_users(&self.run, from, count).await {
-                Ok(users) => store.ready = users.into(),
+                Ok(users) => (store.ready, store.fetched) = (users.into(), Instant::now()),
                 Err(error) if store.next.is_none() && error.code() == Some(Code::UsernameTaken) => continue,
                 Err(error) => return Err(error),
             }

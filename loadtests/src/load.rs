@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::client::SyntheticUser;
-use crate::identities::Identities;
+use crate::identities::{FRESH_FOR, Identities};
 use crate::latency::Latency;
 use crate::observer::Observer;
 use crate::orders::Orders;
@@ -130,12 +130,12 @@ async fn user(
     until: Instant,
     stop: CancellationToken,
 ) -> io::Result<()> {
-    let mut identity: Option<SyntheticUser> = None;
+    let mut identity: Option<(SyntheticUser, Instant)> = None;
     while Instant::now() < until && !stop.is_cancelled() {
-        let user = match identity.take() {
-            Some(user) => user,
+        let (user, since) = match identity.take().filter(|(_, since)| since.elapsed() <= FRESH_FOR) {
+            Some(present) => present,
             None => match crew.identities.next().await {
-                Ok(user) => user,
+                Ok(user) => (user, Instant::now()),
                 Err(error) => {
                     crew.live.error(error.name());
                     rest(PAUSE * 5, &stop).await;
@@ -156,7 +156,7 @@ async fn user(
                 if let Some(end) = end {
                     crew.live.ended(end.status);
                     crew.live.end_to_end.record(end.at.saturating_duration_since(begun));
-                    identity = Some(user);
+                    identity = Some((user, since));
                 }
                 // Without an end, the order is still open: the next one is somebody else's.
             }

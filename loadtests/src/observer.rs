@@ -101,9 +101,7 @@ impl Observer {
         let mut pending: Vec<TaskId> = tasks.to_vec();
         let drained = async {
             loop {
-                let changed = self.shared.changed.notified();
-                tokio::pin!(changed);
-                changed.as_mut().enable();
+                let seen = self.final_count();
                 {
                     let slots = self.shared.slots();
                     pending.retain(|task| !matches!(slots.get(task), Some(Slot::Final(_))));
@@ -111,9 +109,10 @@ impl Observer {
                 if pending.is_empty() || self.shared.lost.get().is_some() {
                     return;
                 }
-                changed.await;
-                // A look costs a pass over what is pending: many changes are taken together.
-                tokio::time::sleep(Duration::from_millis(5)).await;
+                // A look costs a pass over what is pending, and can't find it empty before so many more have ended.
+                let enough = seen + pending.len() as u64;
+                self.until(|shared| shared.finals.load(Ordering::Relaxed) >= enough || shared.lost.get().is_some())
+                    .await;
             }
         };
         let _ = tokio::time::timeout(bound, drained).await;

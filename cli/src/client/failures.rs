@@ -7,7 +7,8 @@ use card_loadtests::events::StreamLost;
 use crate::exit::Exit;
 use crate::failure::Failure;
 
-const TOKEN_FIX: &str = "export CARDCTL_OPERATOR_TOKEN, or CARDCTL_OPERATOR_TOKEN_FILE with the path of a file that holds it";
+const TOKEN_FIX: &str =
+    "export CARDCTL_OPERATOR_TOKEN, or CARDCTL_OPERATOR_TOKEN_FILE with the path of a file that holds it";
 
 impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {

@@ -25,7 +25,10 @@ async fn mend(sandbox: &Sandbox) {
 #[test]
 fn dead_letters_are_listed_and_explained() {
     let sandbox = with_dead_letters();
-    insta::assert_snapshot!("list", masked(&sandbox.transcript(&["dlq", "list", "--error", "issuer", "--since", "1h"])));
+    insta::assert_snapshot!(
+        "list",
+        masked(&sandbox.transcript(&["dlq", "list", "--error", "issuer", "--since", "1h"]))
+    );
     insta::assert_snapshot!("none", masked(&sandbox.transcript(&["dlq", "list", "--error", "no such error"])));
     let list = sandbox.expect(0, &["dlq", "list", "-o", "json"]).json();
     assert_eq!(list["items"].as_array().unwrap().len(), 3);

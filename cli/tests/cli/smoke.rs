@@ -28,8 +28,20 @@ fn failed(document: &Value) -> Vec<&str> {
 #[test]
 fn a_platform_of_its_own_passes_and_leaves_evidence_and_nothing_else() {
     let sandbox = Sandbox::new();
-    let arguments = ["smoke", "--up", "--load", "5u/500ms", "--artifacts", "out", "--junit", "out/junit/smoke.xml",
-        "--seed", "7", "-o", "json"];
+    let arguments = [
+        "smoke",
+        "--up",
+        "--load",
+        "5u/500ms",
+        "--artifacts",
+        "out",
+        "--junit",
+        "out/junit/smoke.xml",
+        "--seed",
+        "7",
+        "-o",
+        "json",
+    ];
     let ended = sandbox.expect(0, &arguments);
     let document = ended.json();
     assert_eq!((&document["verdict"], &document["seed"], failed(&document)), (&"pass".into(), &7.into(), vec![]));
@@ -60,8 +72,12 @@ fn a_step_that_fails_does_not_stop_the_others() {
     let settings = "[issuer]\nerror-rate = 1.0\n[worker.retry]\nmax-attempts = 2\nbase = '1ms'\n\
         [worker.issuer]\nbreaker-min-calls = 1000000\n";
     std::fs::write(sandbox.work().join("cardctl.toml"), settings).unwrap();
-    let document = sandbox.expect(6, &["smoke", "--up", "--load", "2u/300ms", "--artifacts", "out", "-o", "json"]).json();
-    assert_eq!((&document["verdict"], failed(&document)), (&"fail".into(), vec!["submit-and-watch", "dead-letter-and-retry", "load-with-audit"]));
+    let document =
+        sandbox.expect(6, &["smoke", "--up", "--load", "2u/300ms", "--artifacts", "out", "-o", "json"]).json();
+    assert_eq!(
+        (&document["verdict"], failed(&document)),
+        (&"fail".into(), vec!["submit-and-watch", "dead-letter-and-retry", "load-with-audit"])
+    );
     assert!(sandbox.work().join("out/smoke.json").exists() && sandbox.work().join("out/ledger.jsonl").exists());
     sandbox.assert_nothing_runs();
 }

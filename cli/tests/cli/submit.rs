@@ -32,9 +32,16 @@ fn the_document_is_the_contracts() {
     let sandbox = Sandbox::new();
     sandbox.up();
     let document = sandbox.expect(0, &["submit", "-c", "50", "-w", "--seed", "7", "-o", "json"]).json();
-    for (key, value) in [("accepted", 50), ("succeeded", 50), ("declined", 0), ("dead", 0), ("pending", 0), ("lost", 0),
-        ("duplicate", 0), ("seed", 7)]
-    {
+    for (key, value) in [
+        ("accepted", 50),
+        ("succeeded", 50),
+        ("declined", 0),
+        ("dead", 0),
+        ("pending", 0),
+        ("lost", 0),
+        ("duplicate", 0),
+        ("seed", 7),
+    ] {
         assert_eq!(document[key], value, "{key}: {document}");
     }
     for key in ["p50", "p95", "p99", "max"] {

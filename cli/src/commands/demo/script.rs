@@ -25,7 +25,10 @@ pub(super) fn platform(converged: &Converged, context: &Context) -> Result<(), F
         false => format!("ready in {} ms", converged.ready.as_millis()),
     };
     head(context, 1, "The platform", &format!("{}: {state}", paint.accent(&converged.record.url)))?;
-    printer.text(format!("   API, workers and the card bureau in one process; data in {}", converged.record.data_dir.display()))
+    printer.text(format!(
+        "   API, workers and the card bureau in one process; data in {}",
+        converged.record.data_dir.display()
+    ))
 }
 
 pub(super) fn requests(plan: &Plan, context: &Context) -> Result<(), Failure> {
@@ -74,7 +77,9 @@ pub(super) fn verdict(audit: &Audit, live: &Live, context: &Context) -> Result<(
         rows.push(paint.warn(format!("refused     {}", refused.join(", "))));
     }
     rows.extend(audit.unverified_reason.iter().map(|reason| format!("because     {reason}")));
-    rows.extend(audit.findings.iter().take(5).map(|finding| format!("            {}  {}", finding.task, finding.detail)));
+    rows.extend(
+        audit.findings.iter().take(5).map(|finding| format!("            {}  {}", finding.task, finding.detail)),
+    );
     rows.into_iter().try_for_each(|row| printer.text(format!("   {row}")))
 }
 

@@ -19,11 +19,13 @@ pub(super) struct ShowArgs {
 
 pub(super) async fn run(args: ShowArgs, context: &Context) -> Result<Exit, Failure> {
     let client = client::connect(context).await?;
-    let task = client.task(args.task, None, Caller::Operator).await.map_err(|error| {
-        if client::is_not_found(&error) { not_found(context, args.task) } else { error.into() }
-    })?;
+    let task = client
+        .task(args.task, None, Caller::Operator)
+        .await
+        .map_err(|error| if client::is_not_found(&error) { not_found(context, args.task) } else { error.into() })?;
     if task.status != Status::Dead {
-        let failure = Failure::new("not-dead", Exit::NotReady, format!("task {} is {}, not dead", task.id, task.status));
+        let failure =
+            Failure::new("not-dead", Exit::NotReady, format!("task {} is {}, not dead", task.id, task.status));
         return Err(failure.fix(client::command(context, &format!("tasks get {}", task.id))));
     }
     let printer = &context.printer;

@@ -80,7 +80,11 @@ mod tests {
         let verdict = Verdict::of(
             "run_x".parse().unwrap(),
             7,
-            vec![step("a", true, false, "fine"), step("b", false, false, "1 < 2 & \"x\"\u{1b}[0m"), step("c", true, true, "no")],
+            vec![
+                step("a", true, false, "fine"),
+                step("b", false, false, "1 < 2 & \"x\"\u{1b}[0m"),
+                step("c", true, true, "no"),
+            ],
         );
         let xml = render(&verdict);
         assert!(xml.contains("tests=\"3\" failures=\"1\" skipped=\"1\" time=\"3.702\""), "{xml}");

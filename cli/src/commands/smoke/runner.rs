@@ -127,7 +127,9 @@ impl<'a> Runner<'a> {
         let spinner = self.spinner(name);
         let outcome = match self.given_up {
             Some(why) => Err(Miss::Unknown(format!("not run: {why}"))),
-            None if self.context.stop.is_cancelled() && !self.always => Err(Miss::Unknown("not run: interrupted".to_owned())),
+            None if self.context.stop.is_cancelled() && !self.always => {
+                Err(Miss::Unknown("not run: interrupted".to_owned()))
+            }
             None => tokio::time::timeout(self.limit, step)
                 .await
                 .unwrap_or_else(|_| Err(Miss::Wrong(format!("not done within {} s", self.limit.as_secs())))),
@@ -155,7 +157,8 @@ impl<'a> Runner<'a> {
     fn spinner(&self, name: &str) -> ProgressBar {
         let bar = self.context.printer.bars().add(ProgressBar::new_spinner());
         // The template is a constant: it can't be wrong.
-        let style = ProgressStyle::with_template("{spinner} {msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
+        let style =
+            ProgressStyle::with_template("{spinner} {msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
         bar.set_style(style);
         bar.set_message(name.to_owned());
         bar.enable_steady_tick(Duration::from_millis(100));

@@ -24,8 +24,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::rate::Rate;
 use crate::client::{Client, ClientError};
-use crate::commands::watch::PATIENCE;
 use crate::commands::watch::board::Board;
+use crate::commands::watch::{PATIENCE, present};
 use crate::failure::Failure;
 
 /// How long one request is tried before it is given up.
@@ -178,6 +178,14 @@ pub async fn drive(
         }
         _ => None,
     };
+    if ending == Ending::StreamLost {
+        // What the stream did not tell any more can still be read.
+        for task in present::of_run(client, &plan.run).await.unwrap_or_default() {
+            if state.begun.contains_key(&task.id) {
+                state.board.update(&task);
+            }
+        }
+    }
     let cursor = observer.as_ref().map(Observer::cursor).filter(|cursor| *cursor > 0);
     let State { board, errors, first_error, latency, .. } = state;
     Ok(Outcome { ending, board, errors, first_error, end_to_end: latency.percentiles(), audit, cursor })
@@ -277,11 +285,7 @@ impl State {
         }
     }
 
-    fn told(
-        &mut self,
-        news: News,
-        show: &mut impl FnMut(Change<'_>) -> Result<(), Failure>,
-    ) -> Result<(), Failure> {
+    fn told(&mut self, news: News, show: &mut impl FnMut(Change<'_>) -> Result<(), Failure>) -> Result<(), Failure> {
         let Some(begun) = self.begun.get(&news.task.id) else {
             self.early.insert(news.task.id, news);
             return Ok(());
@@ -298,4 +302,3 @@ impl State {
         show(Change::State(&task, seq))
     }
 }
-

@@ -165,10 +165,9 @@ fn talk(context: &Context, plan: &Plan, outcome: &Outcome) -> Result<(), Failure
         }
     }
     match outcome.ending {
-        Ending::TimeUp => printer.say(format!(
-            "the time ({}) was up; what is pending goes on",
-            format_duration(plan.timeout)
-        )),
+        Ending::TimeUp => {
+            printer.say(format!("the time ({}) was up; what is pending goes on", format_duration(plan.timeout)))
+        }
         Ending::Interrupted => printer.say("interrupted; what was accepted goes on"),
         Ending::StreamLost => printer.say(paint.bad("the event stream was lost; what was accepted goes on")),
         Ending::Complete => {}
@@ -181,13 +180,7 @@ fn talk(context: &Context, plan: &Plan, outcome: &Outcome) -> Result<(), Failure
     Ok(())
 }
 
-async fn clean(
-    context: &Context,
-    client: &Client,
-    plan: &Plan,
-    outcome: &Outcome,
-    exit: Exit,
-) -> Result<(), Failure> {
+async fn clean(context: &Context, client: &Client, plan: &Plan, outcome: &Outcome, exit: Exit) -> Result<(), Failure> {
     let printer = &context.printer;
     if outcome.board.counts().pending > 0 || exit == Exit::Incorrect || outcome.ending == Ending::Interrupted {
         let words = format!("users clean --run {}", plan.run);

@@ -137,7 +137,8 @@ pub fn exit(context: &Context, outcome: &Outcome) -> Exit {
 pub fn verdict_line(audit: &Audit, paint: Paint) -> String {
     let Audit { accepted, succeeded, declined, dead, lost, duplicate, stuck, unverified, .. } = audit;
     let sound = succeeded + declined + dead;
-    let numbers = format!("{accepted} accepted, {sound} accounted for, {lost} lost, {duplicate} duplicate, {stuck} stuck");
+    let numbers =
+        format!("{accepted} accepted, {sound} accounted for, {lost} lost, {duplicate} duplicate, {stuck} stuck");
     match audit.verdict() {
         Verdict::Pass => format!("{}  {numbers}", paint.good("✔ audit passed")),
         Verdict::Fail => format!("{}  {numbers}", paint.bad("✘ audit failed")),
@@ -151,5 +152,7 @@ pub fn verdict_line(audit: &Audit, paint: Paint) -> String {
 /// The latencies in one line; none if nothing was measured.
 #[must_use]
 pub fn latency_line(label: &str, of: &Percentiles) -> Option<String> {
-    (of.n > 0).then(|| format!("{label}  p50 {:.1} ms  p95 {:.1} ms  p99 {:.1} ms  max {:.1} ms", of.p50, of.p95, of.p99, of.max))
+    (of.n > 0).then(|| {
+        format!("{label}  p50 {:.1} ms  p95 {:.1} ms  p99 {:.1} ms  max {:.1} ms", of.p50, of.p95, of.p99, of.max)
+    })
 }

@@ -36,9 +36,8 @@ pub(super) async fn run(args: GetArgs, context: &Context) -> Result<Exit, Failur
         task = read(&client, args.task, args.wait.unwrap_or_default()) => task,
         () = context.stop.cancelled() => return Ok(context.interrupted()),
     };
-    let task = task.map_err(|error| {
-        if client::is_not_found(&error) { not_found(context, args.task) } else { error.into() }
-    })?;
+    let task =
+        task.map_err(|error| if client::is_not_found(&error) { not_found(context, args.task) } else { error.into() })?;
     let status = task.status;
     Sheet::of(&client, task).await?.write(&context.printer)?;
     Ok(match status {

@@ -41,8 +41,14 @@ pub(super) struct ListArgs {
 
 pub(super) async fn run(args: ListArgs, context: &Context) -> Result<Exit, Failure> {
     let client = client::connect(context).await?;
-    let mut query =
-        TaskQuery { kind: args.kind, status: args.status, run: args.run, owner: args.owner, error: args.error, limit: None };
+    let mut query = TaskQuery {
+        kind: args.kind,
+        status: args.status,
+        run: args.run,
+        owner: args.owner,
+        error: args.error,
+        limit: None,
+    };
     let mut listing = Listing::new(&context.printer, args.limit);
     let mut cursor = args.cursor;
     loop {

@@ -48,7 +48,11 @@ async fn queue_again(tasks: &[TaskId], context: &Context) -> Result<Vec<Task>, F
                     false => Failure::from(error).fix(client::command(context, &format!("tasks get {id}"))),
                 };
                 let before = queued.len();
-                return Err(if before > 0 { failure.left(format!("{before} before it are queued again")) } else { failure });
+                return Err(if before > 0 {
+                    failure.left(format!("{before} before it are queued again"))
+                } else {
+                    failure
+                });
             }
         }
     }

@@ -4,7 +4,7 @@
 
 pub mod board;
 pub mod lines;
-mod present;
+pub mod present;
 pub mod screen;
 
 use std::collections::HashSet;

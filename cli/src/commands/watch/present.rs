@@ -13,7 +13,10 @@ use crate::failure::Failure;
 const CONCURRENCY: usize = 16;
 
 /// The tasks of a run, oldest first.
-pub(super) async fn of_run(client: &Client, run: &RunId) -> Result<Vec<Task>, ClientError> {
+///
+/// # Errors
+/// See [`ClientError`].
+pub async fn of_run(client: &Client, run: &RunId) -> Result<Vec<Task>, ClientError> {
     let query = TaskQuery { run: Some(run.clone()), limit: Some(1000), ..TaskQuery::default() };
     let mut tasks = Vec::new();
     let mut cursor: Option<String> = None;

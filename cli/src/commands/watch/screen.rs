@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::board::{Board, Row};
 use crate::context::Context;
-use crate::output::{Paint, Progress, Printer};
+use crate::output::{Paint, Printer, Progress};
 
 /// Faster than the eye needs, slower than a terminal suffers from.
 const FRAME: Duration = Duration::from_millis(100);

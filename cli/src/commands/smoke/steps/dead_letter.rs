@@ -29,10 +29,9 @@ pub(in crate::commands::smoke) async fn run(stage: &Stage) -> Result<String, Mis
     stage.client.retry(died.id).await?;
     let ended = stage.ended(died.id).await?;
     match ended.status {
-        Status::Succeeded | Status::Declined => Ok(format!(
-            "dead after {} attempts, listed, retried, {}",
-            died.attempts, ended.status
-        )),
+        Status::Succeeded | Status::Declined => {
+            Ok(format!("dead after {} attempts, listed, retried, {}", died.attempts, ended.status))
+        }
         status => Err(Miss::Wrong(format!("{} is {status} after the retry", died.id))),
     }
 }
@@ -44,7 +43,9 @@ async fn die(stage: &Stage) -> Result<Task, Miss> {
     let ended = stage.ended(task.id).await?;
     match ended.status {
         Status::Dead => Ok(ended),
-        status => Err(Miss::Wrong(format!("{} is {status} after {} attempts with the issuer down", task.id, ended.attempts))),
+        status => {
+            Err(Miss::Wrong(format!("{} is {status} after {} attempts with the issuer down", task.id, ended.attempts)))
+        }
     }
 }
 

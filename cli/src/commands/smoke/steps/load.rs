@@ -49,7 +49,14 @@ fn judge(stage: &Stage, audit: &Audit, live: &Live) -> Result<String, Miss> {
         return Err(Miss::Unknown(format!("interrupted; until then {numbers}")));
     }
     let end_to_end = live.end_to_end.percentiles();
-    let outcomes = if declined + dead > 0 { format!(" ({succeeded} succeeded, {declined} declined, {dead} dead)") } else { String::new() };
+    let outcomes = if declined + dead > 0 {
+        format!(" ({succeeded} succeeded, {declined} declined, {dead} dead)")
+    } else {
+        String::new()
+    };
     let (users, seconds) = (stage.load.users, stage.load.duration.as_secs_f64());
-    Ok(format!("{users} users, {seconds:.0} s: {numbers}{outcomes}; e2e p50 {:.1} ms p95 {:.1} ms", end_to_end.p50, end_to_end.p95))
+    Ok(format!(
+        "{users} users, {seconds:.0} s: {numbers}{outcomes}; e2e p50 {:.1} ms p95 {:.1} ms",
+        end_to_end.p50, end_to_end.p95
+    ))
 }

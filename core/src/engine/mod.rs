@@ -274,8 +274,9 @@ pub trait Engine: Send + Sync + 'static {
     /// How often each task of a run took effect, in order of acceptance, for the audit.
     async fn effects(&self, run: &RunId, cursor: Option<&str>, limit: usize) -> Result<EffectPage, EngineError>;
 
-    /// Removes a run: its generated users, their cards, its tasks and their events, in batches that let others
-    /// through. Returns how many users and tasks. What still runs is told `Gone` when it settles.
+    /// Removes a run: its generated users with all that they own, its other tasks and their events, in batches that let
+    /// others through; never what belongs to a person. Returns how many users and tasks. What still runs is told
+    /// `Gone` when it settles.
     async fn clean_run(&self, run: &RunId) -> Result<Cleaned, EngineError>;
 
     /// Answers if the ledger can be read and written and its schema is right.

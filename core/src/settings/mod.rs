@@ -151,6 +151,9 @@ impl Settings {
         if let Some((key, _)) = shares.into_iter().find(|(_, share)| !(0.0..=1.0).contains(share)) {
             return Err((key, "must lie between 0 and 1"));
         }
+        if self.auth.access_lifetime > Duration::from_secs(86_400) {
+            return Err(("auth.access-lifetime", "must be at most 1d: deleted users are remembered for that long"));
+        }
         if self.worker.lease < Duration::from_secs(1) {
             return Err(("worker.lease", "must be at least 1s: leases are renewed at a third of it"));
         }

@@ -93,6 +93,7 @@ macro_rules! engine_conformance {
             the_scaling_signal_follows_the_backlog
             a_cleaned_run_leaves_nothing_and_the_rest_untouched
             a_settle_of_a_cleaned_task_is_told
+            a_clean_up_leaves_people_alone
             the_audit_counts_effects
             registration_is_unique_whatever_the_case
             a_refresh_token_works_once

@@ -98,6 +98,20 @@ pub(crate) async fn a_cleaned_run_leaves_nothing_and_the_rest_untouched(bed: imp
     assert!(engine.last_event().await.unwrap() > before, "places in the log are never used again");
 }
 
+pub(crate) async fn a_clean_up_leaves_people_alone(bed: impl Testbed) {
+    let engine = &*bed.store().engine;
+    let (run, person, made) = (RunId::new(), user("ada"), user("gen-1"));
+    bed.store().accounts.register(person.clone(), "hash".into()).await.unwrap();
+    bed.store().accounts.register_synthetic(run.clone(), vec![made.clone()]).await.unwrap();
+    let kept = accepted(engine, NewTask { run: Some(run.clone()), ..replacement(person.id) }).await.id;
+    let elsewhere = accepted(engine, replacement(made.id)).await.id;
+    let cleaned = engine.clean_run(&run).await.unwrap();
+    assert_eq!((cleaned.users, cleaned.tasks), (1, 1));
+    assert!(engine.get(kept).await.unwrap().is_some(), "any caller can send the name of a run");
+    assert!(engine.get(elsewhere).await.unwrap().is_none(), "what a generated user owns goes with it");
+    assert!(bed.store().accounts.user(person.id).await.unwrap().is_some());
+}
+
 pub(crate) async fn a_settle_of_a_cleaned_task_is_told(bed: impl Testbed) {
     let engine = &*bed.store().engine;
     let run = RunId::new();

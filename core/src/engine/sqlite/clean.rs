@@ -1,4 +1,6 @@
 //! Removing a run: its tasks, events, cards and generated users, a batch at a time.
+//!
+//! What a person did under the run's name stays: the name is a header that any caller can send.
 
 use rusqlite::params;
 
@@ -27,7 +29,11 @@ pub(super) async fn run(engine: &SqliteEngine, run: &RunId) -> Result<Cleaned, E
     }
     loop {
         let name = run.clone();
-        let users = engine.writer.call(move |ledger| remove_users(ledger, &name)).await?;
+        let (users, rows) = engine.writer.call(move |ledger| remove_users(ledger, &name)).await?;
+        for row in &rows {
+            engine.shared.delivery.release(*row);
+        }
+        cleaned.tasks += rows.len() as u64;
         engine.shared.deleted_mut().extend(&users);
         cleaned.users += users.len() as u64;
         if (users.len() as i64) < BATCH {
@@ -40,29 +46,47 @@ pub(super) async fn run(engine: &SqliteEngine, run: &RunId) -> Result<Cleaned, E
 fn remove_tasks(ledger: &mut Ledger<'_>, run: &RunId) -> rusqlite::Result<Vec<i64>> {
     let connection = ledger.connection;
     let tasks: Vec<(i64, i64, i64)> = connection
-        .prepare_cached("SELECT seq, kind, status FROM tasks WHERE run = ?1 ORDER BY seq LIMIT ?2")?
-        .query_map(params![run.as_str(), BATCH], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+        .prepare_cached(
+            "SELECT seq, kind, status FROM tasks WHERE run = ?1
+               AND (owner IS NULL OR NOT EXISTS (SELECT 1 FROM users u WHERE u.id = tasks.owner AND u.run IS NULL))
+             ORDER BY seq LIMIT ?2",
+        )?
+        .query_map(params![run.as_str(), BATCH], read)?
         .collect::<rusqlite::Result<_>>()?;
-    for (seq, kind, status) in &tasks {
+    remove(ledger, &tasks)
+}
+
+fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<(i64, i64, i64)> {
+    Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+}
+
+fn remove(ledger: &mut Ledger<'_>, tasks: &[(i64, i64, i64)]) -> rusqlite::Result<Vec<i64>> {
+    let connection = ledger.connection;
+    for (seq, kind, status) in tasks {
         connection.prepare_cached("DELETE FROM events WHERE task = ?1")?.execute([seq])?;
         connection.prepare_cached("DELETE FROM cards WHERE task = ?1")?.execute([seq])?;
         connection.prepare_cached("DELETE FROM tasks WHERE seq = ?1")?.execute([seq])?;
         ledger.books.add(kind_of(*kind)?, StatusCode(*status), -1);
     }
-    Ok(tasks.into_iter().map(|(seq, _, _)| seq).collect())
+    Ok(tasks.iter().map(|(seq, _, _)| *seq).collect())
 }
 
-fn remove_users(ledger: &mut Ledger<'_>, run: &RunId) -> rusqlite::Result<Vec<UserId>> {
+/// Removes users with what they own outside the run: they were made for it.
+fn remove_users(ledger: &mut Ledger<'_>, run: &RunId) -> rusqlite::Result<(Vec<UserId>, Vec<i64>)> {
     let connection = ledger.connection;
     let users: Vec<UserId> = connection
         .prepare_cached("SELECT id FROM users WHERE run = ?1 LIMIT ?2")?
         .query_map(params![run.as_str(), BATCH], |row| uuid(row, 0).map(UserId::from_uuid))?
         .collect::<rusqlite::Result<_>>()?;
+    let mut rows = Vec::new();
     for user in &users {
-        // What they own outside the run goes too: they were made for it.
         let id = user.uuid().into_bytes();
-        connection.prepare_cached("DELETE FROM cards WHERE owner = ?1")?.execute([id])?;
+        let tasks: Vec<_> = connection
+            .prepare_cached("SELECT seq, kind, status FROM tasks WHERE owner = ?1")?
+            .query_map([id], read)?
+            .collect::<rusqlite::Result<_>>()?;
+        rows.extend(remove(ledger, &tasks)?);
         delete(connection, *user, ledger.now)?;
     }
-    Ok(users)
+    Ok((users, rows))
 }

@@ -16,13 +16,14 @@ mod readers;
 mod rows;
 mod settle;
 mod shared;
+mod space;
 mod sweep;
 #[cfg(test)]
 mod tests;
 mod writer;
 
 use std::collections::HashSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
@@ -53,6 +54,7 @@ pub struct SqliteEngine {
     shared: Arc<Shared>,
     readers: Arc<Readers>,
     writer: Arc<Writer>,
+    path: PathBuf,
 }
 
 /// Opens (and creates or migrates) the ledger at `path` and starts its threads and its sweep. Needs a tokio runtime.
@@ -108,7 +110,7 @@ impl SqliteEngine {
         let readers = Arc::new(Readers::open(path)?);
         let batch_limit = settings.batch_limit;
         let writer = Arc::new(Writer::start(connection, lock, books, path, batch_limit, Arc::clone(&shared))?);
-        Ok(Self { shared, readers, writer })
+        Ok(Self { shared, readers, writer, path: path.to_owned() })
     }
 
     /// What the delivery knows and the ledger does not: that a worker has it.
@@ -286,6 +288,7 @@ impl Engine for SqliteEngine {
     }
 
     async fn ping(&self) -> Result<(), EngineError> {
+        space::check(&self.path)?;
         // An empty write goes through the thread and a transaction of its own, or fails as a real one would.
         self.writer
             .call(|ledger| {

@@ -8,6 +8,7 @@ use card_core::settings::Settings;
 use card_core::tasks::Kind;
 use card_core::telemetry::metrics::TASKS_ACCEPTED;
 use metrics::{Counter, counter};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::logins::Logins;
@@ -17,6 +18,9 @@ use crate::auth::tokens::Tokens;
 use crate::backlog::Backlog;
 use crate::http::gate::Gate;
 use crate::secrets::Secrets;
+
+/// More would not be read faster: the ledger has a few readers.
+const PAGES: usize = 32;
 
 /// One API's state, shared by all its handlers.
 pub(crate) struct App {
@@ -29,6 +33,8 @@ pub(crate) struct App {
     pub(crate) logins: Logins,
     pub(crate) gate: Arc<Gate>,
     pub(crate) backlog: Backlog,
+    /// Pages of events in memory at once, however many streams there are.
+    pub(crate) pages: Arc<Semaphore>,
     /// Cancelled when the API stops: what only waits ends at once.
     pub(crate) stop: CancellationToken,
     accepted: [Counter; Kind::ALL.len()],
@@ -53,6 +59,7 @@ impl App {
             logins: Logins::new(auth.login_failures_per_minute),
             gate: Arc::new(Gate::new(server.max_in_flight, server.max_streams)),
             backlog: Backlog::new(server.backlog_limit),
+            pages: Arc::new(Semaphore::new(PAGES)),
             stop,
             accepted: Kind::ALL.map(|kind| counter!(TASKS_ACCEPTED, "kind" => kind.as_str())),
             settings,

@@ -146,11 +146,14 @@ impl Reader {
         }
         while !self.ended {
             self.wait().await?;
+            // Held until the page is written: a page is large, and one event can wake every stream there is.
+            let page = self.app.pages.acquire().await.ok()?;
             let told = self.follower.read().await.inspect_err(|error| tracing::debug!(%error, "a stream ends")).ok()?;
             if self.user.is_some_and(|user| self.app.accounts.is_deleted(user)) {
                 return None;
             }
-            let chunk = self.write(told);
+            let chunk = Self::write(&mut self.watched, told);
+            drop(page);
             self.ended = self.follower.caught_up() && self.watched.is_some_and(Status::is_final);
             if !chunk.is_empty() {
                 self.last_sent = Instant::now();
@@ -176,14 +179,14 @@ impl Reader {
         }
     }
 
-    fn write(&mut self, told: Vec<Told>) -> Vec<u8> {
+    fn write(watched: &mut Option<Status>, told: Vec<Told>) -> Vec<u8> {
         let mut chunk = Vec::with_capacity(told.len() * 512);
         for told in told {
             match told {
                 Told::Reset(from) => sse::position(&mut chunk, "reset", from),
                 Told::State(event) => {
                     sse::state(&mut chunk, event.seq, &event.task);
-                    self.watched = self.watched.map(|_| event.task.status);
+                    *watched = watched.map(|_| event.task.status);
                 }
             }
         }

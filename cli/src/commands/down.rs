@@ -139,6 +139,10 @@ fn clear_up(purge: bool, context: &Context) -> Result<(), Failure> {
     clear_stale(paths).map_err(failed)?;
     if purge {
         std::fs::remove_dir_all(&paths.dir).map_err(failed)?;
+        if let Some(instances) = paths.dir.parent() {
+            // Succeeds if this was the last instance.
+            let _ = std::fs::remove_dir(instances);
+        }
     }
     Ok(())
 }

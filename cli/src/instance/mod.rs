@@ -33,4 +33,5 @@ pub use self::process::Process;
 pub use self::ready::{Proof, prove};
 pub use self::record::{Phase, Record, Setting};
 pub use self::serve::Serving;
+pub use self::state::trouble;
 pub use self::stop::{Ended, clear_stale, end};

@@ -67,6 +67,10 @@ impl Plan {
         self.given.iter().any(|key| key == "server.port")
     }
 
+    fn asks_for_a_port(&self) -> bool {
+        self.port_is_given() && self.settings.server.port != 0
+    }
+
     /// What would have to change in what runs. What was not asked for now is satisfied by whatever runs, unless it came
     /// from a file or the environment and was taken out of it since.
     #[must_use]
@@ -79,6 +83,8 @@ impl Plan {
                     Some(setting) => (setting.value.to_string(), setting.lasting),
                     None => ("unknown to that version".to_owned(), true),
                 };
+                // A port that was not asked for may have become another one.
+                let is = if key == "server.port" && self.asks_for_a_port() { running.port().to_string() } else { is };
                 let concerned = self.given.contains(key) || lasting;
                 let asked = asked.value.to_string();
                 (concerned && is != asked).then(|| Difference { setting: key.clone(), running: is, asked })
@@ -92,6 +98,7 @@ impl Plan {
         if let Some(workers) = self.workers {
             compare("workers", running.workers.to_string(), workers.to_string());
         }
+        compare("version", running.version.clone(), card_core::VERSION.to_owned());
         compare("ephemeral", running.ephemeral.to_string(), self.ephemeral.to_string());
         differences
     }
@@ -123,7 +130,7 @@ mod tests {
             process: Process::current(),
             phase: Phase::Serving,
             detached: true,
-            url: "http://127.0.0.1:7400".into(),
+            url: format!("http://127.0.0.1:{}", plan.settings.server.port),
             issuer_url: None,
             engine: "sqlite".into(),
             workers: plan.workers(),
@@ -150,6 +157,11 @@ mod tests {
     fn another_value_is_a_difference() {
         let asked = plan(&[("server.port", "9000")], &[]);
         assert_eq!(changed(&plan(&[], &[]), &asked), ["server.port"]);
+        let mut elsewhere = runs(&plan(&[], &[]));
+        elsewhere.url = "http://127.0.0.1:7401".into();
+        let asked_for = plan(&[("server.port", "7400")], &[]);
+        assert_eq!(asked_for.differences(&elsewhere).len(), 1, "it was given another port than the one asked for now");
+        assert!(plan(&[], &[]).differences(&elsewhere).is_empty());
         let asked = Plan { workers: Some(3), ephemeral: true, ..plan(&[], &[]) };
         assert_eq!(changed(&plan(&[], &[]), &asked), ["workers", "ephemeral"]);
     }

@@ -73,12 +73,19 @@ impl Record {
         Self::load(paths).filter(|record| record.process.is_alive())
     }
 
+    /// The port of the API; 0 if the address has none.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.url.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).unwrap_or(0)
+    }
+
     /// Writes it in one piece.
     ///
     /// # Errors
     /// The directory can't be written.
     pub fn store(&self, paths: &Paths) -> io::Result<()> {
-        let new = paths.dir.join(format!("instance.json.{}", self.process.pid));
+        // One name is enough, only who holds the lock writes; what a crash leaves is overwritten by the next.
+        let new = paths.dir.join("instance.json.new");
         std::fs::write(&new, serde_json::to_vec_pretty(self)?)?;
         std::fs::rename(new, paths.record())
     }

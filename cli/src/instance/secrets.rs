@@ -48,9 +48,9 @@ fn read(path: &Path) -> io::Result<String> {
     Ok(std::fs::read_to_string(path)?.trim().to_owned())
 }
 
-/// In one piece: a crash half-way must not leave half a key, and of two makers one wins.
+/// In one piece: a crash half-way must not leave half a key. Only who holds the instance's lock gets here.
 fn create(path: &Path, secret: &str) -> io::Result<()> {
-    let new = path.with_extension(format!("{}.new", std::process::id()));
+    let new = path.with_extension("new");
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
     file.write_all(secret.as_bytes())?;
     file.sync_all()?;

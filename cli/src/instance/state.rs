@@ -5,6 +5,8 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use card_core::engine::{EngineError, ErrorKind};
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
 use nix::unistd::{AccessFlags, access};
 
 use super::Paths;
@@ -28,36 +30,56 @@ pub(super) fn directory(paths: &Paths, error: &io::Error) -> Failure {
 pub(super) fn ledger(data: &Path, paths: &Paths, error: &EngineError) -> Failure {
     let path = Paths::ledger(data);
     let shown = path.display();
-    let cause =
-        std::error::Error::source(error).map(ToString::to_string).filter(|cause| !error.to_string().contains(cause));
-    let beside = format!("or start an empty one beside it: cardctl --instance {}-2 up -d", paths.name);
-    let (code, fix) = match (error.kind(), condition(&path)) {
-        (ErrorKind::Unavailable, _) => ("state-disk-full", format!("make room on the disk that holds {shown}")),
-        (_, Condition::ReadOnly) => ("state-read-only", format!("chmod u+w {shown} {}, {beside}", data.display())),
-        (_, Condition::Foreign) => (
-            "state-damaged",
-            format!(
-                "put a copy of the ledger back, {beside}; to give the data up: cardctl --instance {} down --purge --yes",
-                paths.name
-            ),
-        ),
-        (_, Condition::Newer) => ("state-newer", format!("use the cardctl that wrote it, {beside}")),
-        (ErrorKind::Broken, Condition::Unremarkable) => (
-            "state-damaged",
-            format!(
-                "put a copy of the ledger back, {beside}; to give the data up: cardctl --instance {} down --purge --yes",
-                paths.name
-            ),
-        ),
-        (_, Condition::Unremarkable) => ("state", "cardctl doctor".to_owned()),
+    let condition = match (error.kind(), condition(&path)) {
+        (ErrorKind::Unavailable, _) => {
+            return Failure::new("state-disk-full", Exit::NotReady, error.to_string())
+                .fix(format!("make room on the disk that holds {shown}"))
+                .left(format!("{shown} as it was; nothing was started"));
+        }
+        _ if is_locked(&path) => Condition::InUse,
+        // The file's first bytes look well and it is broken all the same.
+        (ErrorKind::Broken, Condition::Unremarkable) => Condition::Foreign,
+        (_, condition) => condition,
     };
-    let mut failure = Failure::new(code, Exit::NotReady, error.to_string())
+    let (code, fix) = remedy(condition, data, paths);
+    let failure = Failure::new(code, Exit::NotReady, error.to_string())
         .fix(fix)
         .left(format!("{shown} as it was; nothing was started"));
-    if let Some(cause) = cause {
-        failure = failure.evidence(cause);
+    let cause = std::error::Error::source(error).map(ToString::to_string);
+    match cause.filter(|cause| !error.to_string().contains(cause)) {
+        Some(cause) => failure.evidence(cause),
+        None => failure,
     }
-    failure
+}
+
+/// What stands in the way of opening the ledger, as far as can be told without opening it: what, and what helps. For an
+/// instance that does not run.
+#[must_use]
+pub fn trouble(paths: &Paths) -> Option<(&'static str, String)> {
+    match condition(&Paths::ledger(&paths.dir)) {
+        Condition::Unremarkable => None,
+        condition => Some(remedy(condition, &paths.dir, paths)),
+    }
+}
+
+fn remedy(condition: Condition, data: &Path, paths: &Paths) -> (&'static str, String) {
+    let path = Paths::ledger(data);
+    let name = &paths.name;
+    let beside = format!("or start an empty one beside it: cardctl --instance {name}-2 up -d");
+    match condition {
+        Condition::Unremarkable => ("state", "cardctl doctor".to_owned()),
+        Condition::ReadOnly => {
+            ("state-read-only", format!("chmod u+w {} {}, {beside}", path.display(), data.display()))
+        }
+        Condition::InUse => {
+            ("state-in-use", format!("fuser {} names the process that has it; stop that, {beside}", path.display()))
+        }
+        Condition::Newer => ("state-newer", format!("use the cardctl that wrote it, {beside}")),
+        Condition::Foreign => {
+            let give_up = format!("to give the data up: cardctl --instance {name} down --purge --yes");
+            ("state-damaged", format!("put a copy of the ledger back, {beside}; {give_up}"))
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +89,14 @@ enum Condition {
     /// No SQLite file, or not one of ours.
     Foreign,
     Newer,
+    /// By a process that does not serve this instance.
+    InUse,
+}
+
+/// Whether an engine has it open: each holds a lock beside the file as long as it does.
+fn is_locked(ledger: &Path) -> bool {
+    let held = |file| matches!(Flock::lock(file, FlockArg::LockSharedNonblock), Err((_, Errno::EWOULDBLOCK)));
+    File::open(ledger.with_extension("lock")).is_ok_and(held)
 }
 
 /// What the file itself says, from its first bytes (<https://www.sqlite.org/fileformat.html#the_database_header>): the

@@ -8,13 +8,13 @@ use std::time::Duration;
 use card_core::ids::{RunId, TaskId};
 use card_core::tasks::{Add, Reason, Replacement};
 use card_loadtests::client::{Accept, Caller, Client, Order, Token};
-use cardctl::instance::{Paths, Process, Record};
+use cardctl::instance::{Paths, Process, Record, detached};
 use nix::sys::signal::Signal;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tokio_util::sync::CancellationToken;
 
-use crate::sandbox::{Sandbox, eventually, free_port};
+use crate::sandbox::{Ended, Sandbox, eventually, free_port};
 
 const ROUNDS: usize = 20;
 const SENDERS: usize = 8;
@@ -137,4 +137,34 @@ fn a_killed_platform_starts_again_with_the_same_secrets() {
     let second = sandbox.up();
     assert_ne!(first.process, second.process);
     assert_eq!(std::fs::read(Paths::operator_token(&second.data_dir)).unwrap(), token);
+}
+
+#[test]
+fn a_background_process_that_dies_while_it_starts_is_reported_and_leaves_nothing() {
+    let sandbox = Sandbox::new();
+    let background = |pid: &u32| {
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        line.split(|byte| *byte == 0).nth(1) == Some(detached::MARK.as_bytes())
+    };
+    // The process may be ready before it is found: then the next attempt gets its chance.
+    for _ in 0..50 {
+        let mut command = sandbox.command(&["up", "-d", "--port", "0", "-o", "json"]);
+        let up = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut found = None;
+        eventually("it starts", || {
+            found = sandbox.processes().into_iter().find(background).and_then(Process::of);
+            found.is_some()
+        });
+        found.unwrap().signal(Signal::SIGKILL).unwrap();
+        let ended = Ended::of(up.wait_with_output().unwrap());
+        if ended.code == Some(3) {
+            let error = &ended.json()["error"];
+            assert_eq!(error["code"], "start", "{error}");
+            sandbox.assert_nothing_runs();
+            sandbox.up();
+            return;
+        }
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    }
+    panic!("it was always faster");
 }

@@ -1,10 +1,11 @@
+use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 
 use card_core::tasks::{Add, Status};
 use card_loadtests::client::{Accept, Caller, Order};
-use cardctl::instance::{Paths, Process, Record};
+use cardctl::instance::{Lock, Paths, Process, Record};
 use nix::sys::signal::Signal;
 
 use crate::sandbox::{Ended, Sandbox, eventually, free_port};
@@ -167,13 +168,15 @@ fn secrets_are_their_owners_and_never_printed() {
 #[test]
 fn the_foreground_serves_until_it_is_asked_to_stop() {
     let sandbox = Sandbox::new();
-    let mut command = sandbox.command(&["up", "--port", "0", "-o", "json"]);
-    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    eventually("ready", || sandbox.run(&["status"]).code == Some(0));
+    let mut command = sandbox.command(&["up", "--port", "0", "-o", "jsonl"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let document: serde_json::Value = serde_json::from_str(&line).unwrap();
+    assert_eq!((&document["v"], &document["already_up"]), (&1.into(), &false.into()));
+    sandbox.expect(0, &["status"]);
     Process::of(child.id()).unwrap().signal(Signal::SIGINT).unwrap();
-    let ended = Ended::of(child.wait_with_output().unwrap());
-    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    assert_eq!(ended.json()["already_up"], false);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
     sandbox.expect(4, &["status"]);
 }
 
@@ -204,4 +207,32 @@ fn the_log_is_read_and_filtered() {
     assert_eq!(sandbox.expect(0, &["logs", "--level", "error"]).stdout, "");
     let document = sandbox.expect(0, &["logs", "process", "-o", "json"]).json();
     assert!(!document["lines"].as_array().unwrap().is_empty());
+}
+
+#[test]
+fn an_up_that_waits_for_another_gives_up_in_time_and_can_be_interrupted() {
+    let sandbox = Sandbox::new();
+    sandbox.paths().create().unwrap();
+    let _held = Lock::take(&sandbox.paths()).unwrap().unwrap();
+    let ended = sandbox.expect(124, &["up", "-d", "--wait-timeout", "100ms"]);
+    assert!(ended.stderr.contains("error[busy]"), "{}", ended.stderr);
+    sandbox.expect(8, &["status"]);
+    let mut command = sandbox.command(&["up", "-d"]);
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    stderr.read_line(&mut String::new()).unwrap();
+    Process::of(child.id()).unwrap().signal(Signal::SIGINT).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    sandbox.assert_nothing_runs();
+}
+
+#[test]
+fn a_port_that_is_asked_for_later_is_a_difference() {
+    let sandbox = Sandbox::new();
+    sandbox.up();
+    let other = free_port().to_string();
+    let ended = sandbox.expect(3, &["up", "-d", "--port", &other]);
+    assert!(ended.stderr.contains("server.port"), "{}", ended.stderr);
+    let same = sandbox.record().port().to_string();
+    sandbox.expect(0, &["up", "-d", "--port", &same]);
 }

@@ -17,7 +17,8 @@ fn with_ledger() -> (Sandbox, std::path::PathBuf) {
     (sandbox, ledger)
 }
 
-fn refused(sandbox: &Sandbox, ledger: &Path, code: &str) {
+/// `looks_bad`: whether that can be told without opening it.
+fn refused(sandbox: &Sandbox, ledger: &Path, code: &str, looks_bad: bool) {
     let before = std::fs::read(ledger).unwrap();
     let ended = sandbox.expect(3, &["up", "-d", "--port", "0", "-o", "json"]);
     let error = &ended.json()["error"];
@@ -26,13 +27,14 @@ fn refused(sandbox: &Sandbox, ledger: &Path, code: &str) {
     assert!(std::fs::read(ledger).unwrap() == before, "the data was touched");
     sandbox.assert_nothing_runs();
     sandbox.expect(4, &["status"]);
+    assert_eq!(sandbox.run(&["doctor"]).code, Some(if looks_bad { 3 } else { 0 }));
 }
 
 #[test]
 fn a_file_that_is_no_ledger_is_refused() {
     let (sandbox, ledger) = with_ledger();
     std::fs::write(&ledger, "this is not a ledger, whatever its name says".repeat(100)).unwrap();
-    refused(&sandbox, &ledger, "state-damaged");
+    refused(&sandbox, &ledger, "state-damaged", true);
 }
 
 #[test]
@@ -41,7 +43,7 @@ fn a_ledger_with_damaged_pages_is_refused() {
     let mut bytes = std::fs::read(&ledger).unwrap();
     bytes[100..4096].fill(0xa5);
     std::fs::write(&ledger, bytes).unwrap();
-    refused(&sandbox, &ledger, "state-damaged");
+    refused(&sandbox, &ledger, "state-damaged", false);
 }
 
 #[test]
@@ -51,7 +53,7 @@ fn a_ledger_of_a_newer_version_is_refused() {
     // PRAGMA user_version: big endian at offset 60 of the header.
     bytes[60..64].copy_from_slice(&999_u32.to_be_bytes());
     std::fs::write(&ledger, bytes).unwrap();
-    refused(&sandbox, &ledger, "state-newer");
+    refused(&sandbox, &ledger, "state-newer", true);
 }
 
 #[test]
@@ -77,6 +79,16 @@ fn a_read_only_ledger_is_refused() {
     let ended = Ended::of(command.output().unwrap());
     assert_eq!(ended.code, Some(3), "{}", ended.stderr);
     assert_eq!(ended.json()["error"]["code"], "state-read-only", "{}", ended.stdout);
+}
+
+#[test]
+fn a_ledger_that_another_process_has_is_left_to_it() {
+    let (sandbox, ledger) = with_ledger();
+    let lock = std::fs::File::options().write(true).open(ledger.with_extension("lock")).unwrap();
+    lock.lock().unwrap();
+    refused(&sandbox, &ledger, "state-in-use", false);
+    lock.unlock().unwrap();
+    sandbox.up();
 }
 
 #[test]

@@ -9,7 +9,7 @@ use nix::sys::statvfs::statvfs;
 
 use super::Check;
 use crate::context::Context;
-use crate::instance::{Paths, Record, port};
+use crate::instance::{Paths, Record, port, trouble};
 
 const FREE_FAIL: u64 = 64 << 20;
 const FREE_WARN: u64 = 1 << 30;
@@ -18,6 +18,7 @@ const FILES_WARN: u64 = 8192;
 
 pub(super) fn check(context: &Context, checks: &mut Vec<Check>) {
     checks.push(state_directory(&context.instance));
+    checks.push(ledger(&context.instance));
     checks.push(free_space(&context.instance));
     checks.push(files());
     checks.push(clock());
@@ -36,6 +37,17 @@ fn state_directory(paths: &Paths) -> Check {
     match tempfile::Builder::new().prefix(".cardctl-doctor-").tempfile_in(&dir) {
         Ok(_) => Check::ok(NAME, paths.dir.display().to_string()),
         Err(error) => Check::fail(NAME, error.to_string(), "let XDG_STATE_HOME name a directory that you may write"),
+    }
+}
+
+/// Only looks at the file: opening it is for who serves.
+fn ledger(paths: &Paths) -> Check {
+    const NAME: &str = "ledger";
+    let path = Paths::ledger(&paths.dir);
+    match trouble(paths) {
+        Some((code, fix)) => Check::fail(NAME, format!("{}: {code}", path.display()), fix),
+        None if path.exists() => Check::ok(NAME, path.display().to_string()),
+        None => Check::ok(NAME, "there is none yet; the first up makes it"),
     }
 }
 

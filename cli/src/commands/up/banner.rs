@@ -76,7 +76,7 @@ pub(super) fn remark(converged: &Converged, context: &Context) {
 
 fn moved(record: &Record, context: &Context) -> Option<(u16, u16)> {
     let asked = context.settings.settings.server.port;
-    let got: u16 = record.url.rsplit_once(':')?.1.parse().ok()?;
+    let got = record.port();
     let given = record.settings.get("server.port")?.value.as_u64()? != u64::from(asked);
     (!given && asked != 0 && asked != got).then_some((asked, got))
 }

@@ -111,7 +111,7 @@ impl Refusal {
     pub(crate) fn into_document(self, instance: &str, request_id: &str) -> Response {
         let code = self.0.code;
         let problem = Problem {
-            kind: format!("https://cardctl.dev/problems#{code}"),
+            kind: format!("/problems#{code}"),
             title: code.title().to_owned(),
             status: code.status(),
             detail: self.0.detail.clone().into_owned(),

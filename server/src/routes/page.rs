@@ -1,4 +1,4 @@
-//! `/`: the page for people who want a card, and its two files.
+//! `/`: the page for people who want a card, and its two files. `/problems`: what the codes of problems mean.
 
 use std::sync::LazyLock;
 
@@ -17,6 +17,8 @@ static STYLE: LazyLock<Asset> =
     LazyLock::new(|| asset(include_bytes!("../../page/style.css"), "text/css; charset=utf-8"));
 static SCRIPT: LazyLock<Asset> =
     LazyLock::new(|| asset(include_bytes!("../../page/app.js"), "text/javascript; charset=utf-8"));
+static PROBLEMS: LazyLock<Asset> =
+    LazyLock::new(|| asset(include_bytes!("../../../docs/problems.md"), "text/plain; charset=utf-8"));
 
 fn asset(bytes: &'static [u8], content_type: &'static str) -> Asset {
     Asset::new(Bytes::from_static(bytes), HeaderValue::from_static(content_type)).policy(POLICY)
@@ -35,4 +37,9 @@ pub(crate) async fn style(headers: HeaderMap) -> Response {
 /// Its script.
 pub(crate) async fn script(headers: HeaderMap) -> Response {
     SCRIPT.answer(&headers)
+}
+
+/// What a problem's `type` points to.
+pub(crate) async fn problems(headers: HeaderMap) -> Response {
+    PROBLEMS.answer(&headers)
 }

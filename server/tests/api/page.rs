@@ -49,3 +49,12 @@ async fn the_documentation_loads_nothing_from_elsewhere() {
     assert!(initializer.contains("/openapi.json"));
     assert_eq!(crate::app::problem(app.client.get(app.url("/docs/nothing.js"))).await.status, 404);
 }
+
+#[tokio::test]
+async fn a_problems_type_leads_to_its_explanation() {
+    let app = TestApp::without_workers().await;
+    let problem = crate::app::problem(app.client.get(app.url("/nothing"))).await;
+    let (page, section) = problem.kind.split_once('#').unwrap();
+    let text = app.client.get(app.url(page)).send().await.unwrap().text().await.unwrap();
+    assert!(text.contains(&format!("## `{section}`")), "{section}");
+}

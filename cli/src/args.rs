@@ -71,13 +71,38 @@ pub fn parse(arguments: &[std::ffi::OsString]) -> Result<Cli, clap::Error> {
 #[command(next_help_heading = "Global options")]
 pub struct Global {
     /// What stdout carries: text, json (one document) or jsonl (a stream) [default: text]
-    #[arg(short, long, global = true, value_enum, default_value_t, value_name = "FORMAT", hide_default_value = true, hide_possible_values = true)]
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        value_name = "FORMAT",
+        hide_default_value = true,
+        hide_possible_values = true
+    )]
     pub output: Format,
     /// When to use colour: auto, always or never [default: auto]
-    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN", hide_default_value = true, hide_possible_values = true)]
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        value_name = "WHEN",
+        hide_default_value = true,
+        hide_possible_values = true
+    )]
     pub color: Color,
     /// How progress is shown on stderr: auto, bar, plain (lines) or none [default: auto]
-    #[arg(long, global = true, value_enum, default_value_t, value_name = "HOW", hide_default_value = true, hide_possible_values = true)]
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        value_name = "HOW",
+        hide_default_value = true,
+        hide_possible_values = true
+    )]
     pub progress: ProgressChoice,
     /// Which platform of this machine [default: default]
     #[arg(long, global = true, value_name = "NAME")]
@@ -115,6 +140,12 @@ pub enum Command {
 }
 
 impl Command {
+    /// Whether it has to do with a platform. The others work whatever the settings and the environment are like.
+    #[must_use]
+    pub const fn needs_platform(&self) -> bool {
+        !matches!(self, Self::Completions(_) | Self::Man(_) | Self::Version(_) | Self::Help(_))
+    }
+
     /// Runs it.
     ///
     /// # Errors

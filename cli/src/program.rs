@@ -12,7 +12,7 @@ use nix::sys::signal::Signal;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::args::{self, Global};
+use crate::args::{self, Cli, Global};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -38,7 +38,7 @@ pub fn run(arguments: Vec<OsString>) -> ExitCode {
         .map_err(|error| Failure::internal(format!("the runtime can't start: {error}")))
         .and_then(|runtime| {
             let outcome = runtime.block_on(async {
-                let context = context(&cli.global, Arc::clone(&printer))?;
+                let context = context(&cli, Arc::clone(&printer))?;
                 cli.command.run(&context).await
             });
             // What still runs (a blocking read of a terminal, an abandoned connection) must not hold the program.
@@ -55,22 +55,30 @@ pub fn run(arguments: Vec<OsString>) -> ExitCode {
     .into()
 }
 
-fn context(global: &Global, printer: Arc<Printer>) -> Result<Context, Failure> {
-    let settings = settings(global).map_err(|error| {
+fn context(cli: &Cli, printer: Arc<Printer>) -> Result<Context, Failure> {
+    let needed = cli.command.needs_platform();
+    let read = match settings(&cli.global) {
+        Err(_) if !needed => Layers::built_in().resolve(),
+        read => read,
+    };
+    let settings = read.map_err(|error| {
         let exit = if matches!(&error, SettingsError::Read { .. }) { Exit::NotReady } else { Exit::Usage };
         Failure::new("settings", exit, error.to_string())
             .fix("cardctl config path names the files; the settings are explained in docs/operations.md")
     })?;
-    let instance = Paths::of(&settings.settings.instance, |name| std::env::var_os(name)).ok_or_else(|| {
-        Failure::new("state-directory", Exit::NotReady, "there is no place for the state of the platform")
-            .evidence("neither XDG_STATE_HOME nor HOME is set to an absolute path")
-            .fix("export XDG_STATE_HOME=/a/directory/of/yours")
-    })?;
+    let name = &settings.settings.instance;
+    let found = Paths::of(name, |name| std::env::var_os(name));
+    let instance =
+        found.or_else(|| (!needed).then(|| Paths { name: name.clone(), dir: PathBuf::new() })).ok_or_else(|| {
+            Failure::new("state-directory", Exit::NotReady, "there is no place for the state of the platform")
+                .evidence("neither XDG_STATE_HOME nor HOME is set to an absolute path")
+                .fix("export XDG_STATE_HOME=/a/directory/of/yours")
+        })?;
     let stop = CancellationToken::new();
     let signal = Arc::new(OnceLock::new());
     listen(&stop, &signal).map_err(|error| Failure::internal(format!("signals can't be listened to: {error}")))?;
     let interactive = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
-    Ok(Context { settings, printer, instance, stop, yes: global.yes, interactive, signal })
+    Ok(Context { settings, printer, instance, stop, yes: cli.global.yes, interactive, signal })
 }
 
 fn settings(global: &Global) -> Result<Resolved, SettingsError> {

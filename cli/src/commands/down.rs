@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::context::{Context, Target};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::instance::{Ended, Lock, Record, clear_stale, end, is_held};
+use crate::instance::{Ended, Lock, Record, clear_stale, end, grace, is_held};
 
 /// Stop the platform; its data stays
 ///
@@ -42,8 +42,6 @@ struct Document<'a> {
 
 /// How long a process that holds the lock may take to say who it is.
 const NAMING_LIMIT: Duration = Duration::from_secs(5);
-/// Beyond the drain, for the last commit.
-const CLOSE_LIMIT: Duration = Duration::from_secs(10);
 
 /// Runs it.
 ///
@@ -60,7 +58,7 @@ pub async fn run(args: DownArgs, context: &Context) -> Result<Exit, Failure> {
         confirm(context)?;
     }
     let running = find(context).await?;
-    let grace = context.settings.settings.server.drain_timeout + CLOSE_LIMIT;
+    let grace = grace(context.settings.settings.server.drain_timeout);
     let ended = match &running {
         Some(record) => {
             tokio::select! {

@@ -34,4 +34,4 @@ pub use self::ready::{Proof, prove};
 pub use self::record::{Phase, Record, Setting};
 pub use self::serve::Serving;
 pub use self::state::trouble;
-pub use self::stop::{Ended, clear_stale, end};
+pub use self::stop::{Ended, clear_stale, end, grace};

@@ -18,6 +18,12 @@ pub enum Ended {
     Killed,
 }
 
+/// How long a process that drains for so long may take to be gone: its last commit comes after the drain.
+#[must_use]
+pub fn grace(drain: Duration) -> Duration {
+    drain + Duration::from_secs(10)
+}
+
 /// How long a killed process may take to disappear.
 const KILL_LIMIT: Duration = Duration::from_secs(10);
 

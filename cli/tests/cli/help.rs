@@ -92,3 +92,15 @@ fn the_version_is_the_same_everywhere() {
     assert_eq!(sandbox.expect(0, &["version"]).stdout, sandbox.expect(0, &["--version"]).stdout);
     assert_eq!(sandbox.expect(0, &["version", "-o", "json"]).json()["version"], card_core::VERSION);
 }
+
+#[test]
+fn help_and_version_work_in_a_broken_environment() {
+    let sandbox = Sandbox::new();
+    std::fs::write(sandbox.work().join("cardctl.toml"), "this is not TOML").unwrap();
+    for arguments in [&["version"][..], &["help", "up"], &["completions", "bash"]] {
+        let mut command = sandbox.command(arguments);
+        let output = command.env_remove("HOME").env_remove("XDG_STATE_HOME").output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}");
+    }
+    sandbox.expect(2, &["status"]);
+}

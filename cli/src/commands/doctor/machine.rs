@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use card_core::settings::Origin;
 use card_core::time::Instant;
 use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::statvfs::statvfs;
@@ -17,12 +18,21 @@ const FILES_FAIL: u64 = 256;
 const FILES_WARN: u64 = 8192;
 
 pub(super) fn check(context: &Context, checks: &mut Vec<Check>) {
+    checks.push(settings(context));
     checks.push(state_directory(&context.instance));
     checks.push(ledger(&context.instance));
     checks.push(free_space(&context.instance));
     checks.push(files());
     checks.push(clock());
     checks.push(free_port(context));
+}
+
+/// They were read before any command runs, so they are well; which are not the built-in ones is what surprises.
+fn settings(context: &Context) -> Check {
+    let given = context.settings.origins.iter().filter(|(_, origin)| **origin != Origin::BuiltIn);
+    let given: Vec<_> = given.map(|(key, origin)| format!("{key} ({origin})")).collect();
+    let detail = if given.is_empty() { "all are built in".to_owned() } else { given.join(", ") };
+    Check::ok("settings", detail)
 }
 
 /// The directory, or the nearest one above it that there is.

@@ -5,7 +5,7 @@ mod observe;
 
 use std::time::Duration;
 
-use card_core::time::parse_duration;
+use card_core::time::{format_duration, parse_duration};
 use clap::ValueEnum;
 use tokio::time::Instant;
 
@@ -94,6 +94,7 @@ async fn wait(args: &StatusArgs, observer: &mut Observer<'_>, context: &Context)
             () = context.stop.cancelled() => return Err(context.interruption()),
             () = tokio::time::sleep_until(deadline) => {
                 show(&document, context)?;
+                context.printer.say(format!("it did not come to that in {}", format_duration(args.timeout)));
                 return Ok(Exit::Timeout);
             }
         }

@@ -9,7 +9,7 @@ use super::UpArgs;
 use crate::context::{Context, embedded};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::instance::{Difference, Phase, Plan, Proof, Record, clear_stale, detached, end, is_held, prove};
+use crate::instance::{Difference, Phase, Plan, Proof, Record, clear_stale, detached, end, grace, is_held, prove};
 
 /// A platform that is ready.
 pub struct Converged {
@@ -52,7 +52,7 @@ pub async fn converge(args: &UpArgs, attached: bool, context: &Context) -> Resul
         return match ready(&record, deadline, context).await {
             Ok(proof) => Ok(Converged { record, ready: began.elapsed(), already_up: false, proof, tie: started.tie }),
             Err(failure) => {
-                end(record.process, plan.settings.server.drain_timeout).await?;
+                end(record.process, grace(plan.settings.server.drain_timeout)).await?;
                 Err(failure.left("nothing is running; the data is as it was"))
             }
         };
@@ -101,7 +101,7 @@ async fn settled(
             Some(record) if record.phase != Phase::Stopping && *restart => {
                 *restart = false;
                 context.printer.say(format!("stopping process {} to start it as asked", record.process.pid));
-                end(record.process, plan.settings.server.drain_timeout).await?;
+                end(record.process, grace(plan.settings.server.drain_timeout)).await?;
             }
             Some(record) if record.phase == Phase::Serving => {
                 let differences = plan.differences(&record);

@@ -11,7 +11,7 @@ use crate::commands::env;
 use crate::context::{Context, embedded};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::instance::{Process, end};
+use crate::instance::{Process, end, grace};
 
 pub(super) async fn run(args: &UpArgs, context: &Context) -> Result<Exit, Failure> {
     let Some((program, arguments)) = args.command.split_first() else {
@@ -42,7 +42,7 @@ pub(super) async fn run(args: &UpArgs, context: &Context) -> Result<Exit, Failur
     if converged.already_up {
         context.printer.say("the platform was up before, so it is left running");
     } else {
-        end(record.process, context.settings.settings.server.drain_timeout).await?;
+        end(record.process, grace(context.settings.settings.server.drain_timeout)).await?;
     }
     match outcome {
         Ok(status) => finish(status),

@@ -1,5 +1,7 @@
 //! Request bodies: bounded in size and time, JSON, and with a pointer to what is wrong with them.
 
+use std::fmt;
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use axum::extract::{FromRequest, Request};
@@ -7,7 +9,9 @@ use axum::http::{HeaderMap, header};
 use bytes::{Bytes, BytesMut};
 use card_core::problem::Code;
 use http_body_util::BodyExt;
-use serde::de::DeserializeOwned;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{DeserializeOwned, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use crate::app::App;
 use crate::problem::Refusal;
@@ -82,7 +86,7 @@ pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
         Refusal::new(Code::MalformedJson, format!("Not JSON at line {}, column {}.", error.line(), error.column()))
     };
     let value = match serde_path_to_error::deserialize(&mut json) {
-        Ok(value) => value,
+        Ok(Object(value)) => value,
         Err(error) if error.inner().is_data() => {
             // A body that breaks off later is malformed in the first place.
             if let Err(syntax) = serde_json::from_slice::<serde::de::IgnoredAny>(bytes) {
@@ -95,6 +99,30 @@ pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
     };
     json.end().map_err(|error| malformed(&error))?;
     Ok(value)
+}
+
+/// A JSON object. Serde alone would take an array of the fields' values for one.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Object<T>(pub(crate) T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(ObjectVisitor(PhantomData))
+    }
+}
+
+struct ObjectVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
+    type Value = Object<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<Object<T>, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(fields)).map(Object)
+    }
 }
 
 fn pointer(path: &serde_path_to_error::Path) -> String {
@@ -143,6 +171,8 @@ mod tests {
             (r#"{"x": 1}"#, ""),
             (r#"{"x": 1, "y": 2, "z": 3}"#, "/z"),
             ("[]", ""),
+            ("[1, 2]", ""),
+            ("null", ""),
         ] {
             let problem = problem_of::<Add>(body).await;
             assert_eq!(problem.code, Code::ValidationFailed, "{body}");

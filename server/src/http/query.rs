@@ -35,7 +35,7 @@ impl Query {
         Self { pairs, ..Self::default() }
     }
 
-    /// A parameter as text. Empty counts as not given.
+    /// A parameter as text.
     pub(crate) fn text(&mut self, name: &'static str) -> Option<String> {
         let mut values = self.all(name);
         if values.len() > 1 {
@@ -63,8 +63,7 @@ impl Query {
     /// A list: the name repeated, or values with commas between them.
     pub(crate) fn list<T: FromStr<Err: Display>>(&mut self, name: &'static str, limit: usize) -> Vec<T> {
         let values = self.all(name);
-        let texts: Vec<&str> =
-            values.iter().flat_map(|value| value.split(',')).filter(|text| !text.is_empty()).collect();
+        let texts: Vec<&str> = values.iter().flat_map(|value| value.split(',')).collect();
         if texts.len() > limit {
             self.error(name, &format!("may have at most {limit} values"));
             return Vec::new();
@@ -128,7 +127,7 @@ impl Query {
     fn all(&mut self, name: &'static str) -> Vec<String> {
         self.known.push(name);
         let taken = self.pairs.extract_if(.., |(given, _)| given == name);
-        taken.map(|(_, value)| value).filter(|value| !value.is_empty()).collect()
+        taken.map(|(_, value)| value).collect()
     }
 
     fn error(&mut self, name: &str, detail: &str) {

@@ -17,7 +17,7 @@ use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::auth::caller::Operator;
-use crate::http::body::Json;
+use crate::http::body::{Json, Object};
 use crate::http::json::ok;
 use crate::http::query::{Query, pattern, point_in_time};
 use crate::problem::Refusal;
@@ -76,7 +76,8 @@ impl Filter {
 pub(crate) struct Retry {
     /// Which.
     #[serde(default)]
-    filter: Filter,
+    #[schema(value_type = Filter)]
+    filter: Object<Filter>,
     /// How many a second; as fast as they can be written if not given.
     #[serde(default)]
     #[schema(minimum = 0.01, maximum = 100_000)]
@@ -96,7 +97,8 @@ pub(crate) struct Retry {
 pub(crate) struct Discard {
     /// Which.
     #[serde(default)]
-    filter: Filter,
+    #[schema(value_type = Filter)]
+    filter: Object<Filter>,
     /// Why; kept with each.
     #[schema(min_length = 1, max_length = 500)]
     reason: String,
@@ -149,7 +151,7 @@ pub(crate) async fn retry(State(app): State<Arc<App>>, _: Operator, body: Json<R
     if limit == Some(0) {
         return Err(Refusal::invalid("/limit", "must be at least 1"));
     }
-    let filter = filter.parse()?;
+    let filter = filter.0.parse()?;
     let _parked = app.gate.park()?;
     let deadline = tokio::time::Instant::now() + TIME_LIMIT;
     let (ids, sample) = find(&app, &filter, limit.unwrap_or(usize::MAX), deadline).await?;
@@ -173,7 +175,7 @@ pub(crate) async fn discard(
     if !(1..=500).contains(&reason.trim().chars().count()) {
         return Err(Refusal::invalid("/reason", "must have 1 to 500 characters"));
     }
-    let filter = filter.parse()?;
+    let filter = filter.0.parse()?;
     let _parked = app.gate.park()?;
     let deadline = tokio::time::Instant::now() + TIME_LIMIT;
     let (ids, sample) = find(&app, &filter, usize::MAX, deadline).await?;

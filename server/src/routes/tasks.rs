@@ -17,7 +17,7 @@ use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::auth::caller::{Caller, Operator};
-use crate::http::body::Json;
+use crate::http::body::{Json, Object};
 use crate::http::headers::{IDEMPOTENCY_REPLAYED, WriteHeaders};
 use crate::http::json::{json, ok};
 use crate::http::query::{Query, pattern};
@@ -33,7 +33,8 @@ pub(crate) struct TaskRequest {
     #[serde(rename = "kind")]
     _kind: SubmittableKind,
     /// The kind's own.
-    payload: Add,
+    #[schema(value_type = Add)]
+    payload: Object<Add>,
 }
 
 /// Kinds that can be submitted here; a replacement has a route of its own.
@@ -104,7 +105,7 @@ pub(crate) async fn submit(
     headers: WriteHeaders,
     body: Json<TaskRequest>,
 ) -> Result<Response, Refusal> {
-    let payload = serde_json::value::to_raw_value(&body.value.payload).map_err(unwritable)?;
+    let payload = serde_json::value::to_raw_value(&body.value.payload.0).map_err(unwritable)?;
     let idempotency = headers.idempotency(&Method::POST, ROUTE, &body.bytes);
     let owner = caller.owner();
     submit_task(

@@ -83,6 +83,7 @@ async fn what_is_wrong_is_pointed_at() {
         ("retry", json!({"filter": {"since": "yesterday"}}), "/filter/since"),
         ("retry", json!({"filter": {"kind": "x"}}), "/filter/kind"),
         ("retry", json!({"filter": {"stauts": "x"}}), "/filter/stauts"),
+        ("retry", json!({"filter": [null, null]}), "/filter"),
         ("retry", json!({"rate": 0}), "/rate"),
         ("retry", json!({"limit": 0}), "/limit"),
         ("discard", json!({"filter": {}}), ""),
@@ -91,7 +92,7 @@ async fn what_is_wrong_is_pointed_at() {
         let problem = problem(app.post(&format!("/dead-letters/{path}"), OPERATOR, &body)).await;
         assert_eq!((problem.code, problem.errors[0].pointer.as_str()), (Code::ValidationFailed, pointer), "{body}");
     }
-    for query in ["error=(", "since=soon", "limit=0", "sicne=1h"] {
+    for query in ["error=(", "since=soon", "limit=0", "run=", "sicne=1h"] {
         assert_eq!(
             problem(app.get(&format!("/dead-letters?{query}"), OPERATOR)).await.code,
             Code::ValidationFailed,

@@ -179,7 +179,7 @@ async fn a_stream_follows_a_list_of_tasks() {
 #[tokio::test]
 async fn what_is_no_place_or_no_filter_is_refused() {
     let app = TestApp::without_workers().await;
-    for query in ["from=x", "from=-1", "from=1&from=2", "task=x", "run=%20", "tsak=1"] {
+    for query in ["from=x", "from=-1", "from=1&from=2", "task=x", "task=", "run=%20", "tsak=1"] {
         assert_eq!(
             problem(app.get(&format!("/events?{query}"), OPERATOR)).await.code,
             Code::ValidationFailed,

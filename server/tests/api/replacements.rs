@@ -89,6 +89,7 @@ async fn what_is_wrong_with_a_request_is_pointed_at() {
         (json!({}), ""),
         (json!({"reason": "lost", "colour": "red"}), "/colour"),
         (json!([]), ""),
+        (json!(["lost"]), ""),
         (json!(null), ""),
     ] {
         let problem = problem(app.post("/replacements", &token, &body)).await;

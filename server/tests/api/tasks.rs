@@ -26,6 +26,7 @@ async fn only_what_can_be_submitted_is() {
     for (body, pointer) in [
         (json!({"kind": "replacement", "payload": {"x": 1, "y": 2}}), "/kind"),
         (json!({"kind": "add", "payload": {"x": 1}}), "/payload"),
+        (json!({"kind": "add", "payload": [1, 2]}), "/payload"),
         (json!({"kind": "add", "payload": {"x": 1, "y": 2.5}}), "/payload/y"),
         (json!({"kind": "add", "payload": {"x": 1, "y": 2, "z": 3}}), "/payload/z"),
         (json!({"kind": "add", "payload": {"x": 1, "y": 2}, "owner": "me"}), "/owner"),

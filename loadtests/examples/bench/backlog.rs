@@ -18,6 +18,8 @@ pub(crate) async fn run() -> Result<(), Failed> {
     platform.client.set_paused(true).await?;
     let before = wrk::run(&platform.url, 16, 4, &script).await?;
     let small = drain(&platform, 100_000).await?;
+    wrk::run(&platform.url, 256, 3, &script).await?;
+    let middle = drain(&platform, 100_000).await?;
     while platform.client.stats().await?.queue.ready < BACKLOG {
         wrk::run(&platform.url, 256, 3, &script).await?;
     }
@@ -40,19 +42,34 @@ pub(crate) async fn run() -> Result<(), Failed> {
     platform.stop().await
 }
 
-/// Resumes until so many more are settled, pauses again; settled a second.
-async fn drain(platform: &Platform, at_most: u64) -> Result<f64, Failed> {
+/// How fast, and at what cost.
+struct Drained {
+    tasks: u64,
+    rate: f64,
+    processor: Duration,
+}
+
+impl std::fmt::Display for Drained {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let each = self.processor.as_secs_f64() * 1e6 / self.tasks as f64;
+        write!(f, "{} at {:.0}/s, {each:.1} us of processor time each", self.tasks, self.rate)
+    }
+}
+
+/// Resumes until so many more are settled, pauses again.
+async fn drain(platform: &Platform, at_most: u64) -> Result<Drained, Failed> {
     let first = platform.client.stats().await?;
     let wanted = at_most.min(first.queue.ready);
-    let begun = Instant::now();
+    let (begun, used) = (Instant::now(), platform.processor()?);
     platform.client.set_paused(false).await?;
     let deadline = begun + Duration::from_secs(120);
     loop {
-        let done = platform.client.stats().await?.settled_total - first.settled_total;
-        if done >= wanted {
-            let rate = done as f64 / begun.elapsed().as_secs_f64();
+        let tasks = platform.client.stats().await?.settled_total - first.settled_total;
+        if tasks >= wanted {
+            let rate = tasks as f64 / begun.elapsed().as_secs_f64();
+            let processor = platform.processor()?.saturating_sub(used);
             platform.client.set_paused(true).await?;
-            return Ok(rate);
+            return Ok(Drained { tasks, rate, processor });
         }
         if Instant::now() > deadline {
             return Err("too slow".into());

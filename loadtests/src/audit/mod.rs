@@ -81,7 +81,7 @@ pub enum Verdict {
     Pass,
     /// Something is lost, doubled or stuck.
     Fail,
-    /// What was looked at is sound; not all could be looked at.
+    /// What was looked at is sound; not all could be looked at, or there was nothing to look at.
     Inconclusive,
 }
 
@@ -91,7 +91,8 @@ impl Audit {
     pub const fn verdict(&self) -> Verdict {
         if self.lost + self.duplicate + self.stuck > 0 {
             Verdict::Fail
-        } else if self.unverified > 0 {
+        } else if self.unverified > 0 || self.accepted == 0 {
+            // An audit of nothing proves nothing.
             Verdict::Inconclusive
         } else {
             Verdict::Pass

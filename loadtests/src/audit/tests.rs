@@ -40,6 +40,11 @@ fn what_is_sound_passes_and_is_counted_by_status() {
 }
 
 #[test]
+fn an_audit_of_nothing_proves_nothing() {
+    assert_eq!(audit(expecting(&[]), &[]).verdict(), Verdict::Inconclusive);
+}
+
+#[test]
 fn a_missing_id_is_lost_and_named() {
     let tasks = tasks(2);
     let audit = audit(expecting(&tasks), &[sound(tasks[0], Status::Succeeded)]);

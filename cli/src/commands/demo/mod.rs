@@ -61,7 +61,7 @@ struct Document<'a> {
     seed: u64,
     run: &'a RunId,
     load_run: &'a RunId,
-    requests: &'a Audit,
+    requests: Option<&'a Audit>,
     load: &'a Audit,
     accept_ms: Percentiles,
     e2e_ms: Percentiles,
@@ -107,10 +107,14 @@ async fn show(args: &DemoArgs, converged: &Converged, leaves: bool, context: &Co
     script::requests(&plan, context)?;
     let outcome = act::requests(&client, &plan, context).await?;
     script::requests_done(&outcome, context)?;
-    if context.stop.is_cancelled() {
-        return Ok(context.interrupted());
-    }
     let load_run = RunId::new();
+    let url = &converged.record.url;
+    if context.stop.is_cancelled() {
+        let exit = context.interrupted();
+        let (audit, live) = (Audit::default(), Live::default());
+        context.printer.data(&document(&plan, &load_run, &outcome, &audit, &live, url, leaves, exit))?;
+        return Ok(exit);
+    }
     script::load(&load_run, context)?;
     let (audit, live) = act::load(&client, &load_run, seed, context).await?;
     let exit = exit(context, &outcome, &audit);
@@ -121,7 +125,7 @@ async fn show(args: &DemoArgs, converged: &Converged, leaves: bool, context: &Co
     } else {
         script::evidence(&load_run, context);
     }
-    context.printer.data(&document(&plan, &load_run, &outcome, &audit, &live, &converged.record.url, leaves, exit))?;
+    context.printer.data(&document(&plan, &load_run, &outcome, &audit, &live, url, leaves, exit))?;
     Ok(exit)
 }
 
@@ -134,8 +138,8 @@ fn exit(context: &Context, outcome: &Outcome, audit: &Audit) -> Exit {
         _ if context.stop.is_cancelled() => context.interrupted(),
         _ if requests != Exit::Done => requests,
         Verdict::Pass if audit.declined + audit.dead > 0 => Exit::WorkFailed,
-        Verdict::Pass if audit.accepted > 0 => Exit::Done,
-        Verdict::Pass | Verdict::Inconclusive => Exit::Inconclusive,
+        Verdict::Pass => Exit::Done,
+        Verdict::Inconclusive => Exit::Inconclusive,
     }
 }
 
@@ -150,9 +154,8 @@ fn document<'a>(
     left_running: bool,
     exit: Exit,
 ) -> Document<'a> {
-    static NOTHING: std::sync::LazyLock<Audit> = std::sync::LazyLock::new(Audit::default);
-    let requests = outcome.audit.as_ref().unwrap_or(&NOTHING);
-    let verdict = match (requests.verdict(), load.verdict()) {
+    let requests = outcome.audit.as_ref();
+    let verdict = match (requests.map_or(Verdict::Inconclusive, Audit::verdict), load.verdict()) {
         (Verdict::Fail, _) | (_, Verdict::Fail) => Verdict::Fail,
         (Verdict::Pass, Verdict::Pass) => Verdict::Pass,
         _ => Verdict::Inconclusive,

@@ -38,7 +38,7 @@ pub(super) fn requests(plan: &Plan, context: &Context) -> Result<(), Failure> {
 
 pub(super) fn requests_done(outcome: &Outcome, context: &Context) -> Result<(), Failure> {
     let (printer, paint) = (&context.printer, context.printer.out());
-    let rows = outcome.board.rows().into_iter().map(|row| screen::cells(row, paint)).collect();
+    let rows = outcome.board.gravest_first().into_iter().map(|row| screen::cells(row, paint)).collect();
     // The rest of the demo needs some twenty lines: the table takes what is left of the screen.
     printer.text(indented(&printer.table(&screen::HEAD, rows, 22)))?;
     let mut line = lines::summary(outcome.board.counts(), 0, paint);
@@ -59,7 +59,9 @@ pub(super) fn verdict(audit: &Audit, live: &Live, context: &Context) -> Result<(
     let (printer, paint) = (&context.printer, context.printer.out());
     let Audit { accepted, succeeded, declined, dead, lost, duplicate, stuck, unverified, .. } = audit;
     let (mark, words) = match audit.verdict() {
-        Verdict::Pass if *accepted == 0 => (paint.warn("?"), paint.warn("nothing was accepted: this says nothing")),
+        Verdict::Inconclusive if *accepted == 0 => {
+            (paint.warn("?"), paint.warn("nothing was accepted: this says nothing"))
+        }
         Verdict::Pass => (paint.good("✔"), paint.good("nothing lost, nothing doubled, nothing stuck")),
         Verdict::Fail => (paint.bad("✘"), paint.bad("the platform did not keep its word")),
         Verdict::Inconclusive => (paint.warn("?"), paint.warn("not all of it could be verified")),

@@ -4,32 +4,26 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use card_core::engine::EventSeq;
 use card_core::ids::{RunId, TaskId};
 use card_core::tasks::{Kind, Reason, Task};
 use card_loadtests::audit::{Audit, Drain, prove};
-use card_loadtests::identities::Identities;
 use card_loadtests::latency::{Latency, Percentiles};
 use card_loadtests::ledger::Ledger;
 use card_loadtests::observer::Observer;
-use card_loadtests::orders::Orders;
-use card_loadtests::sender::{Sender, Sent};
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::rate::Rate;
+use super::senders::{Note, spawn};
 use crate::client::{Client, ClientError};
 use crate::commands::watch::board::Board;
 use crate::commands::watch::{PATIENCE, present};
 use crate::failure::Failure;
 
-/// How long one request is tried before it is given up.
-const SEND_PATIENCE: Duration = Duration::from_secs(15);
 /// What is due after everything was seen to be final, for the reading of the last pages.
 const LAST_LOOK: Duration = Duration::from_secs(2);
 
@@ -104,11 +98,6 @@ struct News {
     task: Task,
     seq: Option<EventSeq>,
     at: Instant,
-}
-
-enum Note {
-    Sent { task: Box<Task>, begun: Instant },
-    Refused(ClientError),
 }
 
 /// Sends and follows. `show` hears of every change in order; `frame` is called ten times a second with the board.
@@ -189,59 +178,6 @@ pub async fn drive(
     let cursor = observer.as_ref().map(Observer::cursor).filter(|cursor| *cursor > 0);
     let State { board, errors, first_error, latency, .. } = state;
     Ok(Outcome { ending, board, errors, first_error, end_to_end: latency.percentiles(), audit, cursor })
-}
-
-type Senders = JoinSet<std::io::Result<()>>;
-
-fn spawn(
-    client: &Client,
-    plan: &Plan,
-    ledger: &Arc<Ledger>,
-    stop: &CancellationToken,
-) -> (mpsc::UnboundedReceiver<Note>, Senders) {
-    let (note, notes) = mpsc::unbounded_channel();
-    let identities = match plan.joined {
-        true => Identities::joining(client, &plan.run, plan.count),
-        false => Identities::new(client, &plan.run, plan.count),
-    };
-    let identities = Arc::new(identities);
-    let orders = Orders::new(plan.seed, plan.kind, plan.reason);
-    let next = Arc::new(AtomicU64::new(0));
-    let begun = Instant::now();
-    let mut senders = JoinSet::new();
-    for _ in 0..plan.concurrency.min(plan.count) {
-        let sender = Sender::new(client, &plan.run, Arc::clone(ledger), SEND_PATIENCE, stop.clone());
-        let (identities, next, note) = (Arc::clone(&identities), Arc::clone(&next), note.clone());
-        let (count, rate, stop) = (plan.count, plan.rate, stop.clone());
-        senders.spawn(async move {
-            loop {
-                let number = next.fetch_add(1, Ordering::Relaxed);
-                if number >= count || stop.is_cancelled() {
-                    return Ok(());
-                }
-                if let Some(rate) = rate {
-                    tokio::select! {
-                        () = sleep_until(begun + rate.due(number)) => {}
-                        () = stop.cancelled() => return Ok(()),
-                    }
-                }
-                // Whoever listens may be gone: then the stop is near.
-                let user = match identities.next().await {
-                    Ok(user) => user,
-                    Err(error) => {
-                        let _ = note.send(Note::Refused(error));
-                        continue;
-                    }
-                };
-                let _ = match sender.send(&user, number, &orders.get(number)).await? {
-                    Sent::Accepted { task, begun, .. } => note.send(Note::Sent { task, begun }),
-                    Sent::Refused(error) | Sent::Unanswered(error) => note.send(Note::Refused(error)),
-                    Sent::Stopped => return Ok(()),
-                };
-            }
-        });
-    }
-    (notes, senders)
 }
 
 fn ledger_failure(error: &std::io::Error) -> Failure {

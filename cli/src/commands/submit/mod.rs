@@ -3,6 +3,7 @@
 pub mod campaign;
 pub mod rate;
 pub mod report;
+mod senders;
 
 use std::time::Duration;
 
@@ -135,7 +136,7 @@ fn write(context: &Context, plan: &Plan, outcome: &Outcome) -> Result<(), Failur
     let counts = outcome.board.counts();
     match printer.format() {
         Format::Text => {
-            let rows = outcome.board.rows().into_iter().map(|row| screen::cells(row, printer.out())).collect();
+            let rows = outcome.board.gravest_first().into_iter().map(|row| screen::cells(row, printer.out())).collect();
             printer.text(printer.table(&screen::HEAD, rows, 5))?;
             printer.text(lines::summary(counts, 0, printer.out()))?;
             if let Some(line) = report::latency_line("e2e", &outcome.end_to_end) {

@@ -116,6 +116,20 @@ impl Board {
         rows
     }
 
+    /// Every row, what needs a look before the rest: a table that is cut at the screen's height shows that.
+    #[must_use]
+    pub fn gravest_first(&self) -> Vec<&Row> {
+        let mut rows = self.rows();
+        rows.sort_by_key(|row| match row.status {
+            Status::Dead => 0,
+            Status::Declined => 1,
+            Status::Retrying => 2,
+            Status::Queued | Status::Running => 3,
+            Status::Succeeded => 4,
+        });
+        rows
+    }
+
     fn count(&mut self, status: Status, more: bool) {
         let counts = &mut self.counts;
         let change = |count: &mut u64| *count = if more { *count + 1 } else { *count - 1 };

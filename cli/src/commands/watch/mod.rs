@@ -195,7 +195,7 @@ impl Watch<'_> {
         };
         if let Some(mut screen) = self.screen.take() {
             screen.clear();
-            let rows = self.board.rows().into_iter().map(|row| screen::cells(row, printer.out())).collect();
+            let rows = self.board.gravest_first().into_iter().map(|row| screen::cells(row, printer.out())).collect();
             printer.text(printer.table(&screen::HEAD, rows, 3))?;
         }
         printer.text(lines::summary(counts, self.gaps, printer.out()))?;

@@ -144,7 +144,7 @@ pub(crate) async fn list(State(app): State<Arc<App>>, _: Operator, mut query: Qu
 #[utoipa::path(get, path = "/tasks/{id}", tag = "tasks", security(("user" = []), ("operator" = [])),
     params(
         ("id" = TaskId, Path, description = "The task"),
-        ("wait" = Option<String>, Query, description = "How long to wait for the final status, such as `30s`; at most `60s`", example = "30s", pattern = "^([1-9]|[1-5][0-9]|60)s$")),
+        ("wait" = Option<String>, Query, description = "How long to wait for the final status, such as `30s`; at most `60s`", example = "30s", pattern = "^(0|([1-9]|[1-5][0-9]|60)s)$")),
     responses((status = 200, description = "The task", body = Task)))]
 pub(crate) async fn get(
     State(app): State<Arc<App>>,

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 macro_rules! problems {
     ($($(#[$doc:meta])* $name:ident = $code:literal, $status:literal, $title:literal;)*) => {
         /// What went wrong, as programs tell it apart.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
         pub enum Code {
             $($(#[$doc])* #[serde(rename = $code)] $name,)*
         }
@@ -87,6 +87,18 @@ impl std::fmt::Display for Code {
         f.write_str(self.as_str())
     }
 }
+
+// By hand: the derive does not see names that come out of a macro.
+impl utoipa::PartialSchema for Code {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+        utoipa::openapi::ObjectBuilder::new()
+            .schema_type(utoipa::openapi::schema::Type::String)
+            .enum_values(Some(Self::ALL.iter().map(|code| code.as_str())))
+            .into()
+    }
+}
+
+impl ToSchema for Code {}
 
 /// One thing that is wrong with one field.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

@@ -35,8 +35,7 @@ pub(crate) async fn run() -> Result<(), Failed> {
     report!("resident with {queued} queued: {:.0} MB", platform.resident()?);
     let large = drain(&platform, queued / 2).await?;
     report!(
-        "claimed and settled: {small:.0}/s at first, {large:.0}/s out of {queued} ({:+.1} %); resident {:.0} MB",
-        100.0 * (large / small - 1.0),
+        "claimed and settled: {small}; then {middle}; out of {queued}: {large}; resident {:.0} MB",
         platform.resident()?
     );
     platform.stop().await

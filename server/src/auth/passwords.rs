@@ -126,11 +126,19 @@ fn work_off(queue: &Receiver<Job>) {
     }
 }
 
-/// On Linux a thread has a priority of its own; elsewhere the bound on threads has to do.
+/// Runs only when nobody else wants the core, and gives it up at once: a low `nice` value alone still holds a waking
+/// thread up for a slice. Where there is no such policy the bound on threads has to do.
 fn lower_priority() {
     #[cfg(target_os = "linux")]
-    if let Err(error) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), 19) {
-        tracing::warn!(%error, "the priority of hashing can't be lowered");
+    {
+        use thread_priority::{
+            NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy, set_thread_priority_and_policy,
+            thread_native_id,
+        };
+        let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
+        if let Err(error) = set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, idle) {
+            tracing::warn!(?error, "the priority of hashing can't be lowered");
+        }
     }
 }
 

@@ -39,10 +39,6 @@ pub(crate) fn complete(mut document: OpenApi) -> OpenApi {
     }
     let mut schemas = vec![(Problem::name().into_owned(), Problem::schema())];
     Problem::schemas(&mut schemas);
-    // What the derived schema does not know: the names on the wire.
-    let codes =
-        ObjectBuilder::new().schema_type(Type::String).enum_values(Some(Code::ALL.iter().map(|code| code.as_str())));
-    schemas.push((Code::name().into_owned(), codes.into()));
     components.schemas.extend(schemas);
     for (path, item) in &mut document.paths.paths {
         for (method, operation) in operations(item) {

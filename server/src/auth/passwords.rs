@@ -1,16 +1,14 @@
-//! Passwords: argon2id with OWASP's parameters (19 MiB, 2 passes, 1 lane), on threads of their own with the lowest
-//! priority, so that hashing never delays other requests. What would wait too long is refused.
+//! Passwords are hashed on threads of their own that run when nobody else wants the core, so that hashing never delays
+//! other requests. What would wait too long is refused.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
-use argon2::password_hash::phc::PasswordHash;
-use argon2::password_hash::{PasswordHasher, PasswordVerifier};
-use argon2::{Algorithm, Argon2, Params, Version};
 use card_core::problem::Code;
-use crossbeam_channel::{Receiver, Sender, TrySendError};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
 use tokio::sync::oneshot;
 
+use super::argon::{DUMMY, Fault, Hasher};
 use crate::problem::Refusal;
 
 /// Characters that a password may have (NIST SP 800-63B: at least 8, no rule about which).
@@ -23,8 +21,8 @@ const QUEUE_PER_THREAD: usize = 64;
 /// A job that waited this long is refused: its caller is better off trying again.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Stands in for the hash of a user that there is not: verifying against it takes the same time, and no password has it.
-const DUMMY: &str = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+/// A thread that had nothing to do for so long gives its 19 MiB back.
+const REST: Duration = Duration::from_secs(10);
 
 enum Work {
     Hash(String),
@@ -42,11 +40,6 @@ enum Done {
     Hashed(String),
     Verified(bool),
 }
-
-/// Why a hash could not be computed. Says nothing of the password.
-#[derive(Debug, Clone, Copy, thiserror::Error)]
-#[error("argon2 failed")]
-struct Fault;
 
 /// Hashes and verifies passwords.
 pub(crate) struct Passwords {
@@ -110,14 +103,25 @@ fn broken() -> Refusal {
 
 fn work_off(queue: &Receiver<Job>) {
     lower_priority();
-    for job in queue {
+    let mut hasher = Hasher::default();
+    loop {
+        let job = match queue.recv_timeout(REST) {
+            Ok(job) => job,
+            Err(RecvTimeoutError::Disconnected) => return,
+            Err(RecvTimeoutError::Timeout) => {
+                hasher.rest();
+                // Idle: nothing to look at until the next job.
+                let Ok(job) = queue.recv() else { return };
+                job
+            }
+        };
         if job.reply.is_closed() || job.given_up_at <= Instant::now() {
             continue;
         }
         let done = match job.work {
-            Work::Hash(password) => hash(&password).map(Done::Hashed),
+            Work::Hash(password) => hasher.hash(&password).map(Done::Hashed),
             Work::Verify(password, stored) => {
-                let matches = verify(&password, stored.as_deref().unwrap_or(DUMMY));
+                let matches = hasher.verify(&password, stored.as_deref().unwrap_or(DUMMY));
                 matches.map(|matches| Done::Verified(matches && stored.is_some()))
             }
         };
@@ -139,24 +143,6 @@ fn lower_priority() {
         if let Err(error) = set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, idle) {
             tracing::warn!(?error, "the priority of hashing can't be lowered");
         }
-    }
-}
-
-fn argon2() -> Result<Argon2<'static>, Fault> {
-    let params = Params::new(19 * 1024, 2, 1, None).map_err(|_| Fault)?;
-    Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
-}
-
-fn hash(password: &str) -> Result<String, Fault> {
-    argon2()?.hash_password(password.as_bytes()).map(|hash| hash.to_string()).map_err(|_| Fault)
-}
-
-fn verify(password: &str, stored: &str) -> Result<bool, Fault> {
-    let stored = PasswordHash::new(stored).map_err(|_| Fault)?;
-    match argon2()?.verify_password(password.as_bytes(), &stored) {
-        Ok(()) => Ok(true),
-        Err(argon2::password_hash::Error::PasswordInvalid) => Ok(false),
-        Err(_) => Err(Fault),
     }
 }
 

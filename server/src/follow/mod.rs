@@ -22,10 +22,6 @@ use card_core::ids::TaskId;
 use card_core::tasks::Task;
 use tokio::time::timeout;
 
-/// Events read at once when there is little to tell; bounds what a slow reader keeps in memory.
-const PAGE: usize = 32;
-/// ... and while catching up.
-const LONG_PAGE: usize = 128;
 /// Transient states kept for a reader; the oldest go first, as they are the least news.
 const PENDING: usize = 256;
 
@@ -97,12 +93,11 @@ impl Follower {
         }
     }
 
-    /// Reads on and says what to tell, in order.
-    pub(crate) async fn read(&mut self) -> Result<Vec<Told>, EngineError> {
+    /// Reads on, at most so many events, and says what to tell, in order.
+    pub(crate) async fn read(&mut self, limit: usize) -> Result<Vec<Told>, EngineError> {
         self.hear();
         self.nudged = false;
         let heard_before = std::mem::take(&mut self.pending);
-        let limit = if self.behind { LONG_PAGE } else { PAGE };
         let page = match self.engine.events_after(&self.asked, self.cursor, limit).await {
             Ok(page) => page,
             Err(error) => {

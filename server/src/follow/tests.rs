@@ -11,6 +11,9 @@ use card_core::time::Instant;
 
 use super::*;
 
+/// Events that a read of these tests takes at most.
+const PAGE: usize = 32;
+
 /// A log in memory. `floor` is what retention has removed.
 #[derive(Default)]
 struct Log {
@@ -56,7 +59,7 @@ fn state(task: &Task, status: Status, attempts: u32) -> Task {
 
 /// What one read tells, as (place, status), with resets as (where, none).
 async fn read(follower: &mut Follower) -> Vec<(Option<EventSeq>, Option<Status>)> {
-    let told = follower.read().await.unwrap();
+    let told = follower.read(PAGE).await.unwrap();
     told.into_iter()
         .map(|told| match told {
             Told::State(event) => (event.seq, Some(event.task.status)),
@@ -135,7 +138,7 @@ async fn nothing_of_others_is_told_not_even_what_is_not_durable() {
             log.commit(task);
             log.run(task, 1);
         }
-        let told = follower.read().await.unwrap();
+        let told = follower.read(PAGE).await.unwrap();
         let ids = told.iter().map(|told| match told {
             Told::State(event) => event.task.id,
             Told::Reset(_) => panic!("{told:?}"),

@@ -7,6 +7,9 @@ use card_core::problem::Code;
 
 use crate::problem::Refusal;
 
+/// Events that all streams together may have read and not sent yet; some 512 bytes each.
+const STREAMED_EVENTS: usize = 100_000;
+
 /// Two bounds: requests being answered, and those that only wait (streams, long-polls) and cost next to nothing.
 #[derive(Debug)]
 pub(crate) struct Gate {
@@ -24,6 +27,12 @@ impl Gate {
     /// Requests being answered now.
     pub(crate) fn in_flight(&self) -> usize {
         self.requests.load(Ordering::Relaxed)
+    }
+
+    /// Events that a stream may read at once: what all streams hold before it is sent stays the same, however many there
+    /// are. A stream that reads less at a time catches up more slowly; it misses nothing.
+    pub(crate) fn page(&self) -> usize {
+        (STREAMED_EVENTS / self.waiting.load(Ordering::Relaxed).max(1)).clamp(4, 128)
     }
 
     /// Counts a request until the permit is dropped.
@@ -110,6 +119,16 @@ mod tests {
         drop(permit);
         assert!(gate.enter().is_ok());
         assert_eq!(gate.in_flight(), 0);
+    }
+
+    #[test]
+    fn many_streams_read_little_each() {
+        let gate = Arc::new(Gate::new(1, 100_000));
+        assert_eq!(gate.page(), 128);
+        let streams: Vec<_> = (0..10_000).map(|_| gate.open_stream().unwrap()).collect();
+        assert_eq!(gate.page(), 10);
+        drop(streams);
+        assert_eq!(gate.page(), 128);
     }
 
     #[test]

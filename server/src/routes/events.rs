@@ -56,7 +56,7 @@ pub(crate) async fn of_task(
         None => {
             follower.start_now().await?;
             let present = find(&app, caller, &id.to_string()).await?;
-            begin(&mut follower, present, &mut first).await?
+            begin(&app, &mut follower, present, &mut first).await?
         }
     };
     let watched = Some(present.status);
@@ -64,8 +64,8 @@ pub(crate) async fn of_task(
 }
 
 /// Writes the state that the stream begins with. What happened since the follower's start is told instead, if anything.
-async fn begin(follower: &mut Follower, present: Task, first: &mut Vec<u8>) -> Result<Task, Refusal> {
-    let told = follower.read().await?;
+async fn begin(app: &App, follower: &mut Follower, present: Task, first: &mut Vec<u8>) -> Result<Task, Refusal> {
+    let told = follower.read(app.gate.page()).await?;
     let is_durable = |told: &Told| matches!(told, Told::State(TaskEvent { seq: Some(_), .. }));
     if !told.iter().any(is_durable) {
         let id = (present.status != Status::Running).then_some(follower.cursor());
@@ -148,7 +148,9 @@ impl Reader {
             self.wait().await?;
             // Held until the page is written: a page is large, and one event can wake every stream there is.
             let page = self.app.pages.acquire().await.ok()?;
-            let told = self.follower.read().await.inspect_err(|error| tracing::debug!(%error, "a stream ends")).ok()?;
+            let limit = self.app.gate.page();
+            let told =
+                self.follower.read(limit).await.inspect_err(|error| tracing::debug!(%error, "a stream ends")).ok()?;
             if self.user.is_some_and(|user| self.app.accounts.is_deleted(user)) {
                 return None;
             }

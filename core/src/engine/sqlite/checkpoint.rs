@@ -15,9 +15,9 @@ use rusqlite::Connection;
 
 use crate::engine::{EngineError, ErrorKind};
 
-/// Frames (pages of 4 KiB) in the log after which the thread copies.
+/// Frames (pages of 4 KiB) not yet copied after which the thread copies.
 const COPY_AT: i64 = 2_000;
-/// Frames after which the writer finishes the job.
+/// Frames in the log after which the writer finishes the job.
 const FINISH_AT: i64 = 16_000;
 
 #[derive(Default)]
@@ -81,16 +81,17 @@ fn copy_in_background(connection: &Connection, signals: &Signals) {
         }
         // Lets a burst gather, so that a page that is written many times is copied once.
         std::thread::sleep(Duration::from_millis(100));
-        if frames(connection) >= COPY_AT {
+        if pending(connection) >= COPY_AT {
             let frames = copy(connection);
             signals.frames.store(frames, Ordering::Release);
         }
     }
 }
 
-/// Frames in the log, without copying any.
-fn frames(connection: &Connection) -> i64 {
-    connection.query_row("PRAGMA wal_checkpoint(NOOP)", [], |row| row.get(1)).unwrap_or(i64::MAX)
+/// Frames in the log that are not copied yet.
+fn pending(connection: &Connection) -> i64 {
+    let difference = |row: &rusqlite::Row<'_>| Ok(row.get::<_, i64>(1)? - row.get::<_, i64>(2)?);
+    connection.query_row("PRAGMA wal_checkpoint(NOOP)", [], difference).unwrap_or(i64::MAX)
 }
 
 /// Copies what no reader needs any more; returns the frames in the log.

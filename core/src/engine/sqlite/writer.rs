@@ -64,6 +64,7 @@ impl Writer {
         let (sender, receiver) = crossbeam_channel::unbounded();
         let waiting = Arc::new(AtomicUsize::new(0));
         let checkpointer = Checkpointer::start(path)?;
+        let runtime = tokio::runtime::Handle::current();
         let state = Thread {
             connection,
             lock,
@@ -73,6 +74,7 @@ impl Writer {
             waiting: Arc::clone(&waiting),
             batch_limit,
             checkpointer,
+            runtime,
         };
         let thread =
             std::thread::Builder::new().name("ledger-writer".into()).spawn(move || state.run()).map_err(|error| {
@@ -150,6 +152,7 @@ struct Thread {
     waiting: Arc<AtomicUsize>,
     batch_limit: usize,
     checkpointer: Checkpointer,
+    runtime: tokio::runtime::Handle,
 }
 
 impl Thread {
@@ -184,9 +187,7 @@ impl Thread {
         match self.commit(batch) {
             Ok(()) => {
                 self.shared.publish(self.books);
-                for write in batch.drain(..) {
-                    write.finish(Ok(()), &self.shared);
-                }
+                self.answer(std::mem::take(batch));
             }
             // One write that can't be done must not fail its neighbours: each on its own shows which it is.
             Err(error) if batch.len() > 1 && !is_storage(&error) => {
@@ -203,6 +204,17 @@ impl Thread {
                 }
             }
         }
+    }
+
+    /// Answers the callers of a batch. On the runtime, where waking them up is cheap and costs the next commit no time;
+    /// a runtime that is gone has no callers.
+    fn answer(&self, batch: Vec<Box<dyn Write>>) {
+        let shared = Arc::clone(&self.shared);
+        self.runtime.spawn(async move {
+            for write in batch {
+                write.finish(Ok(()), &shared);
+            }
+        });
     }
 
     fn commit(&mut self, batch: &mut [Box<dyn Write>]) -> rusqlite::Result<()> {

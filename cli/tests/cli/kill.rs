@@ -108,7 +108,7 @@ async fn nothing_accepted_is_lost_or_doubled_by_kills_at_random_points() {
 }
 
 /// Every accepted id is final exactly once with exactly one effect; what was not answered is at most that.
-async fn audit(client: &Client, run: &RunId, accepted: &HashSet<TaskId>, seed: u64) {
+pub(crate) async fn audit(client: &Client, run: &RunId, accepted: &HashSet<TaskId>, seed: u64) {
     let mut found = HashMap::new();
     let mut cursor = None;
     loop {

@@ -3,6 +3,7 @@
 
 mod config;
 mod demo;
+mod disk;
 mod dlq;
 mod help;
 mod kill;

@@ -114,7 +114,22 @@ pub(super) fn next(converged: &Converged, leaves: bool, context: &Context) -> Re
         let command = format!("{:<28}", client::command(context, words));
         printer.text(format!("  {}  {what}", paint.accent(command)))?;
     }
-    Ok(())
+    match on_path() {
+        Some(line) => printer
+            .text(format!("\nFirst, once in this terminal, so that it finds cardctl:\n\n  {}", paint.accent(line))),
+        None => Ok(()),
+    }
+}
+
+/// The command after which the shell finds this program, if it does not.
+fn on_path() -> Option<String> {
+    let me = std::env::current_exe().ok()?.canonicalize().ok()?;
+    let path = std::env::var_os("PATH")?;
+    let is_me = |folder: std::path::PathBuf| folder.join("cardctl").canonicalize().is_ok_and(|found| found == me);
+    if std::env::split_paths(&path).any(is_me) {
+        return None;
+    }
+    Some(format!("export PATH=\"{}:$PATH\"", me.parent()?.display()))
 }
 
 /// A failure in the middle, with what is left.

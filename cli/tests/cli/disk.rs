@@ -1,0 +1,108 @@
+//! A disk that fills while the platform runs: accepts are refused, nothing that was accepted is lost, and it goes on
+//! when there is room.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::process::Command;
+
+use card_core::ids::RunId;
+use card_core::problem::Code;
+use card_core::tasks::Add;
+use card_loadtests::client::{Accept, Caller, Client, ClientError, Order};
+
+use crate::kill::audit;
+use crate::sandbox::{Sandbox, eventually};
+
+async fn accept(client: &Client, run: &RunId) -> Result<card_core::ids::TaskId, ClientError> {
+    let order = Order::Add(Add { x: 20, y: 22 });
+    let accept = Accept { caller: Caller::Operator, key: None, run: Some(run) };
+    client.accept(&order, accept).await.map(|task| task.id)
+}
+
+/// Fills the disk by `fill`, makes room by `free`.
+async fn survives(sandbox: &Sandbox, fill: impl Fn(), free: impl Fn()) {
+    let client = sandbox.client();
+    let run = RunId::new();
+    let mut accepted = HashSet::new();
+    for _ in 0..20 {
+        accepted.insert(accept(&client, &run).await.unwrap());
+    }
+    fill();
+    let mut refusal = None;
+    for _ in 0..5_000 {
+        match accept(&client, &run).await {
+            Ok(id) => drop(accepted.insert(id)),
+            Err(error) => {
+                refusal = Some(error);
+                break;
+            }
+        }
+    }
+    let refusal = refusal.expect("a full disk refuses in the end");
+    assert_eq!(refusal.code(), Some(Code::Unavailable), "{refusal}");
+    assert!(refusal.retry_after().is_some(), "a 503 says when to try again");
+    // What only reads goes on.
+    sandbox.expect(0, &["tasks", "list", "--run", run.as_str(), "-o", "json"]);
+    free();
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(20);
+    loop {
+        match accept(&client, &run).await {
+            Ok(id) => break drop(accepted.insert(id)),
+            Err(error) => assert!(tokio::time::Instant::now() < deadline, "still refused: {error}"),
+        }
+    }
+    sandbox.expect(0, &["status", "--wait", "--for", "idle", "--timeout", "60s"]);
+    audit(&client, &run, &accepted, 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn files_that_may_not_grow_refuse_accepts_until_they_may() {
+    let sandbox = Sandbox::new();
+    let pid = sandbox.up().process.pid.to_string();
+    // A limit on the size of files fails writes of a live process without asking for root.
+    let limit = |bytes: &str| {
+        let status = Command::new("prlimit").args(["--pid", &pid, &format!("--fsize={bytes}:")]).status().unwrap();
+        assert!(status.success());
+    };
+    survives(&sandbox, || limit("16384"), || limit("unlimited")).await;
+    sandbox.expect(0, &["down"]);
+}
+
+/// A file system of its own, unmounted at the end.
+struct SmallDisk<'a>(&'a Path);
+
+impl<'a> SmallDisk<'a> {
+    /// None where mounting is not allowed.
+    fn mount(at: &'a Path) -> Option<Self> {
+        std::fs::create_dir_all(at).unwrap();
+        let status = Command::new("mount").args(["-t", "tmpfs", "-o", "size=48m", "tmpfs"]).arg(at).status();
+        status.is_ok_and(|status| status.success()).then_some(Self(at))
+    }
+}
+
+impl Drop for SmallDisk<'_> {
+    fn drop(&mut self) {
+        // Lazily: the platform may still have files open should the test have failed.
+        let _ = Command::new("umount").arg("--lazy").arg(self.0).status();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_disk_refuses_accepts_until_there_is_room() {
+    let sandbox = Sandbox::new();
+    let state = sandbox.path().join("state");
+    // Only root may mount; elsewhere the test above has to do.
+    let Some(_disk) = SmallDisk::mount(&state) else { return };
+    sandbox.up();
+    let filler = state.join("filler");
+    let fill = || {
+        let (mut zeros, mut file) = (std::io::repeat(0), std::fs::File::create(&filler).unwrap());
+        let full = std::io::copy(&mut zeros, &mut file).unwrap_err();
+        assert_eq!(full.kind(), std::io::ErrorKind::StorageFull);
+    };
+    survives(&sandbox, fill, || std::fs::remove_file(&filler).unwrap()).await;
+    let readiness = sandbox.run(&["status", "-o", "json"]).json();
+    assert_eq!(readiness["up"], true);
+    sandbox.expect(0, &["down"]);
+    eventually("nothing holds the disk", || sandbox.processes().is_empty());
+}

@@ -1,7 +1,6 @@
 //! Who calls: tokens, passwords, the limit on sign-ins, and the extractors by which a handler says whom it serves.
 
 pub(crate) mod argon;
-mod background;
 pub(crate) mod caller;
 pub(crate) mod logins;
 pub(crate) mod operator;

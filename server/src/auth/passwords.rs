@@ -9,7 +9,6 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
 use tokio::sync::oneshot;
 
 use super::argon::{DUMMY, Fault, Hasher};
-use super::background::run_in_the_background;
 use crate::problem::Refusal;
 
 /// Characters that a password may have (NIST SP 800-63B: at least 8, no rule about which).
@@ -103,7 +102,7 @@ fn broken() -> Refusal {
 }
 
 fn work_off(queue: &Receiver<Job>) {
-    run_in_the_background();
+    lower_priority();
     let mut hasher = Hasher::default();
     loop {
         let job = match queue.recv_timeout(REST) {
@@ -128,6 +127,22 @@ fn work_off(queue: &Receiver<Job>) {
         };
         // Nobody waits any more: the client went away.
         let _ = job.reply.send(done);
+    }
+}
+
+/// Runs only when nobody else wants the core, and gives it up at once: a low `nice` value alone still holds a waking
+/// thread up for a slice. Where there is no such policy the bound on threads has to do.
+fn lower_priority() {
+    #[cfg(target_os = "linux")]
+    {
+        use thread_priority::{
+            NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy, set_thread_priority_and_policy,
+            thread_native_id,
+        };
+        let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
+        if let Err(error) = set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, idle) {
+            tracing::warn!(?error, "the priority of hashing can't be lowered");
+        }
     }
 }
 

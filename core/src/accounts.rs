@@ -67,7 +67,7 @@ pub trait Accounts: Send + Sync + 'static {
     /// Stores a user with a password. Atomic: of two registrations of one name, one is told `UsernameTaken`.
     async fn register(&self, user: User, password_hash: String) -> Result<Registered, EngineError>;
 
-    /// Stores generated users for a run, all or none. A name that is taken is an error of kind `Conflict`.
+    /// Stores generated users for a run, all or none. A name that is taken is an error of kind `Invalid`.
     async fn register_synthetic(&self, run: RunId, users: Vec<User>) -> Result<(), EngineError>;
 
     /// What is needed to check a password; none if there is no such user.

@@ -137,7 +137,8 @@ pub struct EventFilter {
 /// A stretch of the log.
 #[derive(Debug, Clone)]
 pub struct EventPage {
-    /// In order, each with a `seq` above the one asked for.
+    /// In order, each with a `seq` above the one asked for. Fewer than asked for does not mean that there are no more:
+    /// with several conditions a page is cut before they are joined. The end is where `cursor` stands still.
     pub events: Vec<TaskEvent>,
     /// Everything the filter lets through up to here is in `events`: where to go on.
     pub cursor: EventSeq,

@@ -40,6 +40,18 @@ impl Testbed for Bed {
 
 engine_conformance!(Bed);
 
+fn add() -> NewTask {
+    NewTask {
+        id: TaskId::new(),
+        kind: crate::tasks::Kind::Add,
+        owner: None,
+        run: None,
+        payload: serde_json::value::RawValue::from_string("{}".into()).unwrap(),
+        exclusive: None,
+        idempotency: None,
+    }
+}
+
 async fn refused(path: &Path) -> EngineError {
     let before = std::fs::read(path).unwrap();
     let error = open(path, &settings::Settings::default().ledger).await.err().expect("refused");
@@ -85,16 +97,7 @@ async fn a_second_process_is_refused() {
 async fn a_damaged_page_is_an_error_and_no_panic() {
     let bed = Bed::new().await;
     for _ in 0..200 {
-        let new = crate::tasks::NewTask {
-            id: TaskId::new(),
-            kind: crate::tasks::Kind::Add,
-            owner: None,
-            run: None,
-            payload: serde_json::value::RawValue::from_string("{}".into()).unwrap(),
-            exclusive: None,
-            idempotency: None,
-        };
-        bed.engine.accept(new).await.unwrap();
+        bed.engine.accept(add()).await.unwrap();
     }
     bed.engine.close().await;
     let mut bytes = std::fs::read(&bed.path).unwrap();
@@ -109,15 +112,7 @@ async fn a_damaged_page_is_an_error_and_no_panic() {
 async fn old_events_are_pruned_and_a_reader_from_before_is_told() {
     let dir = tempfile::tempdir().unwrap();
     let bed = start(dir.path().join("ledger.db"), Arc::new(tempfile::tempdir().unwrap())).await;
-    let new = crate::tasks::NewTask {
-        id: TaskId::new(),
-        kind: crate::tasks::Kind::Add,
-        owner: None,
-        run: None,
-        payload: serde_json::value::RawValue::from_string("{}".into()).unwrap(),
-        exclusive: None,
-        idempotency: None,
-    };
+    let new = add();
     let id = new.id;
     bed.engine.accept(new).await.unwrap();
     let error = TaskError { code: "x".into(), message: "y".into() };

@@ -231,9 +231,7 @@ impl Delivery {
                 complete = false;
                 break;
             }
-            if !state.known.contains(&ready.identity.seq) {
-                state.push(ready);
-            }
+            state.push(ready);
         }
         let queue = state.queue(kind);
         if complete {
@@ -290,5 +288,41 @@ impl Delivery {
             .collect();
         workers.sort_by_key(|worker| worker.id);
         Figures { running: state.held.len() as u64, later: state.later.len() as u64, oldest, workers }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::value::RawValue;
+
+    use super::*;
+    use crate::ids::{TaskId, WorkerId};
+
+    fn ready(seq: i64) -> Ready {
+        let now = Instant::now();
+        let identity = Identity { seq, id: TaskId::new(), kind: Kind::Add, owner: None, run: None, accepted_at: now };
+        Ready { identity, payload: RawValue::from_string("{}".into()).unwrap(), attempts: 0, due_at: now }
+    }
+
+    fn claim(delivery: &Delivery) -> usize {
+        let request = ClaimRequest {
+            worker: WorkerId::new(),
+            host: String::new(),
+            kinds: Kind::ALL.to_vec(),
+            max: 10,
+            lease: Duration::from_secs(10),
+            wait: Duration::ZERO,
+        };
+        delivery.claim(&request).len()
+    }
+
+    #[test]
+    fn a_ring_for_what_the_sweep_has_found_adds_nothing() {
+        let delivery = Delivery::default();
+        delivery.refill(Kind::Add, vec![ready(1)], true, 0);
+        delivery.ring(ready(1));
+        assert_eq!(claim(&delivery), 1);
+        delivery.ring(ready(1));
+        assert_eq!(claim(&delivery), 0, "somebody holds it");
     }
 }

@@ -74,9 +74,11 @@ pub(super) struct State {
 }
 
 impl State {
+    /// Adds a task, unless it is there already: the sweep may have found it before its ring came.
     pub(super) fn push(&mut self, ready: Ready) {
-        self.known.insert(ready.identity.seq);
-        self.queue(ready.identity.kind).ready.push_back(ready);
+        if self.known.insert(ready.identity.seq) {
+            self.queue(ready.identity.kind).ready.push_back(ready);
+        }
     }
 
     pub(super) fn queue(&mut self, kind: Kind) -> &mut Queue {

@@ -1,7 +1,6 @@
 //! What the runner makes of steps.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use card_core::settings;
 use card_core::tasks::{Kind, Status, Sum};
@@ -131,23 +130,4 @@ async fn two_workers_share_the_work_and_do_nothing_twice() {
     for worker in working {
         assert!(worker.stop().await.drained);
     }
-}
-
-/// In the spirit of `docs/performance.md`: `cargo nextest run --release -p card-worker --run-ignored only`.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "measures: needs a release build and an idle machine"]
-async fn sums_flow_at_20000_a_second() {
-    const COUNT: usize = 100_000;
-    let bed = Bed::new().await;
-    for _ in 0..COUNT / 1000 {
-        bed.accept_many(1000, Kind::Add, ADD).await;
-    }
-    let begun = Instant::now();
-    let _working = bed.work(replacing(|_| unreachable!()), settings::Settings::default().worker);
-    while bed.store.engine.stats().await.unwrap().settled_total < COUNT as u64 {
-        assert!(begun.elapsed() < Duration::from_secs(60));
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    let rate = COUNT as f64 / begun.elapsed().as_secs_f64();
-    assert!(rate > 20_000.0, "{rate:.0}/s");
 }

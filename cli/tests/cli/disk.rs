@@ -31,7 +31,9 @@ async fn survives(sandbox: &Sandbox, fill: impl Fn(), free: impl Fn()) {
     let mut refusal = None;
     for _ in 0..5_000 {
         match accept(&client, &run).await {
-            Ok(id) => drop(accepted.insert(id)),
+            Ok(id) => {
+                accepted.insert(id);
+            }
             Err(error) => {
                 refusal = Some(error);
                 break;
@@ -47,7 +49,10 @@ async fn survives(sandbox: &Sandbox, fill: impl Fn(), free: impl Fn()) {
     let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(20);
     loop {
         match accept(&client, &run).await {
-            Ok(id) => break drop(accepted.insert(id)),
+            Ok(id) => {
+                accepted.insert(id);
+                break;
+            }
             Err(error) => assert!(tokio::time::Instant::now() < deadline, "still refused: {error}"),
         }
     }

@@ -4,13 +4,14 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 /// A histogram that many may add to. Three significant digits, from a microsecond up.
 pub struct Latency(Mutex<Histogram<u64>>);
 
 /// Percentiles in milliseconds; all zero with `n` = 0.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Percentiles {
     /// How many were measured.
     pub n: u64,
@@ -24,6 +25,8 @@ pub struct Percentiles {
     pub p99: f64,
     /// The longest.
     pub max: f64,
+    /// The mean.
+    pub mean: f64,
 }
 
 impl Default for Latency {
@@ -56,6 +59,7 @@ impl Latency {
             p95: at(0.95),
             p99: at(0.99),
             max: millis(histogram.max()),
+            mean: histogram.mean() / 1000.0,
         }
     }
 }

@@ -1,0 +1,1 @@
+//! What follows from the figures: a pure function over the document.

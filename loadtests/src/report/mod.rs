@@ -1,0 +1,1 @@
+//! The result for people and for other programs: made of [`crate::result::Report`] and of nothing else.

@@ -211,6 +211,18 @@ pub struct Step {
     pub from_s: f64,
     /// When its course ended.
     pub to_s: f64,
+    /// All figures of the accepts from the intended start, for promises about other percentiles than those below.
+    pub accept_intended_ms: Percentiles,
+    /// The same from when they were really sent.
+    pub accept_ms: Percentiles,
+    /// End to end, from the intended start.
+    pub e2e_intended_ms: Percentiles,
+    /// End to end, from when they were really sent.
+    pub e2e_ms: Percentiles,
+    /// Accepted until the last attempt began.
+    pub queue_wait_ms: Percentiles,
+    /// The last attempt.
+    pub work_ms: Percentiles,
     /// Half of the accepts took at most this, from the intended start.
     pub accept_p50: f64,
     /// 95 of a hundred did.

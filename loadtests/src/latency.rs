@@ -16,16 +16,22 @@ pub struct Percentiles {
     /// How many were measured.
     pub n: u64,
     /// Half took at most this.
+    #[schemars(range(min = 0.0))]
     pub p50: f64,
     /// Nine of ten took at most this.
+    #[schemars(range(min = 0.0))]
     pub p90: f64,
     /// 95 of a hundred took at most this.
+    #[schemars(range(min = 0.0))]
     pub p95: f64,
     /// 99 of a hundred took at most this.
+    #[schemars(range(min = 0.0))]
     pub p99: f64,
     /// The longest.
+    #[schemars(range(min = 0.0))]
     pub max: f64,
     /// The mean.
+    #[schemars(range(min = 0.0))]
     pub mean: f64,
 }
 

@@ -11,6 +11,7 @@
 
 pub mod audit;
 pub mod client;
+pub mod compare;
 pub mod events;
 pub mod identities;
 pub mod judge;

@@ -4,11 +4,14 @@
 //! as `docs/schemas/loadtest-result.schema.json`. Times are milliseconds, shares are fractions of 1, rates are a
 //! second, unless a name says otherwise.
 
+mod schema;
+
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use self::schema::schema;
 use crate::latency::Percentiles;
 use crate::plan::Plan;
 
@@ -29,6 +32,7 @@ pub enum Verdict {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Report {
     /// The version of this format: 1.
+    #[schemars(extend("const" = 1))]
     pub v: u32,
     /// The run: tasks and users carry it.
     pub run: String,
@@ -37,6 +41,7 @@ pub struct Report {
     /// `embedded`, or the URL that was asked for.
     pub target: String,
     /// When it began, RFC 3339.
+    #[schemars(extend("format" = "date-time"))]
     pub started_at: String,
     /// From the first request to the end of the audit.
     pub took_ms: u64,
@@ -169,10 +174,13 @@ pub struct Distribution {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Rates {
     /// Requests sent.
+    #[schemars(range(min = 0.0))]
     pub offered: f64,
     /// Answered with 202.
+    #[schemars(range(min = 0.0))]
     pub accepted: f64,
     /// Tasks that became final.
+    #[schemars(range(min = 0.0))]
     pub completed: f64,
 }
 
@@ -180,6 +188,7 @@ pub struct Rates {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Errors {
     /// Of those sent, as a fraction.
+    #[schemars(range(min = 0.0, max = 1.0))]
     pub rate: f64,
     /// How many of which problem; `unreachable`, `no-answer` and `protocol` are the client's own.
     pub by_code: BTreeMap<String, u64>,
@@ -206,10 +215,13 @@ pub struct Step {
     /// Users at once; none in the open model.
     pub users: Option<u64>,
     /// Arrivals a second; none in the closed model.
+    #[schemars(range(min = 0.0))]
     pub rate: Option<f64>,
     /// When its course began, in seconds on the timeline.
+    #[schemars(range(min = 0.0))]
     pub from_s: f64,
     /// When its course ended.
+    #[schemars(range(min = 0.0))]
     pub to_s: f64,
     /// All figures of the accepts from the intended start, for promises about other percentiles than those below.
     pub accept_intended_ms: Percentiles,
@@ -224,38 +236,51 @@ pub struct Step {
     /// The last attempt.
     pub work_ms: Percentiles,
     /// Half of the accepts took at most this, from the intended start.
+    #[schemars(range(min = 0.0))]
     pub accept_p50: f64,
     /// 95 of a hundred did.
+    #[schemars(range(min = 0.0))]
     pub accept_p95: f64,
     /// 99 of a hundred did.
+    #[schemars(range(min = 0.0))]
     pub accept_p99: f64,
     /// The same, end to end.
+    #[schemars(range(min = 0.0))]
     pub e2e_p50: f64,
     /// 95 of a hundred.
+    #[schemars(range(min = 0.0))]
     pub e2e_p95: f64,
     /// 99 of a hundred.
+    #[schemars(range(min = 0.0))]
     pub e2e_p99: f64,
     /// How many accepts were measured.
     pub n: u64,
     /// How many ends were measured.
     pub e2e_n: u64,
     /// 95 of a hundred waited at most this in the queue.
+    #[schemars(range(min = 0.0))]
     pub queue_wait_p95: f64,
     /// 95 of a hundred last attempts took at most this.
+    #[schemars(range(min = 0.0))]
     pub work_p95: f64,
     /// Over its measured time.
     pub rates: Rates,
     /// Of those sent, as a fraction.
+    #[schemars(range(min = 0.0, max = 1.0))]
     pub error_rate: f64,
     /// The error that came most often.
     pub main_error: Option<String>,
     /// Arrivals that began late, as a fraction.
+    #[schemars(range(min = 0.0, max = 1.0))]
     pub late_starts: f64,
     /// Of its planned arrivals, how many were sent (open model), as a fraction.
+    #[schemars(range(min = 0.0))]
     pub offered_ratio: Option<f64>,
     /// The generator's share of the machine, mean over the measured time.
+    #[schemars(range(min = 0.0))]
     pub generator_cpu: f64,
     /// How busy the machine was, mean over the measured time; none where that can't be read.
+    #[schemars(range(min = 0.0))]
     pub machine_cpu: Option<f64>,
     /// How much the backlog grew over the measured time; none where it can't be read.
     pub backlog_growth: Option<f64>,
@@ -275,12 +300,15 @@ pub struct Step {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Breakpoint {
     /// The largest size at which everything held: users, or arrivals a second. None if the first did not.
+    #[schemars(range(min = 0.0))]
     pub holds: Option<f64>,
     /// The smallest at which something broke; none if nothing did.
+    #[schemars(range(min = 0.0))]
     pub breaks: Option<f64>,
     /// What broke.
     pub broke: Option<String>,
     /// Accepted a second at the largest size that held.
+    #[schemars(range(min = 0.0))]
     pub accepted: Option<f64>,
     /// Which resource was the limit: `workers`, `issuer`, `processor`, `admission`, `ledger`, `generator`, `unknown`.
     pub limit: Option<String>,
@@ -294,16 +322,22 @@ pub struct Validity {
     /// `inconclusive` if one of the reasons stands.
     pub verdict: Verdict,
     /// This process's share of all cores, mean over the measured time.
+    #[schemars(range(min = 0.0))]
     pub generator_cpu: f64,
     /// The largest second of it.
+    #[schemars(range(min = 0.0))]
     pub generator_cpu_max: f64,
     /// How busy the machine was, mean over the measured time; none where that can't be read.
+    #[schemars(range(min = 0.0))]
     pub machine_cpu: Option<f64>,
     /// Requests that began later than they should have by more than 10 ms, as a fraction.
+    #[schemars(range(min = 0.0, max = 1.0))]
     pub late_starts: f64,
     /// How late a start was: 99 of a hundred were at most this.
+    #[schemars(range(min = 0.0))]
     pub late_p99_ms: f64,
     /// Of the planned arrivals, how many were sent (open model), as a fraction.
+    #[schemars(range(min = 0.0))]
     pub offered_ratio: Option<f64>,
     /// Whether the limit on requests at once held arrivals back.
     pub held_back: u64,
@@ -323,30 +357,42 @@ pub struct Validity {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Sample {
     /// Seconds since the load began, at the end of this one.
+    #[schemars(range(min = 0.0))]
     pub t: f64,
     /// What was going on.
     pub phase: Phase,
     /// Users at once, or arrivals a second, that the plan wanted.
+    #[schemars(range(min = 0.0))]
     pub target: f64,
     /// A second, as the three below.
+    #[schemars(range(min = 0.0))]
     pub offered: f64,
     /// Answered with 202.
+    #[schemars(range(min = 0.0))]
     pub accepted: f64,
     /// Became final, as the sender heard.
+    #[schemars(range(min = 0.0))]
     pub completed: f64,
     /// Not accepted.
+    #[schemars(range(min = 0.0))]
     pub errors: f64,
     /// Of the accepts of this second, from the intended start; none if there were none.
+    #[schemars(range(min = 0.0))]
     pub accept_p50: Option<f64>,
     /// 95 of a hundred.
+    #[schemars(range(min = 0.0))]
     pub accept_p95: Option<f64>,
     /// 99 of a hundred.
+    #[schemars(range(min = 0.0))]
     pub accept_p99: Option<f64>,
     /// Of the ends of this second, from the intended start; none if there were none.
+    #[schemars(range(min = 0.0))]
     pub e2e_p50: Option<f64>,
     /// 95 of a hundred.
+    #[schemars(range(min = 0.0))]
     pub e2e_p95: Option<f64>,
     /// 99 of a hundred.
+    #[schemars(range(min = 0.0))]
     pub e2e_p99: Option<f64>,
     /// Due or running; none if the platform did not answer.
     pub backlog: Option<u64>,
@@ -357,8 +403,10 @@ pub struct Sample {
     /// Tasks that they hold.
     pub inflight: Option<u64>,
     /// This process's share of all cores.
+    #[schemars(range(min = 0.0))]
     pub generator_cpu: f64,
     /// How busy the machine was; none where that can't be read.
+    #[schemars(range(min = 0.0))]
     pub machine_cpu: Option<f64>,
 }
 
@@ -385,6 +433,7 @@ pub struct Regression {
     /// The baseline's run.
     pub baseline_run: Option<String>,
     /// What is taken as no difference, as a fraction.
+    #[schemars(range(min = 0.0))]
     pub tolerance: f64,
     /// Why the two can't be compared; empty if they can.
     pub unlike: Vec<String>,
@@ -405,7 +454,9 @@ pub struct Change {
     pub after: f64,
     /// Relative; positive is more. None if the baseline has 0.
     pub change: Option<f64>,
-    /// How much it moves by itself between such runs, as a fraction; none if that can't be told.
+    /// How much it moves by itself between such runs, as a fraction (`errors`: as a difference of fractions); none if that
+    /// can't be told.
+    #[schemars(range(min = 0.0))]
     pub noise: Option<f64>,
     /// `fail` is a regression, `inconclusive` more than the tolerance and within the noise.
     pub verdict: Verdict,

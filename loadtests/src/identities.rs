@@ -4,43 +4,43 @@
 //! Who joins a run by its name (`--run`) takes random numbers, so that two who join do not meet.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use card_core::ids::RunId;
 use card_core::problem::Code;
-use tokio::sync::Mutex;
-use tokio::time::Instant;
+use futures::StreamExt;
 
 use crate::client::{Client, ClientError, SyntheticUser};
 
 /// Fetched at once; the server signs a token for each.
 const BATCH: u64 = 200;
+/// Batches under way at once when many are prepared.
+const BATCHES: usize = 4;
 /// Random numbers lie below this: a meeting of two is one in billions, and then another number is drawn.
 const NUMBERS: u64 = 900_000_000_000;
+
+/// A token that is older than this is not handed out: access tokens live for a quarter of an hour.
+pub const FRESH_FOR: Duration = Duration::from_secs(360);
 
 /// A source of users, for one run.
 pub struct Identities {
     client: Client,
     run: RunId,
-    store: Mutex<Store>,
-}
-
-/// A token that waits longer than this is not handed out: access tokens live for a quarter of an hour.
-pub const FRESH_FOR: Duration = Duration::from_secs(360);
-
-struct Store {
+    ready: Mutex<VecDeque<SyntheticUser>>,
+    /// Held across the call on purpose: who comes meanwhile wants the same batch.
+    fetch: tokio::sync::Mutex<()>,
     /// The next number; none for random ones.
-    next: Option<u64>,
-    left: u64,
-    ready: VecDeque<SyntheticUser>,
-    fetched: Instant,
+    next: Option<AtomicU64>,
+    left: AtomicU64,
 }
 
 impl Identities {
     /// A source for a run that this process made up. `expected` users are wanted; more are given when asked for.
     #[must_use]
     pub fn new(client: &Client, run: &RunId, expected: u64) -> Self {
-        Self::numbered(client, run, Some(0), expected)
+        Self::numbered(client, run, Some(AtomicU64::new(0)), expected)
     }
 
     /// A source for a run that others may have tagged users with.
@@ -49,39 +49,86 @@ impl Identities {
         Self::numbered(client, run, None, expected)
     }
 
-    fn numbered(client: &Client, run: &RunId, next: Option<u64>, expected: u64) -> Self {
-        let store = Store { next, left: expected, ready: VecDeque::new(), fetched: Instant::now() };
-        Self { client: client.clone(), run: run.clone(), store: Mutex::new(store) }
+    fn numbered(client: &Client, run: &RunId, next: Option<AtomicU64>, expected: u64) -> Self {
+        Self {
+            client: client.clone(),
+            run: run.clone(),
+            ready: Mutex::default(),
+            fetch: tokio::sync::Mutex::default(),
+            next,
+            left: AtomicU64::new(expected),
+        }
     }
 
-    /// A user that was never handed out before.
+    /// Fetches so many ahead, so that asking for them later costs nothing.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn prepare(&self, count: u64) -> Result<(), ClientError> {
+        let batches = (0..count.div_ceil(BATCH)).map(|batch| BATCH.min(count - batch * BATCH));
+        let mut fetched = futures::stream::iter(batches.map(|size| self.batch(size))).buffer_unordered(BATCHES);
+        while let Some(users) = fetched.next().await {
+            self.ready().extend(users?);
+        }
+        Ok(())
+    }
+
+    /// A user that nobody else has at present: one that was never handed out before, or was given back.
     ///
     /// # Errors
     /// See [`ClientError`].
     pub async fn next(&self) -> Result<SyntheticUser, ClientError> {
-        // Held across the call on purpose: who comes meanwhile wants the same batch.
-        let mut store = self.store.lock().await;
-        if store.fetched.elapsed() > FRESH_FOR {
-            store.left += store.ready.len() as u64;
-            store.ready.clear();
-        }
-        if let Some(user) = store.ready.pop_front() {
+        if let Some(user) = self.take() {
             return Ok(user);
         }
-        let count = store.left.clamp(1, BATCH);
+        let _fetching = self.fetch.lock().await;
+        if let Some(user) = self.take() {
+            return Ok(user);
+        }
+        let count = self.left.load(Ordering::Relaxed).clamp(1, BATCH);
+        let mut users = self.batch(count).await?;
+        let user = users.pop().ok_or_else(|| self.client.protocol("an empty batch of users"))?;
+        self.ready().extend(users);
+        Ok(user)
+    }
+
+    /// Takes back a user that has nothing open.
+    pub fn give_back(&self, user: SyntheticUser) {
+        self.ready().push_back(user);
+    }
+
+    /// How many can be handed out at once.
+    #[must_use]
+    pub fn available(&self) -> usize {
+        self.ready().len()
+    }
+
+    fn take(&self) -> Option<SyntheticUser> {
+        let mut ready = self.ready();
+        // The oldest comes first: once a fresh one is met, all behind it were used, and are given back, later.
+        std::iter::from_fn(|| ready.pop_front()).find(|user| user.since.elapsed() <= FRESH_FOR)
+    }
+
+    async fn batch(&self, count: u64) -> Result<Vec<SyntheticUser>, ClientError> {
         loop {
             // Counted before the answer: after a lost answer those numbers are taken, so they are never asked for again.
-            let from = match &mut store.next {
-                Some(next) => std::mem::replace(next, *next + count),
+            let from = match &self.next {
+                Some(next) => next.fetch_add(count, Ordering::Relaxed),
                 None => rand::random_range(0..NUMBERS),
             };
             match self.client.synthetic_users(&self.run, from, count).await {
-                Ok(users) => (store.ready, store.fetched) = (users.into(), Instant::now()),
-                Err(error) if store.next.is_none() && error.code() == Some(Code::UsernameTaken) => continue,
+                Ok(users) => {
+                    let _ = self.left.update(Ordering::Relaxed, Ordering::Relaxed, |left| left.saturating_sub(count));
+                    return Ok(users);
+                }
+                Err(error) if self.next.is_none() && error.code() == Some(Code::UsernameTaken) => {}
                 Err(error) => return Err(error),
             }
-            store.left = store.left.saturating_sub(count);
-            return store.ready.pop_front().ok_or_else(|| self.client.protocol("an empty batch of users"));
         }
+    }
+
+    // Nothing that runs under this lock can panic half-way through a change.
+    fn ready(&self) -> MutexGuard<'_, VecDeque<SyntheticUser>> {
+        self.ready.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

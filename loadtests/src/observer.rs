@@ -26,17 +26,34 @@ pub struct Final {
     pub status: Status,
     /// When this process heard of it.
     pub at: Instant,
+    /// Accepted until the last attempt began, by the platform's clock; zero if no attempt did.
+    pub queue_wait: Duration,
+    /// From there to the end, by the platform's clock.
+    pub work: Duration,
 }
+
+impl Final {
+    fn of(task: &Task) -> Self {
+        let queue_wait = task.started_at.map_or(Duration::ZERO, |started| started.since(task.accepted_at));
+        let work =
+            task.started_at.zip(task.settled_at).map_or(Duration::ZERO, |(started, settled)| settled.since(started));
+        Self { status: task.status, at: Instant::now(), queue_wait, work }
+    }
+}
+
+type Hear = Box<dyn FnOnce(&Final) + Send>;
 
 enum Slot {
     Final(Final),
-    Awaited(oneshot::Sender<Final>),
+    Awaited(Hear),
 }
 
 #[derive(Default)]
 struct Shared {
     slots: Mutex<HashMap<TaskId, Slot>>,
     finals: AtomicU64,
+    last_end: Mutex<Option<Instant>>,
+    repeated: Mutex<HashMap<TaskId, u32>>,
     gaps: AtomicU64,
     reconnects: AtomicU64,
     cursor: AtomicU64,
@@ -52,7 +69,8 @@ pub struct Observer {
 }
 
 impl Observer {
-    /// Follows a run from now on. `seen` hears of every state and its place in the log, on the follower's own task: it must not block.
+    /// Follows a run from now on. `seen` hears of every state and its place in the log, on the follower's own task: it
+    /// must not block.
     ///
     /// # Errors
     /// The stream can't be opened within `patience`.
@@ -62,7 +80,24 @@ impl Observer {
         patience: Duration,
         seen: impl FnMut(&Task, Option<EventSeq>) + Send + 'static,
     ) -> Result<Self, StreamLost> {
-        let scope = Scope::Run(run.clone());
+        Self::follow(client, run, Scope::Run(run.clone()), patience, seen).await
+    }
+
+    /// Follows the final states of a run from now on, and no others: a third of the work for both sides.
+    ///
+    /// # Errors
+    /// The stream can't be opened within `patience`.
+    pub async fn of_ends(client: &Client, run: &RunId, patience: Duration) -> Result<Self, StreamLost> {
+        Self::follow(client, run, Scope::Ends(run.clone()), patience, |_, _| {}).await
+    }
+
+    async fn follow(
+        client: &Client,
+        run: &RunId,
+        scope: Scope,
+        patience: Duration,
+        seen: impl FnMut(&Task, Option<EventSeq>) + Send + 'static,
+    ) -> Result<Self, StreamLost> {
         // From now on: no task of interest exists yet, and a run that is joined may have a long past.
         let events = Events::open(client, scope, Follower::Operator, None, patience).await?;
         let shared = Arc::new(Shared::default());
@@ -73,25 +108,37 @@ impl Observer {
         Ok(Self { shared, scissors, _stop: stop.drop_guard() })
     }
 
-    /// Waits for the end of a task; none when the stream is lost for good. May be asked for once per task.
-    pub async fn final_of(&self, task: TaskId) -> Option<Final> {
-        let awaited = match self.shared.slots().entry(task) {
-            Entry::Occupied(mut entry) => match entry.get() {
-                Slot::Final(end) => return Some(*end),
-                Slot::Awaited(_) => {
-                    let (sender, receiver) = oneshot::channel();
-                    entry.insert(Slot::Awaited(sender));
-                    receiver
+    /// Has `hear` called at the end of a task: at once if that is known, else on the follower's own task: it must not
+    /// block. One a task; a later one takes the place of an earlier one.
+    pub fn when_final(&self, task: TaskId, hear: impl FnOnce(&Final) + Send + 'static) {
+        let known = {
+            let mut slots = self.shared.slots();
+            match slots.entry(task) {
+                Entry::Occupied(mut entry) => match entry.get() {
+                    Slot::Final(end) => *end,
+                    Slot::Awaited(_) => {
+                        entry.insert(Slot::Awaited(Box::new(hear)));
+                        return;
+                    }
+                },
+                Entry::Vacant(entry) => {
+                    entry.insert(Slot::Awaited(Box::new(hear)));
+                    return;
                 }
-            },
-            Entry::Vacant(entry) => {
-                let (sender, receiver) = oneshot::channel();
-                entry.insert(Slot::Awaited(sender));
-                receiver
             }
         };
+        hear(&known);
+    }
+
+    /// Waits for the end of a task; none when the stream is lost for good. May be asked for once per task.
+    pub async fn final_of(&self, task: TaskId) -> Option<Final> {
+        let (sender, receiver) = oneshot::channel();
+        self.when_final(task, move |end| {
+            // Who waited may have stopped waiting.
+            let _ = sender.send(*end);
+        });
         tokio::select! {
-            end = awaited => end.ok(),
+            end = receiver => end.ok(),
             () = self.until(|shared| shared.lost.get().is_some()) => None,
         }
     }
@@ -128,6 +175,27 @@ impl Observer {
             Slot::Awaited(_) => None,
         });
         finals.collect()
+    }
+
+    /// How a task ended, as far as the stream told.
+    #[must_use]
+    pub fn status_of(&self, task: TaskId) -> Option<Status> {
+        match self.shared.slots().get(&task) {
+            Some(Slot::Final(end)) => Some(end.status),
+            _ => None,
+        }
+    }
+
+    /// When the stream last told of an end.
+    #[must_use]
+    pub fn last_end(&self) -> Option<Instant> {
+        *self.shared.last_end.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How often more than once the stream told of the end of a task that can end only once.
+    #[must_use]
+    pub fn repeated(&self) -> HashMap<TaskId, u32> {
+        self.shared.repeated.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// How many ends the stream told of.
@@ -185,17 +253,24 @@ impl Shared {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take(&self, task: &Task) {
+    /// `told`: it is an event of the log, not a look at the present state.
+    fn take(&self, task: &Task, told: bool) {
         if !task.status.is_final() {
             return;
         }
-        let end = Final { status: task.status, at: Instant::now() };
+        let end = Final::of(task);
+        *self.last_end.lock().unwrap_or_else(PoisonError::into_inner) = Some(end.at);
         let before = self.slots().insert(task.id, Slot::Final(end));
         match before {
-            // A dead task that was retried ends again: the later end counts.
-            Some(Slot::Final(_)) => return,
-            // Who waited may have stopped waiting.
-            Some(Slot::Awaited(waiting)) => drop(waiting.send(end)),
+            // A dead task that was retried ends again: the later end counts. The other ends are for good.
+            Some(Slot::Final(before)) => {
+                if told && before.status != Status::Dead {
+                    let mut repeated = self.repeated.lock().unwrap_or_else(PoisonError::into_inner);
+                    *repeated.entry(task.id).or_insert(0) += 1;
+                }
+                return;
+            }
+            Some(Slot::Awaited(hear)) => hear(&end),
             None => {}
         }
         self.finals.fetch_add(1, Ordering::Relaxed);
@@ -215,14 +290,14 @@ async fn follow(
                 if let Some(seq) = seq {
                     shared.cursor.store(seq, Ordering::Relaxed);
                 }
-                shared.take(&task);
+                shared.take(&task, seq.is_some());
                 seen(&task, seq);
             }
             Ok(Notice::Reconnected) => drop(shared.reconnects.fetch_add(1, Ordering::Relaxed)),
             Ok(Notice::Gap) => {
                 shared.gaps.fetch_add(1, Ordering::Relaxed);
                 for task in present(&client, &run).await {
-                    shared.take(&task);
+                    shared.take(&task, false);
                     seen(&task, None);
                 }
             }

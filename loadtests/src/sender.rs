@@ -36,6 +36,15 @@ pub enum Sent {
     Stopped,
 }
 
+/// What a sender does about a refusal that can pass (overload, a server that is not there).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnRefusal {
+    /// Tries again while its patience lasts: the order matters.
+    TryAgain,
+    /// Reports it: how often that happens is what is measured.
+    Report,
+}
+
 /// Sends orders of one run.
 #[derive(Clone)]
 pub struct Sender {
@@ -45,6 +54,7 @@ pub struct Sender {
     patience: Duration,
     stop: CancellationToken,
     backoff: RetryPolicy,
+    on_refusal: OnRefusal,
 }
 
 impl Sender {
@@ -54,7 +64,14 @@ impl Sender {
     pub fn new(client: &Client, run: &RunId, ledger: Arc<Ledger>, patience: Duration, stop: CancellationToken) -> Self {
         let backoff =
             RetryPolicy { max_attempts: u32::MAX, base: Duration::from_millis(50), cap: Duration::from_secs(2) };
-        Self { client: client.clone(), run: run.clone(), ledger, patience, stop, backoff }
+        let (client, run) = (client.clone(), run.clone());
+        Self { client, run, ledger, patience, stop, backoff, on_refusal: OnRefusal::TryAgain }
+    }
+
+    /// The same, with another way to deal with refusals. A lost answer is followed up in any case.
+    #[must_use]
+    pub fn on_refusal(self, on_refusal: OnRefusal) -> Self {
+        Self { on_refusal, ..self }
     }
 
     /// Sends an order of a user. `number` tells the orders of one user apart.
@@ -81,7 +98,8 @@ impl Sender {
             unknown |= error.is_unknown();
             let wait = self.backoff.wait_after(attempt, rand::random()).unwrap_or(self.backoff.cap);
             let wait = wait.max(error.retry_after().unwrap_or_default());
-            let again = error.is_retryable() || error.is_unknown();
+            let passing = error.is_retryable() && (unknown || self.on_refusal == OnRefusal::TryAgain);
+            let again = passing || error.is_unknown();
             if !again || begun.elapsed() + wait >= self.patience || (self.stop.is_cancelled() && !unknown) {
                 // After a lost answer a refusal proves nothing about the first attempt.
                 return if unknown {

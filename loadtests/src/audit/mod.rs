@@ -16,8 +16,9 @@ use card_core::ids::TaskId;
 use card_core::tasks::Status;
 use serde::Serialize;
 
-pub use self::prove::{Drain, prove};
+pub use self::prove::{Drain, Stage, prove};
 use crate::ledger::Expectation;
+pub use crate::result::Verdict;
 
 /// The result of an audit. `accepted` = sound ones (`succeeded` + `declined` + `dead`) + `lost` + `duplicate` +
 /// `stuck` + `unverified`, except that a task beyond the accepted ones counts under `duplicate` alone.
@@ -41,6 +42,10 @@ pub struct Audit {
     pub unverified: u64,
     /// From the last accept to the last final status, at most the drain's bound.
     pub drain_ms: u64,
+    /// For how long what comes late and twice was watched for.
+    pub settle_ms: u64,
+    /// How long reading and comparing took.
+    pub audit_ms: u64,
     /// Orders whose answer never came; they may have been accepted and are no loss.
     pub unanswered: u64,
     /// The ids behind the bad numbers.
@@ -73,20 +78,21 @@ pub enum Wrong {
     Stuck,
 }
 
-/// The audit in one word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Verdict {
-    /// Nothing lost, doubled or stuck, and all of it was looked at.
-    Pass,
-    /// Something is lost, doubled or stuck.
-    Fail,
-    /// What was looked at is sound; not all could be looked at, or there was nothing to look at.
-    Inconclusive,
+impl Wrong {
+    /// Its name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Lost => "lost",
+            Self::Duplicate => "duplicate",
+            Self::Stuck => "stuck",
+        }
+    }
 }
 
 impl Audit {
-    /// The audit in one word.
+    /// The audit in one word: inconclusive if what was looked at is sound, and not all could be looked at or there was
+    /// nothing to look at.
     #[must_use]
     pub const fn verdict(&self) -> Verdict {
         if self.lost + self.duplicate + self.stuck > 0 {
@@ -104,31 +110,35 @@ impl Audit {
 const FINDINGS_LIMIT: usize = 100;
 
 /// An audit in progress: takes the platform's pages one by one, so that it needs no memory for them.
-pub struct Comparison {
-    /// Accepted ids that no page had so far.
-    awaited: HashMap<TaskId, u32>,
-    /// Accepted ids that a page had.
-    met: HashMap<TaskId, ()>,
-    observed: HashMap<TaskId, Status>,
+///
+/// `O` tells what the sender saw a task end as on the event stream.
+pub struct Comparison<O> {
+    accepted: HashMap<TaskId, Mark>,
+    observed: O,
+    repeated: HashMap<TaskId, u32>,
     extra: Vec<TaskId>,
     exclusive: bool,
     audit: Audit,
 }
 
-impl Comparison {
-    /// Of what the sender's ledger expects and of the final states that the sender saw on the event stream.
+/// What is known of an accepted id.
+struct Mark {
+    /// Orders that it was the answer to.
+    times: u32,
+    /// A page had it.
+    met: bool,
+}
+
+impl<O: Fn(TaskId) -> Option<Status>> Comparison<O> {
+    /// Of what the sender's ledger expects, what the sender saw on the event stream, and how often it saw a task end
+    /// again that had ended for good.
     #[must_use]
-    pub fn new(expectation: Expectation, observed: HashMap<TaskId, Status>) -> Self {
-        let accepted = expectation.accepted.values().map(|times| u64::from(*times)).sum();
-        let audit = Audit { accepted, unanswered: expectation.unanswered, ..Audit::default() };
-        Self {
-            met: HashMap::with_capacity(expectation.accepted.len()),
-            awaited: expectation.accepted,
-            observed,
-            extra: Vec::new(),
-            exclusive: expectation.exclusive,
-            audit,
-        }
+    pub fn new(expectation: Expectation, observed: O, repeated: HashMap<TaskId, u32>) -> Self {
+        let Expectation { accepted, unanswered, exclusive } = expectation;
+        let total = accepted.values().map(|times| u64::from(*times)).sum();
+        let accepted = accepted.into_iter().map(|(task, times)| (task, Mark { times, met: false })).collect();
+        let audit = Audit { accepted: total, unanswered, ..Audit::default() };
+        Self { accepted, observed, repeated, extra: Vec::new(), exclusive, audit }
     }
 
     /// Takes a page of the platform's ledger.
@@ -142,13 +152,14 @@ impl Comparison {
     /// unverified, not lost.
     #[must_use]
     pub fn finish(mut self, incomplete: Option<String>) -> Audit {
-        let awaited = std::mem::take(&mut self.awaited);
+        let accepted = std::mem::take(&mut self.accepted);
+        let missing = accepted.into_iter().filter(|(_, mark)| !mark.met);
         if let Some(reason) = incomplete {
-            self.audit.unverified += awaited.values().map(|times| u64::from(*times)).sum::<u64>();
+            self.audit.unverified += missing.map(|(_, mark)| u64::from(mark.times)).sum::<u64>();
             self.audit.unverified_reason = Some(reason);
         } else {
-            for (task, times) in awaited {
-                for _ in 0..times {
+            for (task, mark) in missing {
+                for _ in 0..mark.times {
                     self.wrong(task, Wrong::Lost, "accepted, and the platform does not have it".to_owned());
                 }
             }
@@ -166,19 +177,25 @@ impl Comparison {
 
     fn item(&mut self, item: &EffectCount) {
         let task = item.task;
-        let Some(times) = self.awaited.remove(&task) else {
-            if self.met.contains_key(&task) {
+        let times = match self.accepted.get_mut(&task) {
+            Some(mark) if mark.met => {
                 self.wrong(task, Wrong::Duplicate, "the platform has it twice".to_owned());
-            } else {
-                self.extra.push(task);
+                return;
             }
-            return;
+            Some(mark) => {
+                mark.met = true;
+                mark.times
+            }
+            None => {
+                self.extra.push(task);
+                return;
+            }
         };
-        self.met.insert(task, ());
         for _ in 1..times {
             self.wrong(task, Wrong::Lost, "one id was the answer to several orders".to_owned());
         }
-        match fault(item, self.observed.get(&task).copied()) {
+        let repeated = self.repeated.get(&task).copied().unwrap_or(0);
+        match fault(item, (self.observed)(task), repeated) {
             Some((wrong, detail)) => self.wrong(task, wrong, detail),
             None if item.status == Status::Succeeded => self.audit.succeeded += 1,
             None if item.status == Status::Declined => self.audit.declined += 1,
@@ -199,7 +216,7 @@ impl Comparison {
 }
 
 /// What is wrong with a task that the platform has, if anything.
-fn fault(item: &EffectCount, observed: Option<Status>) -> Option<(Wrong, String)> {
+fn fault(item: &EffectCount, observed: Option<Status>, repeated: u32) -> Option<(Wrong, String)> {
     let EffectCount { status, effects, finals, .. } = *item;
     let due = u32::from(status == Status::Succeeded);
     if effects > due {
@@ -207,6 +224,9 @@ fn fault(item: &EffectCount, observed: Option<Status>) -> Option<(Wrong, String)
     }
     if finals > 1 {
         return Some((Wrong::Duplicate, format!("{finals} final statuses were announced")));
+    }
+    if repeated > 0 {
+        return Some((Wrong::Duplicate, format!("its end was told {} times on the event stream", repeated + 1)));
     }
     // A dead task that an operator retried goes on; the other final statuses are for good.
     if let Some(seen @ (Status::Succeeded | Status::Declined)) = observed

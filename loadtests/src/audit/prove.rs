@@ -1,48 +1,87 @@
-//! Fetches what the comparison needs: waits for the end of what was accepted, then reads the platform's ledger.
+//! Fetches what the comparison needs: waits for the end of what was accepted, watches a while longer for what comes
+//! late and twice, then reads the platform's ledger.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use card_core::engine::EffectPage;
 use card_core::ids::{RunId, TaskId};
 use card_core::retry::RetryPolicy;
-use card_core::tasks::Status;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::{Audit, Comparison, whole_millis};
 use crate::client::{Client, ClientError};
 use crate::ledger::Ledger;
 use crate::observer::Observer;
 
-/// How long to wait for what was accepted to become final.
-#[derive(Debug, Clone, Copy)]
+/// How long to wait before the platform's ledger is read.
+#[derive(Debug, Clone, Default)]
 pub struct Drain {
-    /// The longest wait.
+    /// For what was accepted to become final, at most.
     pub bound: Duration,
+    /// After that, for what comes late and twice.
+    pub settle: Duration,
+    /// Ends the watching for late ones.
+    pub stop: CancellationToken,
 }
 
-/// Waits until what the ledger has is final (as the observer hears, at most `drain.bound`), then compares the ledger
-/// with the platform's. Costs one request per thousand tasks of the run.
-pub async fn prove(client: &Client, run: &RunId, ledger: &Ledger, observer: &Observer, drain: Drain) -> Audit {
+/// How far an audit is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// What was accepted is waited for.
+    Drain,
+    /// What comes late and twice is watched for.
+    Settle,
+    /// The platform's ledger is read and compared.
+    Compare,
+}
+
+/// Waits until what the ledger has is final (as the observer hears, at most `drain.bound`), watches for
+/// `drain.settle`, then compares the ledger with the platform's. `reached` hears how far it is. Costs one request per
+/// thousand tasks of the run, and some fifty bytes of memory an id.
+pub async fn prove(
+    client: &Client,
+    run: &RunId,
+    ledger: &Ledger,
+    observer: &Observer,
+    drain: Drain,
+    mut reached: impl FnMut(Stage),
+) -> Audit {
+    reached(Stage::Drain);
     let begun = Instant::now();
     let expectation = ledger.expectation();
     let tasks: Vec<TaskId> = expectation.accepted.keys().copied().collect();
-    observer.drained(&tasks, drain.bound).await;
-    let finals = observer.finals();
-    let last = finals.values().map(|end| end.at).max();
-    let drained = match last {
-        // All done before the drain began: the last one's end may lie before it.
-        Some(last) if tasks.iter().all(|task| finals.contains_key(task)) => last.saturating_duration_since(begun),
-        _ if tasks.is_empty() => Duration::ZERO,
+    let complete = observer.drained(&tasks, drain.bound).await == tasks.len();
+    drop(tasks);
+    let drained = match observer.last_end() {
+        // The last one's end may lie before the drain's beginning.
+        Some(last) if complete => last.saturating_duration_since(begun),
+        _ if complete => Duration::ZERO,
         _ => begun.elapsed(),
     };
-    let observed: HashMap<TaskId, Status> = finals.into_iter().map(|(task, end)| (task, end.status)).collect();
-    let mut comparison = Comparison::new(expectation, observed);
+    reached(Stage::Settle);
+    let settling = Instant::now();
+    tokio::select! {
+        () = tokio::time::sleep(drain.settle) => {}
+        () = drain.stop.cancelled() => {}
+    }
+    let settled = settling.elapsed().min(drain.settle);
+    reached(Stage::Compare);
+    let comparing = Instant::now();
+    let mut comparison = Comparison::new(expectation, |task| observer.status_of(task), observer.repeated());
     let incomplete = read(client, run, &mut comparison).await.err().map(|error| error.to_string());
-    Audit { drain_ms: whole_millis(drained), ..comparison.finish(incomplete) }
+    let mut audit = comparison.finish(incomplete);
+    audit.drain_ms = whole_millis(drained);
+    audit.settle_ms = whole_millis(settled);
+    audit.audit_ms = whole_millis(comparing.elapsed());
+    audit
 }
 
-async fn read(client: &Client, run: &RunId, comparison: &mut Comparison) -> Result<(), ClientError> {
+async fn read<O: Fn(TaskId) -> Option<card_core::tasks::Status>>(
+    client: &Client,
+    run: &RunId,
+    comparison: &mut Comparison<O>,
+) -> Result<(), ClientError> {
     let mut cursor: Option<String> = None;
     loop {
         let page = page(client, run, cursor.as_deref()).await?;

@@ -16,7 +16,7 @@ fn tasks(count: usize) -> Vec<TaskId> {
 }
 
 fn audit(expectation: Expectation, items: &[EffectCount]) -> Audit {
-    let mut comparison = Comparison::new(expectation, HashMap::new());
+    let mut comparison = Comparison::new(expectation, |_| None, HashMap::new());
     comparison.page(items);
     comparison.finish(None)
 }
@@ -89,7 +89,7 @@ fn what_is_not_final_is_stuck() {
 #[test]
 fn what_could_not_be_read_is_unverified_and_no_loss() {
     let tasks = tasks(3);
-    let mut comparison = Comparison::new(expecting(&tasks), HashMap::new());
+    let mut comparison = Comparison::new(expecting(&tasks), |_| None, HashMap::new());
     comparison.page(&[sound(tasks[0], Status::Succeeded)]);
     let audit = comparison.finish(Some("the second page timed out".to_owned()));
     assert_eq!((audit.succeeded, audit.unverified, audit.lost), (1, 2, 0));
@@ -99,7 +99,7 @@ fn what_could_not_be_read_is_unverified_and_no_loss() {
 #[test]
 fn a_certain_fault_outweighs_what_is_unverified() {
     let tasks = tasks(2);
-    let mut comparison = Comparison::new(expecting(&tasks), HashMap::new());
+    let mut comparison = Comparison::new(expecting(&tasks), |_| None, HashMap::new());
     comparison.page(&[EffectCount { effects: 2, ..sound(tasks[0], Status::Succeeded) }]);
     assert_eq!(comparison.finish(Some("cut".to_owned())).verdict(), Verdict::Fail);
 }
@@ -128,7 +128,7 @@ fn a_task_that_a_lost_answer_explains_is_no_duplicate_and_one_more_is() {
 fn two_outcomes_of_one_task_are_a_duplicate() {
     let task = TaskId::new();
     let compare = |seen, held| {
-        let mut comparison = Comparison::new(expecting(&[task]), HashMap::from([(task, seen)]));
+        let mut comparison = Comparison::new(expecting(&[task]), |_| Some(seen), HashMap::new());
         comparison.page(&[sound(task, held)]);
         comparison.finish(None).duplicate
     };
@@ -147,7 +147,7 @@ fn the_same_id_on_two_pages_is_a_duplicate() {
 #[test]
 fn a_million_ids_are_compared_in_seconds() {
     let tasks = tasks(1_000_000);
-    let mut comparison = Comparison::new(expecting(&tasks), HashMap::new());
+    let mut comparison = Comparison::new(expecting(&tasks), |_| None, HashMap::new());
     for page in tasks.chunks(1000) {
         comparison.page(&page.iter().map(|task| sound(*task, Status::Succeeded)).collect::<Vec<_>>());
     }
@@ -166,7 +166,7 @@ proptest! {
         held in proptest::collection::vec((any_status(), 0_u32..3, 0_u32..3, any::<bool>()), 0..60), complete: bool,
     ) {
         let tasks = tasks(held.len());
-        let mut comparison = Comparison::new(expecting(&tasks), HashMap::new());
+        let mut comparison = Comparison::new(expecting(&tasks), |_| None, HashMap::new());
         for (task, (status, effects, finals, present)) in tasks.iter().zip(&held) {
             if *present {
                 comparison.page(&[EffectCount {

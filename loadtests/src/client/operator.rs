@@ -23,6 +23,9 @@ pub struct SyntheticUser {
     pub username: String,
     /// Its access token.
     pub access_token: Token,
+    /// When this process got the token.
+    #[serde(skip, default = "std::time::Instant::now")]
+    pub since: std::time::Instant,
 }
 
 #[derive(Deserialize)]
@@ -195,6 +198,16 @@ impl Client {
             Ok(detail) => Ok(Readiness { ready, detail }),
             Err(_) => Err(self.protocol(format!("/ready: {status} without JSON"))),
         }
+    }
+
+    /// The version that the server says it is; none if it does not.
+    pub async fn version(&self) -> Option<String> {
+        #[derive(Deserialize)]
+        struct Alive {
+            version: String,
+        }
+        let request = self.request(Method::GET, "/health", Caller::Nobody).ok()?;
+        self.fetch::<Alive>(request).await.ok().map(|alive| alive.version)
     }
 
     /// Reads a path as somebody and forgets the answer: shows who may.

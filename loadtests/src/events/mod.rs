@@ -32,6 +32,8 @@ pub enum Scope {
     All,
     /// The tasks of a run.
     Run(RunId),
+    /// The final states of the tasks of a run.
+    Ends(RunId),
     /// These tasks.
     Tasks(Vec<TaskId>),
 }
@@ -264,6 +266,7 @@ impl Events {
         let query: Vec<(&str, String)> = match &self.scope {
             Scope::All => Vec::new(),
             Scope::Run(run) => vec![("run", run.to_string())],
+            Scope::Ends(run) => vec![("run", run.to_string()), ("final", "true".to_owned())],
             Scope::Tasks(tasks) => tasks.iter().map(|task| ("task", task.to_string())).collect(),
         };
         let request = self.client.stream("/api/v1/events", caller)?.query(&query);

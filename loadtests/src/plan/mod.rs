@@ -4,8 +4,10 @@
 //! written into the result, and compared with the plan of a baseline.
 
 mod abort;
+mod flaw;
 mod journey;
 pub mod millis;
+mod overrides;
 pub mod presets;
 mod slo;
 
@@ -14,9 +16,11 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use self::abort::{AbortRule, InvalidAbortRule};
+pub use self::abort::{AbortRule, InvalidAbortRule, Watch};
 pub use self::journey::{InvalidMix, Journey, Mix};
-pub use self::slo::{InvalidSlo, Metric, Op, Slo, Stat};
+pub use self::overrides::{HIGHEST_RATE, InvalidPlan, MOST_USERS, Overrides};
+pub use self::presets::{InvalidPreset, Preset};
+pub use self::slo::{InvalidSlo, Metric, Op, Slo, Stat, Unit};
 
 /// How arrivals come about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -136,6 +140,30 @@ impl Plan {
         }
         0.0
     }
+
+    /// The first point of a course, from `from` on, at which more than `level` is due: when a user with that many
+    /// before it is to be active. None if there is none.
+    #[must_use]
+    pub fn exceeds(&self, size: f64, level: f64, from: Duration) -> Option<Duration> {
+        let (mut low, mut begun) = (0.0, Duration::ZERO);
+        for stage in &self.stages {
+            let (to, ends) = (stage.to * size, begun + stage.over);
+            if from < ends {
+                let from = from.max(begun);
+                if self.due_at(size, from) > level {
+                    return Some(from);
+                }
+                if to > level {
+                    // It rises from below: a hair after the line is crossed.
+                    let part = ((level - low) / (to - low)).clamp(0.0, 1.0);
+                    let crossed = begun + stage.over.mul_f64(part) + Duration::from_micros(1);
+                    return Some(crossed.max(from)).filter(|crossed| *crossed < ends);
+                }
+            }
+            (low, begun) = (to, ends);
+        }
+        None
+    }
 }
 
 #[cfg(test)]
@@ -155,5 +183,19 @@ mod tests {
         assert_eq!((due(2000), due(2499), due(2500)), (50.0, 50.0, 0.0));
         assert_eq!(plan.due_at(2.0, Duration::from_millis(1500)), 20.0);
         assert_eq!((plan.peak(2.0), plan.course()), (100.0, Duration::from_millis(2500)));
+    }
+
+    #[test]
+    fn a_user_is_active_while_more_than_those_before_it_are_due() {
+        let plan = plan(&[(10.0, 1000), (10.0, 1000), (50.0, 0), (50.0, 500), (5.0, 0), (5.0, 100)]);
+        let from = |level, from| plan.exceeds(1.0, level, Duration::from_millis(from)).map(|at| at.as_millis());
+        // In the ramp, one after another; the first at once.
+        assert_eq!((from(0.0, 0), from(4.0, 0), from(9.0, 0)), (Some(0), Some(400), Some(900)));
+        // The eleventh only in the peak, and the sixth not after it.
+        assert_eq!(
+            (from(10.0, 0), from(49.0, 2100), from(49.0, 2500), from(50.0, 0)),
+            (Some(2000), Some(2100), None, None)
+        );
+        assert_eq!((from(4.0, 2550), from(5.0, 2550), from(4.0, 2600)), (Some(2550), None, None));
     }
 }

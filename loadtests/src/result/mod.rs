@@ -71,6 +71,8 @@ pub struct Report {
     pub queue_wait_ms: Percentiles,
     /// The last attempt, by the platform's clock.
     pub work_ms: Percentiles,
+    /// A look at a task's status, by the journey that looks (`submit-status`); none without.
+    pub status_ms: Option<Percentiles>,
     /// How the latencies are spread.
     pub distribution: Distribution,
     /// A second, over the measured time.
@@ -359,6 +361,8 @@ pub struct Sample {
     /// Seconds since the load began, at the end of this one.
     #[schemars(range(min = 0.0))]
     pub t: f64,
+    /// How many seconds it stands for: about one.
+    pub lasted: f64,
     /// What was going on.
     pub phase: Phase,
     /// Users at once, or arrivals a second, that the plan wanted.

@@ -1,16 +1,55 @@
 //! A load test from the first request to the verdict.
+//!
+//! ```text
+//! prepare ─► course (ramp, steady) ─► … more courses ─► drain ─► settle ─► audit ─► judge
+//!            closed: goose's users        steps, search
+//!            open: arrivals by the clock
+//! ```
+
+mod closed;
+mod course;
+mod drive;
+mod machine;
+mod measure;
+mod open;
+mod search;
+mod timeline;
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 use card_core::ids::RunId;
+use card_core::tasks::Kind;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
+use self::course::Course;
+use self::timeline::Timeline;
+use crate::audit::{Drain, Stage, prove};
 use crate::client::Client;
 use crate::events::StreamLost;
-use crate::moment::Moment;
-use crate::plan::Plan;
+use crate::identities::Identities;
+use crate::journeys::Crew;
+use crate::judge;
+use crate::ledger::Ledger;
+use crate::meter::Second;
+use crate::moment::{AtStep, Doing, Moment};
+use crate::observer::Observer;
+use crate::orders::Orders;
+use crate::plan::{Model, Plan};
 use crate::result::Report;
+use crate::sender::{OnRefusal, Sender};
+
+/// How long a lost answer is followed up before nobody knows.
+const SEND_PATIENCE: Duration = Duration::from_secs(15);
+/// How long the event stream may be away.
+const STREAM_PATIENCE: Duration = Duration::from_secs(60);
+/// Users of the open model that are ready before the clock starts and kept ready: arrivals of so long, within bounds.
+const READY_FOR: f64 = 1.0;
+const READY: (u64, u64) = (50, 5000);
 
 /// What is needed to carry out a plan.
 #[derive(Clone)]
@@ -56,6 +95,173 @@ pub async fn carry_out(
     moments: &watch::Sender<Moment>,
     stop: &CancellationToken,
 ) -> Result<Report, RunError> {
-    let _ = (setup, moments, stop);
-    Err(RunError::Generator("not written yet".to_owned()))
+    let started_at = card_core::time::Instant::now();
+    let begun = tokio::time::Instant::now();
+    let mut run = Run::prepare(setup, moments, stop).await?;
+    run.flushed = Some(flush_now_and_then(&run.ledger));
+    let carried = run.courses().await;
+    run.flushed = None;
+    run.ledger.flush()?;
+    carried?;
+    let crew = &run.crew;
+    let drain = Drain { bound: setup.plan.drain, settle: setup.plan.settle, stop: stop.clone() };
+    let audit = prove(&setup.client, &setup.run, &run.ledger, &crew.observer, drain, |stage| {
+        run.timeline.enter(match stage {
+            Stage::Drain => Doing::Drain,
+            Stage::Settle => Doing::Settle,
+            Stage::Compare => Doing::Audit,
+        });
+    })
+    .await;
+    let mut report = run.report();
+    report.correctness = audit.into();
+    report.started_at = started_at.to_string();
+    report.took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+    judge::judge(&mut report);
+    Ok(report)
+}
+
+/// A load test that is being carried out.
+struct Run<'a> {
+    setup: &'a Setup,
+    stop: &'a CancellationToken,
+    ledger: Arc<Ledger>,
+    crew: Arc<Crew>,
+    second: Arc<Second>,
+    timeline: Timeline,
+    workers: Option<u64>,
+    version: Option<String>,
+    courses: Vec<Course>,
+    flushed: Option<AbortOnDropHandle<()>>,
+    _replenish: Option<AbortOnDropHandle<()>>,
+}
+
+impl<'a> Run<'a> {
+    async fn prepare(
+        setup: &'a Setup,
+        moments: &watch::Sender<Moment>,
+        stop: &'a CancellationToken,
+    ) -> Result<Self, RunError> {
+        let Setup { client, run, seed, plan, .. } = setup;
+        // Asked first: a platform that is not there, or refuses, is no load test.
+        let stats = client.stats().await?;
+        let ledger = Arc::new(Ledger::create(setup.ledger.as_deref(), run, *seed, true)?);
+        let observer = Observer::of_ends(client, run, STREAM_PATIENCE).await?;
+        let identities = Arc::new(Identities::new(client, run, u64::MAX));
+        let replenish = prepare_users(plan, &identities).await?;
+        let sender = Sender::new(client, run, Arc::clone(&ledger), SEND_PATIENCE, CancellationToken::new());
+        let crew = Crew {
+            client: client.clone(),
+            sender: sender.on_refusal(OnRefusal::Report),
+            identities,
+            replacements: Orders::new(*seed, Kind::Replacement, None),
+            additions: Orders::new(*seed, Kind::Add, None),
+            observer,
+            mix: plan.journey.clone(),
+            patience: plan.patience,
+            visits: AtomicU64::new(0),
+        };
+        let second = Arc::new(Second::default());
+        let timeline = Timeline::start(client, plan, &second, moments);
+        Ok(Self {
+            setup,
+            stop,
+            ledger,
+            crew: Arc::new(crew),
+            second,
+            timeline,
+            workers: Some(stats.workers.len() as u64),
+            version: client.version().await,
+            courses: Vec::new(),
+            flushed: None,
+            _replenish: replenish,
+        })
+    }
+
+    /// Every course of the plan.
+    async fn courses(&mut self) -> Result<(), RunError> {
+        let plan = &self.setup.plan;
+        if plan.growth.is_some() {
+            return self.search().await;
+        }
+        if plan.steps.is_empty() {
+            return self.course(1.0, None).await;
+        }
+        for (index, size) in plan.steps.iter().enumerate() {
+            if index > 0 {
+                self.recover().await;
+            }
+            if self.ended_early().is_some() {
+                break;
+            }
+            let step = AtStep { number: index + 1, of: Some(plan.steps.len()), size: *size };
+            self.course(*size, Some(step)).await?;
+        }
+        Ok(())
+    }
+
+    async fn course(&mut self, size: f64, step: Option<AtStep>) -> Result<(), RunError> {
+        let (plan, stop) = (&self.setup.plan, self.stop);
+        let course = course::run(plan, size, step, &self.crew, &self.second, &self.timeline, stop).await?;
+        self.courses.push(course);
+        Ok(())
+    }
+
+    /// Between two courses: what the one has left must not weigh on the next.
+    async fn recover(&self) {
+        let tasks: Vec<_> = self.ledger.expectation().accepted.into_keys().collect();
+        tokio::select! {
+            _ = self.crew.observer.drained(&tasks, self.setup.plan.drain) => {}
+            () = self.stop.cancelled() => {}
+        }
+    }
+
+    fn ended_early(&self) -> Option<String> {
+        if self.stop.is_cancelled() {
+            return Some("interrupted".to_owned());
+        }
+        self.courses.iter().find_map(|course| course.aborted.clone())
+    }
+}
+
+/// Has the users ready before the clock starts, and keeps some ready for arrivals.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number of users")]
+async fn prepare_users(plan: &Plan, identities: &Arc<Identities>) -> Result<Option<AbortOnDropHandle<()>>, RunError> {
+    let sizes = || plan.steps.iter().copied().chain(plan.growth.map(|growth| growth.from));
+    let largest =
+        sizes().map(|size| plan.peak(size)).fold(if sizes().count() == 0 { plan.peak(1.0) } else { 0.0 }, f64::max);
+    match plan.model {
+        Model::Closed => {
+            identities.prepare(largest.ceil() as u64).await?;
+            Ok(None)
+        }
+        Model::Open => {
+            let keep = ((largest * READY_FOR) as u64).clamp(READY.0, READY.1);
+            identities.prepare(keep).await?;
+            let (identities, steps) = (Arc::clone(identities), plan.growth.is_some());
+            Ok(Some(AbortOnDropHandle::new(tokio::spawn(async move {
+                let keep = if steps { READY.1 } else { keep };
+                loop {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                    let missing = (keep / 2).saturating_sub(identities.available() as u64);
+                    // What can't be had now is asked for by the arrival that needs it, which reports why.
+                    if missing > 0 && identities.prepare(missing).await.is_err() {
+                        tokio::time::sleep(Duration::from_millis(500)).await;
+                    }
+                }
+            }))))
+        }
+    }
+}
+
+/// What a kill of this process can cost the ledger is bounded by time, not by the size of a buffer.
+fn flush_now_and_then(ledger: &Arc<Ledger>) -> AbortOnDropHandle<()> {
+    let ledger = Arc::clone(ledger);
+    AbortOnDropHandle::new(tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            // The next line that is written meets the same error and reports it.
+            let _ = ledger.flush();
+        }
+    }))
 }

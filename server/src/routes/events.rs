@@ -89,6 +89,7 @@ async fn begin(app: &App, follower: &mut Follower, present: Task, first: &mut Ve
     params(
         ("run" = Option<RunId>, Query, description = "Of this run"),
         ("task" = Option<Vec<TaskId>>, Query, description = "Of these tasks: repeated, or with commas; at most 1000"),
+        ("final" = Option<bool>, Query, description = "`true`: final states alone, for who only waits for ends"),
         ("from" = Option<u64>, Query, description = "Go on after the event with this id; 0 for all there is", maximum = 9223372036854775807u64),
         ("last-event-id" = Option<u64>, Header, description = "The same; wins over `from`", maximum = 9223372036854775807u64)),
     responses((status = 200, description = "`event: hello` with `{from}`, then `event: state` with a task as data; `event: reset` if what was asked for is gone", body = String, content_type = "text/event-stream")))]
@@ -100,6 +101,7 @@ pub(crate) async fn of_many(
 ) -> Result<Response, Refusal> {
     let from = sse::resume_from(&headers, query.with("from", sse::event_seq))?;
     let filter = EventFilter { run: query.get("run"), tasks: query.list("task", TASKS), owner: caller.owner() };
+    let only_final = query.get("final").unwrap_or(false);
     query.finish()?;
     let open = app.gate.open_stream()?;
     let mut follower = Follower::subscribe(Arc::clone(&app.engine), filter);
@@ -110,7 +112,8 @@ pub(crate) async fn of_many(
     let mut first = b": connected\n\n".to_vec();
     // Not an id: whoever is cut off before the first event can still resume from here.
     sse::position(&mut first, "hello", follower.cursor());
-    Ok(sse::response(follow(Reader::new(app, caller, follower, open, first, None))))
+    let reader = Reader { only_final, ..Reader::new(app, caller, follower, open, first, None) };
+    Ok(sse::response(follow(reader)))
 }
 
 /// One open stream.
@@ -121,6 +124,8 @@ struct Reader {
     first: Option<Bytes>,
     /// For a stream of one task: where it stands. Final ends the stream.
     watched: Option<Status>,
+    /// Other states are left out.
+    only_final: bool,
     ended: bool,
     last_sent: Instant,
     _open: OpenStream,
@@ -136,7 +141,7 @@ impl Reader {
         watched: Option<Status>,
     ) -> Self {
         let (user, first, last_sent) = (caller.owner(), Some(first.into()), Instant::now());
-        Self { app, user, follower, first, watched, ended: false, last_sent, _open: open }
+        Self { app, user, follower, first, watched, only_final: false, ended: false, last_sent, _open: open }
     }
 
     /// What is sent next; none at the end. A reader that is cut off (the platform stops, the ledger is away) resumes.
@@ -154,7 +159,7 @@ impl Reader {
             if self.user.is_some_and(|user| self.app.accounts.is_deleted(user)) {
                 return None;
             }
-            let chunk = Self::write(&mut self.watched, told);
+            let chunk = Self::write(&mut self.watched, self.only_final, told);
             drop(page);
             self.ended = self.follower.caught_up() && self.watched.is_some_and(Status::is_final);
             if !chunk.is_empty() {
@@ -181,11 +186,12 @@ impl Reader {
         }
     }
 
-    fn write(watched: &mut Option<Status>, told: Vec<Told>) -> Vec<u8> {
+    fn write(watched: &mut Option<Status>, only_final: bool, told: Vec<Told>) -> Vec<u8> {
         let mut chunk = Vec::with_capacity(told.len() * 512);
         for told in told {
             match told {
                 Told::Reset(from) => sse::position(&mut chunk, "reset", from),
+                Told::State(event) if only_final && !event.task.status.is_final() => {}
                 Told::State(event) => {
                     sse::state(&mut chunk, event.seq, &event.task);
                     *watched = watched.map(|_| event.task.status);

@@ -205,3 +205,18 @@ async fn a_deleted_users_stream_ends() {
     app.add(OPERATOR, "r").await;
     assert_eq!(problem(app.get("/events", token)).await.code, Code::Unauthorized);
 }
+
+#[tokio::test]
+async fn who_asks_for_final_states_hears_of_nothing_else_and_resumes_after_them() {
+    let app = TestApp::start().await;
+    let mut stream = EventStream::open(app.get("/events?run=r&final=true", OPERATOR)).await;
+    assert_eq!(stream.next().await.unwrap().kind, "hello");
+    let (first, second) = (app.add(OPERATOR, "r").await, app.add(OPERATOR, "r").await);
+    let told = [stream.state().await.unwrap(), stream.state().await.unwrap()];
+    assert!(told.iter().all(|event| event.task().status == Status::Succeeded), "{told:?}");
+    let ids = HashSet::from(told.each_ref().map(|event| event.task().id));
+    assert_eq!(ids, HashSet::from([first.id, second.id]));
+    let after = told[0].id.unwrap();
+    let mut resumed = EventStream::open(app.get(&format!("/events?run=r&final=true&from={after}"), OPERATOR)).await;
+    assert_eq!(resumed.state().await.unwrap(), told[1]);
+}

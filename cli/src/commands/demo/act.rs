@@ -1,16 +1,14 @@
 //! What the demo does, and what is seen of it while it happens.
 
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use card_core::ids::RunId;
-use card_core::tasks::Kind;
-use card_loadtests::audit::Audit;
-use card_loadtests::load::{self, Live};
-use card_loadtests::orders::Orders;
-use card_loadtests::trial::{Trial, TrialError};
+use card_loadtests::moment::{Doing, Moment};
+use card_loadtests::plan::{Plan as LoadPlan, Stage, presets};
+use card_loadtests::result::Report;
+use card_loadtests::run::{RunError, Setup, carry_out};
 use indicatif::{ProgressBar, ProgressStyle};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::{LOAD, USERS};
@@ -23,6 +21,8 @@ use crate::failure::Failure;
 use crate::output::{Paint, Progress};
 
 const TASK_LIMIT: Duration = Duration::from_secs(30);
+/// A duplicate that comes later than this is no concern of a first look.
+const SETTLE: Duration = Duration::from_secs(1);
 /// Between two looks at the load on a terminal, and between two lines elsewhere.
 const LOOK: Duration = Duration::from_millis(200);
 const LINE: Duration = Duration::from_secs(2);
@@ -35,34 +35,41 @@ pub(super) async fn requests(client: &Client, plan: &Plan, context: &Context) ->
     drive(client, plan, &context.stop, show, |board| screen.draw(printer, board)).await
 }
 
-pub(super) async fn load(
-    client: &Client,
-    run: &RunId,
-    seed: u64,
-    context: &Context,
-) -> Result<(Audit, Arc<Live>), Failure> {
-    let trial = Trial {
+pub(super) async fn load(client: &Client, run: &RunId, seed: u64, context: &Context) -> Result<Report, Failure> {
+    let stages = vec![Stage { to: USERS, over: Duration::ZERO }, Stage { to: USERS, over: LOAD }];
+    let setup = Setup {
+        client: client.clone(),
+        target: "embedded".to_owned(),
         run: run.clone(),
         seed,
-        orders: Orders::new(seed, Kind::Replacement, None),
-        plan: load::Plan { users: USERS, duration: LOAD, patience: TASK_LIMIT },
-        drain: TASK_LIMIT,
+        plan: LoadPlan {
+            stages,
+            warm_up: Duration::ZERO,
+            patience: TASK_LIMIT,
+            drain: TASK_LIMIT,
+            settle: SETTLE,
+            ..presets::custom()
+        },
         ledger: None,
     };
-    let live = Arc::new(Live::default());
+    let (moments, seen) = watch::channel(Moment::default());
     let mut gauge = Gauge::new(context);
-    let mut running = std::pin::pin!(trial.run(client, &live, &context.stop));
+    let mut running = std::pin::pin!(carry_out(&setup, &moments, &context.stop));
     loop {
         tokio::select! {
-            audit = &mut running => {
+            report = &mut running => {
                 gauge.clear();
-                let audit = audit.map_err(|error| match error {
-                    TrialError::Stream(lost) => lost.into(),
-                    TrialError::Ledger(_) => Failure::new("ledger", Exit::NotReady, error.to_string()),
-                })?;
-                return Ok((audit, Arc::clone(&live)));
+                return report.map_err(|error| match error {
+                    RunError::Stream(lost) => lost.into(),
+                    RunError::Users(error) => error.into(),
+                    RunError::Ledger(_) => Failure::new("ledger", Exit::NotReady, error.to_string()),
+                    RunError::Generator(_) => Failure::internal(error),
+                });
             }
-            () = tokio::time::sleep(LOOK) => gauge.look(&live, context),
+            () = tokio::time::sleep(LOOK) => {
+                let moment = seen.borrow().clone();
+                gauge.look(&moment, context);
+            }
         }
     }
 }
@@ -70,7 +77,6 @@ pub(super) async fn load(
 /// The one line that shows a load.
 struct Gauge {
     bar: Option<ProgressBar>,
-    begun: Instant,
     last_line: Instant,
 }
 
@@ -82,16 +88,19 @@ impl Gauge {
             // The template is a constant: it can't be wrong.
             bar.with_style(ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_bar()))
         });
-        Self { bar, begun: Instant::now(), last_line: Instant::now() }
+        Self { bar, last_line: Instant::now() }
     }
 
-    fn look(&mut self, live: &Live, context: &Context) {
+    fn look(&mut self, moment: &Moment, context: &Context) {
         let printer = &context.printer;
+        if moment.doing == Doing::Preparing {
+            return;
+        }
         match &self.bar {
-            Some(bar) => bar.set_message(reading(live, self.begun.elapsed(), true, printer.err())),
+            Some(bar) => bar.set_message(reading(moment, true, printer.err())),
             None if self.last_line.elapsed() >= LINE => {
                 self.last_line = Instant::now();
-                printer.step(reading(live, self.begun.elapsed(), false, printer.err()));
+                printer.step(reading(moment, false, printer.err()));
             }
             None => {}
         }
@@ -110,27 +119,28 @@ impl Drop for Gauge {
     }
 }
 
-fn reading(live: &Live, elapsed: Duration, drawn: bool, paint: Paint) -> String {
-    let accepted = live.accepted.load(Ordering::Relaxed);
+fn reading(moment: &Moment, drawn: bool, paint: Paint) -> String {
+    let elapsed = moment.elapsed.min(LOAD);
     #[expect(clippy::cast_precision_loss, reason = "a rate for the eye")]
-    let rate = accepted as f64 / elapsed.as_secs_f64().max(0.001);
-    let part = u64::try_from(elapsed.min(LOAD).as_millis()).unwrap_or_default();
+    let rate = moment.accepted as f64 / elapsed.as_secs_f64().max(0.001);
+    let part = u64::try_from(elapsed.as_millis()).unwrap_or_default();
     let whole = u64::try_from(LOAD.as_millis()).unwrap_or(1);
     let lead = if drawn { format!("  {} ", bar(part, whole, paint)) } else { "  ".to_owned() };
-    let seconds = elapsed.min(LOAD).as_secs();
-    let end_to_end = live.end_to_end.percentiles();
-    let failed = live.failed.load(Ordering::Relaxed);
-    let mut line = format!(
-        "{lead}{seconds:>2}/{} s  {accepted} accepted  {rate:.0}/s  e2e p50 {:.0} ms  p95 {:.0} ms",
-        LOAD.as_secs(),
-        end_to_end.p50,
-        end_to_end.p95
-    );
-    if elapsed > LOAD && live.pending() > 0 {
-        line.push_str(&format!("  waiting for {}", live.pending()));
+    let (p50, p95) = moment.second.as_ref().map_or((None, None), |second| (second.e2e_p50, second.e2e_p95));
+    let mut line =
+        format!("{lead}{:>2}/{} s  {} accepted  {rate:.0}/s", elapsed.as_secs(), LOAD.as_secs(), moment.accepted);
+    if let (Some(p50), Some(p95)) = (p50, p95) {
+        line.push_str(&format!("  e2e p50 {p50:.0} ms  p95 {p95:.0} ms"));
     }
-    if failed > 0 {
-        line.push_str(&format!("  {}", paint.bad(format!("{failed} not accepted"))));
+    let pending = moment.accepted.saturating_sub(moment.completed);
+    match moment.doing {
+        Doing::Drain if pending > 0 => line.push_str(&format!("  waiting for {pending}")),
+        Doing::Settle => line.push_str("  watching for late duplicates"),
+        Doing::Audit => line.push_str("  comparing the ledgers"),
+        _ => {}
+    }
+    if moment.errors > 0 {
+        line.push_str(&format!("  {}", paint.bad(format!("{} not accepted", moment.errors))));
     }
     line
 }

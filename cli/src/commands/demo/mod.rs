@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use card_core::ids::RunId;
 use card_core::tasks::Kind;
-use card_loadtests::audit::{Audit, Verdict};
+use card_loadtests::audit::Audit;
 use card_loadtests::latency::Percentiles;
-use card_loadtests::load::Live;
 use card_loadtests::orders::Orders;
+use card_loadtests::result::{Correctness, Report, Verdict};
 use serde::Serialize;
 
 use crate::client;
@@ -46,7 +46,7 @@ pub struct DemoArgs {
 const REQUESTS: u64 = 20;
 /// Slow enough to be watched.
 const PACE: Rate = Rate::a_second(10.0);
-const USERS: u64 = 10;
+const USERS: f64 = 10.0;
 const LOAD: Duration = Duration::from_secs(10);
 /// Twenty requests take a blink; this is for a machine that is busy with something else.
 const REQUESTS_LIMIT: Duration = Duration::from_secs(120);
@@ -62,7 +62,7 @@ struct Document<'a> {
     run: &'a RunId,
     load_run: &'a RunId,
     requests: Option<&'a Audit>,
-    load: &'a Audit,
+    load: Option<&'a Correctness>,
     accept_ms: Percentiles,
     e2e_ms: Percentiles,
     left_running: bool,
@@ -111,28 +111,27 @@ async fn show(args: &DemoArgs, converged: &Converged, leaves: bool, context: &Co
     let url = &converged.record.url;
     if context.stop.is_cancelled() {
         let exit = context.interrupted();
-        let (audit, live) = (Audit::default(), Live::default());
-        context.printer.data(&document(&plan, &load_run, &outcome, &audit, &live, url, leaves, exit))?;
+        context.printer.data(&document(&plan, &load_run, &outcome, None, url, leaves, exit))?;
         return Ok(exit);
     }
     script::load(&load_run, context)?;
-    let (audit, live) = act::load(&client, &load_run, seed, context).await?;
-    let exit = exit(context, &outcome, &audit);
-    script::verdict(&audit, &live, context)?;
-    if audit.verdict() == Verdict::Pass {
+    let report = act::load(&client, &load_run, seed, context).await?;
+    let exit = exit(context, &outcome, &report.correctness);
+    script::verdict(&report, context)?;
+    if report.correctness.verdict == Verdict::Pass {
         // The load's users would be in the way of who looks around now; what went wrong is kept as evidence.
         client.clean(&load_run).await?;
     } else {
         script::evidence(&load_run, context);
     }
-    context.printer.data(&document(&plan, &load_run, &outcome, &audit, &live, url, leaves, exit))?;
+    context.printer.data(&document(&plan, &load_run, &outcome, Some(&report), url, leaves, exit))?;
     Ok(exit)
 }
 
 /// Of both audits the graver.
-fn exit(context: &Context, outcome: &Outcome, audit: &Audit) -> Exit {
+fn exit(context: &Context, outcome: &Outcome, audit: &Correctness) -> Exit {
     let requests = report::exit(context, outcome);
-    match audit.verdict() {
+    match audit.verdict {
         _ if requests == Exit::Incorrect => Exit::Incorrect,
         Verdict::Fail => Exit::Incorrect,
         _ if context.stop.is_cancelled() => context.interrupted(),
@@ -143,19 +142,20 @@ fn exit(context: &Context, outcome: &Outcome, audit: &Audit) -> Exit {
     }
 }
 
-#[expect(clippy::too_many_arguments, reason = "a document is made of all that came of it")]
 fn document<'a>(
     plan: &'a Plan,
     load_run: &'a RunId,
     outcome: &'a Outcome,
-    load: &'a Audit,
-    live: &Live,
+    load: Option<&'a Report>,
     url: &'a str,
     left_running: bool,
     exit: Exit,
 ) -> Document<'a> {
     let requests = outcome.audit.as_ref();
-    let verdict = match (requests.map_or(Verdict::Inconclusive, Audit::verdict), load.verdict()) {
+    let verdict = match (
+        requests.map_or(Verdict::Inconclusive, Audit::verdict),
+        load.map_or(Verdict::Inconclusive, |load| load.correctness.verdict),
+    ) {
         (Verdict::Fail, _) | (_, Verdict::Fail) => Verdict::Fail,
         (Verdict::Pass, Verdict::Pass) => Verdict::Pass,
         _ => Verdict::Inconclusive,
@@ -167,9 +167,9 @@ fn document<'a>(
         run: &plan.run,
         load_run,
         requests,
-        load,
-        accept_ms: live.accept.percentiles(),
-        e2e_ms: live.end_to_end.percentiles(),
+        load: load.map(|load| &load.correctness),
+        accept_ms: load.map(|load| load.accept_ms).unwrap_or_default(),
+        e2e_ms: load.map(|load| load.e2e_ms).unwrap_or_default(),
         left_running,
         exit: exit as u8,
     }

@@ -1,8 +1,7 @@
 //! What the demo says.
 
 use card_core::ids::RunId;
-use card_loadtests::audit::{Audit, Verdict};
-use card_loadtests::load::Live;
+use card_loadtests::result::{Correctness, Report, Verdict};
 
 use super::{LOAD, REQUESTS, USERS};
 use crate::client;
@@ -55,10 +54,11 @@ pub(super) fn load(run: &RunId, context: &Context) -> Result<(), Failure> {
     Ok(())
 }
 
-pub(super) fn verdict(audit: &Audit, live: &Live, context: &Context) -> Result<(), Failure> {
+pub(super) fn verdict(report: &Report, context: &Context) -> Result<(), Failure> {
     let (printer, paint) = (&context.printer, context.printer.out());
-    let Audit { accepted, succeeded, declined, dead, lost, duplicate, stuck, unverified, .. } = audit;
-    let (mark, words) = match audit.verdict() {
+    let audit = &report.correctness;
+    let Correctness { accepted, succeeded, declined, dead, lost, duplicate, stuck, unverified, .. } = audit;
+    let (mark, words) = match audit.verdict {
         Verdict::Inconclusive if *accepted == 0 => {
             (paint.warn("?"), paint.warn("nothing was accepted: this says nothing"))
         }
@@ -72,9 +72,9 @@ pub(super) fn verdict(audit: &Audit, live: &Live, context: &Context) -> Result<(
         format!("ended       {succeeded} succeeded, {declined} declined, {dead} dead"),
         format!("wrong       {lost} lost, {duplicate} duplicate, {stuck} stuck, {unverified} unverified"),
     ];
-    rows.extend(latency_line("accept    ", &live.accept.percentiles()));
-    rows.extend(latency_line("end to end", &live.end_to_end.percentiles()));
-    let refused: Vec<_> = live.errors().iter().map(|(name, count)| format!("{count} {name}")).collect();
+    rows.extend(latency_line("accept    ", &report.accept_ms));
+    rows.extend(latency_line("end to end", &report.e2e_ms));
+    let refused: Vec<_> = report.errors.by_code.iter().map(|(name, count)| format!("{count} {name}")).collect();
     if !refused.is_empty() {
         rows.push(paint.warn(format!("refused     {}", refused.join(", "))));
     }

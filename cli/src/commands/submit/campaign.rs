@@ -163,7 +163,8 @@ pub async fn drive(
     let audit = match &observer {
         Some(observer) if ending != Ending::Interrupted => {
             let bound = if ending == Ending::Complete { LAST_LOOK } else { Duration::ZERO };
-            Some(prove(client, &plan.run, &ledger, observer, Drain { bound }).await)
+            let drain = Drain { bound, ..Drain::default() };
+            Some(prove(client, &plan.run, &ledger, observer, drain, |_| {}).await)
         }
         _ => None,
     };

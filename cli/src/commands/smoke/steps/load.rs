@@ -1,43 +1,59 @@
-//! A small load; then every accepted id is accounted for.
+//! A small load test; every accepted id is accounted for.
 
-use std::sync::Arc;
+use std::time::Duration;
 
-use card_loadtests::audit::{Audit, Verdict};
-use card_loadtests::load::{Live, Plan};
-use card_loadtests::trial::{Trial, TrialError};
+use card_loadtests::plan::{Plan, Stage as Stretch, presets};
+use card_loadtests::result::{Correctness, Report, Verdict};
+use card_loadtests::run::{RunError, Setup, carry_out};
+use tokio::sync::watch;
 
 use crate::commands::smoke::runner::Miss;
 use crate::commands::smoke::stage::{Stage, TASK_LIMIT};
 
+/// A duplicate that comes later than this is no concern of a proof that is to take seconds.
+const SETTLE: Duration = Duration::from_secs(1);
+
 pub(in crate::commands::smoke) async fn run(stage: &Stage) -> Result<String, Miss> {
-    let trial = Trial {
+    #[expect(clippy::cast_precision_loss, reason = "a number of users")]
+    let users = stage.load.users as f64;
+    let setup = Setup {
+        client: stage.client.clone(),
+        target: stage.target.clone(),
         run: stage.load_run.clone(),
         seed: stage.seed,
-        orders: stage.replacements,
-        plan: Plan { users: stage.load.users, duration: stage.load.duration, patience: TASK_LIMIT },
-        drain: TASK_LIMIT,
+        plan: Plan {
+            stages: vec![Stretch { to: users, over: Duration::ZERO }, Stretch { to: users, over: stage.load.duration }],
+            warm_up: Duration::ZERO,
+            min_samples: 1,
+            patience: TASK_LIMIT,
+            drain: TASK_LIMIT,
+            settle: SETTLE,
+            ..presets::custom()
+        },
         ledger: stage.ledger.clone(),
     };
-    let live = Arc::new(Live::default());
-    let audit = trial.run(&stage.client, &live, &stage.stop).await.map_err(|error| match error {
-        TrialError::Stream(lost) => lost.into(),
-        TrialError::Ledger(_) => Miss::Unknown(error.to_string()),
+    let report = carry_out(&setup, &watch::Sender::default(), &stage.stop).await.map_err(|error| match error {
+        RunError::Stream(lost) => lost.into(),
+        RunError::Users(error) => error.into(),
+        RunError::Ledger(_) | RunError::Generator(_) => Miss::Unknown(error.to_string()),
     })?;
-    judge(stage, &audit, &live)
+    judge(stage, &report)
 }
 
-fn judge(stage: &Stage, audit: &Audit, live: &Live) -> Result<String, Miss> {
-    let Audit { accepted, succeeded, declined, dead, lost, duplicate, stuck, unverified, .. } = audit;
+/// Stricter than a load test by itself: here nothing may be refused, and how busy the machine was is no matter.
+fn judge(stage: &Stage, report: &Report) -> Result<String, Miss> {
+    let Correctness { accepted, succeeded, declined, dead, lost, duplicate, stuck, unverified, .. } =
+        &report.correctness;
     let numbers = format!("{accepted} accepted, {lost} lost, {duplicate} duplicate, {stuck} stuck");
-    match audit.verdict() {
+    match report.correctness.verdict {
         Verdict::Fail => return Err(Miss::Incorrect(numbers)),
         Verdict::Inconclusive if *unverified > 0 => {
-            let reason = audit.unverified_reason.clone().unwrap_or_default();
+            let reason = report.correctness.unverified_reason.clone().unwrap_or_default();
             return Err(Miss::Unknown(format!("{numbers}, {unverified} unverified: {reason}")));
         }
         Verdict::Pass | Verdict::Inconclusive => {}
     }
-    let errors = live.errors();
+    let errors = &report.errors.by_code;
     if succeeded + declined == 0 && *dead > 0 {
         return Err(Miss::Wrong(format!("{numbers}; all of them are dead")));
     }
@@ -48,15 +64,12 @@ fn judge(stage: &Stage, audit: &Audit, live: &Live) -> Result<String, Miss> {
     if stage.stop.is_cancelled() {
         return Err(Miss::Unknown(format!("interrupted; until then {numbers}")));
     }
-    let end_to_end = live.end_to_end.percentiles();
     let outcomes = if declined + dead > 0 {
         format!(" ({succeeded} succeeded, {declined} declined, {dead} dead)")
     } else {
         String::new()
     };
     let (users, seconds) = (stage.load.users, stage.load.duration.as_secs_f64());
-    Ok(format!(
-        "{users} users, {seconds:.0} s: {numbers}{outcomes}; e2e p50 {:.1} ms p95 {:.1} ms",
-        end_to_end.p50, end_to_end.p95
-    ))
+    let e2e = &report.e2e_ms;
+    Ok(format!("{users} users, {seconds:.0} s: {numbers}{outcomes}; e2e p50 {:.1} ms p95 {:.1} ms", e2e.p50, e2e.p95))
 }

@@ -1,0 +1,159 @@
+//! What a user does, once: the code that both models share. Goose's users and the open model's arrivals come here.
+
+mod add;
+mod submit;
+mod submit_status;
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use card_core::ids::TaskId;
+use card_core::problem::Code;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::client::{Client, ClientError, Order, SyntheticUser};
+use crate::identities::Identities;
+use crate::meter::{Meter, Start};
+use crate::observer::{Final, Observer};
+use crate::orders::Orders;
+use crate::plan::{Journey, Mix};
+use crate::sender::{Sender, Sent};
+
+/// What the users of a load share.
+pub struct Crew {
+    /// Talks to the platform.
+    pub client: Client,
+    /// Sends and keeps the ledger.
+    pub sender: Sender,
+    /// Who they are.
+    pub identities: Arc<Identities>,
+    /// Replacements that are asked for.
+    pub replacements: Orders,
+    /// Sums that are asked for.
+    pub additions: Orders,
+    /// Who hears of the ends.
+    pub observer: Observer,
+    /// What they do.
+    pub mix: Mix,
+    /// How long one waits for the end of a task.
+    pub patience: Duration,
+    /// How many visits there were: each has a number, and with it its journey and its order.
+    pub visits: AtomicU64,
+}
+
+/// One visit of one user.
+pub struct Visit {
+    /// When it should have begun.
+    pub intended: Instant,
+    /// Where it is counted.
+    pub meter: Arc<Meter>,
+    /// What ends the waiting of its user: not the measuring of what it has sent.
+    pub over: CancellationToken,
+}
+
+/// How a visit went on for its user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Went {
+    /// As it should.
+    Well,
+    /// It was refused: a user who is told so waits before it asks again, as long as the platform says.
+    Refused(Duration),
+    /// It was not sent: the load is over.
+    Not,
+}
+
+/// A user whose request was refused waits at least so long: a refusal is no invitation to hammer.
+const PAUSE: Duration = Duration::from_millis(100);
+/// And at most so long, whatever it is told: a load test is no customer that goes home.
+const PAUSE_LIMIT: Duration = Duration::from_secs(5);
+
+impl Crew {
+    /// Carries out the next visit.
+    ///
+    /// # Errors
+    /// The sender's ledger can't be written: nothing more may be sent.
+    pub async fn visit(self: &Arc<Self>, visit: &Visit) -> io::Result<Went> {
+        let user = match self.identities.next().await {
+            Ok(user) => user,
+            Err(error) => {
+                visit.meter.begun(Start { intended: visit.intended, begun: Instant::now() });
+                visit.meter.error(error.name());
+                return Ok(Went::Refused(pause(&error)));
+            }
+        };
+        let number = self.visits.fetch_add(1, Ordering::Relaxed);
+        let (went, user) = match self.mix.pick(number) {
+            Journey::Submit => submit::run(self, visit, user, number).await?,
+            Journey::SubmitStatus => submit_status::run(self, visit, user, number).await?,
+            Journey::Add => add::run(self, visit, user, number).await?,
+        };
+        if let Some(user) = user {
+            self.identities.give_back(user);
+        }
+        Ok(went)
+    }
+
+    /// Sends an order and has its end measured, whenever that comes. The task and its end, if it was accepted.
+    async fn order(
+        &self,
+        visit: &Visit,
+        user: &SyntheticUser,
+        number: u64,
+        order: &Order,
+    ) -> io::Result<Result<(TaskId, oneshot::Receiver<Final>), Unsent>> {
+        let start = Start { intended: visit.intended, begun: Instant::now() };
+        let meter = &visit.meter;
+        let sent = self.sender.send(user, number, order).await?;
+        if !matches!(sent, Sent::Stopped) {
+            meter.begun(start);
+        }
+        Ok(match sent {
+            Sent::Accepted { task, took, .. } => {
+                meter.accepted(start, took);
+                let (tell, ended) = oneshot::channel();
+                let meter = Arc::clone(meter);
+                self.observer.when_final(task.id, move |end| {
+                    meter.ended(start, end);
+                    // Its user may have stopped waiting.
+                    let _ = tell.send(*end);
+                });
+                Ok((task.id, ended))
+            }
+            Sent::Refused(error) => {
+                meter.error(error.name());
+                let spoilt = matches!(error, ClientError::Unauthorised(_))
+                    || matches!(error.code(), Some(Code::ReplacementOpen | Code::NotFound));
+                Err(Unsent { went: Went::Refused(pause(&error)), spoilt })
+            }
+            Sent::Unanswered(error) => {
+                meter.error(error.name());
+                // Its order may be open: nobody else asks in its name.
+                Err(Unsent { went: Went::Refused(pause(&error)), spoilt: true })
+            }
+            Sent::Stopped => Err(Unsent { went: Went::Not, spoilt: false }),
+        })
+    }
+
+    /// Waits for an end; none if the user's patience, or the load, is over first.
+    async fn ended(&self, visit: &Visit, ended: oneshot::Receiver<Final>) -> Option<Final> {
+        tokio::select! {
+            end = tokio::time::timeout(self.patience, ended) => end.ok()?.ok(),
+            () = visit.over.cancelled() => None,
+        }
+    }
+}
+
+/// An order that was not accepted.
+struct Unsent {
+    went: Went,
+    /// Whether its user can't be used again.
+    spoilt: bool,
+}
+
+fn pause(error: &ClientError) -> Duration {
+    error.retry_after().unwrap_or(PAUSE).clamp(PAUSE, PAUSE_LIMIT)
+}

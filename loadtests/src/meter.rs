@@ -1,0 +1,163 @@
+//! What is counted and timed while a load runs: one meter for each stretch whose figures stand alone, and one for the
+//! second that passes.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use card_core::tasks::Status;
+use tokio::time::Instant;
+
+use crate::latency::Latency;
+use crate::observer::Final;
+
+/// A start that is later than this is a late one: below it is the grain of timers and threads.
+pub const LATE: Duration = Duration::from_millis(10);
+
+/// When something should have begun, and when it did.
+#[derive(Debug, Clone, Copy)]
+pub struct Start {
+    /// When it should have.
+    pub intended: Instant,
+    /// When it did.
+    pub begun: Instant,
+}
+
+/// The counts and latencies of the second that passes. Whoever looks takes them away.
+#[derive(Default)]
+pub struct Second {
+    /// Requests sent.
+    pub offered: AtomicU64,
+    /// Answered with 202.
+    pub accepted: AtomicU64,
+    /// Ends heard of.
+    pub completed: AtomicU64,
+    /// Not accepted.
+    pub errors: AtomicU64,
+    /// Request to 202, from the intended start.
+    pub accept: Latency,
+    /// Request to final status, from the intended start.
+    pub e2e: Latency,
+}
+
+/// The counts and latencies of a stretch: of the requests that were to begin in it, whenever they end.
+#[derive(Default)]
+pub struct Meter {
+    /// Requests sent.
+    pub offered: AtomicU64,
+    /// Answered with 202.
+    pub accepted: AtomicU64,
+    /// Ends heard of.
+    pub completed: AtomicU64,
+    /// Not accepted.
+    pub errors: AtomicU64,
+    /// Begun later than [`LATE`].
+    pub late: AtomicU64,
+    /// Arrivals that had to wait for the limit on requests at once.
+    pub held_back: AtomicU64,
+    /// How late a start was.
+    pub lateness: Latency,
+    /// Request to 202.
+    pub accept: Latency,
+    /// The same from the intended start.
+    pub accept_intended: Latency,
+    /// Request to final status.
+    pub e2e: Latency,
+    /// The same from the intended start.
+    pub e2e_intended: Latency,
+    /// Accepted until the last attempt began, by the platform's clock.
+    pub queue_wait: Latency,
+    /// The last attempt, by the platform's clock.
+    pub work: Latency,
+    /// A look at the status.
+    pub status: Latency,
+    by_code: Mutex<BTreeMap<&'static str, u64>>,
+    second: Arc<Second>,
+}
+
+impl Meter {
+    /// A meter that also feeds the second that passes.
+    #[must_use]
+    pub fn new(second: &Arc<Second>) -> Self {
+        Self { second: Arc::clone(second), ..Self::default() }
+    }
+
+    /// A request is sent now.
+    pub fn begun(&self, start: Start) {
+        self.offered.fetch_add(1, Ordering::Relaxed);
+        self.second.offered.fetch_add(1, Ordering::Relaxed);
+        let late = start.begun.saturating_duration_since(start.intended);
+        self.lateness.record(late);
+        if late > LATE {
+            self.late.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// A request was answered with 202, so long after it was begun.
+    pub fn accepted(&self, start: Start, took: Duration) {
+        self.accepted.fetch_add(1, Ordering::Relaxed);
+        self.second.accepted.fetch_add(1, Ordering::Relaxed);
+        let intended = took + start.begun.saturating_duration_since(start.intended);
+        self.accept.record(took);
+        self.accept_intended.record(intended);
+        self.second.accept.record(intended);
+    }
+
+    /// A request was not accepted.
+    pub fn error(&self, name: &'static str) {
+        self.errors.fetch_add(1, Ordering::Relaxed);
+        self.second.errors.fetch_add(1, Ordering::Relaxed);
+        *self.by_code.lock().unwrap_or_else(PoisonError::into_inner).entry(name).or_insert(0) += 1;
+    }
+
+    /// A look at the status failed: it is named, and no order of its own that was not accepted.
+    pub fn status_error(&self, name: &'static str) {
+        *self.by_code.lock().unwrap_or_else(PoisonError::into_inner).entry(name).or_insert(0) += 1;
+    }
+
+    /// A task is final.
+    pub fn ended(&self, start: Start, end: &Final) {
+        self.completed.fetch_add(1, Ordering::Relaxed);
+        self.second.completed.fetch_add(1, Ordering::Relaxed);
+        let intended = end.at.saturating_duration_since(start.intended);
+        self.e2e.record(end.at.saturating_duration_since(start.begun));
+        self.e2e_intended.record(intended);
+        self.second.e2e.record(intended);
+        // Dead tasks were tried several times: their last attempt says nothing of the work.
+        if end.status != Status::Dead {
+            self.queue_wait.record(end.queue_wait);
+            self.work.record(end.work);
+        }
+    }
+
+    /// Errors by code.
+    #[must_use]
+    pub fn by_code(&self) -> BTreeMap<&'static str, u64> {
+        self.by_code.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes another stretch in.
+    pub fn add(&self, other: &Self) {
+        let counts = |meter: &Self| {
+            [&meter.offered, &meter.accepted, &meter.completed, &meter.errors, &meter.late, &meter.held_back]
+                .map(|count| count.load(Ordering::Relaxed))
+        };
+        let own = [&self.offered, &self.accepted, &self.completed, &self.errors, &self.late, &self.held_back];
+        for (count, more) in own.into_iter().zip(counts(other)) {
+            count.fetch_add(more, Ordering::Relaxed);
+        }
+        for (own, more) in self.latencies().into_iter().zip(other.latencies()) {
+            own.add(more);
+        }
+        let mut by_code = self.by_code.lock().unwrap_or_else(PoisonError::into_inner);
+        for (name, count) in other.by_code() {
+            *by_code.entry(name).or_insert(0) += count;
+        }
+    }
+
+    fn latencies(&self) -> [&Latency; 8] {
+        let Self { lateness, accept, accept_intended, e2e, e2e_intended, queue_wait, work, status, .. } = self;
+        [lateness, accept, accept_intended, e2e, e2e_intended, queue_wait, work, status]
+    }
+}

@@ -1,0 +1,131 @@
+//! One course: the generator runs, the clock says when its figures begin and when it is over.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::drive::Drive;
+use super::timeline::Timeline;
+use super::{RunError, closed, open};
+use crate::journeys::Crew;
+use crate::meter::{Meter, Second};
+use crate::moment::{AtStep, Doing};
+use crate::plan::{Model, Plan};
+
+/// Requests that are under way when a course is over are waited for so long: as long as a client waits for an answer,
+/// and follows up on a lost one.
+const LAST_ANSWERS: Duration = Duration::from_secs(50);
+
+/// What a course left behind.
+pub(super) struct Course {
+    /// Users at once, or arrivals a second.
+    pub(super) size: f64,
+    /// On the timeline, in seconds: when its figures begin, and when it ended.
+    pub(super) measured_s: (f64, f64),
+    /// On the timeline, in seconds: when it began.
+    pub(super) from_s: f64,
+    /// Requests that were to begin in the measured time.
+    pub(super) meter: Arc<Meter>,
+    /// Those before it.
+    pub(super) ramp: Arc<Meter>,
+    /// Arrivals that were planned for the measured time (open model), up to where it ended.
+    pub(super) planned: Option<u64>,
+    /// The rule that ended it before its time.
+    pub(super) aborted: Option<String>,
+}
+
+/// Runs the plan's course once. Returns when nothing more is sent and every answer is there (or given up).
+///
+/// # Errors
+/// The generator can't start, or the ledger can't be written.
+pub(super) async fn run(
+    plan: &Plan,
+    size: f64,
+    step: Option<AtStep>,
+    crew: &Arc<Crew>,
+    second: &Arc<Second>,
+    timeline: &Timeline,
+    stop: &CancellationToken,
+) -> Result<Course, RunError> {
+    let over = stop.child_token();
+    let meters = [Arc::new(Meter::new(second)), Arc::new(Meter::new(second))];
+    let drive = Arc::new(Drive::new(plan, size, crew, meters, over.clone()));
+    let generator = tokio::spawn({
+        let drive = Arc::clone(&drive);
+        async move {
+            match drive.plan.model {
+                Model::Closed => closed::run(&drive).await.map_err(|error| RunError::Generator(error.to_string())),
+                Model::Open => {
+                    open::run(&drive).await;
+                    Ok(())
+                }
+            }
+        }
+    });
+    let mut generator = tokio_util::task::AbortOnDropHandle::new(generator);
+    // The clock runs from when every user is there.
+    let begun = tokio::select! {
+        begun = begun(&drive) => begun,
+        early = &mut generator => return Err(died(early)),
+    };
+    let from_s = timeline.elapsed() - begun.elapsed().as_secs_f64();
+    timeline.course(size, step, &over);
+    timeline.enter(if plan.warm_up.is_zero() { Doing::Steady } else { Doing::Ramp });
+    let mut measured_from = from_s;
+    let ending = async {
+        if !plan.warm_up.is_zero() && drive.until(begun + plan.warm_up).await {
+            timeline.enter(Doing::Steady);
+            measured_from = timeline.elapsed();
+        }
+        drive.until(begun + plan.course()).await;
+    };
+    tokio::select! {
+        () = ending => {}
+        early = &mut generator => if !over.is_cancelled() { return Err(died(early)) },
+    }
+    over.cancel();
+    let ran = begun.elapsed().min(plan.course());
+    let to_s = timeline.elapsed();
+    timeline.enter(Doing::Drain);
+    if !generator.is_finished() {
+        generator.await.unwrap_or_else(|panic| Err(RunError::Generator(panic.to_string())))?;
+    }
+    drive.visits.close();
+    let _ = tokio::time::timeout(LAST_ANSWERS, drive.visits.wait()).await;
+    if let Some(error) = drive.failure() {
+        return Err(RunError::Ledger(error));
+    }
+    let planned = (plan.model == Model::Open).then(|| open::planned(plan, size, plan.warm_up.min(ran), ran));
+    Ok(Course {
+        size,
+        measured_s: (measured_from, to_s),
+        from_s,
+        meter: Arc::clone(&drive.steady),
+        ramp: Arc::clone(&drive.ramp),
+        planned,
+        aborted: timeline.aborted(),
+    })
+}
+
+async fn begun(drive: &Drive) -> Instant {
+    loop {
+        if let Some(begun) = drive.begun() {
+            return begun;
+        }
+        if drive.over.is_cancelled() {
+            return drive.begin();
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+fn died(ended: Result<Result<(), RunError>, tokio::task::JoinError>) -> RunError {
+    match ended {
+        Ok(Err(error)) => error,
+        Ok(Ok(())) => RunError::Ledger(io::Error::other("the generator ended before its time")),
+        Err(panic) => RunError::Generator(panic.to_string()),
+    }
+}

@@ -1,0 +1,125 @@
+//! How busy this process and this machine are.
+
+use std::time::Duration;
+
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike;
+use tokio::time::Instant;
+
+/// Cores that this process may use.
+pub(super) fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Whether an address is this very machine's.
+pub(super) fn is_here(url: &str) -> bool {
+    let host = reqwest::Url::parse(url).ok().and_then(|url| url.host_str().map(ToOwned::to_owned)).unwrap_or_default();
+    let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+}
+
+/// Processor time since the last look.
+pub(super) struct Processor {
+    cores: f64,
+    looked: Instant,
+    own: Duration,
+    machine: Option<Jiffies>,
+}
+
+/// Shares of all cores, between two looks.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Busy {
+    /// This process's.
+    pub(super) own: f64,
+    /// Everybody's; none where that can't be read.
+    pub(super) machine: Option<f64>,
+}
+
+/// What `/proc/stat` counts, in ticks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Jiffies {
+    idle: u64,
+    total: u64,
+}
+
+impl Processor {
+    #[expect(clippy::cast_precision_loss, reason = "a number of cores")]
+    pub(super) fn new() -> Self {
+        Self { cores: cores() as f64, looked: Instant::now(), own: own(), machine: machine() }
+    }
+
+    /// The shares since the last look.
+    pub(super) fn look(&mut self) -> Busy {
+        let now = Self { cores: self.cores, looked: Instant::now(), own: own(), machine: machine() };
+        let wall = (now.looked - self.looked).as_secs_f64().max(1e-6);
+        let own = (now.own.saturating_sub(self.own)).as_secs_f64() / wall / self.cores;
+        let machine = self.machine.zip(now.machine).and_then(|(before, after)| share(before, after));
+        *self = now;
+        Busy { own: own.min(1.0), machine }
+    }
+}
+
+/// None within one tick of the clock.
+#[expect(clippy::cast_precision_loss, reason = "ticks of a second")]
+fn share(before: Jiffies, after: Jiffies) -> Option<f64> {
+    let total = after.total.checked_sub(before.total).filter(|total| *total > 0)?;
+    let idle = after.idle.saturating_sub(before.idle).min(total);
+    Some(1.0 - idle as f64 / total as f64)
+}
+
+fn own() -> Duration {
+    let Ok(usage) = getrusage(UsageWho::RUSAGE_SELF) else { return Duration::ZERO };
+    let micros = usage.user_time().num_microseconds() + usage.system_time().num_microseconds();
+    Duration::from_micros(u64::try_from(micros).unwrap_or(0))
+}
+
+fn machine() -> Option<Jiffies> {
+    parse(&std::fs::read_to_string("/proc/stat").ok()?)
+}
+
+/// The first line: user, nice, system, idle, iowait, irq, softirq, steal (proc(5)); the rest is within those.
+fn parse(stat: &str) -> Option<Jiffies> {
+    let line = stat.lines().next()?.strip_prefix("cpu ")?;
+    let fields: Vec<u64> = line.split_whitespace().take(8).map_while(|field| field.parse().ok()).collect();
+    let idle = fields.get(3)? + fields.get(4).copied().unwrap_or(0);
+    Some(Jiffies { idle, total: fields.iter().sum() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_share_is_what_was_not_idle() {
+        let before = parse("cpu  100 0 50 800 50 0 0 0 0 0\ncpu0 1").unwrap();
+        let after = parse("cpu  160 0 90 870 80 0 0 0 7 0\n").unwrap();
+        assert_eq!((before, after), (Jiffies { idle: 850, total: 1000 }, Jiffies { idle: 950, total: 1200 }));
+        assert_eq!((share(before, after), share(after, after)), (Some(0.5), None));
+        assert_eq!((parse(""), parse("intr 1"), parse("cpu  1 2")), (None, None, None));
+    }
+
+    #[test]
+    fn a_process_that_spins_is_busy() {
+        let mut processor = Processor::new();
+        let until = std::time::Instant::now() + Duration::from_millis(50);
+        let mut spun = 0_u64;
+        while std::time::Instant::now() < until {
+            spun = std::hint::black_box(spun.wrapping_add(1));
+        }
+        let busy = processor.look();
+        assert!(busy.own > 0.0 && busy.own <= 1.0, "{busy:?}");
+    }
+
+    #[test]
+    fn loopback_is_here() {
+        for (url, here) in [
+            ("http://127.0.0.1:7400", true),
+            ("http://[::1]:1", true),
+            ("http://localhost", true),
+            ("https://cards.example:443", false),
+            ("nonsense", false),
+        ] {
+            assert_eq!(is_here(url), here, "{url}");
+        }
+    }
+}

@@ -37,6 +37,7 @@ pub(crate) fn report() -> Report {
         e2e_intended_ms: percentiles(16_789, [214.0, 905.0, 1460.0, 2380.0, 3560.0]),
         queue_wait_ms: percentiles(16_789, [31.0, 640.0, 1130.0, 1960.0, 3090.0]),
         work_ms: percentiles(16_789, [168.0, 241.0, 262.0, 318.0, 604.0]),
+        status_ms: Some(percentiles(5040, [0.9, 1.7, 2.4, 6.1, 22.0])),
         distribution: Distribution { accept: spread(3.2, 0.55, 16_794), e2e: spread(214.0, 1.1, 16_789) },
         rates: Rates { offered: 233.3, accepted: 231.9, completed: 229.6 },
         errors: Errors {
@@ -78,6 +79,7 @@ pub(crate) fn empty() -> Report {
         e2e_intended_ms: Percentiles::default(),
         queue_wait_ms: Percentiles::default(),
         work_ms: Percentiles::default(),
+        status_ms: None,
         distribution: Distribution::default(),
         rates: Rates::default(),
         errors: Errors::default(),
@@ -306,6 +308,7 @@ fn second(t: u32) -> Sample {
     let e2e = 185.0 + target / 4.0 + 900.0 * slowdown + 24.0 * wave;
     Sample {
         t: at,
+        lasted: 1.0,
         phase,
         target,
         offered,

@@ -2,6 +2,8 @@
 //!
 //! Three digits that say something, a unit, commas between thousands. What is no number is a dash.
 
+use std::time::Duration;
+
 use crate::plan::{Metric, Model, Plan};
 use crate::result::SloResult;
 
@@ -38,6 +40,21 @@ pub fn millis(value: f64) -> String {
 #[expect(clippy::cast_precision_loss, reason = "durations are far below 2^52 milliseconds")]
 pub fn whole_millis(value: u64) -> String {
     millis(value as f64)
+}
+
+/// A duration as one would type it: `250 ms`, `5 s`, `1.5 s`, `2 min`, `1 h 30 min`.
+#[must_use]
+pub fn duration(value: Duration) -> String {
+    let (whole, rest) = (value.as_secs(), value.subsec_millis());
+    match (whole / 3600, whole / 60 % 60, whole % 60) {
+        (0, 0, 0) if rest > 0 => format!("{rest} ms"),
+        (0, 0, _) if rest > 0 => short(value.as_secs_f64(), 3) + " s",
+        (0, 0, seconds) => format!("{seconds} s"),
+        (0, minutes, 0) => format!("{minutes} min"),
+        (0, minutes, seconds) => format!("{minutes} min {seconds:02} s"),
+        (hours, 0, _) => format!("{} h", count(hours)),
+        (hours, minutes, _) => format!("{} h {minutes:02} min", count(hours)),
+    }
 }
 
 /// A point of the timeline: `38 s`, `1:02 min`, `1:02:05 h`.
@@ -146,14 +163,19 @@ pub fn measured(metric: Metric, value: f64) -> String {
     }
 }
 
-/// What was measured of a promise, in its unit; a dash without samples.
+/// What was measured of a promise, in its unit; a dash without samples. Where three digits would look like the bound,
+/// and the verdict is another than the bound's, it has more.
 #[must_use]
 pub fn actual(plan: &Plan, result: &SloResult) -> String {
     let promise = plan.slo.iter().find(|slo| slo.text == result.expr);
     match (result.actual, promise) {
         (None, _) => NONE.to_owned(),
-        (Some(value), Some(slo)) => measured(slo.metric, value),
         (Some(value), None) => figure(&result.expr, value),
+        (Some(value), Some(slo)) => {
+            let text = measured(slo.metric, value);
+            let close = slo.holds(value) != slo.holds(slo.bound) && text == measured(slo.metric, slo.bound);
+            if close { slo.describe(value).replace(" %", "%") } else { text }
+        }
     }
 }
 
@@ -194,6 +216,12 @@ fn trimmed(value: f64, decimals: usize) -> String {
     }
 }
 
+/// With so many decimals, without zeros at the end.
+pub(crate) fn short(value: f64, decimals: usize) -> String {
+    let text = format!("{value:.decimals$}");
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+}
+
 fn whole(value: f64) -> String {
     minus(separated(&format!("{value:.0}")))
 }
@@ -219,6 +247,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::result::Verdict;
 
     #[test]
     fn times_have_three_digits_and_the_unit_that_fits() {
@@ -245,6 +274,16 @@ mod tests {
         for (value, text) in cases {
             assert_eq!(millis(value), text, "{value}");
         }
+    }
+
+    #[test]
+    fn durations_read_as_they_are_typed() {
+        let cases =
+            [(0, "0 s"), (250, "250 ms"), (1500, "1.5 s"), (5000, "5 s"), (120_000, "2 min"), (90_000, "1 min 30 s")];
+        for (millis, text) in cases {
+            assert_eq!(duration(Duration::from_millis(millis)), text);
+        }
+        assert_eq!([3600, 5400].map(|seconds| duration(Duration::from_secs(seconds))), ["1 h", "1 h 30 min"]);
     }
 
     #[test]
@@ -281,6 +320,16 @@ mod tests {
         for (fraction, text) in cases {
             assert_eq!(percent(fraction), text, "{fraction}");
         }
+    }
+
+    #[test]
+    fn a_promise_kept_by_a_hair_does_not_look_missed() {
+        let plan = Plan { slo: vec!["e2e.p95<2s".parse().unwrap()], ..crate::report::fixture::empty().plan };
+        let told = |measured| {
+            let expr = "e2e.p95<2s".to_owned();
+            actual(&plan, &SloResult { expr, actual: measured, n: 1, verdict: Verdict::Fail, broken_s: None })
+        };
+        assert_eq!([Some(1999.9), Some(2310.0), None].map(told), ["1.9999 s", "2.31 s", "–"]);
     }
 
     #[test]

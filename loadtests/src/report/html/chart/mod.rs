@@ -1,0 +1,27 @@
+//! Charts as SVG that takes the width it is given: places across are percentages, places down are pixels, so that text
+//! keeps its size on a phone, on paper and on a wide screen.
+
+mod axis;
+mod course;
+mod histogram;
+mod sizes;
+mod thin;
+mod timed;
+
+pub(super) use self::axis::Scale;
+pub(super) use self::course::{Course, name};
+pub(super) use self::histogram::{Heap, Mark, histogram};
+pub(super) use self::sizes::{Size, sizes};
+pub(super) use self::timed::{Bound, Chart, Series};
+
+use crate::report::format::short;
+
+/// A place across.
+fn part(share: f64) -> String {
+    format!("{}%", short(share.clamp(0.0, 1.0) * 100.0, 2))
+}
+
+/// A place down, or in the coordinates of a plot.
+fn pixels(value: f64) -> String {
+    short(value, 1)
+}

@@ -1,0 +1,127 @@
+//! Whether what was accepted was done, once.
+
+use maud::{Markup, html};
+
+use super::table::{code, table, text, words};
+use super::{facts, nothing, section};
+use crate::report::format;
+use crate::result::{Correctness, Report};
+
+const LEAD: &str = "What the sender has written down as accepted, against what the platform says became of it.";
+
+pub(in super::super) fn audit(report: &Report) -> Markup {
+    let found = &report.correctness;
+    let content = html! {
+        (equation(found))
+        (bar(found))
+        p.check { (check(found)) }
+        (facts(&[
+            ("Drain", text(format!("{} until the last end", format::whole_millis(found.drain_ms)))),
+            ("Settle window", text(format!("{} of watching for what comes late and twice", format::whole_millis(found.settle_ms)))),
+            ("Audit", text(format::whole_millis(found.audit_ms))),
+            ("Unanswered", text(match found.unanswered {
+                0 => "none: every request got its answer".to_owned(),
+                n => format!("{}: nobody knows whether they were accepted", format::count(n)),
+            })),
+        ]))
+        @if let Some(reason) = &found.unverified_reason {
+            p.warning { strong { "Not verified: " } (reason) }
+        }
+        (findings(found))
+    };
+    section("audit", "Audit", Some(found.verdict), LEAD, &content)
+}
+
+/// The parts of the equation: name, number, style.
+fn parts(found: &Correctness) -> [(&'static str, u64, &'static str); 7] {
+    [
+        ("succeeded", found.succeeded, "succeeded"),
+        ("declined", found.declined, "declined"),
+        ("dead", found.dead, "dead"),
+        ("lost", found.lost, "bad"),
+        ("duplicate", found.duplicate, "bad"),
+        ("stuck", found.stuck, "bad"),
+        ("unverified", found.unverified, "unsure"),
+    ]
+}
+
+fn equation(found: &Correctness) -> Markup {
+    html! {
+        div.equation role="math" aria-label=(said(found)) {
+            div.term.whole { span.number { (format::count(found.accepted)) } span.name { "accepted" } }
+            @for (at, (name, number, style)) in parts(found).into_iter().enumerate() {
+                span.operator { @if at == 0 { "=" } @else { "+" } }
+                div.term.(style).zero[number == 0] { span.number { (format::count(number)) } span.name { (name) } }
+            }
+        }
+    }
+}
+
+fn said(found: &Correctness) -> String {
+    let parts = parts(found).map(|(name, number, _)| format!("{} {name}", format::count(number)));
+    format!("{} accepted = {}", format::count(found.accepted), parts.join(" + "))
+}
+
+/// The parts as lengths. What is not sound is never too thin to be seen.
+fn bar(found: &Correctness) -> Markup {
+    const THINNEST: f64 = 0.6;
+    let sum: u64 = parts(found).iter().map(|part| part.1).sum();
+    if sum == 0 {
+        return nothing("Nothing was accepted, so there is nothing to account for.");
+    }
+    let wide: Vec<f64> = parts(found)
+        .iter()
+        .map(|part| if part.1 == 0 { 0.0 } else { f64::max(part.1 as f64 * 100.0 / sum as f64, THINNEST) })
+        .collect();
+    let whole: f64 = wide.iter().sum();
+    let begins = wide.iter().scan(0.0, |at, wide| {
+        *at += wide;
+        Some(*at - wide)
+    });
+    let place = |value: f64| format!("{:.2}%", value * 100.0 / whole);
+    html! {
+        svg.shares width="100%" height="14" role="img" aria-labelledby="shares-title shares-desc" {
+            title id="shares-title" { "Shares of what was accepted" }
+            desc id="shares-desc" { (said(found)) }
+            @for (((_, number, style), wide), begin) in parts(found).iter().zip(&wide).zip(begins) {
+                @if *number > 0 { rect.(style) x=(place(begin)) width=(place(*wide)) height="14" {} }
+            }
+        }
+    }
+}
+
+/// Whether the equation holds: nobody should have to add it up.
+fn check(found: &Correctness) -> String {
+    let sum: u64 = parts(found).iter().map(|part| part.1).sum();
+    if sum == found.accepted {
+        "The parts add up to what was accepted.".to_owned()
+    } else if sum > found.accepted {
+        let beyond = format::count(sum - found.accepted);
+        format!("The parts are {beyond} more than what was accepted: tasks that nobody asked for count as duplicate.")
+    } else {
+        let missing = format::count(found.accepted - sum);
+        format!("The parts do not add up: {missing} of the accepted tasks are in none of them.")
+    }
+}
+
+fn findings(found: &Correctness) -> Markup {
+    let unsound = found.lost + found.duplicate + found.stuck;
+    if found.findings.is_empty() {
+        return match unsound {
+            0 => nothing("No findings: nothing was lost, nothing was done twice, nothing was left lying."),
+            _ => nothing("The result names none of the tasks that are not sound."),
+        };
+    }
+    let rows: Vec<_> = found
+        .findings
+        .iter()
+        .map(|finding| vec![code(&finding.task), html! { strong.bad { (finding.verdict) } }, text(&finding.detail)])
+        .collect();
+    let shown = found.findings.len() as u64;
+    let caption = if shown < unsound {
+        format!("Findings: {} of {}", format::count(shown), format::count(unsound))
+    } else {
+        "Findings".to_owned()
+    };
+    table(&caption, &[words("Task"), words("Verdict"), words("Evidence")], &rows)
+}

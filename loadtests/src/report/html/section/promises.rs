@@ -1,0 +1,69 @@
+//! What was promised, and what became of it.
+
+use maud::{Markup, html};
+
+use super::super::verdict::chip;
+use super::table::{code, figures, table, text, words};
+use super::{nothing, section};
+use crate::plan::{Op, Slo};
+use crate::report::format;
+use crate::result::{Report, SloResult, Verdict};
+
+pub(in super::super) fn promises(report: &Report) -> Markup {
+    let lead = format!("Judged from {} samples on.", format::count(report.plan.min_samples));
+    if report.slo.is_empty() {
+        let text = "No promises were made: this run says how it was, not whether that is good enough.";
+        return section("promises", "Promises", None, "", &nothing(text));
+    }
+    let rows: Vec<_> = report.slo.iter().map(|result| row(report, result)).collect();
+    let columns = [
+        words("Promise"),
+        words("Verdict"),
+        figures("Measured"),
+        figures("Bound"),
+        words("Distance"),
+        figures("Samples"),
+        words("Broken"),
+    ];
+    section("promises", "Promises", None, &lead, &table("Promises and what was measured", &columns, &rows))
+}
+
+fn row(report: &Report, result: &SloResult) -> Vec<Markup> {
+    let promise = report.plan.slo.iter().find(|slo| slo.text == result.expr);
+    let broken = match (result.broken_s, result.verdict) {
+        (Some((from, to)), _) => format!("{} to {}", format::point(from), format::point(to)),
+        (None, Verdict::Pass) => "never".to_owned(),
+        (None, _) => format::NONE.to_owned(),
+    };
+    vec![
+        code(&result.expr),
+        chip(result.verdict),
+        html! { strong { (format::actual(&report.plan, result)) } },
+        text(promise.map_or_else(|| format::NONE.to_owned(), bound)),
+        text(promise.and_then(|slo| distance(slo, result)).unwrap_or_else(|| format::NONE.to_owned())),
+        text(format::count(result.n)),
+        text(broken),
+    ]
+}
+
+fn bound(slo: &Slo) -> String {
+    let op = match slo.op {
+        Op::Less => "<",
+        Op::AtMost => "≤",
+        Op::More => ">",
+        Op::AtLeast => "≥",
+    };
+    format!("{op} {}", format::measured(slo.metric, slo.bound))
+}
+
+/// How far from the bound, as a share of it.
+fn distance(slo: &Slo, result: &SloResult) -> Option<String> {
+    let actual = result.actual.filter(|_| slo.bound > 0.0)?;
+    let share = actual / slo.bound - 1.0;
+    let spare = match slo.op {
+        Op::Less | Op::AtMost => -share,
+        Op::More | Op::AtLeast => share,
+    };
+    let size = format::percent(spare.abs());
+    Some(if spare >= 0.0 { format!("{size} to spare") } else { format!("missed by {size}") })
+}

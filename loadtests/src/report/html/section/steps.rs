@@ -1,0 +1,93 @@
+//! The same load at several sizes.
+
+use maud::{Markup, html};
+
+use super::super::chart::{Scale, Size, sizes};
+use super::super::verdict::chip;
+use super::table::{code, figures, table, text, words};
+use super::{nothing, section};
+use crate::report::format;
+use crate::result::{Report, Step};
+
+pub(in super::super) fn steps(report: &Report) -> Markup {
+    if report.steps.is_empty() {
+        let text = "The load had one size. With steps, this shows what a larger load does to the latencies.";
+        return section("steps", "Steps", None, "", &nothing(text));
+    }
+    let bound = report.plan.max_degradation.map_or_else(
+        || "How much slower than the first a step may be was not bounded.".to_owned(),
+        |bound| format!("A step may be {} slower than the first.", format::percent(bound)),
+    );
+    let lead = format!("Each size had a course of its own; degradation is against the first. {bound}");
+    let rows: Vec<_> = report.steps.iter().map(row).collect();
+    let columns = [
+        words("Size"),
+        words("Verdict"),
+        figures("Accept p50"),
+        figures("Accept p95"),
+        figures("Degradation p50"),
+        figures("Degradation p95"),
+        figures("End to end p95"),
+        figures("Degradation"),
+        figures("Accepted"),
+        figures("Errors"),
+        figures("Samples"),
+        words("Broke"),
+    ];
+    let content = html! {
+        (charts(&report.steps))
+        (table("Steps", &columns, &rows))
+    };
+    section("steps", "Steps", None, &lead, &content)
+}
+
+fn row(step: &Step) -> Vec<Markup> {
+    let degradation = |change: Option<f64>| text(change.map_or_else(|| "first".to_owned(), format::change));
+    let millis = |n: u64, value: f64| text(if n == 0 { format::NONE.to_owned() } else { format::millis(value) });
+    let errors = match &step.main_error {
+        Some(code) => html! { (format::percent(step.error_rate)) small { code { (code) } } },
+        None => text(format::percent(step.error_rate)),
+    };
+    vec![
+        text(size(step)),
+        chip(step.verdict),
+        millis(step.n, step.accept_p50),
+        millis(step.n, step.accept_p95),
+        degradation(step.degradation_p50),
+        degradation(step.degradation),
+        millis(step.e2e_n, step.e2e_p95),
+        degradation(step.degradation_e2e),
+        text(format::rate(step.rates.accepted)),
+        errors,
+        text(format::count(step.n)),
+        step.broke.as_ref().map_or_else(|| text(format::NONE), code),
+    ]
+}
+
+fn size(step: &Step) -> String {
+    match (step.users, step.rate) {
+        (Some(1), _) => "1 user".to_owned(),
+        (Some(users), _) => format!("{} users", format::count(users)),
+        (None, Some(rate)) => format::rate(rate),
+        (None, None) => format::NONE.to_owned(),
+    }
+}
+
+/// A search for the limit comes back to smaller sizes, so the steps are put in order first.
+fn charts(steps: &[Step]) -> Markup {
+    let key = |step: &Step| step.users.map(|users| users as f64).or(step.rate).unwrap_or(0.0);
+    let mut ordered: Vec<&Step> = steps.iter().collect();
+    ordered.sort_by(|a, b| key(a).total_cmp(&key(b)));
+    let with = |values: fn(&Step) -> Vec<f64>| -> Vec<Size> {
+        ordered.iter().map(|step| Size { label: size(step), values: values(step), verdict: step.verdict }).collect()
+    };
+    let millis: fn(&Scale, f64) -> String = Scale::millis;
+    html! {
+        div.pair {
+            (sizes("size-latency", "p95 by size", &[("accept", "accepted"), ("end to end", "completed")],
+                &with(|step| vec![step.accept_p95, step.e2e_p95]), millis))
+            (sizes("size-rates", "Throughput by size", &[("offered", "offered"), ("accepted", "accepted"), ("completed", "completed")],
+                &with(|step| vec![step.rates.offered, step.rates.accepted, step.rates.completed]), |_, value| format::rate(value)))
+        }
+    }
+}

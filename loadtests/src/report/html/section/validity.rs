@@ -1,0 +1,58 @@
+//! Whether the figures can be believed.
+
+use maud::{Markup, html};
+
+use super::table::text;
+use super::{facts, list, nothing, section};
+use crate::report::format;
+use crate::result::{Report, Validity};
+
+const LEAD: &str =
+    "A generator out of breath, a missed rate or an observer that missed something measures itself, not the platform.";
+
+pub(in super::super) fn validity(report: &Report) -> Markup {
+    let found = &report.validity;
+    let content = html! {
+        @if found.reasons.is_empty() { (nothing("Nothing speaks against the figures.")) }
+        @else { div.warning { (list(&found.reasons)) } }
+        (facts(&measured(found)))
+        @if !found.notes.is_empty() {
+            h3 { "To know when reading them" }
+            (list(&found.notes))
+        }
+    };
+    section("validity", "Validity", Some(found.verdict), LEAD, &content)
+}
+
+fn measured(found: &Validity) -> Vec<(&'static str, Markup)> {
+    let mut facts = vec![
+        (
+            "Generator's processor",
+            text(format!(
+                "{} mean, {} at most",
+                format::percent(found.generator_cpu),
+                format::percent(found.generator_cpu_max)
+            )),
+        ),
+        ("Machine's processor", text(found.machine_cpu.map_or_else(|| "can't be read".to_owned(), format::percent))),
+        ("Late starts", text(format!("{} by more than 10 ms", format::percent(found.late_starts)))),
+        ("Lateness p99", text(format::millis(found.late_p99_ms))),
+        (
+            "Sent of what was planned",
+            text(found.offered_ratio.map_or_else(|| "closed model".to_owned(), format::percent)),
+        ),
+        ("Held back", text(format!("{} arrivals", format::count(found.held_back)))),
+        (
+            "Event stream",
+            text(format!(
+                "{} gaps, {} reconnects",
+                format::count(found.stream_gaps),
+                format::count(found.stream_reconnects)
+            )),
+        ),
+    ];
+    if let Some(lost) = &found.stream_lost {
+        facts.push(("Event stream lost", text(lost)));
+    }
+    facts
+}

@@ -60,7 +60,8 @@ async fn audit(client: &Client, accepted: &[TaskId]) -> card_loadtests::audit::A
         ledger.accepted(*task, UserId::new(), Kind::Replacement).unwrap();
     }
     let observer = Observer::start(client, &run, Duration::from_secs(5), |_, _| {}).await.unwrap();
-    prove(client, &run, &ledger, &observer, Drain { bound: Duration::from_millis(50) }).await
+    let drain = Drain { bound: Duration::from_millis(50), ..Drain::default() };
+    prove(client, &run, &ledger, &observer, drain, |_| {}).await
 }
 
 fn tasks(count: usize) -> Vec<TaskId> {

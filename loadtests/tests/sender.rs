@@ -98,7 +98,12 @@ async fn send(answers: &[Answer], patience: Duration) -> (Sent, Arc<Stage>, Arc<
     let run = RunId::new();
     let ledger = Arc::new(Ledger::create(None, &run, 0, true).unwrap());
     let sender = Sender::new(&client, &run, Arc::clone(&ledger), patience, CancellationToken::new());
-    let user = SyntheticUser { id: UserId::new(), username: "ada".to_owned(), access_token: Token::new("t") };
+    let user = SyntheticUser {
+        id: UserId::new(),
+        username: "ada".to_owned(),
+        access_token: Token::new("t"),
+        since: std::time::Instant::now(),
+    };
     let order = Order::Replacement(Replacement { reason: Reason::Lost });
     let sent = tokio::time::timeout(Duration::from_secs(20), sender.send(&user, 0, &order)).await.unwrap().unwrap();
     (sent, stage, ledger)

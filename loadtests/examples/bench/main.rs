@@ -6,9 +6,11 @@
 //! Where a figure is a ratio, both sides run in the same call. `accepts` and `cycle` need `wrk` (Debian package).
 
 mod accepts;
+mod audit;
 mod backlog;
 mod cycle;
 mod footprint;
+mod generator;
 mod hashing;
 mod hello;
 mod latency;
@@ -19,7 +21,7 @@ mod wrk;
 /// What went wrong; a benchmark stops at the first.
 type Failed = Box<dyn std::error::Error + Send + Sync>;
 
-const PARTS: &str = "accepts | cycle | latency | backlog | footprint | streams | hashing | all";
+const PARTS: &str = "accepts | cycle | latency | backlog | footprint | streams | hashing | generator | audit | all";
 
 /// Reports a line of the result.
 #[macro_export]
@@ -29,6 +31,9 @@ macro_rules! report {
         writeln!(std::io::stdout(), $($text)*)?;
     }};
 }
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[tokio::main]
 async fn main() -> Result<(), Failed> {
@@ -48,8 +53,13 @@ async fn main() -> Result<(), Failed> {
             cycle::run().await?;
             hashing::run().await?;
             streams::run().await?;
+            generator::run().await?;
+            audit::run().await?;
             backlog::run().await
         }
+        "generator" => generator::run().await,
+        "audit" => audit::run().await,
+        "generate" => generator::generate(&std::env::args().skip(2).collect::<Vec<_>>()).await,
         "hello" => hello::serve().await,
         _ => Err(format!("which part? {PARTS}").into()),
     }

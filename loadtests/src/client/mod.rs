@@ -9,10 +9,11 @@ mod operator;
 mod tasks;
 mod token;
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, HeaderMap, RETRY_AFTER};
-use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::{Method, Request, RequestBuilder, Response, StatusCode, Url};
 use serde::de::DeserializeOwned;
 
 pub use self::error::ClientError;
@@ -31,7 +32,17 @@ const ANSWER_LIMIT: usize = 32 * 1024 * 1024;
 pub struct Client {
     http: reqwest::Client,
     base: Url,
+    posts: Arc<[Url; 2]>,
     operator: Option<Token>,
+}
+
+/// Where orders are sent.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Post {
+    /// `/replacements`
+    Replacements,
+    /// `/tasks`
+    Tasks,
 }
 
 impl Client {
@@ -57,7 +68,12 @@ impl Client {
             .user_agent(concat!("cardctl/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|error| refuse(&chain(&error)))?;
-        Ok(Self { http, base, operator })
+        let post = |path: &str| {
+            let base = base.as_str().trim_end_matches('/');
+            Url::parse(&format!("{base}/api/v1/{path}")).map_err(|error| refuse(&error.to_string()))
+        };
+        let posts = Arc::new([post("replacements")?, post("tasks")?]);
+        Ok(Self { http, base, posts, operator })
     }
 
     /// Where the platform is, without a slash at the end.
@@ -89,13 +105,47 @@ impl Client {
 
     fn unlimited(&self, method: Method, path: &str, caller: Caller<'_>) -> Result<RequestBuilder, ClientError> {
         let request = self.http.request(method, format!("{}{path}", self.url()));
-        Ok(match caller {
-            Caller::Nobody => request,
-            Caller::User(token) => request.bearer_auth(token.expose()),
-            Caller::Operator => {
-                request.bearer_auth(self.operator.as_ref().ok_or(ClientError::NoOperatorToken)?.expose())
-            }
+        Ok(match self.authorization(caller)? {
+            Some(token) => request.header(AUTHORIZATION, token.clone()),
+            None => request,
         })
+    }
+
+    fn authorization<'a>(&'a self, caller: Caller<'a>) -> Result<Option<&'a HeaderValue>, ClientError> {
+        let token = match caller {
+            Caller::Nobody => return Ok(None),
+            Caller::User(token) => token,
+            Caller::Operator => self.operator.as_ref().ok_or(ClientError::NoOperatorToken)?,
+        };
+        token
+            .header()
+            .map(Some)
+            .ok_or_else(|| self.protocol("the token can't be sent: it has characters that no header may have"))
+    }
+
+    /// A post of JSON, put together by hand: the ready-made way parses the address and the token each time, which is a
+    /// tenth of what a request costs a load generator.
+    pub(crate) fn post(&self, to: Post, body: Vec<u8>, caller: Caller<'_>) -> Result<Request, ClientError> {
+        let mut request = Request::new(Method::POST, self.posts[to as usize].clone());
+        *request.timeout_mut() = Some(CALL_LIMIT);
+        let headers = request.headers_mut();
+        headers.reserve(6);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Some(token) = self.authorization(caller)? {
+            headers.insert(AUTHORIZATION, token.clone());
+        }
+        *request.body_mut() = Some(body.into());
+        Ok(request)
+    }
+
+    /// Sends what [`Client::post`] made, and reads the answer as JSON.
+    pub(crate) async fn execute<T: DeserializeOwned>(&self, request: Request) -> Result<T, ClientError> {
+        let response = self.http.execute(request).await.map_err(|error| self.network(&error))?;
+        if !response.status().is_success() {
+            return Err(self.refusal(response).await);
+        }
+        let body = self.body(response).await?;
+        serde_json::from_slice(&body).map_err(|error| self.protocol(format!("the body: {error}")))
     }
 
     /// Sends, and returns the answer if it is a success, its body unread.

@@ -6,9 +6,10 @@ use card_core::cards::Card;
 use card_core::ids::{RunId, TaskId, UserId};
 use card_core::tasks::{Add, Attempt, Kind, Replacement, Status, Task, TaskPage};
 use reqwest::Method;
-use serde::Deserialize;
+use reqwest::header::HeaderValue;
+use serde::{Deserialize, Serialize};
 
-use super::{Caller, Client, ClientError};
+use super::{Caller, Client, ClientError, Post};
 
 /// The server ends a long poll after this much at the latest.
 const WAIT_LIMIT: Duration = Duration::from_secs(60);
@@ -61,6 +62,12 @@ pub struct TaskQuery {
     pub limit: Option<usize>,
 }
 
+#[derive(Serialize)]
+struct Addition<'a> {
+    kind: Kind,
+    payload: &'a Add,
+}
+
 #[derive(Deserialize)]
 struct Items<T> {
     items: Vec<T>,
@@ -72,23 +79,20 @@ impl Client {
     /// # Errors
     /// See [`ClientError`]; `replacement-open` carries the task that is under way.
     pub async fn accept(&self, order: &Order, accept: Accept<'_>) -> Result<Task, ClientError> {
-        let request = match order {
-            Order::Replacement(replacement) => {
-                self.request(Method::POST, "/api/v1/replacements", accept.caller)?.json(replacement)
+        let (to, body) = match order {
+            Order::Replacement(replacement) => (Post::Replacements, serde_json::to_vec(replacement)),
+            Order::Add(add) => (Post::Tasks, serde_json::to_vec(&Addition { kind: Kind::Add, payload: add })),
+        };
+        let body = body.map_err(|error| self.protocol(error.to_string()))?;
+        let mut request = self.post(to, body, accept.caller)?;
+        let headers = request.headers_mut();
+        for (name, value) in [("idempotency-key", accept.key), ("x-run-id", accept.run.map(RunId::as_str))] {
+            if let Some(value) = value {
+                let value = HeaderValue::from_str(value).map_err(|error| self.protocol(format!("{name}: {error}")))?;
+                headers.insert(name, value);
             }
-            Order::Add(add) => self
-                .request(Method::POST, "/api/v1/tasks", accept.caller)?
-                .json(&serde_json::json!({ "kind": Kind::Add, "payload": add })),
-        };
-        let request = match accept.key {
-            Some(key) => request.header("idempotency-key", key),
-            None => request,
-        };
-        let request = match accept.run {
-            Some(run) => request.header("x-run-id", run.as_str()),
-            None => request,
-        };
-        self.fetch(request).await
+        }
+        self.execute(request).await
     }
 
     /// The task as it is now, or as it is when it becomes final within `wait` (the server bounds it at 60 s).

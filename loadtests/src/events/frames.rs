@@ -49,15 +49,17 @@ where
 {
     let unfinished = Arc::new(AtomicUsize::new(0));
     let finished = Arc::clone(&unfinished);
-    guarded(bytes, unfinished).eventsource().map(move |event| {
-        finished.store(0, Ordering::Relaxed);
-        match event {
-            Ok(event) => frame(&event),
-            Err(EventStreamError::Transport(broken)) => Err(broken),
-            Err(EventStreamError::Utf8(_)) => Err(Broken::Foreign("text that is not UTF-8".to_owned())),
-            Err(EventStreamError::Parser(_)) => Err(Broken::Foreign("text that is not an event stream".to_owned())),
-        }
-    })
+    guarded(bytes, unfinished).flat_map(|chunk| futures::stream::iter(by_event(chunk))).eventsource().map(
+        move |event| {
+            finished.store(0, Ordering::Relaxed);
+            match event {
+                Ok(event) => frame(&event),
+                Err(EventStreamError::Transport(broken)) => Err(broken),
+                Err(EventStreamError::Utf8(_)) => Err(Broken::Foreign("text that is not UTF-8".to_owned())),
+                Err(EventStreamError::Parser(_)) => Err(Broken::Foreign("text that is not an event stream".to_owned())),
+            }
+        },
+    )
 }
 
 /// The bytes, as long as they keep coming and events keep ending.
@@ -88,6 +90,26 @@ where
         };
         Some((item, (bytes, unfinished)))
     })
+}
+
+/// A chunk cut where events end. The parser copies what follows an event once for each event: with many in a chunk
+/// that would be most of what a stream costs.
+fn by_event<B: AsRef<[u8]>>(chunk: Result<B, Broken>) -> Vec<Result<Vec<u8>, Broken>> {
+    let chunk = match chunk {
+        Ok(chunk) => chunk,
+        Err(broken) => return vec![Err(broken)],
+    };
+    let mut rest = chunk.as_ref();
+    let mut parts = Vec::new();
+    while let Some(end) = memchr::memmem::find(rest, b"\n\n") {
+        let (event, after) = rest.split_at(end + 2);
+        parts.push(Ok(event.to_vec()));
+        rest = after;
+    }
+    if !rest.is_empty() {
+        parts.push(Ok(rest.to_vec()));
+    }
+    parts
 }
 
 fn is_comment(chunk: &[u8]) -> bool {

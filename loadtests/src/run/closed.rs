@@ -29,8 +29,9 @@ const PARKED: Duration = Duration::from_millis(100);
 /// How many users are there; the clock waits for all of them.
 struct Muster {
     drive: Arc<Drive>,
-    users: usize,
     present: watch::Sender<usize>,
+    /// When each user's last turn ended; none before its first.
+    last: Vec<std::sync::Mutex<Option<Instant>>>,
 }
 
 /// Runs until the drive is over. When this returns, nothing is being sent any more.
@@ -41,7 +42,11 @@ pub(super) async fn run(drive: &Arc<Drive>) -> Result<(), GooseError> {
     let _alone = ONE_AT_A_TIME.lock().await;
     keep_goose_quiet();
     let users = users(drive);
-    let muster = Arc::new(Muster { drive: Arc::clone(drive), users, present: watch::Sender::new(0) });
+    let muster = Arc::new(Muster {
+        drive: Arc::clone(drive),
+        present: watch::Sender::new(0),
+        last: std::iter::repeat_with(std::sync::Mutex::default).take(users).collect(),
+    });
     let attack = GooseAttack::initialize_with_config(configuration(drive, users))?
         .set_client_builder_without_cookies(GooseClientBuilder::new().without_cookies().gzip(false))?
         .register_scenario(Scenario::new("visits").register_transaction(Transaction::new(turns(muster))));
@@ -70,9 +75,8 @@ fn configuration(drive: &Drive, users: usize) -> GooseConfiguration {
     configuration.users = Some(users);
     // All at once: without it, one a second.
     configuration.increase_rate = Some("1000000000".to_owned());
-    // Both listen for commands, on every address.
+    // It would listen for commands, on every address; the one by WebSocket is off by itself.
     configuration.no_telnet = true;
-    configuration.no_websocket = true;
     configuration.no_metrics = true;
     configuration.no_transaction_metrics = true;
     configuration.no_scenario_metrics = true;
@@ -102,12 +106,9 @@ fn turns(muster: Arc<Muster>) -> TransactionFunction {
     Arc::new(move |user: &mut GooseUser| {
         let muster = Arc::clone(&muster);
         let number = user.weighted_users_index;
-        // When its last turn ended: what comes before that is its first.
-        let rested = user.get_session_data::<Instant>().copied();
         Box::pin(async move {
-            match muster.turn(number, rested).await {
-                Some(ended) => user.set_session_data(ended),
-                None => tokio::time::sleep(PARKED).await,
+            if !muster.turn(number).await {
+                tokio::time::sleep(PARKED).await;
             }
             Ok(())
         })
@@ -115,26 +116,32 @@ fn turns(muster: Arc<Muster>) -> TransactionFunction {
 }
 
 impl Muster {
-    /// One turn of a user; when it ended, none if the course is over.
-    async fn turn(&self, user: usize, last: Option<Instant>) -> Option<Instant> {
-        let begun = self.begun().await?;
+    /// One turn of a user; false if the course is over.
+    async fn turn(&self, user: usize) -> bool {
+        let Some(begun) = self.begun().await else { return false };
         let drive = &self.drive;
-        let rest = self.rest(last.is_none());
-        let mut intended = last.unwrap_or(begun) + rest;
+        let last = *self.last(user);
+        let mut intended = last.unwrap_or(begun) + self.rest(last.is_none());
         // Not active yet, or not any more.
         while let Some(into) = self.due(user, intended.saturating_duration_since(begun)) {
             let due = begun + into;
             if due <= intended {
                 if !drive.until(intended).await {
-                    return None;
+                    return false;
                 }
-                return Some(self.visit(intended).await);
+                let ended = self.visit(intended).await;
+                *self.last(user) = Some(ended);
+                return true;
             }
             // Those that a jump wakes together would stay together, and ask in bursts that no plan asked for.
             intended = due + self.rest(true);
         }
         drive.over.cancelled().await;
-        None
+        false
+    }
+
+    fn last(&self, user: usize) -> std::sync::MutexGuard<'_, Option<Instant>> {
+        self.last[user % self.last.len()].lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     async fn visit(&self, intended: Instant) -> Instant {
@@ -153,7 +160,7 @@ impl Muster {
         self.present.send_modify(|present| *present += 1);
         let mut present = self.present.subscribe();
         tokio::select! {
-            _ = present.wait_for(|present| *present >= self.users) => Some(self.drive.begin()),
+            _ = present.wait_for(|present| *present >= self.last.len()) => Some(self.drive.begin()),
             () = self.drive.over.cancelled() => None,
         }
     }

@@ -13,6 +13,8 @@ mod machine;
 mod measure;
 mod open;
 mod search;
+#[cfg(test)]
+mod tests;
 mod timeline;
 
 use std::path::PathBuf;

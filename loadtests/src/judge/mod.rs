@@ -1,1 +1,51 @@
-//! What follows from the figures: a pure function over the document.
+//! What follows from the figures: pure functions over the document.
+//!
+//! The runner fills in what was measured, [`judge`] what that means. Nothing is green without evidence: no samples, a
+//! rate that was not reached, a generator without a processor make a result inconclusive. What counts for more comes
+//! first in the exit code: 9 (lost, duplicate, stuck), 7 (a promise broken), 10 (slower than a baseline), 11.
+//!
+//! Of steps, each keeps the promises by itself, and accepts may be slower than at the first by `max_degradation` at
+//! most. A search for the limit is no failure because something broke in it: its promises are judged on the largest size
+//! that held, and it fails if there is none.
+
+mod breakpoint;
+mod correctness;
+mod exit;
+mod limit;
+mod measured;
+mod promise;
+mod step;
+#[cfg(test)]
+mod tests;
+mod validity;
+mod why;
+
+use crate::result::Report;
+
+pub use self::exit::Exit;
+pub use self::limit::Limit;
+pub use self::why::why;
+
+/// A reason to end before the time that begins so is an interruption and no broken rule.
+pub const INTERRUPTED: &str = "interrupted";
+
+/// Fills in every verdict, what broke at each step, what a search found, and the exit code. What was measured stays as
+/// it is, so judging twice is judging once. The comparison with a baseline must be there already, if there is one.
+pub fn judge(report: &mut Report) {
+    report.correctness.verdict = correctness::verdict(&report.correctness);
+    step::judge(report);
+    report.breakpoint = breakpoint::find(report);
+    report.slo = promise::judge(report);
+    validity::judge(report);
+    let exit = Exit::of(report);
+    (report.verdict, report.exit) = (exit.verdict(), exit.code());
+}
+
+fn interrupted(report: &Report) -> bool {
+    report.ended_early.as_ref().is_some_and(|reason| reason.starts_with(INTERRUPTED))
+}
+
+/// The rule that ended the load before its time, in words.
+fn broken_rule(report: &Report) -> Option<&str> {
+    report.ended_early.as_deref().filter(|_| !interrupted(report))
+}

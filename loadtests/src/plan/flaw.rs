@@ -67,7 +67,7 @@ pub(super) fn suggestion<'a>(word: &str, known: impl Iterator<Item = &'a str> + 
 
 /// The known word that somebody most likely meant. Of two that are as near, the one with the same letters: who types
 /// `p59` has swapped two of them.
-pub(super) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let word = word.to_lowercase();
     let letters = sorted(&word);
     let far = match word.chars().count() {

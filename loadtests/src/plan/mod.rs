@@ -17,9 +17,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::abort::{AbortRule, InvalidAbortRule, Watch};
+pub(crate) use self::flaw::nearest;
 pub use self::journey::{InvalidMix, Journey, Mix};
 pub use self::overrides::{HIGHEST_RATE, InvalidPlan, MOST_USERS, Overrides};
 pub use self::presets::{InvalidPreset, Preset};
+pub(crate) use self::slo::{described, grouped, percent};
 pub use self::slo::{InvalidSlo, Metric, Op, Slo, Stat, Unit};
 
 /// How arrivals come about.

@@ -292,9 +292,11 @@ pub struct Step {
     pub degradation_p50: Option<f64>,
     /// End-to-end p95 against the first step.
     pub degradation_e2e: Option<f64>,
+    /// The rule that ended it before its time.
+    pub ended_early: Option<String>,
     /// Whether the promises (and the bound on degradation) hold at this size.
     pub verdict: Verdict,
-    /// What broke, if anything.
+    /// What broke, or why it could not be judged.
     pub broke: Option<String>,
 }
 

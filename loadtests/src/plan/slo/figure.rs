@@ -41,9 +41,14 @@ pub(crate) fn grouped(number: u64) -> String {
     thousands(&number.to_string())
 }
 
+/// A figure with its unit, in three digits.
+pub(crate) fn described(unit: Unit, value: f64) -> String {
+    describe(unit, value, |_| true)
+}
+
 /// A fraction in percent: `0.4 %`.
 pub(crate) fn percent(fraction: f64) -> String {
-    describe(Unit::Share, fraction, |_| true)
+    described(Unit::Share, fraction)
 }
 
 fn thousands(digits: &str) -> String {

@@ -19,7 +19,7 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::figure::{grouped, percent};
+pub(crate) use self::figure::{described, grouped, percent};
 pub(super) use self::parse::parse;
 
 /// What is measured.

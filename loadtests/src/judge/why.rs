@@ -1,0 +1,128 @@
+//! The verdict in one sentence.
+
+use super::{Exit, broken_rule, promise, step};
+use crate::plan::{Model, grouped, percent};
+use crate::result::{Breakpoint, Change, Correctness, Report, Step, Verdict};
+
+/// Why the verdict is what it is, in plain words and without a full stop: the weightiest reason, as in the exit code.
+#[must_use]
+pub fn why(report: &Report) -> String {
+    match Exit::of(report) {
+        Exit::Incorrect => unsound(&report.correctness),
+        Exit::SloMissed => missed(report),
+        Exit::Regression => slower(report),
+        Exit::Inconclusive => unsure(report),
+        Exit::Pass => kept(report),
+    }
+}
+
+fn unsound(found: &Correctness) -> String {
+    let kinds = [(found.lost, "lost"), (found.duplicate, "duplicate"), (found.stuck, "stuck")];
+    let kinds = kinds.into_iter().filter(|(count, _)| *count > 0);
+    let kinds: Vec<String> = kinds.map(|(count, kind)| format!("{} {kind}", grouped(count))).collect();
+    format!("{} of {} accepted", kinds.join(", "), grouped(found.accepted))
+}
+
+fn missed(report: &Report) -> String {
+    let rule = broken_rule(report).filter(|_| report.breakpoint.is_none());
+    let promises = report.plan.slo.iter().zip(&report.slo).filter(|(_, result)| result.verdict == Verdict::Fail);
+    let promises = promises.filter_map(|(slo, result)| Some(promise::told(slo, result.actual?)));
+    // A step that broke what is broken over all says it no better.
+    let mut reasons: Vec<String> =
+        rule.map(|rule| format!("ended early: {rule}")).into_iter().chain(promises).collect();
+    if reasons.is_empty() {
+        reasons.extend(report.steps.iter().filter(|step| step.verdict == Verdict::Fail).map(broke));
+    }
+    match reasons.as_slice() {
+        [] => "a promise was broken".to_owned(),
+        [only] => only.clone(),
+        [first, rest @ ..] => format!("{first}; and {} more", rest.len()),
+    }
+}
+
+fn broke(step: &Step) -> String {
+    format!("at {}: {}", step::named(step), step.broke.as_deref().unwrap_or("a promise was broken"))
+}
+
+fn slower(report: &Report) -> String {
+    let Some(regression) = &report.regression else { return String::new() };
+    let worse = regression.changes.iter().find(|change| change.counts && change.verdict == Verdict::Fail);
+    match worse {
+        Some(worse) => changed(worse),
+        None => "worse than the baseline".to_owned(),
+    }
+}
+
+fn changed(change: &Change) -> String {
+    match change.change {
+        Some(by) => {
+            let more = if by < 0.0 { "less" } else { "more" };
+            format!("{} is {} {more} than in the baseline", change.figure, percent(by.abs()))
+        }
+        None => format!("{} was 0 in the baseline and is not any more", change.figure),
+    }
+}
+
+fn unsure(report: &Report) -> String {
+    let validity = report.validity.reasons.first().cloned();
+    let nothing = || {
+        let nothing = report.correctness.accepted == 0;
+        nothing.then(|| "nothing was accepted, so nothing could be looked at".to_owned())
+    };
+    let audit = || {
+        let (found, reason) = (&report.correctness, report.correctness.unverified_reason.as_deref());
+        (found.unverified > 0).then(|| {
+            let reason = reason.map_or_else(String::new, |reason| format!(": {reason}"));
+            format!(
+                "{} of {} accepted could not be verified{reason}",
+                grouped(found.unverified),
+                grouped(found.accepted)
+            )
+        })
+    };
+    let promise = || {
+        let mut open = report.plan.slo.iter().zip(&report.slo).filter(|(_, slo)| slo.verdict == Verdict::Inconclusive);
+        open.next().map(|(slo, result)| promise::untold(slo, result.n, report.plan.min_samples))
+    };
+    let step = || report.steps.iter().find(|step| step.verdict == Verdict::Inconclusive).map(broke);
+    let reason = validity.or_else(nothing).or_else(audit).or_else(promise).or_else(step).or_else(|| unlike(report));
+    reason.unwrap_or_else(|| "it says nothing about the platform".to_owned())
+}
+
+fn unlike(report: &Report) -> Option<String> {
+    let regression = report.regression.as_ref().filter(|regression| regression.verdict == Verdict::Inconclusive)?;
+    if let Some(unlike) = regression.unlike.first() {
+        return Some(format!("the baseline can't be compared: {unlike}"));
+    }
+    let noisy = regression.changes.iter().find(|change| change.counts && change.verdict == Verdict::Inconclusive);
+    Some(match noisy {
+        Some(noisy) => format!("{}, which may be chance", changed(noisy)),
+        None => "the baseline can't be compared".to_owned(),
+    })
+}
+
+fn kept(report: &Report) -> String {
+    if let Some(found) = &report.breakpoint {
+        return limit(report, found);
+    }
+    let accepted = grouped(report.correctness.accepted);
+    let promises = match report.slo.len() {
+        0 => String::new(),
+        1 => "; the promise is kept".to_owned(),
+        count => format!("; all {count} promises are kept"),
+    };
+    format!("{accepted} accepted, each came to one end{promises}")
+}
+
+fn limit(report: &Report, found: &Breakpoint) -> String {
+    let named = |size| step::size_named(report.plan.model == Model::Open, size);
+    let limit = match found.limit.as_deref() {
+        None | Some("unknown") => String::new(),
+        Some(limit) => format!("; the limit: {limit}"),
+    };
+    match (found.holds.map(named), found.breaks.map(named), &found.broke) {
+        (Some(holds), Some(breaks), Some(broke)) => format!("{holds} hold, {breaks} do not: {broke}{limit}"),
+        (Some(holds), _, _) => format!("{holds} hold, and nothing larger was tried"),
+        (None, ..) => "nothing was tried".to_owned(),
+    }
+}

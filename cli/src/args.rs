@@ -1,6 +1,6 @@
 //! The command line.
 
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::commands;
 use crate::context::Context;
@@ -66,6 +66,34 @@ pub fn parse(arguments: &[std::ffi::OsString]) -> Result<Cli, clap::Error> {
     Cli::from_arg_matches(&matches)
 }
 
+/// `-o`. Every command has the formats of the [`Printer`](crate::output::Printer); a command that can write Markdown says
+/// so with an argument of its own by this name, which then stands in for the global one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Output {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON document.
+    Json,
+    /// One JSON object a line, as they come.
+    Jsonl,
+    /// For people, on a page.
+    #[value(skip)]
+    Markdown,
+}
+
+impl Output {
+    /// The format of it.
+    #[must_use]
+    pub const fn format(self) -> Format {
+        match self {
+            Self::Text | Self::Markdown => Format::Text,
+            Self::Json => Format::Json,
+            Self::Jsonl => Format::Jsonl,
+        }
+    }
+}
+
 /// What every command takes.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Global options")]
@@ -81,7 +109,7 @@ pub struct Global {
         hide_default_value = true,
         hide_possible_values = true
     )]
-    pub output: Format,
+    pub output: Output,
     /// When to use colour: auto, always or never [default: auto]
     #[arg(
         long,
@@ -130,6 +158,7 @@ pub enum Command {
     Dlq(commands::dlq::DlqArgs),
     Queue(commands::queue::QueueArgs),
     Users(commands::users::UsersArgs),
+    Loadtest(commands::loadtest::LoadtestArgs),
     Smoke(commands::smoke::SmokeArgs),
     Demo(commands::demo::DemoArgs),
     Config(commands::config::ConfigArgs),
@@ -164,6 +193,7 @@ impl Command {
             Self::Dlq(args) => commands::dlq::run(args, context).await,
             Self::Queue(args) => commands::queue::run(args, context).await,
             Self::Users(args) => commands::users::run(args, context).await,
+            Self::Loadtest(args) => commands::loadtest::run(args, context).await,
             Self::Smoke(args) => commands::smoke::run(args, context).await,
             Self::Demo(args) => commands::demo::run(args, context).await,
             Self::Config(args) => commands::config::run(args, context).await,

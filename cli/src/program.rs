@@ -30,7 +30,8 @@ pub fn run(arguments: Vec<OsString>) -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage::report(&error, &arguments).into(),
     };
-    let choices = Choices { format: cli.global.output, color: cli.global.color, progress: cli.global.progress };
+    let choices =
+        Choices { format: cli.global.output.format(), color: cli.global.color, progress: cli.global.progress };
     let printer = Arc::new(Printer::new(choices));
     let outcome = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -117,23 +118,25 @@ pub fn settings_files() -> Vec<PathBuf> {
 }
 
 /// The first signal asks the command to end; the second ends the program.
+///
+/// SIGINT is taken through `ctrlc` because the load generator asks for it there: who asks first keeps it, and had we asked
+/// tokio, it would be taken away from us without a word.
 fn listen(stop: &CancellationToken, first: &Arc<OnceLock<Signal>>) -> std::io::Result<()> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
     let (stop, first) = (stop.clone(), Arc::clone(first));
+    let heard = move |signal| {
+        if stop.is_cancelled() {
+            let exit = if signal == Signal::SIGTERM { Exit::Terminated } else { Exit::Interrupted };
+            std::process::exit(i32::from(exit as u8));
+        }
+        let _ = first.set(signal);
+        stop.cancel();
+    };
+    let interrupted = heard.clone();
+    ctrlc::set_handler(move || interrupted(Signal::SIGINT)).map_err(std::io::Error::other)?;
+    let mut terminate = signal(SignalKind::terminate())?;
     tokio::spawn(async move {
-        loop {
-            let signal = tokio::select! {
-                Some(()) = interrupt.recv() => Signal::SIGINT,
-                Some(()) = terminate.recv() => Signal::SIGTERM,
-                else => return,
-            };
-            if stop.is_cancelled() {
-                let exit = if signal == Signal::SIGTERM { Exit::Terminated } else { Exit::Interrupted };
-                std::process::exit(i32::from(exit as u8));
-            }
-            let _ = first.set(signal);
-            stop.cancel();
+        while terminate.recv().await.is_some() {
+            heard(Signal::SIGTERM);
         }
     });
     Ok(())

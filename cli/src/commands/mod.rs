@@ -8,6 +8,7 @@ pub mod doctor;
 pub mod down;
 pub mod env;
 pub mod help;
+pub mod loadtest;
 pub mod logs;
 pub mod man;
 pub mod queue;

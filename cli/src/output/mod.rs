@@ -19,8 +19,8 @@ pub use self::terminal::Size;
 use crate::exit::Exit;
 use crate::failure::Failure;
 
-/// `-o`: what stdout carries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+/// What stdout carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Format {
     /// For people.
     #[default]
@@ -71,7 +71,7 @@ pub enum Progress {
 /// What the flags ask of the output.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Choices {
-    /// `-o`.
+    /// Of stdout.
     pub format: Format,
     /// `--color`.
     pub color: Color,

@@ -4,11 +4,25 @@
 const FLAGS: &[(&[&str], &[&str])] = &[
     // k6, locust, hey, oha, wrk, ab, vegeta
     (
-        &["--vus", "-u", "--users", "--connections", "--clients", "--parallel", "--workers"],
-        &["--concurrency", "--workers"],
+        &["--vus", "-u", "--users", "-c", "--concurrency", "--connections", "--clients", "--parallel", "--workers"],
+        &["--users", "--concurrency", "--workers"],
     ),
-    (&["--spawn-rate", "--hatch-rate", "-r", "-q", "--qps", "--rps"], &["--rate"]),
-    (&["-z", "--duration", "-d", "--run-time", "--max-time"], &["--timeout", "--wait-timeout"]),
+    // How fast users come, not how fast requests do; where there are no users, it is the nearest.
+    (
+        &["--spawn-rate", "--hatch-rate", "--increase-rate", "--startup-time", "--ramp-up", "--warm-up"],
+        &["--ramp", "--rate"],
+    ),
+    (&["-r", "-q", "--qps", "--rps", "--arrival-rate", "--throttle-requests"], &["--rate"]),
+    (
+        &["-z", "--duration", "-d", "--run-time", "--max-time", "--time-limit"],
+        &["--duration", "--timeout", "--wait-timeout"],
+    ),
+    (&["--stage", "--stages", "--test-plan"], &["--steps"]),
+    (&["--threshold", "--thresholds", "--sla", "--check"], &["--slo"]),
+    (&["--think-time", "--wait-time", "--pacing", "--delay"], &["--think"]),
+    (&["--summary-export", "--report-file", "--html", "--csv", "--out-dir", "--output-dir"], &["--out"]),
+    (&["--baseline-file", "--compare"], &["--baseline"]),
+    (&["--no-cleanup", "--no-teardown"], &["--keep"]),
     (&["-n", "--requests", "--iterations", "--number", "--num", "--total"], &["--count", "--limit"]),
     // docker compose, kubectl, systemctl
     (&["--background", "--daemon", "--daemonize", "-D"], &["--detach"]),
@@ -38,6 +52,7 @@ const COMMANDS: &[(&[&str], &str)] = &[
     (&["check", "diagnose", "preflight"], "cardctl doctor"),
     (&["settings", "configure"], "cardctl config show"),
     (&["completion"], "cardctl completions"),
+    (&["load", "load-test", "bench", "benchmark", "attack", "stress", "perf"], "cardctl loadtest run"),
 ];
 
 /// What is meant by a flag that the command does not have.

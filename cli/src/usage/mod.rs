@@ -40,8 +40,10 @@ fn failure(error: &clap::Error, arguments: &[OsString]) -> Failure {
     let first = lines.next().unwrap_or_default();
     let failure = Failure::new("usage", Exit::Usage, first.strip_prefix("error: ").unwrap_or(first));
     // Up to the first empty line clap explains; what follows are its own tips and the usage line.
-    let failure =
-        lines.take_while(|line| !line.trim().is_empty()).fold(failure, |failure, line| failure.evidence(line.trim()));
+    // Their indent is taken off and no more: what points at a place in the line above must stay below it.
+    let failure = lines
+        .take_while(|line| !line.trim().is_empty())
+        .fold(failure, |failure, line| failure.evidence(line.strip_prefix("  ").unwrap_or(line).trim_end()));
     let command = named_command(arguments);
     let path = command.get_bin_name().unwrap_or("cardctl").to_owned();
     let fix = match error.kind() {
@@ -126,6 +128,19 @@ mod tests {
             ("cardctl status --json", "did you mean -o json?"),
             ("cardctl status -o jsn", "did you mean json?"),
             ("cardctl up --port", "cardctl up --help"),
+            ("cardctl bench", "did you mean `cardctl loadtest run`?"),
+            ("cardctl loadtest run --vus 5", "did you mean --users?"),
+            ("cardctl loadtest run -c 5", "did you mean --users?"),
+            ("cardctl loadtest run --spawn-rate 5", "did you mean --ramp?"),
+            ("cardctl loadtest run -z 5s", "did you mean --duration?"),
+            ("cardctl loadtest run --run-time 5s", "did you mean --duration?"),
+            ("cardctl loadtest run --stages 5s:10", "did you mean --steps?"),
+            ("cardctl loadtest run --thresholds x", "did you mean --slo?"),
+            ("cardctl loadtest run --think-time 1s", "did you mean --think?"),
+            ("cardctl loadtest run --qps 5", "did you mean --rate?"),
+            ("cardctl loadtest run --out-format json", "did you mean --output?"),
+            ("cardctl submit --spawn-rate 5", "did you mean --rate?"),
+            ("cardctl submit --vus 5", "did you mean --concurrency?"),
         ] {
             assert_eq!(mistake(line).fix.as_deref(), Some(fix), "{line}");
         }

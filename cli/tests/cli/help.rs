@@ -29,7 +29,6 @@ fn nothing_of_a_later_release_shows() {
         pages.push(sandbox.expect(0, &[command, "--help"]).stdout);
     }
     for later in [
-        "loadtest",
         "images",
         "manifests",
         "minikube",

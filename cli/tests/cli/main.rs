@@ -8,6 +8,7 @@ mod dlq;
 mod help;
 mod kill;
 mod lifecycle;
+mod loadtest;
 mod masked;
 mod output;
 mod queue;

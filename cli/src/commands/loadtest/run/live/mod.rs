@@ -1,0 +1,111 @@
+//! A load test while it runs: a block that is drawn again and again on a terminal, now and then a line elsewhere, and
+//! each second as a line of data under `-o jsonl`.
+
+mod block;
+mod line;
+mod row;
+
+use std::time::Duration;
+
+use card_loadtests::moment::{Doing, Moment};
+use card_loadtests::result::Sample;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+use tokio::time::Instant;
+
+use self::line::Lines;
+use crate::failure::Failure;
+use crate::output::{Format, Printer, Progress};
+
+/// Faster than the eye needs, slower than a terminal suffers from.
+const FRAME: Duration = Duration::from_millis(100);
+
+#[derive(Serialize)]
+struct Second<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    #[serde(flatten)]
+    sample: &'a Sample,
+}
+
+/// What shows it.
+pub(super) struct Live<'a> {
+    printer: &'a Printer,
+    block: Option<ProgressBar>,
+    drawn: Option<Instant>,
+    lines: Lines,
+    /// The end of the last second that was told as data.
+    told: f64,
+}
+
+impl<'a> Live<'a> {
+    pub(super) fn new(printer: &'a Printer) -> Self {
+        let block = (printer.progress() == Progress::Bar).then(|| {
+            let bar = printer.bars().add(ProgressBar::no_length());
+            // The template is a constant: it can't be wrong.
+            bar.with_style(ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_bar()))
+        });
+        Self { printer, block, drawn: None, lines: Lines::default(), told: 0.0 }
+    }
+
+    /// Shows what is new.
+    pub(super) fn show(&mut self, moment: &Moment) -> Result<(), Failure> {
+        if let Some(block) = &self.block
+            && self.drawn.is_none_or(|drawn| drawn.elapsed() >= FRAME)
+        {
+            self.drawn = Some(Instant::now());
+            block.set_message(block::render(moment, columns(), self.printer.err()));
+        }
+        if let Some(line) = self.lines.next(moment) {
+            self.printer.step(line);
+        }
+        self.tell(moment.second.iter())
+    }
+
+    /// The seconds that nobody looked at in time.
+    pub(super) fn rest(&mut self, timeline: &[Sample]) -> Result<(), Failure> {
+        self.tell(timeline.iter())
+    }
+
+    fn tell<'s>(&mut self, seconds: impl Iterator<Item = &'s Sample>) -> Result<(), Failure> {
+        for sample in seconds {
+            if self.printer.format() == Format::Jsonl && sample.t > self.told {
+                self.told = sample.t;
+                self.printer.data(&Second { kind: "second", sample })?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Live<'_> {
+    fn drop(&mut self) {
+        if let Some(block) = self.block.take() {
+            block.finish_and_clear();
+        }
+    }
+}
+
+/// What is being done, in a word.
+fn word(doing: Doing) -> &'static str {
+    match doing {
+        Doing::Preparing => "preparing",
+        Doing::Ramp => "ramp",
+        Doing::Steady => "steady",
+        Doing::Drain => "drain",
+        Doing::Settle => "settle",
+        Doing::Audit => "audit",
+    }
+}
+
+/// `01:05`, or `1:01:05`.
+fn clock(time: Duration) -> String {
+    let seconds = time.as_secs();
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes:02}:{seconds:02}") }
+}
+
+/// The width of the terminal that progress is drawn on.
+fn columns() -> usize {
+    terminal_size::terminal_size_of(std::io::stderr()).map_or(80, |(width, _)| usize::from(width.0))
+}

@@ -1,0 +1,172 @@
+//! `cardctl loadtest run`: load, drain, audit, verdicts, reports, clean-up.
+
+mod baseline;
+mod flags;
+mod github;
+mod live;
+mod place;
+mod plan;
+mod render;
+mod tidy;
+mod verdict;
+
+use card_core::ids::RunId;
+use card_loadtests::client::ClientError;
+use card_loadtests::judge::judge;
+use card_loadtests::moment::Moment;
+use card_loadtests::orders::Orders;
+use card_loadtests::result::{Report, Verdict};
+use card_loadtests::run::{RunError, Setup, carry_out};
+use serde::Serialize;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+
+use self::baseline::Baseline;
+pub(super) use self::flags::RunArgs;
+use self::live::Live;
+use self::place::{Place, history};
+use super::values::Runner;
+use crate::client;
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output::Format;
+
+/// The last line of the stream under `-o jsonl`.
+#[derive(Serialize)]
+struct Line<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    #[serde(flatten)]
+    report: &'a serde_json::Map<String, serde_json::Value>,
+}
+
+pub(super) async fn run(args: RunArgs, context: &Context) -> Result<Exit, Failure> {
+    let plan = args.plan()?;
+    let options = args.options();
+    if args.runner == Runner::Job {
+        return Err(no_cluster());
+    }
+    let endpoint = context.endpoint().await?;
+    let client = client::client(&endpoint)?;
+    if !client.is_operator() {
+        return Err(ClientError::NoOperatorToken.into());
+    }
+    // Whether it answers at all, before a directory is made for it.
+    client.stats().await?;
+    let baseline =
+        args.baseline.as_ref().map(|named| Baseline::find(named, &history(&context.instance))).transpose()?;
+    let run = RunId::new();
+    let place = Place::open(args.out.clone(), args.kinds(), &run, &context.instance)?;
+    let seed = args.seed.unwrap_or_else(Orders::fresh_seed);
+    let setup = Setup {
+        client: client.clone(),
+        target: endpoint.target.clone(),
+        run: run.clone(),
+        seed,
+        plan,
+        ledger: Some(place.ledger()),
+    };
+    let printer = &context.printer;
+    let line = format!("run {run}  seed {seed}  target {}  {}", setup.target, plan::in_words(&setup.plan));
+    printer.say(printer.err().dim(line));
+    let (report, watched) = carry(setup, context).await;
+    let mut report = report.map_err(|error| {
+        place.abandon();
+        tidy::kept(context, &run, "what it made until then is kept");
+        failure(error)
+    })?;
+    if let Some(baseline) = baseline {
+        report.regression = Some(baseline.compare(&report, &options));
+    }
+    judge(&mut report);
+    let exit = exit(&report, context);
+    report.exit = exit as u8;
+    let written = place.write(&report);
+    place.prune();
+    let shown = match watched {
+        Ok(()) => show(&report, exit, &place, &written, context),
+        gone => gone,
+    };
+    for failure in written.failures {
+        tidy::say(printer, failure);
+    }
+    github::tell(&report, &place, printer);
+    tidy::tidy(context, &client, &run, args.keep, &report).await;
+    shown.map(|()| exit)
+}
+
+/// Carries it out and shows it meanwhile. The load does not wait for who watches: a terminal may be slow. A reader of
+/// stdout who went away ends it early.
+async fn carry(setup: Setup, context: &Context) -> (Result<Report, RunError>, Result<(), Failure>) {
+    let (moments, mut seen) = watch::channel(Moment::default());
+    let stop: CancellationToken = context.stop.child_token();
+    let stopped = stop.clone();
+    let running = tokio::spawn(async move { carry_out(&setup, &moments, &stopped).await });
+    let running = AbortOnDropHandle::new(running);
+    let mut live = Live::new(&context.printer);
+    let mut watched = Ok(());
+    while seen.changed().await.is_ok() {
+        let moment = seen.borrow_and_update().clone();
+        if watched.is_ok() {
+            watched = live.show(&moment);
+            if watched.is_err() {
+                stop.cancel();
+            }
+        }
+    }
+    let report = running.await.unwrap_or_else(|panic| Err(RunError::Generator(panic.to_string())));
+    if let (Ok(report), Ok(())) = (&report, &watched) {
+        watched = live.rest(&report.timeline);
+    }
+    (report, watched)
+}
+
+/// The verdict for people, the document for programs.
+fn show(
+    report: &Report,
+    exit: Exit,
+    place: &Place,
+    written: &place::Written,
+    context: &Context,
+) -> Result<(), Failure> {
+    let printer = &context.printer;
+    match printer.format() {
+        Format::Text => verdict::show(report, exit, place, written, printer),
+        // As it is in the file: it has its version already.
+        Format::Json => printer.raw(render::json(report)?.trim_end()),
+        Format::Jsonl => {
+            let serde_json::Value::Object(mut report) = serde_json::to_value(report).map_err(Failure::internal)? else {
+                return Err(Failure::internal("a result is an object"));
+            };
+            report.remove("v");
+            printer.data(&Line { kind: "result", report: &report })
+        }
+    }
+}
+
+/// What was found to be wrong counts whether or not it was interrupted; nothing else does after that.
+fn exit(report: &Report, context: &Context) -> Exit {
+    if report.correctness.verdict != Verdict::Fail && context.stop.is_cancelled() {
+        return context.interrupted();
+    }
+    Exit::ALL.iter().map(|(exit, _)| *exit).find(|exit| *exit as u8 == report.exit).unwrap_or(Exit::Internal)
+}
+
+fn failure(error: RunError) -> Failure {
+    let message = error.to_string();
+    match error {
+        RunError::Stream(lost) => lost.into(),
+        RunError::Users(error) => error.into(),
+        RunError::Ledger(_) => Failure::new("ledger", Exit::NotReady, message)
+            .fix("make room on the disk, or choose another directory with --out"),
+        RunError::Generator(_) => Failure::new("generator", Exit::Internal, message),
+    }
+}
+
+fn no_cluster() -> Failure {
+    Failure::new("no-cluster", Exit::NotReady, "a job runs inside a Kubernetes cluster, and this target is none")
+        .fix("use --runner local (the default): the load comes from this process")
+        .left("nothing was sent")
+}

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::plan::nearest;
+
 /// What can count for the verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Figure {
@@ -74,11 +76,7 @@ impl FromStr for Figure {
         if let Some(figure) = Self::ALL.into_iter().find(|figure| figure.as_str() == text) {
             return Ok(figure);
         }
-        // Of two as near the one with the same letters: p59 is one edit away from every percentile, and meant is p95.
-        let same_letters = |figure: &Self| figure.as_str().chars().all(|letter| text.contains(letter));
-        let distance = |figure: &Self| strsim::damerau_levenshtein(figure.as_str(), text);
-        let near = Self::ALL.into_iter().min_by_key(|figure| (distance(figure), !same_letters(figure)));
-        let near = near.filter(|figure| distance(figure) <= 3 && distance(figure) < figure.as_str().len());
+        let near = nearest(text, Self::ALL.into_iter().map(Self::as_str));
         let hint = near.map_or_else(|| ".".to_owned(), |figure| format!("; did you mean {figure}?"));
         let message = format!("there is no figure {text:?}{hint} Known are p50, p95, p99, errors and throughput");
         Err(InvalidFigure { message })

@@ -20,7 +20,7 @@ mod noise;
 mod unlike;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use self::baseline::{LoadError, load, missing};
 pub use self::figure::{Figure, InvalidFigure};

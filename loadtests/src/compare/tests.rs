@@ -6,10 +6,10 @@ use super::*;
 use crate::latency::Percentiles;
 use crate::plan::{Growth, Journey, Mix, Model, Stage, Think};
 use crate::report::fixture;
-use crate::result::{Correctness, Errors, Phase, Rates, Sample, Validity};
+use crate::result::{Correctness, Errors, Phase, Rates, Sample, Step, Validity};
 
 /// A sound run of 30 measured seconds in which every second is like every other.
-pub(super) fn report() -> Report {
+pub(crate) fn report() -> Report {
     let percentiles = |p50: f64| Percentiles {
         n: 3000,
         p50,
@@ -253,6 +253,19 @@ fn runs_of_another_shape_are_refused_with_each_difference() {
         }),
         "the figures of this run can't be believed: the generator was busy"
     );
+}
+
+#[test]
+fn two_searches_that_went_other_ways_are_refused() {
+    let search = |sizes: &[u64]| {
+        let mut report = report();
+        report.plan.growth = Some(Growth { from: 10.0, up_to: 1000.0, refinements: 0 });
+        report.steps = sizes.iter().map(|users| Step { users: Some(*users), ..Step::default() }).collect();
+        report
+    };
+    let regression = against(&search(&[10, 20, 40]), &search(&[10, 20]));
+    assert_eq!(regression.unlike, ["the sizes that were tried 10,20,40, here 10,20"]);
+    assert_eq!(against(&search(&[10, 20]), &search(&[10, 20])).verdict, Verdict::Pass);
 }
 
 #[test]

@@ -3,8 +3,9 @@
 use std::fmt::Display;
 use std::time::Duration;
 
+use crate::judge::INTERRUPTED;
 use crate::plan::{Model, Plan, Stage, Think};
-use crate::result::{Report, Verdict};
+use crate::result::{Report, Step, Verdict};
 
 /// Why the two can't be compared, each in words: `users 50, here 100`.
 pub(super) fn unlike(before: &Report, after: &Report) -> Vec<String> {
@@ -18,13 +19,20 @@ pub(super) fn unlike(before: &Report, after: &Report) -> Vec<String> {
         (before, after) if stepped(then) || stepped(now) => unlike.add("the sizes", before, after),
         (before, after) => unlike.add(unit(now), before, after),
     }
+    if now.growth.is_some() && then.growth == now.growth {
+        // A search goes on from what it finds, and the figures are over all that it tried.
+        unlike.add("the sizes that were tried", tried(before), tried(after));
+    }
     unlike.add("the course", course(&then.stages), course(&now.stages));
     unlike.add("the warm-up", time(then.warm_up), time(now.warm_up));
     unlike.add("the time to think", think(&then.think), think(&now.think));
     unlike.add("the journey", &then.journey, &now.journey);
     unlike.add("the target", kind(&before.target), kind(&after.target));
     for (run, report) in [("the baseline", before), ("this run", after)] {
-        unlike.0.extend(report.ended_early.iter().map(|reason| format!("{run} ended early: {reason}")));
+        // A search goes on after a rule that ended one of its sizes.
+        let early =
+            report.ended_early.iter().filter(|reason| report.plan.growth.is_none() || reason.starts_with(INTERRUPTED));
+        unlike.0.extend(early.map(|reason| format!("{run} ended early: {reason}")));
         if report.correctness.verdict == Verdict::Fail {
             unlike.0.push(format!("{run} lost, doubled or left tasks: figures of work that was not done"));
         }
@@ -98,6 +106,12 @@ fn sizes(plan: &Plan) -> String {
         return plan.peak(1.0).to_string();
     }
     plan.steps.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+}
+
+fn tried(report: &Report) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "numbers of users are far below 2^52")]
+    let size = |step: &Step| step.rate.or(step.users.map(|users| users as f64)).unwrap_or_default().to_string();
+    report.steps.iter().map(size).collect::<Vec<_>>().join(",")
 }
 
 /// The shape alone, as shares of its peak: another height is said once.

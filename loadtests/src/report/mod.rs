@@ -1,5 +1,11 @@
 //! The result for people and for other programs: made of [`crate::result::Report`] and of nothing else.
 
+pub mod comparison;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod format;
+pub mod github;
+pub mod junit;
+pub mod markdown;
+mod remarks;
+mod table;

@@ -84,9 +84,12 @@ fn unknown(bad: &Step) -> String {
     }
 }
 
-fn generator(Steps { bad, saturated, held_back, .. }: Steps<'_>) -> Option<(Limit, String)> {
+/// A generator that falls behind on a full machine that it shares, and hardly uses, has not run out of anything itself:
+/// see [`processor`].
+fn generator(Steps { bad, saturated, held_back, shared, .. }: Steps<'_>) -> Option<(Limit, String)> {
     let sent = bad.offered_ratio.unwrap_or(1.0);
-    let behind = super::validity::is_behind(bad.offered_ratio, bad.late_starts) && !held_back;
+    let crowded = shared && bad.machine_cpu.is_some_and(|busy| busy >= BUSY);
+    let behind = super::validity::is_behind(bad.offered_ratio, bad.late_starts) && !held_back && !crowded;
     (saturated || behind).then(|| {
         let (late, cpu) = (percent(bad.late_starts), percent(bad.generator_cpu));
         let because = format!(

@@ -98,6 +98,15 @@ fn arrivals_that_wait_for_a_slow_platform_are_not_the_generators_fault() {
 }
 
 #[test]
+fn a_generator_that_is_late_on_a_full_machine_shares_the_limit_with_the_platform() {
+    let late = Step { late_starts: 0.3, machine_cpu: Some(0.998), generator_cpu: 0.118, ..bad() };
+    let (limit, because) = guess(&late, |_| {});
+    let expected = "the machine was 99.8 % busy; the generator shares it with the platform and used 11.8 %";
+    assert_eq!((limit, because.as_str()), (Limit::Processor, expected));
+    assert_eq!(guess(&late, |steps| steps.shared = false).0, Limit::Generator);
+}
+
+#[test]
 fn a_full_machine_that_only_the_load_comes_from_says_nothing_of_the_platform() {
     let full = Step { machine_cpu: Some(0.97), ..bad() };
     let (limit, because) = guess(&full, |steps| steps.shared = false);

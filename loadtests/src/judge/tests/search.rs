@@ -69,6 +69,19 @@ fn a_generator_that_gives_up_before_the_platform_is_no_answer() {
 }
 
 #[test]
+fn a_full_machine_is_an_answer_only_if_something_broke_on_it() {
+    let full = |report: &mut Report, index: usize| {
+        (report.steps[index].late_starts, report.steps[index].machine_cpu) = (0.3, Some(0.99));
+    };
+    let broken = judged(broken_from_300(), |report| full(report, 4));
+    assert_eq!((broken.exit, found(&broken).limit.as_deref()), (0, Some("processor")));
+    let late = judged(broken_from_300(), |report| full(report, 2));
+    assert_eq!((late.exit, found(&late).limit.as_deref()), (11, Some("processor")));
+    assert_eq!(ends(&late), (Some(100.0), Some(300.0)));
+    assert!(late.validity.reasons[0].starts_with("200/s could not be judged: 30 % of the requests began late"));
+}
+
+#[test]
 fn a_promise_that_breaks_while_the_generator_is_saturated_is_no_answer_either() {
     let report = judged(broken_from_300(), |report| {
         // The seconds of the step at 300/s.

@@ -109,7 +109,7 @@ pub fn percent(fraction: f64) -> String {
         NONE.to_owned()
     } else if value > 0.0 && value < 0.005 {
         "<0.01%".to_owned()
-    } else if value < 100.0 && value >= 99.95 {
+    } else if (99.95..100.0).contains(&value) {
         let shown = (value * 100.0).floor() / 100.0;
         format!("{}%", trimmed(shown.min(99.99), 2))
     } else if value.abs() < 9.995 {

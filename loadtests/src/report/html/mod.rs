@@ -9,6 +9,8 @@
 //! the policy in the page's head names them by hash, so that nothing else could run even if it got in.
 
 mod chart;
+#[cfg(test)]
+mod contrast;
 mod page;
 mod section;
 #[cfg(test)]

@@ -3,7 +3,7 @@
   "use strict";
   var charts = Array.prototype.map.call(document.querySelectorAll(".timed"), function (figure) {
     var svg = figure.querySelector(".plot > svg");
-    var hair = document.createElementNS("http://www.w3.org/2000/svg", "line");
+    var hair = document.createElementNS(svg.namespaceURI, "line");
     hair.setAttribute("class", "hair");
     hair.setAttribute("y1", "14");
     hair.setAttribute("y2", String(svg.height.baseVal.value - 24));

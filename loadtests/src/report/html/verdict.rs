@@ -13,6 +13,15 @@ pub(super) fn word(verdict: Verdict) -> &'static str {
     }
 }
 
+/// The verdict of several; none of none.
+pub(super) fn worst(verdicts: impl Iterator<Item = Verdict>) -> Option<Verdict> {
+    verdicts.max_by_key(|verdict| match verdict {
+        Verdict::Pass => 0,
+        Verdict::Inconclusive => 1,
+        Verdict::Fail => 2,
+    })
+}
+
 /// The class that brings the colour.
 pub(super) fn class(verdict: Verdict) -> &'static str {
     match verdict {

@@ -28,8 +28,8 @@ fn unsound(report: &Report) -> Option<String> {
         return None;
     }
     let kinds = [(found.lost, "lost"), (found.duplicate, "duplicate"), (found.stuck, "stuck")];
-    let kinds: Vec<String> =
-        kinds.iter().filter(|(n, _)| *n > 0).map(|(n, kind)| format!("{} {kind}", format::count(*n))).collect();
+    let said = |(n, kind): &(u64, &str)| format!("{} {} {kind}", format::count(*n), if *n == 1 { "is" } else { "are" });
+    let kinds: Vec<String> = kinds.iter().filter(|(n, _)| *n > 0).map(said).collect();
     Some(match kinds.as_slice() {
         [] => "The audit found that the platform did not keep its word.".to_owned(),
         _ => format!("Of {} accepted tasks, {}.", format::count(found.accepted), listed(&kinds)),
@@ -113,5 +113,69 @@ fn listed(parts: &[String]) -> String {
         [] => String::new(),
         [only] => only.clone(),
         [init @ .., last] => format!("{} and {last}", init.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::fixture;
+    use crate::result::{Correctness, Regression, SloResult, Validity};
+
+    /// Nothing is wrong with it.
+    fn sound() -> Report {
+        let correctness =
+            Correctness { verdict: Verdict::Pass, accepted: 12_000, succeeded: 12_000, ..Default::default() };
+        let validity = Validity { verdict: Verdict::Pass, ..Default::default() };
+        Report { verdict: Verdict::Pass, exit: 0, correctness, validity, ..fixture::empty() }
+    }
+
+    fn promise(verdict: Verdict) -> SloResult {
+        SloResult { expr: "e2e.p95<2s".to_owned(), actual: Some(2310.0), n: 7, verdict, broken_s: Some((38.0, 52.0)) }
+    }
+
+    #[test]
+    fn a_pass_says_what_was_looked_at() {
+        let told = "All 12,000 accepted tasks came to exactly one end, and nothing else was promised.";
+        assert_eq!(why(&sound()), told);
+    }
+
+    #[test]
+    fn what_is_not_sound_comes_before_a_missed_promise() {
+        let told = "Of 16,794 accepted tasks, 2 are lost, 1 is duplicate and 2 are stuck.";
+        assert_eq!(why(&fixture::report()), told);
+    }
+
+    #[test]
+    fn a_missed_promise_is_named_with_what_was_measured() {
+        let slo = vec![promise(Verdict::Fail), promise(Verdict::Fail)];
+        let report = Report { verdict: Verdict::Fail, exit: 7, slo, ..sound() };
+        let told = "The promise e2e.p95<2s was missed: 2.31 s measured, between 38 s and 52 s, and 1 more.";
+        assert_eq!(why(&report), told);
+    }
+
+    #[test]
+    fn a_regression_names_the_figure_that_counts() {
+        let regression = Some(Regression { verdict: Verdict::Fail, ..fixture::report().regression.unwrap() });
+        let report = Report { verdict: Verdict::Fail, exit: 10, regression, ..sound() };
+        assert_eq!(why(&report), "Worse than the baseline: e2e.p95 went from 1.52 s to 2.31 s.");
+    }
+
+    #[test]
+    fn what_can_not_be_told_says_why() {
+        let unsure = || Report { verdict: Verdict::Inconclusive, exit: 11, ..sound() };
+        let reasons = vec!["the generator used 98% of the machine".to_owned()];
+        let validity = Validity { reasons, ..Default::default() };
+        let told = "The figures can't be believed: the generator used 98% of the machine.";
+        assert_eq!(why(&Report { validity, ..unsure() }), told);
+        let told = "The promise e2e.p95<2s can't be judged: 7 samples, 20 are needed.";
+        assert_eq!(why(&Report { slo: vec![promise(Verdict::Inconclusive)], ..unsure() }), told);
+        assert_eq!(why(&fixture::empty()), "Nothing was accepted, so nothing could be looked at.");
+    }
+
+    #[test]
+    fn an_early_end_is_said_first() {
+        let report = Report { ended_early: Some("interrupted".to_owned()), ..sound() };
+        assert!(why(&report).starts_with("It ended before its time: interrupted. All 12,000"));
     }
 }

@@ -18,10 +18,10 @@ pub(in super::super) struct Scale {
 }
 
 impl Scale {
-    /// From 0 to a round number that is at least `largest`.
-    pub(in super::super) fn linear(largest: f64) -> Self {
+    /// From 0 to a round number that is at least `largest`, in about as many steps as `most`.
+    pub(in super::super) fn linear(largest: f64, most: u32) -> Self {
         let largest = if largest.is_finite() { largest.clamp(0.0, LARGEST) } else { 0.0 };
-        let ticks = ticks(if largest > 0.0 { largest } else { 1.0 }, 5);
+        let ticks = ticks(if largest > 0.0 { largest } else { 1.0 }, most);
         Self { low: 0.0, high: ticks.last().copied().unwrap_or(1.0), logarithmic: false, ticks }
     }
 
@@ -53,7 +53,16 @@ impl Scale {
         positive.sort_by(f64::total_cmp);
         match (positive.first(), positive.get(positive.len() / 2)) {
             (Some(first), Some(middle)) if largest > 40.0 * middle => Self::logarithmic(*first, largest),
-            _ => Self::linear(largest),
+            _ => Self::linear(largest, 5),
+        }
+    }
+
+    /// Linear, unless the largest value is so many times the smallest that this would lie on the axis.
+    pub(super) fn spanning(values: &[f64]) -> Self {
+        let positive = || values.iter().copied().filter(|value| *value > 0.0 && value.is_finite());
+        match (positive().reduce(f64::min), positive().reduce(f64::max)) {
+            (Some(smallest), Some(largest)) if largest > 25.0 * smallest => Self::logarithmic(smallest, largest),
+            (_, largest) => Self::linear(largest.unwrap_or(0.0), 5),
         }
     }
 
@@ -175,7 +184,7 @@ mod tests {
 
     #[test]
     fn labels_of_a_linear_axis_share_a_unit() {
-        let scale = Scale::linear(1400.0);
+        let scale = Scale::linear(1400.0, 5);
         let labels: Vec<_> = scale.ticks.iter().map(|tick| scale.millis(*tick)).collect();
         assert_eq!(labels, ["0", "0.5 s", "1 s", "1.5 s"]);
     }
@@ -183,7 +192,7 @@ mod tests {
     proptest! {
         #[test]
         fn every_axis_is_finite_round_and_short(low in proptest::num::f64::ANY, high in proptest::num::f64::ANY) {
-            for scale in [Scale::linear(high), Scale::logarithmic(low, high), Scale::fitting(&[low, high], high)] {
+            for scale in [Scale::linear(high, 5), Scale::logarithmic(low, high), Scale::fitting(&[low, high], high), Scale::spanning(&[low, high])] {
                 prop_assert!((1..=16).contains(&scale.ticks.len()), "{scale:?}");
                 prop_assert!(scale.ticks.iter().all(|tick| tick.is_finite() && scale.holds(*tick)), "{scale:?}");
                 prop_assert!(scale.ticks.windows(2).all(|pair| pair[0] < pair[1]), "{scale:?}");

@@ -10,8 +10,9 @@ const BARS: usize = 64;
 /// How much wider than its lower end a bucket may be, where the one before it is missing.
 const WIDEST: f64 = 1.2;
 const HEIGHT: f64 = 120.0;
-/// Room above for the percentiles, two rows of them.
-const ABOVE: f64 = 34.0;
+/// Room above for the percentiles, four rows of them.
+const ABOVE: f64 = 4.0 * ROW;
+const ROW: f64 = 14.0;
 const BELOW: f64 = 24.0;
 
 /// What is spread.
@@ -64,16 +65,23 @@ pub(in super::super) fn histogram(heap: &Heap, scale: &Scale) -> Markup {
     }
 }
 
-/// Lines with names; two that come close are named in different rows.
+/// Lines with names, each in a row of its own, so that names can't run into each other however narrow the page is. Near
+/// the right end a name stands left of its line; those rows are in the other order, so that no line crosses a name.
 fn percentiles(marks: &[Mark], scale: &Scale) -> Markup {
+    let right = marks.iter().take_while(|mark| scale.share(mark.value) <= 0.7).count();
+    let row = |index: usize| {
+        let row = if index < right { index } else { right + marks.len() - 1 - index };
+        10.0 + ROW * row as f64
+    };
     html! {
         @for (index, mark) in marks.iter().enumerate() {
+            @let x = part(scale.share(mark.value));
+            line.percentile x1=(x) x2=(x) y1=(pixels(row(index) - 8.0)) y2=(pixels(ABOVE + HEIGHT)) {}
+        }
+        @for (index, mark) in marks.iter().enumerate() {
             @let share = scale.share(mark.value);
-            @let top = if index % 2 == 0 { 10.0 } else { 25.0 };
-            // Near the right end the name stands left of its line.
-            @let left = share > 0.8;
-            line.percentile x1=(part(share)) x2=(part(share)) y1=(pixels(top - 8.0)) y2=(pixels(ABOVE + HEIGHT)) {}
-            text.percentile.left[left] x=(part(share)) dx=(if left { "-4" } else { "4" }) y=(pixels(top)) {
+            @let left = index >= right;
+            text.percentile.left[left] x=(part(share)) dx=(if left { "-5" } else { "5" }) y=(pixels(row(index))) {
                 tspan.name { (mark.name) " " } (format::millis(mark.value))
             }
         }
@@ -108,9 +116,10 @@ fn pour(heights: &mut [f64], from: f64, to: f64, share: f64) {
         heights[(to as usize).min(last)] += share;
         return;
     }
-    for at in (from as usize).min(last)..=(to as usize).min(last) {
+    let (first, last) = ((from as usize).min(last), (to as usize).min(last));
+    for (at, height) in heights.iter_mut().enumerate().take(last + 1).skip(first) {
         let covered = f64::min(to, (at + 1) as f64) - f64::max(from, at as f64);
-        heights[at] += share * covered.max(0.0) / (to - from);
+        *height += share * covered.max(0.0) / (to - from);
     }
 }
 

@@ -4,6 +4,7 @@
 mod axis;
 mod course;
 mod histogram;
+mod line;
 mod sizes;
 mod thin;
 mod timed;
@@ -11,8 +12,9 @@ mod timed;
 pub(super) use self::axis::Scale;
 pub(super) use self::course::{Course, name};
 pub(super) use self::histogram::{Heap, Mark, histogram};
-pub(super) use self::sizes::{Size, sizes};
-pub(super) use self::timed::{Bound, Chart, Series};
+pub(super) use self::line::Series;
+pub(super) use self::sizes::{Size, marks, sizes};
+pub(super) use self::timed::{Axis, Bound, Chart};
 
 use crate::report::format::short;
 

@@ -29,7 +29,7 @@ pub(in super::super) fn sizes(
     label: fn(&Scale, f64) -> String,
 ) -> Markup {
     let values: Vec<f64> = sizes.iter().flat_map(|size| size.values.iter().copied()).collect();
-    let scale = Scale::fitting(&values, values.iter().copied().filter(|value| value.is_finite()).fold(0.0, f64::max));
+    let scale = Scale::spanning(&values);
     let across = |at: usize| match sizes.len() {
         1 => 0.5,
         n => MARGIN + (1.0 - 2.0 * MARGIN) * at as f64 / (n - 1) as f64,
@@ -69,6 +69,17 @@ pub(in super::super) fn sizes(
                         @for (at, size) in sizes.iter().enumerate() { (mark(across(at), y(size.values[line]), style, size.verdict)) }
                     }
                 }
+            }
+        }
+    }
+}
+
+/// What the marks mean.
+pub(in super::super) fn marks() -> Markup {
+    html! {
+        ul.legend.marks {
+            @for (verdict, meaning) in [(Verdict::Pass, "held"), (Verdict::Fail, "broke"), (Verdict::Inconclusive, "can't be told")] {
+                li { svg.sample aria-hidden="true" width="12" height="12" { (mark(0.5, 6.0, "any", verdict)) } span { (meaning) } }
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::super::verdict::{class, mark, word};
+use super::super::verdict::{chip, class, mark, word, worst};
 use super::super::why::why;
 use crate::plan::Model;
 use crate::report::format;
@@ -59,7 +59,7 @@ fn tile(link: &str, name: &str, verdict: Option<Verdict>, text: &str) -> Markup 
         a.tile href=(link) {
             span.name { (name) }
             @match verdict {
-                Some(verdict) => span.chip.(class(verdict)) { (mark(verdict)) (word(verdict)) },
+                Some(verdict) => (chip(verdict)),
                 None => span.chip.none { "not judged" },
             }
             span.text { (text) }
@@ -88,14 +88,14 @@ fn course(report: &Report) -> String {
         Model::Open => "open model",
     };
     let took = format::whole_millis(report.took_ms);
-    format!("{preset}{size}, {model}, {took} against {}, {}", report.target, report.started_at)
+    let started = readable(&report.started_at);
+    format!("{preset}{size}, {model}, {took} against {}, {started}", report.target)
 }
 
-/// The verdict of several.
-fn worst(verdicts: impl Iterator<Item = Verdict>) -> Option<Verdict> {
-    verdicts.max_by_key(|verdict| match verdict {
-        Verdict::Pass => 0,
-        Verdict::Inconclusive => 1,
-        Verdict::Fail => 2,
-    })
+/// `2026-03-14 10:14:44 UTC`; what is written in another way stays as it is.
+fn readable(at: &str) -> String {
+    match at.strip_suffix('Z').and_then(|at| at.split_once('T')) {
+        Some((date, time)) => format!("{date} {} UTC", time.split('.').next().unwrap_or(time)),
+        None => at.to_owned(),
+    }
 }

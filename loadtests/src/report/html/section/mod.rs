@@ -58,7 +58,12 @@ fn facts(pairs: &[(&str, Markup)]) -> Markup {
     }
 }
 
-/// A list of sentences.
+/// Sentences: one as it is, several as a list.
 fn list(sentences: &[String]) -> Markup {
-    html! { ul.sentences { @for sentence in sentences { li { (sentence) } } } }
+    html! {
+        @match sentences {
+            [one] => p.sentences { (one) },
+            many => ul.sentences { @for sentence in many { li { (sentence) } } },
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::super::verdict::chip;
+use super::super::verdict::{chip, worst};
 use super::table::{code, figures, table, text, words};
 use super::{nothing, section};
 use crate::plan::{Op, Slo};
@@ -10,11 +10,12 @@ use crate::report::format;
 use crate::result::{Report, SloResult, Verdict};
 
 pub(in super::super) fn promises(report: &Report) -> Markup {
-    let lead = format!("Judged from {} samples on.", format::count(report.plan.min_samples));
+    let lead = format!("A promise is judged from {} samples on.", format::count(report.plan.min_samples));
     if report.slo.is_empty() {
         let text = "No promises were made: this run says how it was, not whether that is good enough.";
         return section("promises", "Promises", None, "", &nothing(text));
     }
+    let verdict = worst(report.slo.iter().map(|result| result.verdict));
     let rows: Vec<_> = report.slo.iter().map(|result| row(report, result)).collect();
     let columns = [
         words("Promise"),
@@ -25,7 +26,7 @@ pub(in super::super) fn promises(report: &Report) -> Markup {
         figures("Samples"),
         words("Broken"),
     ];
-    section("promises", "Promises", None, &lead, &table("Promises and what was measured", &columns, &rows))
+    section("promises", "Promises", verdict, &lead, &table("Promises and what was measured", &columns, &rows))
 }
 
 fn row(report: &Report, result: &SloResult) -> Vec<Markup> {

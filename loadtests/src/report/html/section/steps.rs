@@ -2,9 +2,9 @@
 
 use maud::{Markup, html};
 
-use super::super::chart::{Scale, Size, sizes};
+use super::super::chart::{Scale, Size, marks, sizes};
 use super::super::verdict::chip;
-use super::table::{code, figures, table, text, words};
+use super::table::{figures, table, text, words};
 use super::{nothing, section};
 use crate::report::format;
 use crate::result::{Report, Step};
@@ -18,21 +18,21 @@ pub(in super::super) fn steps(report: &Report) -> Markup {
         || "How much slower than the first a step may be was not bounded.".to_owned(),
         |bound| format!("A step may be {} slower than the first.", format::percent(bound)),
     );
-    let lead = format!("Each size had a course of its own; degradation is against the first. {bound}");
+    let lead = format!(
+        "Each size had a course of its own. Below a latency stands how much slower it is than the first step's. {bound}"
+    );
     let rows: Vec<_> = report.steps.iter().map(row).collect();
     let columns = [
         words("Size"),
         words("Verdict"),
         figures("Accept p50"),
         figures("Accept p95"),
-        figures("Degradation p50"),
-        figures("Degradation p95"),
         figures("End to end p95"),
-        figures("Degradation"),
+        figures("Queue wait p95"),
         figures("Accepted"),
         figures("Errors"),
         figures("Samples"),
-        words("Broke"),
+        words("Why"),
     ];
     let content = html! {
         (charts(&report.steps))
@@ -42,8 +42,10 @@ pub(in super::super) fn steps(report: &Report) -> Markup {
 }
 
 fn row(step: &Step) -> Vec<Markup> {
-    let degradation = |change: Option<f64>| text(change.map_or_else(|| "first".to_owned(), format::change));
-    let millis = |n: u64, value: f64| text(if n == 0 { format::NONE.to_owned() } else { format::millis(value) });
+    let slower = |n: u64, value: f64, change: Option<f64>| {
+        let value = if n == 0 { format::NONE.to_owned() } else { format::millis(value) };
+        html! { (value) @if let Some(change) = change { small { (format::change(change)) } } }
+    };
     let errors = match &step.main_error {
         Some(code) => html! { (format::percent(step.error_rate)) small { code { (code) } } },
         None => text(format::percent(step.error_rate)),
@@ -51,16 +53,14 @@ fn row(step: &Step) -> Vec<Markup> {
     vec![
         text(size(step)),
         chip(step.verdict),
-        millis(step.n, step.accept_p50),
-        millis(step.n, step.accept_p95),
-        degradation(step.degradation_p50),
-        degradation(step.degradation),
-        millis(step.e2e_n, step.e2e_p95),
-        degradation(step.degradation_e2e),
+        slower(step.n, step.accept_p50, step.degradation_p50),
+        slower(step.n, step.accept_p95, step.degradation),
+        slower(step.e2e_n, step.e2e_p95, step.degradation_e2e),
+        slower(step.e2e_n, step.queue_wait_p95, None),
         text(format::rate(step.rates.accepted)),
         errors,
         text(format::count(step.n)),
-        step.broke.as_ref().map_or_else(|| text(format::NONE), code),
+        why(step),
     ]
 }
 
@@ -70,6 +70,16 @@ fn size(step: &Step) -> String {
         (Some(users), _) => format!("{} users", format::count(users)),
         (None, Some(rate)) => format::rate(rate),
         (None, None) => format::NONE.to_owned(),
+    }
+}
+
+fn why(step: &Step) -> Markup {
+    match (&step.broke, &step.ended_early) {
+        (None, None) => text(format::NONE),
+        (broke, early) => html! {
+            @if let Some(broke) = broke { (broke) }
+            @if let Some(rule) = early { small { "ended early: " (rule) } }
+        },
     }
 }
 
@@ -86,8 +96,9 @@ fn charts(steps: &[Step]) -> Markup {
         div.pair {
             (sizes("size-latency", "p95 by size", &[("accept", "accepted"), ("end to end", "completed")],
                 &with(|step| vec![step.accept_p95, step.e2e_p95]), millis))
-            (sizes("size-rates", "Throughput by size", &[("offered", "offered"), ("accepted", "accepted"), ("completed", "completed")],
-                &with(|step| vec![step.rates.offered, step.rates.accepted, step.rates.completed]), |_, value| format::rate(value)))
+            (sizes("size-rates", "Throughput by size, a second", &[("offered", "offered"), ("accepted", "accepted"), ("completed", "completed")],
+                &with(|step| vec![step.rates.offered, step.rates.accepted, step.rates.completed]), |_, value| format::number(value)))
         }
+        (marks())
     }
 }

@@ -41,18 +41,19 @@ fn measured(found: &Validity) -> Vec<(&'static str, Markup)> {
             "Sent of what was planned",
             text(found.offered_ratio.map_or_else(|| "closed model".to_owned(), format::percent)),
         ),
-        ("Held back", text(format!("{} arrivals", format::count(found.held_back)))),
+        ("Held back", text(several(found.held_back, "arrival"))),
         (
             "Event stream",
-            text(format!(
-                "{} gaps, {} reconnects",
-                format::count(found.stream_gaps),
-                format::count(found.stream_reconnects)
-            )),
+            text(format!("{}, {}", several(found.stream_gaps, "gap"), several(found.stream_reconnects, "reconnect"))),
         ),
     ];
     if let Some(lost) = &found.stream_lost {
         facts.push(("Event stream lost", text(lost)));
     }
     facts
+}
+
+fn several(number: u64, name: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {name}{plural}", format::count(number))
 }

@@ -5,6 +5,7 @@ pub mod comparison;
 pub(crate) mod fixture;
 pub mod format;
 pub mod github;
+pub mod html;
 pub mod junit;
 pub mod markdown;
 mod remarks;

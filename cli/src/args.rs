@@ -33,6 +33,7 @@ Examples:
   cardctl demo                        the first look: start it, watch twenty requests, load it a little
   cardctl up -d                       start the platform, return when it is ready
   cardctl submit -c 20 -w             twenty requests by unique users, watched to the end
+  cardctl loadtest run smoke          load, with a verdict on whether the platform kept its word
   cardctl status                      what runs where
   cardctl down                        stop it; the data stays
 

@@ -287,6 +287,19 @@ fn a_run_leaves_its_reports_and_nothing_else() {
 }
 
 #[test]
+fn a_report_that_can_not_be_written_is_said_and_changes_no_verdict() {
+    let sandbox = Sandbox::new();
+    sandbox.up();
+    std::fs::create_dir_all(sandbox.work().join("out/report.html")).unwrap();
+    let ended = sandbox.expect(0, &run(&["--out", "out"]));
+    assert!(ended.stdout.starts_with("RESULT  PASS"), "{}", ended.stdout);
+    assert!(ended.stdout.contains("out/report.md  result.json  junit.xml  ledger.jsonl\n"), "{}", ended.stdout);
+    assert!(ended.stderr.contains("error[reports]: out/report.html can't be written"), "{}", ended.stderr);
+    let left = ["junit.xml", "ledger.jsonl", "report.html", "report.md", "result.json"];
+    assert_eq!(files(&sandbox.work().join("out")), left, "no temporary file is left");
+}
+
+#[test]
 fn what_is_kept_can_be_removed_by_its_run() {
     let sandbox = Sandbox::new();
     sandbox.up();
@@ -395,6 +408,7 @@ fn an_interruption_ends_the_load_and_is_audited_and_reported() {
         let document = ended.json();
         assert_eq!((ended.code, &document["exit"]), (Some(code), &code.into()), "{}", ended.stderr);
         assert!(document["ended_early"].is_string(), "{document}");
+        assert!(ended.stderr.contains("again to quit at once"), "{}", ended.stderr);
         let kept = std::fs::read_to_string(sandbox.work().join("out/result.json")).unwrap();
         assert_eq!(kept, ended.stdout);
         assert_eq!(document["correctness"]["verdict"], "pass", "{document}");

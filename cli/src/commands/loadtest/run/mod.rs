@@ -74,7 +74,9 @@ pub(super) async fn run(args: RunArgs, context: &Context) -> Result<Exit, Failur
     let (report, watched) = carry(setup, context).await;
     let mut report = report.map_err(|error| {
         place.abandon();
-        tidy::kept(context, &run, "what it made until then is kept");
+        if matches!(error, RunError::Ledger(_) | RunError::Generator(_)) {
+            tidy::kept(context, &run, "what was made until then is still there");
+        }
         failure(error)
     })?;
     if let Some(baseline) = baseline {
@@ -103,11 +105,20 @@ async fn carry(setup: Setup, context: &Context) -> (Result<Report, RunError>, Re
     let (moments, mut seen) = watch::channel(Moment::default());
     let stop: CancellationToken = context.stop.child_token();
     let stopped = stop.clone();
+    let mut live = Live::new(&context.printer, setup.plan.model);
     let running = tokio::spawn(async move { carry_out(&setup, &moments, &stopped).await });
     let running = AbortOnDropHandle::new(running);
-    let mut live = Live::new(&context.printer);
     let mut watched = Ok(());
-    while seen.changed().await.is_ok() {
+    let mut told = false;
+    loop {
+        tokio::select! {
+            changed = seen.changed() => if changed.is_err() { break },
+            () = context.stop.cancelled(), if !told => {
+                told = true;
+                context.printer.say("stopping: what was accepted is waited for and audited; again to quit at once");
+                continue;
+            }
+        }
         let moment = seen.borrow_and_update().clone();
         if watched.is_ok() {
             watched = live.show(&moment);

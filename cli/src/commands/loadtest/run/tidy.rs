@@ -12,7 +12,7 @@ use crate::output::Printer;
 pub(super) async fn tidy(context: &Context, client: &Client, run: &RunId, keep: bool, report: &Report) {
     let printer = &context.printer;
     match report.correctness.verdict {
-        _ if keep => kept(context, run, "kept"),
+        _ if keep => kept(context, run, "not cleaned up, as asked"),
         Verdict::Pass => match client.clean(run).await {
             Ok(cleaned) => printer.say(format!("cleaned up: {} users, {} tasks", cleaned.users, cleaned.tasks)),
             Err(error) => {
@@ -25,10 +25,10 @@ pub(super) async fn tidy(context: &Context, client: &Client, run: &RunId, keep: 
     }
 }
 
-/// After a load test without a result: it is not known what it made.
+/// Says why it is still there, and how it is removed.
 pub(super) fn kept(context: &Context, run: &RunId, why: &str) {
     let command = client::command(context, &format!("users clean --run {run}"));
-    context.printer.say(format!("{why}; to do it: {}", context.printer.err().accent(command)));
+    context.printer.say(format!("{why}; to remove it: {}", context.printer.err().accent(command)));
 }
 
 /// A failure that is not how the command ends.

@@ -2,10 +2,11 @@
 
 use card_loadtests::latency::Percentiles;
 use card_loadtests::moment::{Doing, Moment};
+use card_loadtests::plan::Model;
 use card_loadtests::report::format;
 
 use super::row::Row;
-use super::{clock, word};
+use super::{clock, step, word};
 use crate::commands::watch::screen::bar;
 use crate::output::Paint;
 
@@ -16,15 +17,15 @@ const SMALLEST_PICTURE: usize = 5;
 const BEHIND_PICTURE: usize = 56;
 
 /// The block, each line of it at most so wide.
-pub(super) fn render(moment: &Moment, columns: usize, paint: Paint) -> String {
-    [phase(moment, columns, paint), rates(moment, columns, paint), latencies(moment, columns, paint)]
+pub(super) fn render(moment: &Moment, model: Model, columns: usize, paint: Paint) -> String {
+    [phase(moment, model, columns, paint), rates(moment, columns, paint), latencies(moment, columns, paint)]
         .into_iter()
         .chain([platform(moment, columns, paint)])
         .collect::<Vec<_>>()
         .join("\n")
 }
 
-fn phase(moment: &Moment, columns: usize, paint: Paint) -> String {
+fn phase(moment: &Moment, model: Model, columns: usize, paint: Paint) -> String {
     let row = Row::new(columns).styled(format!("{:<9}", word(moment.doing)), |text| paint.bold(text));
     let row = if moment.course.is_zero() || matches!(moment.doing, Doing::Drain | Doing::Settle | Doing::Audit) {
         row.add(clock(moment.elapsed))
@@ -34,11 +35,8 @@ fn phase(moment: &Moment, columns: usize, paint: Paint) -> String {
         let plain = bar(millis(moment.into_course), millis(moment.course), Paint::plain());
         row.styled(plain, |_| drawn).add(format!("{}/{}", clock(moment.into_course), clock(moment.course)))
     };
-    let row = match moment.step {
-        Some(step) => {
-            let of = step.of.map(|of| format!(" of {of}")).unwrap_or_default();
-            row.add(format!("step {}{of} ({})", step.number, format::number(step.size)))
-        }
+    let row = match step(moment, model) {
+        Some(step) => row.add(step),
         None => row,
     };
     let open = moment.accepted.saturating_sub(moment.completed);
@@ -142,17 +140,17 @@ mod tests {
     #[test]
     fn a_block_has_four_lines() {
         let expected = "\
-steady      ━━━━━━━━━━━━────────────   00:31/01:00   step 2 of 3 (100)
+steady      ━━━━━━━━━━━━────────────   00:31/01:00   step 2 of 3: 100 users
 offered      200/s   accepted   199.8/s   completed     176/s   errors 0
 accept    p50 4.10 ms  p95 11.0 ms  p99 19.2 ms   e2e p50  310 ms  p95  1.42 s  p99  1.96 s
 backlog   ▁▂▃▅▇█ 402   oldest 1.90 s   workers 4   generator cpu 41%";
-        assert_eq!(render(&moment(), 120, Paint::plain()), expected);
+        assert_eq!(render(&moment(), Model::Closed, 120, Paint::plain()), expected);
     }
 
     #[test]
     fn a_block_fits_the_terminal() {
         for columns in 1..140 {
-            let block = render(&moment(), columns, Paint::plain());
+            let block = render(&moment(), Model::Closed, columns, Paint::plain());
             assert_eq!(block.lines().count().max(block.matches('\n').count() + 1), 4, "{columns}");
             assert!(block.lines().all(|line| line.chars().count() <= columns.max(7)), "{columns}\n{block}");
         }
@@ -160,7 +158,7 @@ backlog   ▁▂▃▅▇█ 402   oldest 1.90 s   workers 4   generator cpu 41%
 
     #[test]
     fn before_the_first_second_nothing_is_made_up() {
-        let block = render(&Moment::default(), 80, Paint::plain());
+        let block = render(&Moment::default(), Model::Open, 80, Paint::plain());
         assert!(block.starts_with("preparing") && block.contains("offered          –"), "{block}");
     }
 

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use card_loadtests::moment::{Doing, Moment};
+use card_loadtests::plan::Model;
 use card_loadtests::report::format;
 
-use super::{clock, word};
+use super::{clock, step, word};
 
 /// Between two lines about the same.
 const PAUSE: Duration = Duration::from_secs(5);
@@ -19,7 +20,7 @@ pub(super) struct Lines {
 
 impl Lines {
     /// The next line, if it is time for one.
-    pub(super) fn next(&mut self, moment: &Moment) -> Option<String> {
+    pub(super) fn next(&mut self, moment: &Moment, model: Model) -> Option<String> {
         let doing = (moment.doing, moment.step.map_or(0, |step| step.number));
         let changed = self.said != Some(doing);
         // While nothing is sent the figures of the last second stand still.
@@ -28,16 +29,13 @@ impl Lines {
             return None;
         }
         (self.said, self.at) = (Some(doing), moment.elapsed);
-        Some(line(moment))
+        Some(line(moment, model))
     }
 }
 
-fn line(moment: &Moment) -> String {
+fn line(moment: &Moment, model: Model) -> String {
     let mut parts = vec![format!("{} {}", clock(moment.elapsed), word(moment.doing))];
-    if let Some(step) = moment.step {
-        let of = step.of.map(|of| format!(" of {of}")).unwrap_or_default();
-        parts.push(format!("step {}{of} ({})", step.number, format::number(step.size)));
-    }
+    parts.extend(step(moment, model));
     match moment.doing {
         Doing::Preparing => {}
         Doing::Ramp | Doing::Steady => {
@@ -80,7 +78,7 @@ mod tests {
             .chain([(12, Doing::Drain)])
         {
             let elapsed = Duration::from_secs(second);
-            if lines.next(&Moment { doing, elapsed, ..Moment::default() }).is_some() {
+            if lines.next(&Moment { doing, elapsed, ..Moment::default() }, Model::Closed).is_some() {
                 said.push(second);
             }
         }
@@ -99,8 +97,8 @@ mod tests {
             ..Moment::default()
         };
         assert_eq!(
-            line(&moment),
-            "01:35 steady  step 2 of 3 (100)  offered 200/s  accepted 199.5/s  completed 176/s  errors 3  \
+            line(&moment, Model::Closed),
+            "01:35 steady  step 2 of 3: 100 users  offered 200/s  accepted 199.5/s  completed 176/s  errors 3  \
              backlog 1,402  workers 4"
         );
     }

@@ -8,6 +8,8 @@ mod row;
 use std::time::Duration;
 
 use card_loadtests::moment::{Doing, Moment};
+use card_loadtests::plan::Model;
+use card_loadtests::report::format;
 use card_loadtests::result::Sample;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
@@ -34,18 +36,19 @@ pub(super) struct Live<'a> {
     block: Option<ProgressBar>,
     drawn: Option<Instant>,
     lines: Lines,
+    model: Model,
     /// The end of the last second that was told as data.
     told: f64,
 }
 
 impl<'a> Live<'a> {
-    pub(super) fn new(printer: &'a Printer) -> Self {
+    pub(super) fn new(printer: &'a Printer, model: Model) -> Self {
         let block = (printer.progress() == Progress::Bar).then(|| {
             let bar = printer.bars().add(ProgressBar::no_length());
             // The template is a constant: it can't be wrong.
             bar.with_style(ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_bar()))
         });
-        Self { printer, block, drawn: None, lines: Lines::default(), told: 0.0 }
+        Self { printer, block, drawn: None, lines: Lines::default(), model, told: 0.0 }
     }
 
     /// Shows what is new.
@@ -54,9 +57,9 @@ impl<'a> Live<'a> {
             && self.drawn.is_none_or(|drawn| drawn.elapsed() >= FRAME)
         {
             self.drawn = Some(Instant::now());
-            block.set_message(block::render(moment, columns(), self.printer.err()));
+            block.set_message(block::render(moment, self.model, columns(), self.printer.err()));
         }
-        if let Some(line) = self.lines.next(moment) {
+        if let Some(line) = self.lines.next(moment, self.model) {
             self.printer.step(line);
         }
         self.tell(moment.second.iter())
@@ -96,6 +99,14 @@ fn word(doing: Doing) -> &'static str {
         Doing::Settle => "settle",
         Doing::Audit => "audit",
     }
+}
+
+/// Which step is at work: `step 2 of 3: 100 users`.
+fn step(moment: &Moment, model: Model) -> Option<String> {
+    // After the last one there is none, though it stays the last that there was.
+    let step = moment.step.filter(|_| !matches!(moment.doing, Doing::Settle | Doing::Audit))?;
+    let of = step.of.map(|of| format!(" of {of}")).unwrap_or_default();
+    Some(format!("step {}{of}: {}", step.number, format::size(model, step.size)))
 }
 
 /// `01:05`, or `1:01:05`.

@@ -37,9 +37,10 @@ pub(super) fn show(
     for line in correctness(&report.correctness, paint) {
         printer.text(line)?;
     }
+    let widest = report.slo.iter().map(|slo| slo.expr.chars().count()).max().unwrap_or(0);
     for (index, slo) in report.slo.iter().enumerate() {
         let title = if index == 0 { "slo" } else { "" };
-        printer.text(line(title, Some(slo.verdict), promise(report, slo), paint))?;
+        printer.text(line(title, Some(slo.verdict), promise(report, slo, widest), paint))?;
     }
     if let Some(table) = steps::table(report, printer) {
         printer.text(format!(" {}", paint.bold("steps")))?;
@@ -51,8 +52,8 @@ pub(super) fn show(
         let (verdict, sentence) = steps::breakpoint(report, found);
         printer.text(line("breakpoint", Some(verdict), sentence, paint))?;
     }
-    if let Some(regression) = &report.regression {
-        printer.text(line("regression", Some(regression.verdict), self::regression(regression), paint))?;
+    for line in report.regression.iter().flat_map(|found| regression(found, paint)) {
+        printer.text(line)?;
     }
     printer.text(line("latency", None, latency(report), paint))?;
     for line in validity(&report.validity, report, paint) {
@@ -104,24 +105,27 @@ fn correctness(of: &Correctness, paint: Paint) -> Vec<String> {
     lines
 }
 
-fn promise(report: &Report, slo: &SloResult) -> String {
-    let mut text = format!("{:<16} {:<8} n={}", slo.expr, format::actual(&report.plan, slo), format::count(slo.n));
+fn promise(report: &Report, slo: &SloResult, widest: usize) -> String {
+    let mut text =
+        format!("{:<widest$}  {:<8} n={}", slo.expr, format::actual(&report.plan, slo), format::count(slo.n));
     if let Some((from, to)) = slo.broken_s {
         text.push_str(&format!("  broken from {} to {}", format::point(from), format::point(to)));
     }
     text
 }
 
-fn regression(of: &Regression) -> String {
-    if !of.unlike.is_empty() {
-        return format!("can't be compared with {}: {}", of.baseline, of.unlike.join("; "));
-    }
+fn regression(of: &Regression, paint: Paint) -> Vec<String> {
     let changes = of.changes.iter().filter(|change| change.counts).map(|change| {
-        let by = change.change.map_or_else(|| format::NONE.to_owned(), format::change);
+        let by = change.change.map_or_else(|| format::figure(&change.figure, change.after), format::change);
         format!("{} {by}", change.figure)
     });
-    let tolerance = format::percent(of.tolerance);
-    format!("{} against {} (tolerance {tolerance})", changes.collect::<Vec<_>>().join(", "), of.baseline)
+    let changes = changes.collect::<Vec<_>>().join(", ");
+    let first = match of.unlike.is_empty() {
+        true => format!("{changes} against {} (tolerance {})", of.baseline, format::percent(of.tolerance)),
+        false => format!("can't be compared with {}", of.baseline),
+    };
+    let more = of.unlike.iter().chain(&of.notes).map(|text| line("", None, text, paint));
+    std::iter::once(line("regression", Some(of.verdict), first, paint)).chain(more).collect()
 }
 
 fn latency(report: &Report) -> String {

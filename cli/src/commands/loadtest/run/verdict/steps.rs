@@ -7,7 +7,7 @@ use super::word::painted;
 use crate::output::{Paint, Printer};
 
 const HEAD: [&str; 10] =
-    ["size", "accepted", "completed", "accept p50", "p95", "e2e p50", "p95", "errors", "slower", "verdict"];
+    ["size", "accepted", "completed", "accept p50", "accept p95", "e2e p50", "e2e p95", "errors", "slower", "verdict"];
 
 /// The table; none without steps. `slower` is the accept p95 (and p50) against the first step.
 pub(super) fn table(report: &Report, printer: &Printer) -> Option<String> {

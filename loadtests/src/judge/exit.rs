@@ -1,6 +1,6 @@
 //! All verdicts in one exit code.
 
-use super::{broken_rule, interrupted};
+use super::broken_rule;
 use crate::result::{Report, Verdict};
 
 /// How a load test ends. `cardctl help exit-codes` has the same numbers.
@@ -66,7 +66,7 @@ fn missed(report: &Report) -> bool {
 fn unsure(report: &Report) -> bool {
     let steps = report.breakpoint.is_none() && steps(report, Verdict::Inconclusive);
     let verdicts = [report.correctness.verdict, report.validity.verdict];
-    steps || verdicts.contains(&Verdict::Inconclusive) || promises(report, Verdict::Inconclusive) || interrupted(report)
+    steps || verdicts.contains(&Verdict::Inconclusive) || promises(report, Verdict::Inconclusive)
 }
 
 fn promises(report: &Report, verdict: Verdict) -> bool {

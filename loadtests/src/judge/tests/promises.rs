@@ -72,6 +72,12 @@ fn too_few_samples_are_shown_and_not_judged() {
         let result = result(sound(&["e2e.p95<1s"]), |report| report.e2e_intended_ms.n = n);
         assert_eq!((result.actual, result.n, result.verdict), (Some(200.0), n, verdict));
     }
+    for (errors, verdict) in [(19, Verdict::Inconclusive), (20, Verdict::Fail)] {
+        let result = result(with_errors(&["errors<2%"]), |report| {
+            (report.accept_ms.n, report.errors.by_code) = (0, [("internal".to_owned(), errors)].into());
+        });
+        assert_eq!((result.n, result.verdict), (errors, verdict));
+    }
     let broken = result(sound(&["e2e.p95<100ms"]), |report| report.e2e_intended_ms.n = 19);
     assert_eq!(broken.verdict, Verdict::Inconclusive, "nor are they when it looks broken");
 }

@@ -112,6 +112,36 @@ fn a_size_that_could_not_be_judged_ends_the_answer() {
 }
 
 #[test]
+fn of_several_sizes_that_could_not_be_judged_the_smallest_counts() {
+    let few = |report: &mut Report, index: usize| {
+        (report.steps[index].e2e_intended_ms.n, report.steps[index].accept_intended_ms.n) = (3, 3000);
+    };
+    let beyond = judged(broken_from_300(), |report| few(report, 3));
+    assert_eq!((beyond.steps[3].verdict, beyond.exit), (Verdict::Inconclusive, 0), "400/s is beyond the answer");
+    let both = judged(broken_from_300(), |report| [3, 4].into_iter().for_each(|index| few(report, index)));
+    assert_eq!((ends(&both), both.exit), ((Some(250.0), None), 11));
+    assert!(both.validity.reasons[0].starts_with("300/s could not be judged"), "{:?}", both.validity.reasons);
+}
+
+#[test]
+fn arrivals_that_were_held_back_waited_for_the_platform() {
+    let report = judged(broken_from_300(), |report| {
+        (report.validity.held_back, report.steps[4].late_starts) = (1200, 0.4);
+    });
+    assert_eq!((found(&report).limit.as_deref(), report.exit), (Some("workers"), 0));
+}
+
+#[test]
+fn a_rule_that_ends_the_first_size_misses_what_was_promised() {
+    let report = judged(searched(&[50.0]), |report| {
+        report.ended_early = Some(broken_rule());
+        report.steps[0].ended_early = Some(broken_rule());
+    });
+    assert_eq!((ends(&report), report.exit), ((None, Some(50.0)), 7));
+    assert_eq!(crate::judge::why(&report), "at 50/s: errors 10 % (> 5 %) for 1 s");
+}
+
+#[test]
 fn a_rule_that_ends_a_size_breaks_it_and_only_it() {
     let report = judged(searched(&[50.0, 100.0, 75.0]), |report| {
         report.ended_early = Some(broken_rule());

@@ -46,6 +46,7 @@ fn a_generator_is_saturated_in_a_tenth_of_the_seconds() {
         reasons(|report| report.timeline[..seconds].iter_mut().for_each(|second| second.generator_cpu = cpu))
     };
     assert_eq!((with(2, 1.0).len(), with(3, 0.899).len()), (0, 0));
+    assert_eq!(reasons(|report| report.timeline.clear()), Vec::<String>::new(), "of no seconds nothing is known");
     assert_eq!(with(3, 0.9), ["the generator was saturated: it used 90 % or more of all cores in 3 of 30 s"]);
 }
 

@@ -79,15 +79,6 @@ impl Plan {
         Ok(self)
     }
 
-    /// The sizes at which its course is carried out that are known beforehand, and the largest of a search.
-    fn sizes(&self) -> Vec<f64> {
-        match self.growth {
-            Some(growth) => vec![growth.from, growth.up_to],
-            None if self.steps.is_empty() => vec![1.0],
-            None => self.steps.clone(),
-        }
-    }
-
     /// Whether it is one ramp to one size, which is then held and measured.
     fn is_level(&self) -> bool {
         matches!(self.stages.as_slice(), [ramp, hold] if ramp.to == hold.to && ramp.over == self.warm_up)
@@ -220,9 +211,6 @@ impl Plan {
     fn check(&self) -> Result<(), InvalidPlan> {
         if self.course() <= self.warm_up {
             return refuse("nothing would be measured: the ramp is as long as all of the load");
-        }
-        for size in self.sizes() {
-            self.check_size(self.peak(size))?;
         }
         self.check_degradation()
     }

@@ -41,6 +41,14 @@ fn a_spike_keeps_its_shape() {
 }
 
 #[test]
+fn no_part_of_a_spike_is_too_short_to_be() {
+    let plan =
+        changed(presets::spike(), Overrides { duration: Some(Duration::from_millis(1)), ..Overrides::default() });
+    let millis: Vec<u128> = plan.stages.iter().map(|stage| stage.over.as_millis()).collect();
+    assert_eq!(millis, [5000, 1, 0, 1, 0, 1]);
+}
+
+#[test]
 fn what_a_ramp_measures_stays_measured() {
     let plan = changed(presets::ramp(), Overrides { ramp: seconds(60), duration: seconds(10), ..Overrides::default() });
     assert_eq!((stages(&plan), plan.warm_up), (vec![(200.0, 60), (200.0, 10)], Duration::ZERO));

@@ -54,7 +54,7 @@ pub(super) fn sentence(change: &Change) -> String {
     format!("{} {before} → {after}{moved}{noise}", change.figure)
 }
 
-fn named(regression: &Regression) -> String {
+pub(super) fn named(regression: &Regression) -> String {
     match &regression.baseline_run {
         Some(run) if *run != regression.baseline => format!("{} (run {run})", regression.baseline),
         _ => regression.baseline.clone(),
@@ -85,7 +85,7 @@ fn table(regression: &Regression, shown: fn(&str) -> String) -> Table {
     table
 }
 
-fn terms(regression: &Regression) -> String {
+pub(super) fn terms(regression: &Regression) -> String {
     format!(
         "Tolerance {}, of errors {}. Noise is how much a figure moves by itself between two such runs.\n",
         format::percent(regression.tolerance),
@@ -98,7 +98,7 @@ fn figure(change: &Change, value: f64) -> String {
 }
 
 /// Shares are compared by their difference, in percentage points; all else by the ratio.
-fn moved(change: &Change) -> String {
+pub(super) fn moved(change: &Change) -> String {
     if change.figure == "errors" {
         let more = change.after - change.before;
         return format!("{}{}", if more > 0.0 { "+" } else { "" }, points(more));
@@ -106,7 +106,7 @@ fn moved(change: &Change) -> String {
     change.change.map_or_else(|| format::NONE.to_owned(), format::change)
 }
 
-fn noise(change: &Change) -> String {
+pub(super) fn noise(change: &Change) -> String {
     match change.noise {
         None => format::NONE.to_owned(),
         Some(noise) if change.figure == "errors" => format!("±{}", points(noise)),

@@ -9,13 +9,17 @@
     hair.setAttribute("y2", String(svg.height.baseVal.value - 24));
     hair.setAttribute("visibility", "hidden");
     svg.appendChild(hair);
+    var clock = document.createElementNS(svg.namespaceURI, "text");
+    clock.setAttribute("class", "clock");
+    clock.setAttribute("y", "11");
+    svg.appendChild(clock);
     var lines = Array.prototype.map.call(svg.querySelectorAll("path[data-read]"), function (path) {
       return path.dataset.read.split("|").filter(Boolean).map(function (entry) {
         var at = entry.indexOf("=");
         return { at: Number(entry.slice(0, at)), text: entry.slice(at + 1) };
       });
     });
-    return { svg: svg, hair: hair, lines: lines, end: Number(svg.dataset.end), outputs: figure.querySelectorAll(".legend output") };
+    return { svg: svg, hair: hair, clock: clock, lines: lines, end: Number(svg.dataset.end), outputs: figure.querySelectorAll(".legend output") };
   });
 
   function nearest(line, at) {
@@ -28,6 +32,15 @@
     return line[low];
   }
 
+  function two(number) { return (number < 10 ? "0" : "") + number; }
+
+  function time(at) {
+    var seconds = Math.round(at), minutes = Math.floor(seconds / 60);
+    if (seconds < 60) { return seconds + " s"; }
+    if (minutes < 60) { return minutes + ":" + two(seconds % 60); }
+    return Math.floor(minutes / 60) + ":" + two(minutes % 60) + ":" + two(seconds % 60);
+  }
+
   function show(share) {
     charts.forEach(function (chart) {
       // As far as a gap may be: a second, or a hundredth of a long run.
@@ -35,6 +48,8 @@
       chart.hair.setAttribute("x1", share * 100 + "%");
       chart.hair.setAttribute("x2", share * 100 + "%");
       chart.hair.setAttribute("visibility", "visible");
+      chart.clock.setAttribute("x", share * 100 + "%");
+      chart.clock.textContent = time(at);
       chart.lines.forEach(function (line, index) {
         var point = nearest(line, at);
         chart.outputs[index].textContent = point && Math.abs(point.at - at) <= reach ? point.text : "–";
@@ -45,6 +60,7 @@
   function hide() {
     charts.forEach(function (chart) {
       chart.hair.setAttribute("visibility", "hidden");
+      chart.clock.textContent = "";
       chart.outputs.forEach(function (output) { output.textContent = ""; });
     });
   }

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::render;
 use crate::report::fixture;
-use crate::result::{Report, Sample, Validity};
+use crate::result::{Correctness, Phase, Rates, Report, Sample, Validity, Verdict};
 
 const SECTIONS: [&str; 10] = [
     "audit",
@@ -36,21 +36,36 @@ fn every_section_appears_in_the_order_in_which_one_doubts() {
 
 #[test]
 fn what_is_missing_is_said_in_words() {
-    let report = Report { correctness: Default::default(), validity: Validity::default(), ..fixture::empty() };
-    let page = render(&report);
+    let page = render(&fixture::empty());
     for words in [
         "Nothing was accepted, so there is nothing to account for.",
-        "No findings",
+        "No findings among what could be looked at.",
         "No promises were made",
-        "No errors: every request was accepted.",
+        "No errors: in the measured time nothing was sent.",
         "There is no timeline",
         "No latencies were measured.",
         "The load had one size.",
         "No limit was searched for.",
         "There was no baseline to compare with.",
-        "Nothing speaks against the figures.",
+        "The result does not say why they can't be believed.",
     ] {
         assert!(page.contains(words), "{words}");
+    }
+}
+
+#[test]
+fn what_is_well_is_said_only_if_it_was_looked_at() {
+    let well = ["nothing was lost", "every request was accepted", "Nothing speaks against the figures."];
+    let sound = Correctness { verdict: Verdict::Pass, accepted: 9, succeeded: 9, ..Default::default() };
+    let report = Report {
+        correctness: sound,
+        rates: Rates { offered: 1.0, accepted: 1.0, completed: 1.0 },
+        validity: Validity { verdict: Verdict::Pass, ..Default::default() },
+        ..fixture::empty()
+    };
+    let (looked, not) = (render(&report), render(&fixture::empty()));
+    for words in well {
+        assert!(looked.contains(words) && !not.contains(words), "{words}");
     }
 }
 
@@ -163,9 +178,22 @@ fn hours_are_drawn_in_less_than_a_megabyte_with_every_peak() {
 #[test]
 #[ignore = "writes the pages into the temporary directory, to be looked at"]
 fn the_pages_can_be_looked_at() {
-    let pages = [("report", fixture::report()), ("empty", fixture::empty())];
+    let soak = || {
+        let again = |t: u32| fixture::report().timeline[(t % 90) as usize].clone();
+        (1..=14_400).map(|t| Sample { t: f64::from(t), phase: phase(t), ..again(t) }).collect()
+    };
+    let soaked = Report { steps: Vec::new(), timeline: soak(), ..fixture::report() };
+    let pages = [("report", fixture::report()), ("empty", fixture::empty()), ("soak", soaked)];
     for (name, report) in pages {
         std::fs::write(std::env::temp_dir().join(format!("loadtest-{name}.html")), render(&report)).unwrap();
+    }
+}
+
+fn phase(t: u32) -> Phase {
+    match t {
+        ..=300 => Phase::Ramp,
+        ..=14_340 => Phase::Steady,
+        _ => Phase::Drain,
     }
 }
 

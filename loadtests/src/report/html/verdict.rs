@@ -2,16 +2,8 @@
 
 use maud::{Markup, html};
 
+pub(super) use crate::report::remarks::word;
 use crate::result::Verdict;
-
-/// The word.
-pub(super) fn word(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Pass => "pass",
-        Verdict::Fail => "fail",
-        Verdict::Inconclusive => "inconclusive",
-    }
-}
 
 /// The verdict of several; none of none.
 pub(super) fn worst(verdicts: impl Iterator<Item = Verdict>) -> Option<Verdict> {

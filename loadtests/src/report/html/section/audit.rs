@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use super::table::{code, table, text, words};
 use super::{facts, nothing, section};
 use crate::report::format;
-use crate::result::{Correctness, Report};
+use crate::result::{Correctness, Report, Verdict};
 
 const LEAD: &str = "What the sender has written down as accepted, against what the platform says became of it.";
 
@@ -14,7 +14,7 @@ pub(in super::super) fn audit(report: &Report) -> Markup {
     let content = html! {
         (equation(found))
         (bar(found))
-        p.check { (check(found)) }
+        @if found.accepted > 0 { p.check { (check(found)) } }
         (facts(&[
             ("Drain", text(format!("{} until the last end", format::whole_millis(found.drain_ms)))),
             ("Settle window", text(format!("{} of watching for what comes late and twice", format::whole_millis(found.settle_ms)))),
@@ -108,7 +108,10 @@ fn findings(found: &Correctness) -> Markup {
     let unsound = found.lost + found.duplicate + found.stuck;
     if found.findings.is_empty() {
         return match unsound {
-            0 => nothing("No findings: nothing was lost, nothing was done twice, nothing was left lying."),
+            0 if found.verdict == Verdict::Pass => {
+                nothing("No findings: nothing was lost, nothing was done twice, nothing was left lying.")
+            }
+            0 => nothing("No findings among what could be looked at."),
             _ => nothing("The result names none of the tasks that are not sound."),
         };
     }

@@ -85,7 +85,11 @@ fn where_it_goes(report: &Report) -> Markup {
 
 fn errors(report: &Report) -> Markup {
     if report.errors.by_code.is_empty() {
-        return nothing("No errors: every request was accepted.");
+        return nothing(match report.rates.offered {
+            0.0 => "No errors: in the measured time nothing was sent.",
+            _ if report.errors.rate > 0.0 => "The result does not say what the errors were.",
+            _ => "No errors: every request was accepted.",
+        });
     }
     let mut codes: Vec<_> = report.errors.by_code.iter().collect();
     codes.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));

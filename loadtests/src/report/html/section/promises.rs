@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use super::super::verdict::{chip, worst};
 use super::table::{code, figures, table, text, words};
 use super::{nothing, section};
-use crate::plan::{Op, Slo};
+use crate::plan::Slo;
 use crate::report::format;
 use crate::result::{Report, SloResult, Verdict};
 
@@ -40,31 +40,18 @@ fn row(report: &Report, result: &SloResult) -> Vec<Markup> {
         code(&result.expr),
         chip(result.verdict),
         html! { strong { (format::actual(&report.plan, result)) } },
-        text(promise.map_or_else(|| format::NONE.to_owned(), bound)),
+        text(promise.map_or_else(|| format::NONE.to_owned(), |slo| slo.promised().replace(" %", "%"))),
         text(promise.and_then(|slo| distance(slo, result)).unwrap_or_else(|| format::NONE.to_owned())),
         text(format::count(result.n)),
         text(broken),
     ]
 }
 
-fn bound(slo: &Slo) -> String {
-    let op = match slo.op {
-        Op::Less => "<",
-        Op::AtMost => "≤",
-        Op::More => ">",
-        Op::AtLeast => "≥",
-    };
-    format!("{op} {}", format::measured(slo.metric, slo.bound))
-}
-
 /// How far from the bound, as a share of it.
 fn distance(slo: &Slo, result: &SloResult) -> Option<String> {
     let actual = result.actual.filter(|_| slo.bound > 0.0)?;
     let share = actual / slo.bound - 1.0;
-    let spare = match slo.op {
-        Op::Less | Op::AtMost => -share,
-        Op::More | Op::AtLeast => share,
-    };
+    let spare = if slo.op.is_floor() { share } else { -share };
     let size = format::percent(spare.abs());
     Some(if spare >= 0.0 { format!("{size} to spare") } else { format!("missed by {size}") })
 }

@@ -5,19 +5,14 @@ use maud::{Markup, html};
 use super::super::verdict::chip;
 use super::table::{code, figures, table, text, words};
 use super::{list, nothing, section};
-use crate::report::format;
+use crate::report::{comparison, format};
 use crate::result::{Change, Regression, Report};
 
 pub(in super::super) fn regression(report: &Report) -> Markup {
     let Some(regression) = &report.regression else {
         return section("regression", "Baseline", None, "", &nothing("There was no baseline to compare with."));
     };
-    let run = regression.baseline_run.as_ref().map_or_else(String::new, |run| format!(" (run {run})"));
-    let lead = format!(
-        "Against {}{run}. Up to {} is taken as no difference.",
-        regression.baseline,
-        format::percent(regression.tolerance)
-    );
+    let lead = format!("Against {}. {}", comparison::named(regression), comparison::terms(regression));
     let content = html! {
         @if !regression.unlike.is_empty() {
             p.warning { strong { "The two runs can't be compared:" } }
@@ -47,14 +42,13 @@ fn changes(regression: &Regression) -> Markup {
 }
 
 fn row(change: &Change) -> Vec<Markup> {
-    let none = || format::NONE.to_owned();
     vec![
         code(&change.figure),
         chip(change.verdict),
         text(format::figure(&change.figure, change.before)),
         html! { strong { (format::figure(&change.figure, change.after)) } },
-        text(change.change.map_or_else(none, format::change)),
-        text(change.noise.map_or_else(none, |noise| format!("±{}", format::percent(noise)))),
+        text(comparison::moved(change)),
+        text(comparison::noise(change)),
         text(if change.counts { "yes" } else { "no" }),
     ]
 }

@@ -7,6 +7,7 @@ use super::super::verdict::chip;
 use super::table::{figures, table, text, words};
 use super::{nothing, section};
 use crate::report::format;
+use crate::report::remarks::size;
 use crate::result::{Report, Step};
 
 pub(in super::super) fn steps(report: &Report) -> Markup {
@@ -21,7 +22,7 @@ pub(in super::super) fn steps(report: &Report) -> Markup {
     let lead = format!(
         "Each size had a course of its own. Below a latency stands how much slower it is than the first step's. {bound}"
     );
-    let rows: Vec<_> = report.steps.iter().map(row).collect();
+    let rows: Vec<_> = report.steps.iter().map(|step| row(report, step)).collect();
     let columns = [
         words("Size"),
         words("Verdict"),
@@ -35,13 +36,13 @@ pub(in super::super) fn steps(report: &Report) -> Markup {
         words("Why"),
     ];
     let content = html! {
-        (charts(&report.steps))
-        (table("Steps", &columns, &rows))
+        (charts(report))
+        (table("Step by step", &columns, &rows))
     };
     section("steps", "Steps", None, &lead, &content)
 }
 
-fn row(step: &Step) -> Vec<Markup> {
+fn row(report: &Report, step: &Step) -> Vec<Markup> {
     let slower = |n: u64, value: f64, change: Option<f64>| {
         let value = if n == 0 { format::NONE.to_owned() } else { format::millis(value) };
         html! { (value) @if let Some(change) = change { small { (format::change(change)) } } }
@@ -51,7 +52,7 @@ fn row(step: &Step) -> Vec<Markup> {
         None => text(format::percent(step.error_rate)),
     };
     vec![
-        text(size(step)),
+        text(size(report, step)),
         chip(step.verdict),
         slower(step.n, step.accept_p50, step.degradation_p50),
         slower(step.n, step.accept_p95, step.degradation),
@@ -62,15 +63,6 @@ fn row(step: &Step) -> Vec<Markup> {
         text(format::count(step.n)),
         why(step),
     ]
-}
-
-fn size(step: &Step) -> String {
-    match (step.users, step.rate) {
-        (Some(1), _) => "1 user".to_owned(),
-        (Some(users), _) => format!("{} users", format::count(users)),
-        (None, Some(rate)) => format::rate(rate),
-        (None, None) => format::NONE.to_owned(),
-    }
 }
 
 fn why(step: &Step) -> Markup {
@@ -84,12 +76,15 @@ fn why(step: &Step) -> Markup {
 }
 
 /// A search for the limit comes back to smaller sizes, so the steps are put in order first.
-fn charts(steps: &[Step]) -> Markup {
+fn charts(report: &Report) -> Markup {
     let key = |step: &Step| step.users.map(|users| users as f64).or(step.rate).unwrap_or(0.0);
-    let mut ordered: Vec<&Step> = steps.iter().collect();
+    let mut ordered: Vec<&Step> = report.steps.iter().collect();
     ordered.sort_by(|a, b| key(a).total_cmp(&key(b)));
     let with = |values: fn(&Step) -> Vec<f64>| -> Vec<Size> {
-        ordered.iter().map(|step| Size { label: size(step), values: values(step), verdict: step.verdict }).collect()
+        ordered
+            .iter()
+            .map(|step| Size { label: size(report, step), values: values(step), verdict: step.verdict })
+            .collect()
     };
     let millis: fn(&Scale, f64) -> String = Scale::millis;
     html! {

@@ -4,8 +4,9 @@ use maud::{Markup, html};
 
 use super::table::text;
 use super::{facts, list, nothing, section};
+use crate::plan::Model;
 use crate::report::format;
-use crate::result::{Report, Validity};
+use crate::result::{Report, Validity, Verdict};
 
 const LEAD: &str =
     "A generator out of breath, a missed rate or an observer that missed something measures itself, not the platform.";
@@ -13,9 +14,9 @@ const LEAD: &str =
 pub(in super::super) fn validity(report: &Report) -> Markup {
     let found = &report.validity;
     let content = html! {
-        @if found.reasons.is_empty() { (nothing("Nothing speaks against the figures.")) }
+        @if found.reasons.is_empty() { (nothing(unopposed(found.verdict))) }
         @else { div.warning { (list(&found.reasons)) } }
-        (facts(&measured(found)))
+        (facts(&measured(found, report.plan.model)))
         @if !found.notes.is_empty() {
             h3 { "To know when reading them" }
             (list(&found.notes))
@@ -24,7 +25,14 @@ pub(in super::super) fn validity(report: &Report) -> Markup {
     section("validity", "Validity", Some(found.verdict), LEAD, &content)
 }
 
-fn measured(found: &Validity) -> Vec<(&'static str, Markup)> {
+fn unopposed(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Pass => "Nothing speaks against the figures.",
+        _ => "The result does not say why they can't be believed.",
+    }
+}
+
+fn measured(found: &Validity, model: Model) -> Vec<(&'static str, Markup)> {
     let mut facts = vec![
         (
             "Generator's processor",
@@ -39,7 +47,7 @@ fn measured(found: &Validity) -> Vec<(&'static str, Markup)> {
         ("Lateness p99", text(format::millis(found.late_p99_ms))),
         (
             "Sent of what was planned",
-            text(found.offered_ratio.map_or_else(|| "closed model".to_owned(), format::percent)),
+            text(found.offered_ratio.map_or_else(|| unplanned(model).to_owned(), format::percent)),
         ),
         ("Held back", text(several(found.held_back, "arrival"))),
         (
@@ -51,6 +59,13 @@ fn measured(found: &Validity) -> Vec<(&'static str, Markup)> {
         facts.push(("Event stream lost", text(lost)));
     }
     facts
+}
+
+fn unplanned(model: Model) -> &'static str {
+    match model {
+        Model::Closed => "not planned in the closed model",
+        Model::Open => format::NONE,
+    }
 }
 
 fn several(number: u64, name: &str) -> String {

@@ -15,13 +15,16 @@ mod hashing;
 mod hello;
 mod latency;
 mod platform;
+mod stall;
+mod steps;
 mod streams;
 mod wrk;
 
 /// What went wrong; a benchmark stops at the first.
 type Failed = Box<dyn std::error::Error + Send + Sync>;
 
-const PARTS: &str = "accepts | cycle | latency | backlog | footprint | streams | hashing | generator | audit | all";
+const PARTS: &str =
+    "accepts | cycle | latency | backlog | footprint | streams | hashing | generator | stall | steps | audit | all";
 
 /// Reports a line of the result.
 #[macro_export]
@@ -54,10 +57,14 @@ async fn main() -> Result<(), Failed> {
             hashing::run().await?;
             streams::run().await?;
             generator::run().await?;
+            stall::run().await?;
+            steps::run().await?;
             audit::run().await?;
             backlog::run().await
         }
         "generator" => generator::run().await,
+        "stall" => stall::run().await,
+        "steps" => steps::run().await,
         "audit" => audit::run().await,
         "generate" => generator::generate(&std::env::args().skip(2).collect::<Vec<_>>()).await,
         "hello" => hello::serve().await,

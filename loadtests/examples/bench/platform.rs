@@ -62,6 +62,13 @@ impl Platform {
         Ok(Self { client, url, token, pid, ready, state })
     }
 
+    /// `cardctl` with these arguments, meaning this platform.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Result<Command, Failed> {
+        let mut command = command(&self.state)?;
+        command.args(arguments);
+        Ok(command)
+    }
+
     pub(crate) async fn stop(self) -> Result<(), Failed> {
         let status = command(&self.state)?.args(["down"]).stderr(Stdio::null()).status().await?;
         if status.success() { Ok(()) } else { Err("down failed".into()) }

@@ -85,6 +85,7 @@ impl Run<'_> {
         let users = course.size.round() as u64;
         Step {
             users: closed.then_some(users),
+            ended_early: course.aborted.clone(),
             rate: (!closed).then_some(course.size),
             from_s: course.from_s,
             to_s: course.measured_s.1,

@@ -18,6 +18,8 @@ impl Run<'_> {
             if self.stop.is_cancelled() {
                 return Ok(());
             }
+            // What is still queued has the longest ends: without them a size that breaks looks as if it held.
+            self.recover().await;
             // A rule to end before the time is a promise that breaks, here as everywhere.
             let held = self.last_step_held();
             *if held { &mut holds } else { &mut breaks } = Some(size);
@@ -35,7 +37,6 @@ impl Run<'_> {
             if Some(size) == holds || Some(size) == breaks {
                 return Ok(());
             }
-            self.recover().await;
         }
     }
 

@@ -1,4 +1,4 @@
-//! Whether the page can be read: the contrast of its colours, by the formula of the Web Content Accessibility Guidelines.
+//! Whether the page can be read: the contrast of its colours, by the Web Content Accessibility Guidelines.
 
 use std::collections::BTreeMap;
 

@@ -192,7 +192,7 @@ fn the_pages_can_be_looked_at() {
 fn phase(t: u32) -> Phase {
     match t {
         ..=300 => Phase::Ramp,
-        ..=14_340 => Phase::Steady,
+        301..=14_340 => Phase::Steady,
         _ => Phase::Drain,
     }
 }

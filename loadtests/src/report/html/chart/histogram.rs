@@ -42,7 +42,9 @@ pub(in super::super) fn histogram(heap: &Heap, scale: &Scale) -> Markup {
     let description = format!("{} values: {}.", format::count(total), marks.collect::<Vec<_>>().join(", "));
     html! {
         figure.chart id=(heap.id) {
-            figcaption { h3 { (heap.title) small { " " (format::count(total)) " values, tallest bar " (format::percent(tallest)) } } }
+            figcaption {
+                h3 { (heap.title) small { " " (format::count(total)) " values, tallest bar " (format::percent(tallest)) } }
+            }
             div.plot {
                 svg role="img" aria-labelledby={ (heap.id) "-title " (heap.id) "-desc" } width="100%"
                     height=(pixels(ABOVE + HEIGHT + BELOW)) {
@@ -50,7 +52,8 @@ pub(in super::super) fn histogram(heap: &Heap, scale: &Scale) -> Markup {
                     desc id={ (heap.id) "-desc" } { (description) }
                     @for (from, to, share) in &bars {
                         @let tall = HEIGHT * share / tallest;
-                        rect.bar.(heap.style) x=(part(*from)) width=(part(to - from)) y=(pixels(ABOVE + HEIGHT - tall)) height=(pixels(tall)) {}
+                        rect.bar.(heap.style) x=(part(*from)) width=(part(to - from))
+                            y=(pixels(ABOVE + HEIGHT - tall)) height=(pixels(tall)) {}
                     }
                     line.base x1="0" x2="100%" y1=(pixels(ABOVE + HEIGHT)) y2=(pixels(ABOVE + HEIGHT)) {}
                     @for tick in &scale.ticks {
@@ -135,7 +138,11 @@ mod tests {
             steps in proptest::collection::vec((1.0001f64..3.0, 0u64..1_000_000), 0..200)
         ) {
             let mut bound = 0.001;
-            let buckets: Vec<(f64, u64)> = steps.iter().map(|(by, count)| { bound = f64::min(bound * by, 1e12); (bound, *count) }).collect();
+            let mut bucket = |(by, count): (f64, u64)| {
+                bound = f64::min(bound * by, 1e12);
+                (bound, count)
+            };
+            let buckets: Vec<(f64, u64)> = steps.into_iter().map(&mut bucket).collect();
             let scale = Scale::logarithmic(0.001, bound);
             let bars = bars(&buckets, &scale);
             let sum: f64 = bars.iter().map(|bar| bar.2).sum();

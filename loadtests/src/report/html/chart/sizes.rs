@@ -8,6 +8,8 @@ use crate::result::Verdict;
 const HEIGHT: f64 = 150.0;
 const ABOVE: f64 = 14.0;
 const BELOW: f64 = 24.0;
+const DESCRIPTION: &str = "The figures are those of the table of steps. A filled mark: it held; a cross: it broke; an \
+                           empty mark: it can't be told.";
 /// Room left and right, so that the first and the last mark are whole.
 const MARGIN: f64 = 0.07;
 
@@ -44,16 +46,19 @@ pub(in super::super) fn sizes(
                 ul.legend {
                     @for (name, style) in lines {
                         li {
-                            svg.sample aria-hidden="true" width="26" height="10" { line.(style) x1="1" x2="25" y1="5" y2="5" {} }
+                            svg.sample aria-hidden="true" width="26" height="10" {
+                                line.(style) x1="1" x2="25" y1="5" y2="5" {}
+                            }
                             span { (name) }
                         }
                     }
                 }
             }
             div.plot {
-                svg role="img" aria-labelledby={ (id) "-title " (id) "-desc" } width="100%" height=(pixels(ABOVE + HEIGHT + BELOW)) {
+                svg role="img" aria-labelledby={ (id) "-title " (id) "-desc" } width="100%"
+                    height=(pixels(ABOVE + HEIGHT + BELOW)) {
                     title id={ (id) "-title" } { (title) }
-                    desc id={ (id) "-desc" } { "The figures are those of the table of steps. A filled mark: it held; a cross: it broke; an empty mark: it can't be told." }
+                    desc id={ (id) "-desc" } { (DESCRIPTION) }
                     @for tick in &scale.ticks {
                         line.grid x1="0" x2="100%" y1=(pixels(y(*tick))) y2=(pixels(y(*tick))) {}
                         text.value x="-8" y=(pixels(y(*tick))) dy=".34em" { (label(&scale, *tick)) }
@@ -66,7 +71,9 @@ pub(in super::super) fn sizes(
                             line.(style) x1=(part(across(at - 1))) y1=(pixels(y(sizes[at - 1].values[line])))
                                 x2=(part(across(at))) y2=(pixels(y(sizes[at].values[line]))) {}
                         }
-                        @for (at, size) in sizes.iter().enumerate() { (mark(across(at), y(size.values[line]), style, size.verdict)) }
+                        @for (at, size) in sizes.iter().enumerate() {
+                            (mark(across(at), y(size.values[line]), style, size.verdict))
+                        }
                     }
                 }
             }
@@ -76,10 +83,14 @@ pub(in super::super) fn sizes(
 
 /// What the marks mean.
 pub(in super::super) fn marks() -> Markup {
+    let meanings = [(Verdict::Pass, "held"), (Verdict::Fail, "broke"), (Verdict::Inconclusive, "can't be told")];
     html! {
         ul.legend.marks {
-            @for (verdict, meaning) in [(Verdict::Pass, "held"), (Verdict::Fail, "broke"), (Verdict::Inconclusive, "can't be told")] {
-                li { svg.sample aria-hidden="true" width="12" height="12" { (mark(0.5, 6.0, "any", verdict)) } span { (meaning) } }
+            @for (verdict, meaning) in meanings {
+                li {
+                    svg.sample aria-hidden="true" width="12" height="12" { (mark(0.5, 6.0, "any", verdict)) }
+                    span { (meaning) }
+                }
             }
         }
     }

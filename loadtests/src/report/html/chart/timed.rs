@@ -137,7 +137,8 @@ impl Chart<'_> {
         html! {
             line.bound x1="0" x2="100%" y1=(pixels(y)) y2=(pixels(y)) {}
             @if let Some((from, to)) = bound.broken {
-                line.broken x1=(part(self.course.share(from))) x2=(part(self.course.share(to))) y1=(pixels(y)) y2=(pixels(y)) {}
+                line.broken x1=(part(self.course.share(from))) x2=(part(self.course.share(to)))
+                    y1=(pixels(y)) y2=(pixels(y)) {}
             }
             text.bound x="0" dx="5" y=(pixels(text)) { (bound.text) }
         }

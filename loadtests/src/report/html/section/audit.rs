@@ -17,7 +17,9 @@ pub(in super::super) fn audit(report: &Report) -> Markup {
         @if found.accepted > 0 { p.check { (check(found)) } }
         (facts(&[
             ("Drain", text(format!("{} until the last end", format::whole_millis(found.drain_ms)))),
-            ("Settle window", text(format!("{} of watching for what comes late and twice", format::whole_millis(found.settle_ms)))),
+            ("Settle window", html! {
+                (format::whole_millis(found.settle_ms)) " of watching for what comes late and twice"
+            }),
             ("Audit", text(format::whole_millis(found.audit_ms))),
             ("Unanswered", text(match found.unanswered {
                 0 => "none: every request got its answer".to_owned(),

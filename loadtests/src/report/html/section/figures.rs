@@ -11,9 +11,10 @@ use crate::result::Report;
 const LEAD: &str = "Over the measured time: what came before it, the first ramp, is not in them.";
 
 pub(in super::super) fn figures(report: &Report) -> Markup {
+    let rates = &report.rates;
     let content = html! {
         div.tiles {
-            (tile("Accepted", &format::rate(report.rates.accepted), &format!("of {} sent", format::rate(report.rates.offered))))
+            (tile("Accepted", &format::rate(rates.accepted), &format!("of {} sent", format::rate(rates.offered))))
             (tile("Completed", &format::rate(report.rates.completed), "became final"))
             (tile("Accept p95", &figure(&report.accept_intended_ms, |read| read.p95), "request to 202, intended"))
             (tile("End to end p95", &figure(&report.e2e_intended_ms, |read| read.p95), "request to final, intended"))
@@ -78,7 +79,8 @@ fn where_it_goes(report: &Report) -> Markup {
         p.where {
             "Where the time goes: of a mean of " strong { (format::millis(whole.mean)) } " end to end, "
             strong { (share(wait.mean)) } " is waiting in the queue (" (format::millis(wait.mean)) ") and "
-            strong { (share(work.mean)) } " is work (" (format::millis(work.mean)) "); the rest is sending, accepting and hearing of it."
+            strong { (share(work.mean)) } " is work (" (format::millis(work.mean)) "); "
+            "the rest is sending, accepting and hearing of it."
         }
     }
 }

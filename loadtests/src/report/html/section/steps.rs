@@ -91,8 +91,9 @@ fn charts(report: &Report) -> Markup {
         div.pair {
             (sizes("size-latency", "p95 by size", &[("accept", "accepted"), ("end to end", "completed")],
                 &with(|step| vec![step.accept_p95, step.e2e_p95]), millis))
-            (sizes("size-rates", "Throughput by size, a second", &[("offered", "offered"), ("accepted", "accepted"), ("completed", "completed")],
-                &with(|step| vec![step.rates.offered, step.rates.accepted, step.rates.completed]), |_, value| format::number(value)))
+            (sizes("size-rates", "Throughput by size, a second", &["offered", "accepted", "completed"].map(|name| (name, name)),
+                &with(|step| vec![step.rates.offered, step.rates.accepted, step.rates.completed]),
+                |_, value| format::number(value)))
         }
         (marks())
     }

@@ -32,7 +32,9 @@ fn phases(course: &Course) -> Markup {
                 @let stretches: Vec<_> = course.phases.iter().filter(|(other, ..)| *other == phase).collect();
                 @if !stretches.is_empty() {
                     li {
-                        svg.sample aria-hidden="true" width="18" height="12" { rect.(name(phase)).framed width="18" height="12" {} }
+                        svg.sample aria-hidden="true" width="18" height="12" {
+                            rect.(name(phase)).framed width="18" height="12" {}
+                        }
                         span { (name(phase)) }
                         span.when {
                             @match stretches.as_slice() {

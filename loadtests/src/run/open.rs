@@ -127,7 +127,9 @@ pub(super) fn planned(plan: &Plan, size: f64, from: Duration, to: Duration) -> u
             })
             .sum()
     };
-    (until(to).round() as u64).saturating_sub(until(from).round() as u64)
+    // As many as [`Arrivals::at`] has before a point: each comes in the middle of its interval.
+    let before = |point| (until(point) - 0.5).ceil() as u64;
+    before(to).saturating_sub(before(from))
 }
 
 #[cfg(test)]

@@ -24,32 +24,32 @@ fn each_limit_has_its_evidence() {
     let waiting = || Step { queue_wait_p95: 1800.0, backlog_growth: Some(700.0), ..bad() };
     let refused = |code: &str, error_rate| Step { main_error: Some(code.to_owned()), error_rate, ..bad() };
     let cases = [
-        ("late", Step { late_starts: 0.31, ..bad() }, Limit::Generator, "31 % of them late"),
-        ("not sent", Step { offered_ratio: Some(0.8), ..bad() }, Limit::Generator, "80 % of the planned arrivals"),
+        ("late", Step { late_starts: 0.31, ..bad() }, Limit::Generator, "31% of them late"),
+        ("not sent", Step { offered_ratio: Some(0.8), ..bad() }, Limit::Generator, "80% of the planned arrivals"),
         (
             "refused",
             refused("overloaded", 0.12),
             Limit::Admission,
-            "12 % of the requests were refused, 0 % a size before",
+            "12% of the requests were refused, 0% a size before",
         ),
-        ("full", Step { machine_cpu: Some(0.97), ..bad() }, Limit::Processor, "97 % busy; the generator shares it"),
+        ("full", Step { machine_cpu: Some(0.97), ..bad() }, Limit::Processor, "97% busy; the generator shares it"),
         (
             "waiting",
             waiting(),
             Limit::Workers,
-            "waited 1.8 s in the queue, 90 % of the end-to-end p95, and the backlog",
+            "waited 1.8 s in the queue, 90% of the end-to-end p95, and the backlog",
         ),
         (
             "waiting, unread",
             Step { backlog_growth: None, ..waiting() },
             Limit::Workers,
-            "90 % of the end-to-end p95; the",
+            "90% of the end-to-end p95; the",
         ),
         ("waiting for work", Step { work_p95: 300.0, ..waiting() }, Limit::Issuer, "300 ms instead of 40 ms"),
-        ("working", Step { work_p95: 1500.0, ..bad() }, Limit::Issuer, "took 1.5 s instead of 40 ms, 75 % of"),
-        ("accepting", Step { accept_p95: 1200.0, ..bad() }, Limit::Ledger, "took 1.2 s instead of 20 ms, 60 % of"),
+        ("working", Step { work_p95: 1500.0, ..bad() }, Limit::Issuer, "took 1.5 s instead of 40 ms, 75% of"),
+        ("accepting", Step { accept_p95: 1200.0, ..bad() }, Limit::Ledger, "took 1.2 s instead of 20 ms, 60% of"),
         ("nothing", bad(), Limit::Unknown, "nothing that is measured stands out"),
-        ("failing", refused("internal", 0.2), Limit::Unknown, "20 % of the requests failed, mostly as internal"),
+        ("failing", refused("internal", 0.2), Limit::Unknown, "20% of the requests failed, mostly as internal"),
     ];
     for (name, bad, limit, evidence) in cases {
         let (found, because) = guess(&bad, |_| {});
@@ -86,7 +86,7 @@ fn a_generator_without_a_processor_is_the_limit_whatever_else_is_true() {
         ..bad()
     };
     let (limit, because) = guess(&all, |steps| steps.saturated = true);
-    assert!(limit == Limit::Generator && because.contains("96 % of all cores"), "{because}");
+    assert!(limit == Limit::Generator && because.contains("96% of all cores"), "{because}");
     assert_eq!(guess(&all, |_| {}).0, Limit::Admission);
 }
 
@@ -101,7 +101,7 @@ fn arrivals_that_wait_for_a_slow_platform_are_not_the_generators_fault() {
 fn a_generator_that_is_late_on_a_full_machine_shares_the_limit_with_the_platform() {
     let late = Step { late_starts: 0.3, machine_cpu: Some(0.998), generator_cpu: 0.118, ..bad() };
     let (limit, because) = guess(&late, |_| {});
-    let expected = "the machine was 99.8 % busy; the generator shares it with the platform and used 11.8 %";
+    let expected = "the machine was 99.8% busy; the generator shares it with the platform and used 11.8%";
     assert_eq!((limit, because.as_str()), (Limit::Processor, expected));
     assert_eq!(guess(&late, |steps| steps.shared = false).0, Limit::Generator);
 }
@@ -110,12 +110,12 @@ fn a_generator_that_is_late_on_a_full_machine_shares_the_limit_with_the_platform
 fn a_full_machine_that_only_the_load_comes_from_says_nothing_of_the_platform() {
     let full = Step { machine_cpu: Some(0.97), ..bad() };
     let (limit, because) = guess(&full, |steps| steps.shared = false);
-    assert!(limit == Limit::Generator && because.contains("the machine that the load came from was 97 % busy"));
+    assert!(limit == Limit::Generator && because.contains("the machine that the load came from was 97% busy"));
 }
 
 #[test]
 fn few_refusals_are_a_limit_if_they_are_what_broke() {
-    let broke = Some("errors 0.5 %, promised < 0.1 %".to_owned());
+    let broke = Some("errors 0.5%, promised < 0.1%".to_owned());
     let bad = Step { main_error: Some("overloaded".to_owned()), error_rate: 0.005, broke, ..bad() };
     assert_eq!(guess(&bad, |_| {}).0, Limit::Admission);
 }
@@ -125,7 +125,7 @@ fn the_first_size_has_nothing_to_be_compared_with() {
     let first = Step { accept_p95: 1500.0, ..bad() };
     let alone = Steps { first: &first, good: None, bad: &first, saturated: false, held_back: false, shared: true };
     let (limit, because) = find(alone);
-    assert_eq!((limit, because.as_str()), (Limit::Ledger, "accepting took 1.5 s, 75 % of the end-to-end p95"));
+    assert_eq!((limit, because.as_str()), (Limit::Ledger, "accepting took 1.5 s, 75% of the end-to-end p95"));
 }
 
 #[test]

@@ -65,7 +65,7 @@ fn a_generator_that_gives_up_before_the_platform_is_no_answer() {
     let report = judged(searched(&[50.0, 100.0, 200.0]), |report| report.steps[2].offered_ratio = Some(0.82));
     assert_eq!((ends(&report), report.exit), ((Some(100.0), None), 11));
     assert_eq!(found(&report).limit.as_deref(), Some("generator"));
-    assert!(report.validity.reasons[0].starts_with("at 200/s the generator was the limit: 82 % of the planned"));
+    assert!(report.validity.reasons[0].starts_with("at 200/s the generator was the limit: 82% of the planned"));
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn a_full_machine_is_an_answer_only_if_something_broke_on_it() {
     let late = judged(broken_from_300(), |report| full(report, 2));
     assert_eq!((late.exit, found(&late).limit.as_deref()), (11, Some("processor")));
     assert_eq!(ends(&late), (Some(100.0), Some(300.0)));
-    assert!(late.validity.reasons[0].starts_with("200/s could not be judged: 30 % of the requests began late"));
+    assert!(late.validity.reasons[0].starts_with("200/s could not be judged: 30% of the requests began late"));
 }
 
 #[test]
@@ -138,7 +138,7 @@ fn a_rule_that_ends_the_first_size_misses_what_was_promised() {
         report.steps[0].ended_early = Some(broken_rule());
     });
     assert_eq!((ends(&report), report.exit), ((None, Some(50.0)), 7));
-    assert_eq!(crate::judge::why(&report), "at 50/s: errors 10 % (> 5 %) for 1 s");
+    assert_eq!(crate::judge::why(&report), "at 50/s: errors 10% (> 5%) for 1 s");
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn a_rule_that_ends_a_size_breaks_it_and_only_it() {
         report.steps[1].ended_early = Some(broken_rule());
     });
     assert_eq!((ends(&report), report.exit), ((Some(75.0), Some(100.0)), 0));
-    assert_eq!(found(&report).broke.as_deref(), Some("errors 10 % (> 5 %) for 1 s"));
+    assert_eq!(found(&report).broke.as_deref(), Some("errors 10% (> 5%) for 1 s"));
 }
 
 #[test]

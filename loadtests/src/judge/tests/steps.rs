@@ -30,7 +30,7 @@ fn nothing_is_compared_with_nothing() {
 
 #[test]
 fn a_step_may_be_slower_by_the_bound_and_no_more() {
-    // The first: p50 10 ms, p95 20 ms. 10 % of each is at most 2 ms, so that 2 ms more are no difference.
+    // The first: p50 10 ms, p95 20 ms. 10% of each is at most 2 ms, so that 2 ms more are no difference.
     for (accept_p95, verdict) in [(22.0, Verdict::Pass), (22.01, Verdict::Fail), (1.0, Verdict::Pass)] {
         let report = with_bound(|steps| slow(&mut steps[1], Some(accept_p95), None));
         assert_eq!(verdicts(&report), [Verdict::Pass, verdict, Verdict::Pass], "{accept_p95}");
@@ -53,7 +53,7 @@ fn the_median_is_bound_too_and_end_to_end_is_not() {
         slow(&mut steps[2], None, Some(1900.0));
     });
     assert_eq!(verdicts(&report), [Verdict::Pass, Verdict::Fail, Verdict::Pass]);
-    let expected = "accept.p50 12.1 ms, 21 % slower than 10 ms at the first step, at most 10 % allowed";
+    let expected = "accept.p50 12.1 ms, 21% slower than 10 ms at the first step, at most 10% allowed";
     assert_eq!(report.steps[1].broke.as_deref(), Some(expected));
 }
 
@@ -82,7 +82,7 @@ fn errors_of_a_step_are_of_what_it_sent() {
         (step.error_rate, step.n, step.accept_intended_ms) = (1.0, 0, Default::default());
     });
     assert_eq!(verdicts(&report), [Verdict::Pass, Verdict::Fail, Verdict::Fail]);
-    assert_eq!(report.steps[2].broke.as_deref(), Some("errors 100 %, promised < 1 %"));
+    assert_eq!(report.steps[2].broke.as_deref(), Some("errors 100%, promised < 1%"));
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn a_step_has_its_own_seconds() {
 fn the_rule_that_ended_a_step_is_what_broke_it() {
     let report = judged(stepped(&[10, 100], &[]), |report| report.ended_early = Some(super::document::broken_rule()));
     assert_eq!(verdicts(&report), [Verdict::Pass, Verdict::Fail]);
-    assert_eq!(report.steps[1].broke.as_deref(), Some("errors 10 % (> 5 %) for 1 s"));
+    assert_eq!(report.steps[1].broke.as_deref(), Some("errors 10% (> 5%) for 1 s"));
     let interrupted = judged(stepped(&[10, 100], &[]), |report| report.ended_early = Some("interrupted".to_owned()));
     assert_eq!((verdicts(&interrupted)[1], interrupted.exit), (Verdict::Pass, 11));
 }
@@ -123,6 +123,6 @@ fn the_rule_that_ended_a_step_is_what_broke_it() {
 fn a_step_of_a_generator_that_fell_behind_says_nothing() {
     let report = judged(stepped(&[10, 100], &[]), |report| report.steps[1].late_starts = 0.12);
     assert_eq!(verdicts(&report), [Verdict::Pass, Verdict::Inconclusive]);
-    let expected = "at 100 users: 12 % of the requests began late, so the load was not what was planned";
+    let expected = "at 100 users: 12% of the requests began late, so the load was not what was planned";
     assert_eq!(report.validity.reasons, [expected]);
 }

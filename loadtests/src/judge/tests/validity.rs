@@ -25,8 +25,8 @@ fn a_rate_that_was_not_reached_says_by_how_much_and_why() {
         })
     };
     assert_eq!(open(0.99, 0, 0.2), Vec::<String>::new());
-    assert_eq!(open(0.873, 0, 0.2), ["the rate was not reached: 87.3 % of the planned arrivals were sent"]);
-    let held = "the rate was not reached: 87.3 % of the planned arrivals were sent; the limit of 20,000 requests at once \
+    assert_eq!(open(0.873, 0, 0.2), ["the rate was not reached: 87.3% of the planned arrivals were sent"]);
+    let held = "the rate was not reached: 87.3% of the planned arrivals were sent; the limit of 20,000 requests at once \
                 held 1,200 back";
     assert_eq!(open(0.873, 1200, 0.2), [held]);
     let saturated = open(0.873, 0, 0.95);
@@ -47,7 +47,7 @@ fn a_generator_is_saturated_in_a_tenth_of_the_seconds() {
     };
     assert_eq!((with(2, 1.0).len(), with(3, 0.899).len()), (0, 0));
     assert_eq!(reasons(|report| report.timeline.clear()), Vec::<String>::new(), "of no seconds nothing is known");
-    assert_eq!(with(3, 0.9), ["the generator was saturated: it used 90 % or more of all cores in 3 of 30 s"]);
+    assert_eq!(with(3, 0.9), ["the generator was saturated: it used 90% or more of all cores in 3 of 30 s"]);
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn nothing_measured_is_a_reason() {
 fn an_interruption_is_a_reason_and_a_broken_rule_is_none() {
     assert!(reasons(|report| report.ended_early = Some("interrupted".to_owned()))[0].starts_with("it was interrupted"));
     assert_eq!(
-        reasons(|report| report.ended_early = Some("errors 7 % (> 5 %) for 3 s".to_owned())),
+        reasons(|report| report.ended_early = Some("errors 7% (> 5%) for 3 s".to_owned())),
         Vec::<String>::new()
     );
 }
@@ -79,7 +79,7 @@ fn what_should_be_known_is_a_note_and_no_reason() {
         (report.validity.stream_reconnects, report.correctness.unanswered) = (2, 3);
     });
     let expected = [
-        "generator and platform share a machine that was 97 % busy: each slows the other down",
+        "generator and platform share a machine that was 97% busy: each slows the other down",
         "the event stream broke off 2 times and came back without a gap",
         "requests without an answer: 3; nobody knows whether they were accepted",
     ];

@@ -22,10 +22,10 @@ fn what_is_wrong_is_told_with_its_figures() {
     assert_eq!(lost, "3 lost, 1 duplicate of 12,000 accepted");
     assert_eq!(of(|report| report.e2e_intended_ms.p95 = 2310.0), "e2e.p95 2.31 s, promised < 2 s");
     let two = of(|report| (report.errors.rate, report.e2e_intended_ms.p95) = (0.072, 2310.0));
-    assert_eq!(two, "errors 7.2 %, promised < 1 %; and 1 more");
-    assert_eq!(of(|report| report.ended_early = Some(broken_rule())), "ended early: errors 10 % (> 5 %) for 1 s");
+    assert_eq!(two, "errors 7.2%, promised < 1%; and 1 more");
+    assert_eq!(of(|report| report.ended_early = Some(broken_rule())), "ended early: errors 10% (> 5%) for 1 s");
     let worse = of(|report| report.regression = Some(regression(Verdict::Fail)));
-    assert_eq!(worse, "accept.p95 is 38 % more than in the baseline");
+    assert_eq!(worse, "accept.p95 is 38% more than in the baseline");
 }
 
 #[test]
@@ -51,7 +51,7 @@ fn what_could_not_be_found_out_is_told_with_its_reason() {
     });
     assert_eq!(unlike, "the baseline can't be compared: users: 50 and 100");
     let noisy = of(|report| report.regression = Some(regression(Verdict::Inconclusive)));
-    assert_eq!(noisy, "accept.p95 is 38 % more than in the baseline, which may be chance");
+    assert_eq!(noisy, "accept.p95 is 38% more than in the baseline, which may be chance");
     assert_eq!(of(|report| report.correctness.accepted = 0), "nothing was accepted, so nothing could be looked at");
 }
 

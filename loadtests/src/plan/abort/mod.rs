@@ -53,7 +53,7 @@ impl AbortRule {
         Watch::new(self.clone())
     }
 
-    /// The rule's reason to end a load whose figure was `actual`: `errors 7.2 % (> 5 %) for 10 s`.
+    /// The rule's reason to end a load whose figure was `actual`: `errors 7.2% (> 5%) for 10 s`.
     fn reason(&self, actual: f64) -> String {
         let (figure, promised) = (self.when.figure(), self.when.promised());
         format!("{figure} {} ({promised}) for {} s", self.when.describe(actual), self.lasting.as_secs())
@@ -146,7 +146,7 @@ mod tests {
     fn a_rule_is_a_condition_and_for_how_long() {
         for (text, condition, lasting) in [
             ("errors>5% for 10s", "errors>5%", 10),
-            ("  errors > 5 %   for   10s ", "errors > 5 %", 10),
+            ("  errors > 5%   for   10s ", "errors > 5%", 10),
             ("e2e.p95>5s", "e2e.p95>5s", 1),
             ("backlog>1000 for 1500ms", "backlog>1000", 2),
             ("oldest-age>1m for 2m", "oldest-age>1m", 120),

@@ -29,7 +29,7 @@ impl Watch {
         Self { rule, bad: Row::default(), silent: 0 }
     }
 
-    /// Looks at the next second. Says why the load must end, if it must: `errors 7.2 % (> 5 %) for 10 s`, with the mean
+    /// Looks at the next second. Says why the load must end, if it must: `errors 7.2% (> 5%) for 10 s`, with the mean
     /// over those seconds.
     #[expect(clippy::cast_precision_loss, reason = "seconds of a load")]
     pub fn look(&mut self, second: &Sample) -> Option<String> {
@@ -92,7 +92,7 @@ mod tests {
     fn a_rule_ends_the_load_when_it_was_bad_for_so_long_and_says_how_bad() {
         let mut watch = watch("errors>5% for 3s");
         let reasons = [6.0, 7.0, 8.0].map(|errors| watch.look(&sent(100.0, 100.0 - errors, errors)));
-        assert_eq!(reasons, [None, None, Some("errors 7 % (> 5 %) for 3 s".to_owned())]);
+        assert_eq!(reasons, [None, None, Some("errors 7% (> 5%) for 3 s".to_owned())]);
     }
 
     #[test]
@@ -128,7 +128,7 @@ mod tests {
     fn a_standstill_is_all_errors() {
         let mut watch = watch("errors>5% for 2s");
         let reasons = [(); 3].map(|()| watch.look(&sent(100.0, 0.0, 0.0)));
-        assert_eq!(reasons, [None, None, Some("errors 100 % (> 5 %) for 2 s".to_owned())]);
+        assert_eq!(reasons, [None, None, Some("errors 100% (> 5%) for 2 s".to_owned())]);
         assert_eq!(ends("errors>5%", &[sent(100.0, 0.0, 1.0)]), Some(1), "one is answered, and with an error");
     }
 

@@ -18,7 +18,7 @@ fn scale(unit: Unit, value: f64) -> (&'static str, f64) {
         Unit::Time if value < 1000.0 => (" ms", 1.0),
         Unit::Time if value < 600_000.0 => (" s", 1000.0),
         Unit::Time => (" m", 60_000.0),
-        Unit::Share => (" %", 0.01),
+        Unit::Share => ("%", 0.01),
         Unit::Rate => ("/s", 1.0),
         Unit::Count => ("", 1.0),
     }
@@ -46,7 +46,7 @@ pub(crate) fn described(unit: Unit, value: f64) -> String {
     describe(unit, value, |_| true)
 }
 
-/// A fraction in percent: `0.4 %`.
+/// A fraction in percent: `0.4%`.
 pub(crate) fn percent(fraction: f64) -> String {
     described(Unit::Share, fraction)
 }
@@ -82,7 +82,7 @@ mod tests {
         ] {
             assert_eq!(told(Unit::Time, value), expected);
         }
-        assert_eq!((told(Unit::Share, 0.004), told(Unit::Share, 1.0)), ("0.4 %".to_owned(), "100 %".to_owned()));
+        assert_eq!((told(Unit::Share, 0.004), told(Unit::Share, 1.0)), ("0.4%".to_owned(), "100%".to_owned()));
         assert_eq!((told(Unit::Rate, 512.0), told(Unit::Rate, 0.5)), ("512/s".to_owned(), "0.5/s".to_owned()));
         assert_eq!((told(Unit::Count, 12_345.0), grouped(1_234_567)), ("12,345".to_owned(), "1,234,567".to_owned()));
         assert_eq!((grouped(0), grouped(999), grouped(1000)), ("0".to_owned(), "999".to_owned(), "1,000".to_owned()));

@@ -99,7 +99,7 @@ impl Slo {
         }
     }
 
-    /// A figure for people: `2.31 s`, `0.4 %`, `512/s`. With three digits, or more where three would look kept and
+    /// A figure for people: `2.31 s`, `0.4%`, `512/s`. With three digits, or more where three would look kept and
     /// are not.
     #[must_use]
     pub fn describe(&self, actual: f64) -> String {

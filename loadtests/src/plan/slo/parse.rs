@@ -128,7 +128,7 @@ fn number(part: Part<'_>, metric: Metric) -> Result<f64, Flaw> {
     }
     if metric.unit() == Unit::Share && bound > 1.0 {
         let hint = if unit.text.is_empty() { format!("did you mean {}%?", digits.text) } else { such_as.to_owned() };
-        return Err(part.flaw("more than 100 % can't be", hint));
+        return Err(part.flaw("more than 100% can't be", hint));
     }
     Ok(bound)
 }
@@ -157,8 +157,8 @@ fn can_be_kept_and_broken(sign: Part<'_>, op: Op, bound: f64, metric: Metric) ->
     match op {
         Op::Less if least => Err(sign.flaw("nothing is less than 0", "did you mean <=?")),
         Op::AtLeast if least => Err(sign.flaw("everything is at least 0", "did you mean >?")),
-        Op::More if most => Err(sign.flaw("nothing is more than 100 %", "did you mean >=?")),
-        Op::AtMost if most => Err(sign.flaw("everything is at most 100 %", "did you mean <?")),
+        Op::More if most => Err(sign.flaw("nothing is more than 100%", "did you mean >=?")),
+        Op::AtMost if most => Err(sign.flaw("everything is at most 100%", "did you mean <?")),
         _ => Ok(()),
     }
 }

@@ -79,15 +79,15 @@ fn every_refusal_says_what_is_wrong_and_what_would_be_right() {
         ("e2e.p95<2%", "e2e is a time, and \"%\" is none", "us, ms, s or m"),
         ("e2e.p95<1e3ms", "\"e3ms\" is none", "us, ms, s or m"),
         ("errors<1s", "errors is a share, and \"s\" is none", "1% or 0.01"),
-        ("errors<5", "more than 100 % can't be", "did you mean 5%?"),
-        ("errors<101%", "more than 100 % can't be", "such as 1%"),
+        ("errors<5", "more than 100% can't be", "did you mean 5%?"),
+        ("errors<101%", "more than 100% can't be", "such as 1%"),
         ("accepted>5ms", "accepted is a rate, and \"ms\" is none", "/s or /m"),
         ("backlog<5k", "backlog is a number, and \"k\" is a unit", "none"),
         ("oldest-age<30", "a time needs a unit", "30ms"),
         ("errors<0", "nothing is less than 0", "<="),
         ("errors>=0%", "everything is at least 0", ">"),
-        ("errors>100%", "nothing is more than 100 %", ">="),
-        ("errors<=100%", "everything is at most 100 %", "<"),
+        ("errors>100%", "nothing is more than 100%", ">="),
+        ("errors<=100%", "everything is at most 100%", "<"),
     ] {
         let message = refusal(text);
         let [first, shown, pointing] = message.lines().collect::<Vec<_>>()[..] else { panic!("{message}") };
@@ -112,7 +112,7 @@ fn a_promise_holds_up_to_its_bound_and_not_beyond() {
 #[test]
 fn figures_are_told_in_the_unit_of_the_promise() {
     assert_eq!((slo("e2e.p95<2s").describe(2310.4), slo("e2e.p95<2s").promised()), ("2.31 s".into(), "< 2 s".into()));
-    assert_eq!((slo("errors<1%").describe(0.004), slo("errors<1%").promised()), ("0.4 %".into(), "< 1 %".into()));
+    assert_eq!((slo("errors<1%").describe(0.004), slo("errors<1%").promised()), ("0.4%".into(), "< 1%".into()));
     assert_eq!(slo("accepted>=500/s").describe(512.2), "512/s");
     assert_eq!(slo("backlog<10").describe(1200.0), "1,200");
     assert_eq!(slo("e2e.p95<=2s").describe(2000.4), "2.0004 s", "2 s would look kept");

@@ -16,7 +16,6 @@ mod section;
 #[cfg(test)]
 mod tests;
 mod verdict;
-mod why;
 
 use crate::result::Report;
 

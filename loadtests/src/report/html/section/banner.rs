@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::super::verdict::{chip, class, mark, word, worst};
-use super::super::why::why;
+use crate::judge;
 use crate::plan::Model;
 use crate::report::format;
 use crate::result::{Report, Verdict};
@@ -37,7 +37,7 @@ pub(in super::super) fn banner(report: &Report) -> Markup {
                 (mark(report.verdict))
                 div {
                     p.word { (word(report.verdict)) " " span.exit { "exit code " (report.exit) } }
-                    p.why { (why(report)) }
+                    p.why { (sentence(&judge::why(report))) }
                 }
             }
             nav aria-label="The verdicts" {
@@ -98,4 +98,11 @@ fn readable(at: &str) -> String {
         Some((date, time)) => format!("{date} {} UTC", time.split('.').next().unwrap_or(time)),
         None => at.to_owned(),
     }
+}
+
+/// With a capital letter and a full stop.
+fn sentence(words: &str) -> String {
+    let mut letters = words.chars();
+    let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
+    format!("{first}{}.", letters.as_str())
 }

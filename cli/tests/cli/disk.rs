@@ -78,9 +78,10 @@ struct SmallDisk<'a>(&'a Path);
 
 impl<'a> SmallDisk<'a> {
     /// None where mounting is not allowed.
-    fn mount(at: &'a Path) -> Option<Self> {
+    fn mount(at: &'a Path, size: &str) -> Option<Self> {
         std::fs::create_dir_all(at).unwrap();
-        let status = Command::new("mount").args(["-t", "tmpfs", "-o", "size=48m", "tmpfs"]).arg(at).status();
+        let size = format!("size={size}");
+        let status = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(at).status();
         status.is_ok_and(|status| status.success()).then_some(Self(at))
     }
 }
@@ -97,7 +98,7 @@ async fn a_full_disk_refuses_accepts_until_there_is_room() {
     let sandbox = Sandbox::new();
     let state = sandbox.path().join("state");
     // Only root may mount; elsewhere the test above has to do.
-    let Some(_disk) = SmallDisk::mount(&state) else { return };
+    let Some(_disk) = SmallDisk::mount(&state, "48m") else { return };
     sandbox.up();
     let filler = state.join("filler");
     let fill = || {
@@ -110,4 +111,20 @@ async fn a_full_disk_refuses_accepts_until_there_is_room() {
     assert_eq!(readiness["up"], true);
     sandbox.expect(0, &["down"]);
     eventually("nothing holds the disk", || sandbox.processes().is_empty());
+}
+
+#[test]
+fn a_load_test_that_can_not_account_for_more_sends_no_more() {
+    let sandbox = Sandbox::new();
+    let out = sandbox.path().join("out");
+    let Some(_disk) = SmallDisk::mount(&out, "128k") else { return };
+    sandbox.up();
+    let out = out.to_str().unwrap();
+    let ended =
+        sandbox.expect(3, &["loadtest", "run", "-u", "20", "-d", "60s", "--ramp", "0s", "--out", out, "-o", "json"]);
+    let error = ended.json()["error"].clone();
+    assert_eq!(error["code"], "ledger", "{error}");
+    assert!(error["message"].as_str().unwrap().contains("No space left"), "{error}");
+    // What it has made is still there, and it says how to remove it.
+    assert!(ended.stderr.contains("cardctl users clean --run run_"), "{}", ended.stderr);
 }

@@ -44,21 +44,6 @@ impl Figure {
         }
     }
 
-    /// Several, with commas between them; one that comes twice is taken once.
-    ///
-    /// # Errors
-    /// One is unknown, or there is none.
-    pub fn list(text: &str) -> Result<Vec<Self>, InvalidFigure> {
-        let mut figures = Vec::new();
-        for name in text.split(',') {
-            let figure = name.trim().parse()?;
-            if !figures.contains(&figure) {
-                figures.push(figure);
-            }
-        }
-        Ok(figures)
-    }
-
     /// Whether a change of this name, such as `e2e.p95`, is one of it.
     pub(super) fn covers(self, change: &str) -> bool {
         match self {
@@ -94,26 +79,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_list_of_figures_is_read() {
-        assert_eq!(
-            Figure::list("p95,errors, throughput,p95"),
-            Ok(vec![Figure::P95, Figure::Errors, Figure::Throughput])
-        );
+    fn a_figure_is_read_and_written() {
         for figure in Figure::ALL {
-            assert_eq!(figure.as_str().parse(), Ok(figure));
+            assert_eq!(figure.to_string().parse(), Ok(figure));
         }
     }
 
     #[test]
     fn an_unknown_figure_is_refused_with_the_nearest() {
-        let message = |text| Figure::list(text).unwrap_err().message;
+        let message = |text: &str| text.parse::<Figure>().unwrap_err().message;
         assert_eq!(
             message("p59"),
             "there is no figure \"p59\"; did you mean p95? Known are p50, p95, p99, errors and throughput"
         );
-        assert!(message("p95,troughput").contains("did you mean throughput?"));
+        assert!(message("troughput").contains("did you mean throughput?"));
         assert!(message("error").contains("did you mean errors?"));
-        for text in ["", ",", "latency-of-everything"] {
+        for text in ["", "p95,errors,throughput", "latency-of-everything"] {
             let message = message(text);
             assert!(!message.contains("did you mean") && message.contains("Known are p50"), "{message}");
         }

@@ -48,7 +48,7 @@ pub(crate) fn report() -> Report {
 }
 
 /// All latencies times `factor`, whole and by the second.
-fn slower(mut report: Report, factor: f64) -> Report {
+pub(super) fn slower(mut report: Report, factor: f64) -> Report {
     for latency in [&mut report.accept_intended_ms, &mut report.e2e_intended_ms] {
         for figure in [&mut latency.p50, &mut latency.p90, &mut latency.p95, &mut latency.p99, &mut latency.max] {
             *figure *= factor;
@@ -280,8 +280,11 @@ fn another_machine_version_or_seed_is_noted_and_not_refused() {
     after.platform.version = Some("0.2.0".to_owned());
     after.platform.workers = Some(8);
     after.generator.cores = 2;
+    after.validity.machine_cpu = Some(0.99);
     after.seed = 7;
-    let regression = against(&report(), &after);
+    let mut before = report();
+    before.validity.machine_cpu = Some(0.619);
+    let regression = against(&before, &after);
     assert_eq!(regression.verdict, Verdict::Pass);
     assert_eq!(
         regression.notes,
@@ -289,6 +292,7 @@ fn another_machine_version_or_seed_is_noted_and_not_refused() {
             "the platform's version unknown, here 0.2.0",
             "workers unknown, here 8",
             "the generator's cores 8, here 2",
+            "the machine 62% busy, here 99% busy",
             "the seed 4410, here 7"
         ]
     );
@@ -339,6 +343,8 @@ prop_compose! {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn any_run_passes_against_itself(run in run()) {
         let options = Options { fail_on: Figure::ALL.to_vec(), ..Options::default() };

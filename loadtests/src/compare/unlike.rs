@@ -60,6 +60,13 @@ pub(super) fn notes(before: &Report, after: &Report) -> Vec<String> {
     notes.add("the generator's version", &before.generator.version, &after.generator.version);
     let shared = |shared| if shared { "the platform's" } else { "another than the platform's" };
     notes.add("the generator's machine", shared(before.generator.shared), shared(after.generator.shared));
+    // A platform that became slower keeps it busier too, so this is no reason to refuse.
+    if let (Some(before), Some(after)) = (before.validity.machine_cpu, after.validity.machine_cpu)
+        && (before - after).abs() > 0.1
+    {
+        let busy = |share: f64| format!("{:.0}% busy", share * 100.0);
+        notes.add("the machine", busy(before), busy(after));
+    }
     notes.add("the seed", before.seed, after.seed);
     if kind(&before.target) == kind(&after.target) {
         notes.add("the address", &before.target, &after.target);

@@ -81,7 +81,9 @@ async fn side(platform: &Platform, which: &str, users: usize, rest: Duration, in
     drop(stdin);
     let output = child.wait_with_output().await?;
     let text = String::from_utf8(output.stdout)?;
-    let figures: Vec<f64> = text.split_whitespace().filter_map(|figure| figure.parse().ok()).collect();
+    // Goose by itself says on stdout how far it is.
+    let last = text.trim().lines().last().unwrap_or_default();
+    let figures: Vec<f64> = last.split_whitespace().filter_map(|figure| figure.parse().ok()).collect();
     match figures.as_slice() {
         [cost, rate, resident, beyond] => Ok(Side { cost: *cost, rate: *rate, resident: *resident, beyond: *beyond }),
         _ => Err(format!("{which} said {text:?}").into()),

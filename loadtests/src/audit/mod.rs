@@ -95,14 +95,20 @@ impl Audit {
     /// nothing to look at.
     #[must_use]
     pub const fn verdict(&self) -> Verdict {
-        if self.lost + self.duplicate + self.stuck > 0 {
-            Verdict::Fail
-        } else if self.unverified > 0 || self.accepted == 0 {
-            // An audit of nothing proves nothing.
-            Verdict::Inconclusive
-        } else {
-            Verdict::Pass
-        }
+        verdict(self.accepted, self.lost + self.duplicate + self.stuck, self.unverified)
+    }
+}
+
+/// What follows from the figures of an audit.
+#[must_use]
+pub const fn verdict(accepted: u64, wrong: u64, unverified: u64) -> Verdict {
+    if wrong > 0 {
+        Verdict::Fail
+    } else if unverified > 0 || accepted == 0 {
+        // An audit of nothing proves nothing.
+        Verdict::Inconclusive
+    } else {
+        Verdict::Pass
     }
 }
 

@@ -17,6 +17,6 @@ pub(super) async fn run(
             crew.ended(visit, ended).await;
             Ok((Went::Well, Some(user)))
         }
-        Err(unsent) => Ok((unsent.went, (!unsent.spoilt).then_some(user))),
+        Err(unsent) => Ok(unsent.by(user)),
     }
 }

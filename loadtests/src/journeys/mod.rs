@@ -154,6 +154,13 @@ struct Unsent {
     spoilt: bool,
 }
 
+impl Unsent {
+    /// How the visit of this user went on, and the user if it can be used again.
+    fn by(self, user: SyntheticUser) -> (Went, Option<SyntheticUser>) {
+        (self.went, (!self.spoilt).then_some(user))
+    }
+}
+
 fn pause(error: &ClientError) -> Duration {
     error.retry_after().unwrap_or(PAUSE).clamp(PAUSE, PAUSE_LIMIT)
 }

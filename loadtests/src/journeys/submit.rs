@@ -14,6 +14,6 @@ pub(super) async fn run(
 ) -> io::Result<(Went, Option<SyntheticUser>)> {
     match crew.order(visit, &user, number, &crew.replacements.get(number)).await? {
         Ok((_, ended)) => Ok((Went::Well, crew.ended(visit, ended).await.map(|_| user))),
-        Err(unsent) => Ok((unsent.went, (!unsent.spoilt).then_some(user))),
+        Err(unsent) => Ok(unsent.by(user)),
     }
 }

@@ -27,7 +27,7 @@ pub(super) async fn run(
             };
             Ok((Went::Well, ended.then_some(user)))
         }
-        Err(unsent) => Ok((unsent.went, (!unsent.spoilt).then_some(user))),
+        Err(unsent) => Ok(unsent.by(user)),
     }
 }
 

@@ -1,13 +1,8 @@
 //! Whether what was accepted was done, once.
 
+use crate::audit;
 use crate::result::{Correctness, Verdict};
 
 pub(super) fn verdict(found: &Correctness) -> Verdict {
-    if found.lost + found.duplicate + found.stuck > 0 {
-        Verdict::Fail
-    } else if found.unverified > 0 || found.accepted == 0 {
-        Verdict::Inconclusive
-    } else {
-        Verdict::Pass
-    }
+    audit::verdict(found.accepted, found.lost + found.duplicate + found.stuck, found.unverified)
 }

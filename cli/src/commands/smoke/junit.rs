@@ -1,10 +1,12 @@
 //! The verdict as JUnit XML, which every CI system reads.
 
-use std::fmt::Write;
 use std::path::Path;
+use std::time::Duration;
+
+use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite, XmlString};
 
 use super::artifacts::unwritable;
-use super::runner::Verdict;
+use super::runner::{Step, Verdict};
 use crate::failure::Failure;
 
 pub(super) fn write(file: &Path, verdict: &Verdict) -> Result<(), Failure> {
@@ -16,55 +18,37 @@ pub(super) fn write(file: &Path, verdict: &Verdict) -> Result<(), Failure> {
 }
 
 fn render(verdict: &Verdict) -> String {
-    let steps = &verdict.steps;
-    let failures = steps.iter().filter(|step| !step.ok).count();
-    let skipped = steps.iter().filter(|step| step.ok && step.skipped).count();
-    let total: u64 = steps.iter().map(|step| step.ms).sum();
-    let mut xml = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
-    // Writing to a string can't fail.
-    let _ = writeln!(
-        xml,
-        "<testsuite name=\"cardctl smoke\" tests=\"{}\" failures=\"{failures}\" skipped=\"{skipped}\" time=\"{}\">",
-        steps.len(),
-        seconds(total)
-    );
-    for step in steps {
-        let (name, detail) = (escape(&step.name), escape(&step.detail));
-        let _ = write!(xml, "  <testcase classname=\"smoke\" name=\"{name}\" time=\"{}\"", seconds(step.ms));
-        let _ = match (step.ok, step.skipped) {
-            (false, _) => writeln!(xml, "><failure message=\"{detail}\"/></testcase>"),
-            (true, true) => writeln!(xml, "><skipped message=\"{detail}\"/></testcase>"),
-            (true, false) => writeln!(xml, "><system-out>{detail}</system-out></testcase>"),
-        };
-    }
-    xml.push_str("</testsuite>\n");
-    xml
+    let total = Duration::from_millis(verdict.steps.iter().map(|step| step.ms).sum());
+    let mut suite = TestSuite::new("smoke");
+    suite.set_time(total);
+    suite.add_test_cases(verdict.steps.iter().map(case));
+    let mut document = Report::new("cardctl smoke");
+    document.set_time(total);
+    document.add_test_suite(suite);
+    // Only a writer can fail, and a string does not.
+    document.to_string().unwrap_or_default()
 }
 
-fn seconds(millis: u64) -> String {
-    format!("{}.{:03}", millis / 1000, millis % 1000)
-}
-
-/// XML has no way to write most control characters, so they are left out.
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\n' | '\t' => escaped.push(' '),
-            c if c.is_control() || matches!(c, '\u{FFFE}' | '\u{FFFF}') => {}
-            c => escaped.push(c),
-        }
+fn case(step: &Step) -> TestCase {
+    let mut status = match (step.ok, step.skipped) {
+        (false, _) => TestCaseStatus::non_success(NonSuccessKind::Failure),
+        (true, true) => TestCaseStatus::skipped(),
+        (true, false) => TestCaseStatus::success(),
+    };
+    let detail = XmlString::new(&step.detail);
+    if !step.ok || step.skipped {
+        status.set_message(detail.clone());
     }
-    escaped
+    let mut case = TestCase::new(&*step.name, status);
+    case.set_classname("smoke").set_time(Duration::from_millis(step.ms));
+    if step.ok && !step.skipped {
+        case.set_system_out(detail);
+    }
+    case
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::runner::Step;
     use super::*;
 
     #[test]
@@ -87,7 +71,12 @@ mod tests {
             ],
         );
         let xml = render(&verdict);
-        assert!(xml.contains("tests=\"3\" failures=\"1\" skipped=\"1\" time=\"3.702\""), "{xml}");
-        assert!(xml.contains("<failure message=\"1 &lt; 2 &amp; &quot;x&quot;[0m\"/>"), "{xml}");
+        let read = Report::deserialize_from_str(&xml).unwrap();
+        let suite = &read.test_suites[0];
+        assert_eq!((suite.tests, suite.failures), (3, 1), "{xml}");
+        assert!(xml.contains("skipped=\"1\"") && xml.contains("<skipped message=\"no\"/>"), "{xml}");
+        assert_eq!(suite.time, Some(Duration::from_millis(3702)));
+        assert_eq!(suite.test_cases[0].system_out.as_deref(), Some("fine"));
+        assert!(xml.contains("1 &lt; 2 &amp; &quot;x&quot;\""), "{xml}");
     }
 }

@@ -4,7 +4,7 @@ mod platform;
 
 use std::collections::HashSet;
 
-use self::platform::{Mood, TestPlatform};
+use self::platform::{Mood, TestPlatform, Wire};
 use super::*;
 use crate::client::TaskQuery;
 use crate::plan::{Growth, Mix, Stage as Stretch, Think, presets};
@@ -39,6 +39,20 @@ async fn carried_out(setup: &Setup) -> Report {
 async fn once(moments: &watch::Sender<Moment>, mut seen: impl FnMut(&Moment) -> bool) {
     let mut moments = moments.subscribe();
     moments.wait_for(|moment| seen(moment)).await.unwrap();
+}
+
+/// The platform stands still for 0.8 s once it has accepted thirty.
+async fn with_a_stall(wire: &Wire, plan: Plan) -> Report {
+    let setup = setup(wire.client(), plan);
+    let (moments, stop) = (watch::Sender::default(), CancellationToken::new());
+    let stall = async {
+        once(&moments, |moment| moment.accepted >= 30).await;
+        wire.becomes(Mood::Stalls);
+        tokio::time::sleep(millis(800)).await;
+        wire.becomes(Mood::Carries);
+    };
+    let (report, ()) = tokio::join!(carry_out(&setup, &moments, &stop), stall);
+    report.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -80,17 +94,7 @@ async fn users_of_every_journey_are_unique_and_everything_adds_up() {
 async fn arrivals_come_at_their_rate_whatever_the_platform_does() {
     let platform = TestPlatform::start().await;
     let wire = platform.wire().await;
-    let setup = setup(wire.client(), plan(Model::Open, 100.0, 2000));
-    let moments = watch::Sender::default();
-    let stop = CancellationToken::new();
-    let stall = async {
-        once(&moments, |moment| moment.accepted >= 30).await;
-        wire.becomes(Mood::Stalls);
-        tokio::time::sleep(millis(800)).await;
-        wire.becomes(Mood::Carries);
-    };
-    let (report, ()) = tokio::join!(carry_out(&setup, &moments, &stop), stall);
-    let report = report.unwrap();
+    let report = with_a_stall(&wire, plan(Model::Open, 100.0, 2000)).await;
     assert_eq!(report.correctness.verdict, Verdict::Pass, "{:?}", report.correctness);
     assert_eq!((report.accept_ms.n, report.validity.offered_ratio), (200, Some(1.0)));
     // Some eighty arrivals fell into the stall, and each is charged with what was left of it.
@@ -103,17 +107,7 @@ async fn what_the_limit_holds_back_is_counted_from_when_it_should_have_begun() {
     let platform = TestPlatform::start().await;
     let wire = platform.wire().await;
     let plan = Plan { max_in_flight: 4, journey: "add".parse().unwrap(), ..plan(Model::Open, 100.0, 2500) };
-    let setup = setup(wire.client(), plan);
-    let moments = watch::Sender::default();
-    let stop = CancellationToken::new();
-    let stall = async {
-        once(&moments, |moment| moment.accepted >= 30).await;
-        wire.becomes(Mood::Stalls);
-        tokio::time::sleep(millis(800)).await;
-        wire.becomes(Mood::Carries);
-    };
-    let (report, ()) = tokio::join!(carry_out(&setup, &moments, &stop), stall);
-    let report = report.unwrap();
+    let report = with_a_stall(&wire, plan).await;
     assert_eq!(report.correctness.verdict, Verdict::Pass, "{:?}", report.correctness);
     // Four saw the stall themselves; the others waited for those four, and only the intended start tells.
     assert!(report.accept_ms.p95 < 300.0, "{:?}", report.accept_ms);

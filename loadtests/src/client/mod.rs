@@ -4,6 +4,7 @@
 //! [`operator`], the event stream in [`crate::events`]. It never tries again by itself: who may do that depends
 //! on the call, see [`crate::sender`].
 
+mod courier;
 mod error;
 mod operator;
 mod tasks;
@@ -13,9 +14,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
-use reqwest::{Method, Request, RequestBuilder, Response, StatusCode, Url};
+use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use serde::de::DeserializeOwned;
 
+use self::courier::Courier;
 pub use self::error::ClientError;
 pub use self::operator::{Behaviour, Bulk, BulkFilter, Readiness, SyntheticUser};
 pub use self::tasks::{Accept, Order, TaskQuery};
@@ -23,6 +25,8 @@ pub use self::token::{Caller, Token};
 
 /// The limit of a call that has no reason to take longer.
 const CALL_LIMIT: Duration = Duration::from_secs(30);
+const USER_AGENT_NAME: &str = concat!("cardctl/", env!("CARGO_PKG_VERSION"));
+const TIME_UP: &str = "the time was up";
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 /// No answer of this API is larger; what is, comes from something else.
 const ANSWER_LIMIT: usize = 32 * 1024 * 1024;
@@ -32,8 +36,16 @@ const ANSWER_LIMIT: usize = 32 * 1024 * 1024;
 pub struct Client {
     http: reqwest::Client,
     base: Url,
-    posts: Arc<[Url; 2]>,
+    /// For orders; none if they need TLS.
+    courier: Option<Courier>,
+    posts: Arc<[Address; 2]>,
     operator: Option<Token>,
+}
+
+/// An address, parsed once: a load sends to it thousands of times.
+struct Address {
+    url: Url,
+    uri: Option<http::Uri>,
 }
 
 /// Where orders are sent.
@@ -65,15 +77,18 @@ impl Client {
             .no_proxy()
             .connect_timeout(CONNECT_LIMIT)
             .redirect(reqwest::redirect::Policy::none())
-            .user_agent(concat!("cardctl/", env!("CARGO_PKG_VERSION")))
+            .user_agent(USER_AGENT_NAME)
             .build()
             .map_err(|error| refuse(&chain(&error)))?;
         let post = |path: &str| {
             let base = base.as_str().trim_end_matches('/');
-            Url::parse(&format!("{base}/api/v1/{path}")).map_err(|error| refuse(&error.to_string()))
+            let url = Url::parse(&format!("{base}/api/v1/{path}")).map_err(|error| refuse(&error.to_string()))?;
+            let uri = url.as_str().parse().ok();
+            Ok(Address { url, uri })
         };
         let posts = Arc::new([post("replacements")?, post("tasks")?]);
-        Ok(Self { http, base, posts, operator })
+        let courier = (base.scheme() == "http").then(Courier::new);
+        Ok(Self { http, base, courier, posts, operator })
     }
 
     /// Where the platform is, without a slash at the end.
@@ -123,29 +138,38 @@ impl Client {
             .ok_or_else(|| self.protocol("the token can't be sent: it has characters that no header may have"))
     }
 
-    /// A post of JSON, put together by hand: the ready-made way parses the address and the token each time, which is a
-    /// tenth of what a request costs a load generator.
-    pub(crate) fn post(&self, to: Post, body: Vec<u8>, caller: Caller<'_>) -> Result<Request, ClientError> {
-        let mut request = Request::new(Method::POST, self.posts[to as usize].clone());
-        *request.timeout_mut() = Some(CALL_LIMIT);
-        let headers = request.headers_mut();
-        headers.reserve(6);
+    /// Posts JSON, and reads the answer as JSON, within the usual time limit. `headers` may have any but those of the
+    /// caller and the body.
+    pub(crate) async fn post<T: DeserializeOwned>(
+        &self,
+        to: Post,
+        mut headers: HeaderMap,
+        body: Vec<u8>,
+        caller: Caller<'_>,
+    ) -> Result<T, ClientError> {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if let Some(token) = self.authorization(caller)? {
             headers.insert(AUTHORIZATION, token.clone());
         }
-        *request.body_mut() = Some(body.into());
-        Ok(request)
-    }
-
-    /// Sends what [`Client::post`] made, and reads the answer as JSON.
-    pub(crate) async fn execute<T: DeserializeOwned>(&self, request: Request) -> Result<T, ClientError> {
-        let response = self.http.execute(request).await.map_err(|error| self.network(&error))?;
-        if !response.status().is_success() {
-            return Err(self.refusal(response).await);
+        let post = &self.posts[to as usize];
+        let answer = async {
+            let response = match (&self.courier, &post.uri) {
+                (Some(courier), Some(uri)) => courier.post(uri, headers, body).await?,
+                _ => {
+                    let request = self.http.post(post.url.clone()).headers(headers).body(body);
+                    request.send().await.map_err(|error| self.network(&error))?
+                }
+            };
+            if !response.status().is_success() {
+                return Err(self.refusal(response).await);
+            }
+            let body = self.body(response).await?;
+            serde_json::from_slice(&body).map_err(|error| self.protocol(format!("the body: {error}")))
+        };
+        match tokio::time::timeout(CALL_LIMIT, answer).await {
+            Ok(answer) => answer,
+            Err(_) => Err(ClientError::NoAnswer { url: self.url().to_owned(), detail: TIME_UP.to_owned() }),
         }
-        let body = self.body(response).await?;
-        serde_json::from_slice(&body).map_err(|error| self.protocol(format!("the body: {error}")))
     }
 
     /// Sends, and returns the answer if it is a success, its body unread.
@@ -203,7 +227,7 @@ impl Client {
         if error.is_connect() || error.is_builder() {
             ClientError::Unreachable { url, detail: chain(error) }
         } else if error.is_timeout() {
-            ClientError::NoAnswer { url, detail: "the time was up".to_owned() }
+            ClientError::NoAnswer { url, detail: TIME_UP.to_owned() }
         } else {
             ClientError::NoAnswer { url, detail: chain(error) }
         }

@@ -6,13 +6,15 @@ use card_core::cards::Card;
 use card_core::ids::{RunId, TaskId, UserId};
 use card_core::tasks::{Add, Attempt, Kind, Replacement, Status, Task, TaskPage};
 use reqwest::Method;
-use reqwest::header::HeaderValue;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
 
 use super::{Caller, Client, ClientError, Post};
 
 /// The server ends a long poll after this much at the latest.
 const WAIT_LIMIT: Duration = Duration::from_secs(60);
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const RUN_ID: HeaderName = HeaderName::from_static("x-run-id");
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,15 +86,14 @@ impl Client {
             Order::Add(add) => (Post::Tasks, serde_json::to_vec(&Addition { kind: Kind::Add, payload: add })),
         };
         let body = body.map_err(|error| self.protocol(error.to_string()))?;
-        let mut request = self.post(to, body, accept.caller)?;
-        let headers = request.headers_mut();
-        for (name, value) in [("idempotency-key", accept.key), ("x-run-id", accept.run.map(RunId::as_str))] {
+        let mut headers = HeaderMap::with_capacity(6);
+        for (name, value) in [(IDEMPOTENCY_KEY, accept.key), (RUN_ID, accept.run.map(RunId::as_str))] {
             if let Some(value) = value {
                 let value = HeaderValue::from_str(value).map_err(|error| self.protocol(format!("{name}: {error}")))?;
                 headers.insert(name, value);
             }
         }
-        self.execute(request).await
+        self.post(to, headers, body, accept.caller).await
     }
 
     /// The task as it is now, or as it is when it becomes final within `wait` (the server bounds it at 60 s).

@@ -107,11 +107,9 @@ impl Crew {
     ) -> io::Result<Result<(TaskId, oneshot::Receiver<Final>), Unsent>> {
         let start = Start { intended: visit.intended, begun: Instant::now() };
         let meter = &visit.meter;
-        let sent = self.sender.send(user, number, order).await?;
-        if !matches!(sent, Sent::Stopped) {
-            meter.begun(start);
-        }
-        Ok(match sent {
+        // Counted before the answer: a platform that stands still is asked all the same.
+        meter.begun(start);
+        Ok(match self.sender.send(user, number, order).await? {
             Sent::Accepted { task, took, .. } => {
                 meter.accepted(start, took);
                 let (tell, ended) = oneshot::channel();

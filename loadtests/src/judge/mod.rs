@@ -13,6 +13,7 @@ mod correctness;
 mod exit;
 mod limit;
 mod measured;
+mod pace;
 mod promise;
 mod step;
 #[cfg(test)]

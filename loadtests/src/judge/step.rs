@@ -1,7 +1,7 @@
 //! Each step: whether the promises hold at its size, and how much slower it is than the first.
 
 use super::measured::in_step;
-use super::{broken_rule, promise, validity};
+use super::{broken_rule, pace, promise, validity};
 use crate::plan::{Slo, Unit, described, grouped, percent};
 use crate::result::{Report, Step, Verdict};
 
@@ -63,6 +63,7 @@ fn findings(report: &Report, first: Option<&Step>, step: &Step, rule: Option<Str
             _ => unsure.push(promise::untold(slo, measured.n, report.plan.min_samples)),
         }
     }
+    broken.extend(pace::behind(report, step));
     if let (Some(most), Some(first)) = (report.plan.max_degradation, first) {
         if first.n.min(step.n) < report.plan.min_samples.max(1) {
             unsure.push(format!("too few accepts to tell the degradation: {}", grouped(first.n.min(step.n))));

@@ -39,7 +39,7 @@ pub(super) fn of_step(report: &Report, step: &Step) -> Vec<String> {
 fn reasons(report: &Report) -> Vec<String> {
     let mut reasons = Vec::new();
     if interrupted(report) {
-        reasons.push("it was interrupted: only what came until then is in the figures".to_owned());
+        reasons.push("only what came until it was interrupted is in the figures".to_owned());
     }
     if report.accept_intended_ms.n == 0 {
         reasons.push("there are no samples: nothing was accepted in the measured time".to_owned());

@@ -21,8 +21,8 @@ pub(crate) use self::flaw::nearest;
 pub use self::journey::{InvalidMix, Journey, Mix};
 pub use self::overrides::{HIGHEST_RATE, InvalidPlan, MOST_USERS, Overrides};
 pub use self::presets::{InvalidPreset, Preset};
-pub(crate) use self::slo::{described, grouped, percent};
 pub use self::slo::{InvalidSlo, Metric, Op, Slo, Stat, Unit};
+pub(crate) use self::slo::{described, grouped, percent};
 
 /// How arrivals come about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -1,6 +1,6 @@
 //! The ready-made plans.
 //!
-//! Each but the spike is level: a ramp to one size, which is then held. Only a level plan can be carried out in steps.
+//! Each but the spike rises to one size, which is then held. Steps need such a plan whose rise is not measured.
 
 use std::fmt;
 use std::str::FromStr;

@@ -145,7 +145,8 @@ impl Muster {
     }
 
     async fn visit(&self, intended: Instant) -> Instant {
-        let went = self.drive.visit(intended).await;
+        // A box of its own: the many who rest need not hold the room that a visit takes.
+        let went = Box::pin(self.drive.visit(intended)).await;
         if let Went::Refused(pause) = went {
             self.drive.until(Instant::now() + pause).await;
         }

@@ -50,8 +50,8 @@ const SEND_PATIENCE: Duration = Duration::from_secs(15);
 /// How long the event stream may be away.
 const STREAM_PATIENCE: Duration = Duration::from_secs(60);
 /// Users of the open model that are ready before the clock starts and kept ready: arrivals of so long, within bounds.
-const READY_FOR: f64 = 1.0;
-const READY: (u64, u64) = (50, 5000);
+const READY_FOR: f64 = 5.0;
+const READY: (u64, u64) = (50, 10_000);
 
 /// What is needed to carry out a plan.
 #[derive(Clone)]

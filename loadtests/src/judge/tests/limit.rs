@@ -33,12 +33,7 @@ fn each_limit_has_its_evidence() {
             "12% of the requests were refused, 0% a size before",
         ),
         ("full", Step { machine_cpu: Some(0.97), ..bad() }, Limit::Processor, "97% busy; the generator shares it"),
-        (
-            "waiting",
-            waiting(),
-            Limit::Workers,
-            "waited 1.8 s in the queue, 90% of the end-to-end p95, and the backlog",
-        ),
+        ("waiting", waiting(), Limit::Workers, "waited 1.8 s in the queue, 90% of the end-to-end p95, and the backlog"),
         (
             "waiting, unread",
             Step { backlog_growth: None, ..waiting() },

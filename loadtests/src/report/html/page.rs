@@ -47,7 +47,7 @@ pub(super) fn page(report: &Report) -> Markup {
                     p {
                         "Made by cardctl " (report.generator.version) " from the result of run " (report.run)
                         ", format " (format::count(u64::from(report.v))) ". Times marked “intended” count from when a \
-                         request should have been sent, so that a platform that holds the sender up can't hide it."
+                         request should have been sent, so that a wait before the request was sent is in them."
                     }
                 }
                 script { (PreEscaped(SCRIPT)) }

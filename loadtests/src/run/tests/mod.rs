@@ -142,6 +142,29 @@ async fn a_rule_ends_the_load_before_its_time() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_platform_that_stands_still_is_all_errors_to_a_rule() {
+    let platform = TestPlatform::start().await;
+    let wire = platform.wire().await;
+    let plan = Plan { abort_on: vec!["errors>5% for 2s".parse().unwrap()], ..plan(Model::Open, 20.0, 60_000) };
+    let setup = setup(wire.client(), plan);
+    let (moments, stop) = (watch::Sender::default(), CancellationToken::new());
+    let stall = async {
+        once(&moments, |moment| moment.accepted >= 10).await;
+        wire.becomes(Mood::Stalls);
+        once(&moments, |moment| moment.doing == Doing::Drain).await;
+        wire.becomes(Mood::Carries);
+    };
+    let (report, ()) = tokio::join!(carry_out(&setup, &moments, &stop), stall);
+    let report = report.unwrap();
+    assert!(
+        report.ended_early.as_deref().is_some_and(|why| why.starts_with("errors 100%")),
+        "{:?}",
+        report.ended_early
+    );
+    assert_eq!((report.correctness.verdict, report.exit), (Verdict::Pass, 7), "{:?}", report.correctness);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_step_has_figures_of_its_own() {
     let platform = TestPlatform::start().await;
     let plan = Plan { steps: vec![2.0, 6.0], ..plan(Model::Closed, 1.0, 700) };

@@ -1,5 +1,6 @@
 //! Removes what a load test made, unless it is evidence.
 
+use card_core::engine::Cleaned;
 use card_core::ids::RunId;
 use card_loadtests::result::{Report, Verdict};
 
@@ -14,7 +15,7 @@ pub(super) async fn tidy(context: &Context, client: &Client, run: &RunId, keep: 
     match report.correctness.verdict {
         _ if keep => kept(context, run, "not cleaned up, as asked"),
         Verdict::Pass => match client.clean(run).await {
-            Ok(cleaned) => printer.say(format!("cleaned up: {} users, {} tasks", cleaned.users, cleaned.tasks)),
+            Ok(cleaned) => printer.say(in_words(cleaned)),
             Err(error) => {
                 say(printer, Failure::from(error));
                 kept(context, run, "not cleaned up");
@@ -23,6 +24,11 @@ pub(super) async fn tidy(context: &Context, client: &Client, run: &RunId, keep: 
         Verdict::Fail => kept(context, run, "not cleaned up, because it is evidence"),
         Verdict::Inconclusive => kept(context, run, "not cleaned up, because the audit is not complete"),
     }
+}
+
+fn in_words(cleaned: Cleaned) -> String {
+    let counted = |count: u64, one: &str| if count == 1 { format!("1 {one}") } else { format!("{count} {one}s") };
+    format!("cleaned up: {}, {}", counted(cleaned.users, "user"), counted(cleaned.tasks, "task"))
 }
 
 /// Says why it is still there, and how it is removed.

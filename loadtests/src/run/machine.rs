@@ -6,6 +6,13 @@ use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 use tokio::time::Instant;
 
+/// From now on, memory of this process comes in small pages. Users and tasks are small and many: with huge pages a load
+/// generator holds a third more memory, and pays up to a tenth of its time for clearing what it does not use.
+pub(super) fn use_small_pages() {
+    // Where the system refuses, it only costs more.
+    let _ = nix::sys::prctl::set_thp_disable(true);
+}
+
 /// Cores that this process may use.
 pub(super) fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)

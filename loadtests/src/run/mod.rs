@@ -97,6 +97,7 @@ pub async fn carry_out(
     moments: &watch::Sender<Moment>,
     stop: &CancellationToken,
 ) -> Result<Report, RunError> {
+    machine::use_small_pages();
     let started_at = card_core::time::Instant::now();
     let begun = tokio::time::Instant::now();
     let mut run = Run::prepare(setup, moments, stop).await?;

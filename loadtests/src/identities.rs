@@ -60,11 +60,12 @@ impl Identities {
         }
     }
 
-    /// Fetches so many ahead, so that asking for them later costs nothing.
+    /// Fetches as many ahead as it takes to have so many ready, so that asking for them later costs nothing.
     ///
     /// # Errors
     /// See [`ClientError`].
-    pub async fn prepare(&self, count: u64) -> Result<(), ClientError> {
+    pub async fn have(&self, count: u64) -> Result<(), ClientError> {
+        let count = count.saturating_sub(self.ready().len() as u64);
         let batches = (0..count.div_ceil(BATCH)).map(|batch| BATCH.min(count - batch * BATCH));
         let mut fetched = futures::stream::iter(batches.map(|size| self.batch(size))).buffer_unordered(BATCHES);
         while let Some(users) = fetched.next().await {
@@ -95,12 +96,6 @@ impl Identities {
     /// Takes back a user that has nothing open.
     pub fn give_back(&self, user: SyntheticUser) {
         self.ready().push_back(user);
-    }
-
-    /// How many can be handed out at once.
-    #[must_use]
-    pub fn available(&self) -> usize {
-        self.ready().len()
     }
 
     fn take(&self) -> Option<SyntheticUser> {

@@ -29,7 +29,7 @@ pub(crate) async fn run() -> Result<(), Failed> {
     let observer = Observer::of_ends(client, &run, Duration::from_secs(30)).await?;
     let sender = Sender::new(client, &run, Arc::clone(&ledger), Duration::from_secs(30), CancellationToken::new());
     let identities = Arc::new(Identities::new(client, &run, SENDERS as u64));
-    identities.prepare(SENDERS as u64).await?;
+    identities.have(SENDERS as u64).await?;
     let (next, orders) = (Arc::new(AtomicU64::new(0)), Orders::new(1, Kind::Add, None));
     let mut senders = tokio::task::JoinSet::new();
     for _ in 0..SENDERS {

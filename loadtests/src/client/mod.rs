@@ -263,6 +263,12 @@ mod tests {
         assert_eq!(Client::new("http://127.0.0.1:7400/", None).unwrap().url(), "http://127.0.0.1:7400");
     }
 
+    #[test]
+    fn a_platform_behind_tls_is_spoken_to_by_the_client_that_can() {
+        assert!(Client::new("https://cards.example", None).unwrap().courier.is_none());
+        assert!(Client::new("http://127.0.0.1:1", None).unwrap().courier.is_some());
+    }
+
     #[tokio::test]
     async fn nobody_there_is_unreachable_and_surely_not_carried_out() {
         // A port that was just given back: nobody listens on it.

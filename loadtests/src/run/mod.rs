@@ -151,7 +151,7 @@ impl<'a> Run<'a> {
         let ledger = Arc::new(Ledger::create(setup.ledger.as_deref(), run, *seed, true)?);
         let observer = Observer::of_ends(client, run, STREAM_PATIENCE).await?;
         let identities = Arc::new(Identities::new(client, run, u64::MAX));
-        let replenish = prepare_users(plan, &identities).await?;
+        let replenish = keep_users_ready(plan, &identities);
         let sender = Sender::new(client, run, Arc::clone(&ledger), SEND_PATIENCE, CancellationToken::new());
         let crew = Crew {
             client: client.clone(),
@@ -205,6 +205,13 @@ impl<'a> Run<'a> {
 
     async fn course(&mut self, size: f64, step: Option<AtStep>) -> Result<(), RunError> {
         let (plan, stop) = (&self.setup.plan, self.stop);
+        // Before the clock starts: who still waited when the last course was over is not used again. A platform that
+        // goes away between two courses is a result: the visits tell.
+        if let Err(error) = self.crew.identities.have(users_ready(plan, size)).await
+            && self.courses.is_empty()
+        {
+            return Err(error.into());
+        }
         let course = course::run(plan, size, step, &self.crew, &self.second, &self.timeline, stop).await?;
         self.courses.push(course);
         Ok(())
@@ -227,34 +234,33 @@ impl<'a> Run<'a> {
     }
 }
 
-/// Has the users ready before the clock starts, and keeps some ready for arrivals.
+/// How many users a course at this size begins with.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number of users")]
-async fn prepare_users(plan: &Plan, identities: &Arc<Identities>) -> Result<Option<AbortOnDropHandle<()>>, RunError> {
-    let sizes = || plan.steps.iter().copied().chain(plan.growth.map(|growth| growth.from));
-    let largest =
-        sizes().map(|size| plan.peak(size)).fold(if sizes().count() == 0 { plan.peak(1.0) } else { 0.0 }, f64::max);
+fn users_ready(plan: &Plan, size: f64) -> u64 {
+    let peak = plan.peak(size);
     match plan.model {
-        Model::Closed => {
-            identities.prepare(largest.ceil() as u64).await?;
-            Ok(None)
-        }
-        Model::Open => {
-            let keep = ((largest * READY_FOR) as u64).clamp(READY.0, READY.1);
-            identities.prepare(keep).await?;
-            let (identities, steps) = (Arc::clone(identities), plan.growth.is_some());
-            Ok(Some(AbortOnDropHandle::new(tokio::spawn(async move {
-                let keep = if steps { READY.1 } else { keep };
-                loop {
-                    tokio::time::sleep(Duration::from_millis(5)).await;
-                    let missing = (keep / 2).saturating_sub(identities.available() as u64);
-                    // What can't be had now is asked for by the arrival that needs it, which reports why.
-                    if missing > 0 && identities.prepare(missing).await.is_err() {
-                        tokio::time::sleep(Duration::from_millis(500)).await;
-                    }
-                }
-            }))))
-        }
+        Model::Closed => peak.ceil() as u64,
+        Model::Open => ((peak * READY_FOR) as u64).clamp(READY.0, READY.1),
     }
+}
+
+/// Keeps users ready for arrivals: each takes one until its task has ended.
+fn keep_users_ready(plan: &Plan, identities: &Arc<Identities>) -> Option<AbortOnDropHandle<()>> {
+    let sizes = plan.steps.iter().copied().chain(plan.growth.map(|growth| growth.up_to));
+    let largest = sizes.reduce(f64::max).unwrap_or(1.0);
+    let keep = users_ready(plan, largest) / 2;
+    let identities = Arc::clone(identities);
+    (plan.model == Model::Open).then(|| {
+        AbortOnDropHandle::new(tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+                // What can't be had now is asked for by the arrival that needs it, which reports why.
+                if identities.have(keep).await.is_err() {
+                    tokio::time::sleep(Duration::from_millis(500)).await;
+                }
+            }
+        }))
+    })
 }
 
 /// What a kill of this process can cost the ledger is bounded by time, not by the size of a buffer.

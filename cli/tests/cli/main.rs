@@ -9,6 +9,7 @@ mod help;
 mod kill;
 mod lifecycle;
 mod loadtest;
+mod loadtest_compare;
 mod loadtest_faults;
 mod masked;
 mod output;

@@ -175,17 +175,21 @@ fn hours_are_drawn_in_less_than_a_megabyte_with_every_peak() {
     assert!(page.contains("=777 ms|"));
 }
 
+/// With `LOADTEST_PAGES=DIR` they are written there, to be looked at.
 #[test]
-#[ignore = "writes the pages into the temporary directory, to be looked at"]
-fn the_pages_can_be_looked_at() {
+fn every_page_is_whole() {
     let soak = || {
         let again = |t: u32| fixture::report().timeline[(t % 90) as usize].clone();
         (1..=14_400).map(|t| Sample { t: f64::from(t), phase: phase(t), ..again(t) }).collect()
     };
     let soaked = Report { steps: Vec::new(), timeline: soak(), ..fixture::report() };
-    let pages = [("report", fixture::report()), ("empty", fixture::empty()), ("soak", soaked)];
-    for (name, report) in pages {
-        std::fs::write(std::env::temp_dir().join(format!("loadtest-{name}.html")), render(&report)).unwrap();
+    for (name, report) in [("report", fixture::report()), ("empty", fixture::empty()), ("soak", soaked)] {
+        let page = render(&report);
+        assert!(page.starts_with("<!DOCTYPE html>") && page.ends_with("</html>"), "{name}");
+        assert!(!page.contains("NaN") && !page.contains("inf%"), "{name}");
+        if let Some(dir) = std::env::var_os("LOADTEST_PAGES") {
+            std::fs::write(std::path::Path::new(&dir).join(format!("loadtest-{name}.html")), page).unwrap();
+        }
     }
 }
 

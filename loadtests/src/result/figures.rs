@@ -1,0 +1,57 @@
+//! What was measured over the whole, and the promises about it.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Verdict;
+
+/// Histograms: each entry is `[upper bound in ms, how many up to there and above the entry before]`, in order, without
+/// empty ones. From the intended start.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Distribution {
+    /// Of the accept latency.
+    pub accept: Vec<(f64, u64)>,
+    /// Of the end-to-end latency.
+    pub e2e: Vec<(f64, u64)>,
+}
+
+/// A second.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Rates {
+    /// Requests sent.
+    #[schemars(range(min = 0.0))]
+    pub offered: f64,
+    /// Answered with 202.
+    #[schemars(range(min = 0.0))]
+    pub accepted: f64,
+    /// Tasks that became final.
+    #[schemars(range(min = 0.0))]
+    pub completed: f64,
+}
+
+/// Requests that were not accepted.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Errors {
+    /// Of those sent, as a fraction.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub rate: f64,
+    /// How many of which problem; `unreachable`, `no-answer` and `protocol` are the client's own.
+    pub by_code: BTreeMap<String, u64>,
+}
+
+/// A promise and what became of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SloResult {
+    /// As it was typed.
+    pub expr: String,
+    /// What was measured, in the promise's unit: milliseconds, a fraction, a second; none without samples.
+    pub actual: Option<f64>,
+    /// Of how many samples.
+    pub n: u64,
+    /// Whether it was kept.
+    pub verdict: Verdict,
+    /// First and last second of the timeline in which it did not hold, for promises that can be looked at by the second.
+    pub broken_s: Option<(f64, f64)>,
+}

@@ -56,14 +56,17 @@ impl Baseline {
     }
 }
 
+/// Whether a result may be what others are compared with.
+fn is_believed(report: &Report) -> bool {
+    report.validity.verdict == Verdict::Pass
+        && report.correctness.verdict == Verdict::Pass
+        && report.ended_early.is_none()
+}
+
 fn newest_alike(dirs: &[PathBuf], report: &Report, options: &Options) -> Regression {
     // One that can't be read (an older version, a report that was not wanted) is none.
     let readable = dirs.iter().filter_map(|dir| load(&dir.join("result.json")).ok());
-    let believed = readable.filter(|before| {
-        before.validity.verdict == Verdict::Pass
-            && before.correctness.verdict == Verdict::Pass
-            && before.ended_early.is_none()
-    });
+    let believed = readable.filter(is_believed);
     let mut nearest: Option<Regression> = None;
     for before in believed {
         let name = format!("last ({})", before.run);
@@ -76,6 +79,9 @@ fn newest_alike(dirs: &[PathBuf], report: &Report, options: &Options) -> Regress
     let mut none = missing("no comparable baseline", &named(options, "last"));
     if let Some(nearest) = nearest {
         none.unlike.extend(nearest.unlike.into_iter().map(|unlike| format!("the newest result: {unlike}")));
+    }
+    if is_believed(report) {
+        none.notes.push("the next run of this shape is compared with this one".to_owned());
     }
     none
 }

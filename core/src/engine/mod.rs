@@ -12,6 +12,7 @@
 //! sweep finds rows that are due and that nobody works on, and rings again. Leases live with the delivery, so a task
 //! costs two durable writes, accept and settle, and a claim none.
 
+pub mod cluster;
 mod error;
 pub mod hub;
 pub mod sqlite;

@@ -27,6 +27,8 @@ pub struct Settings {
     pub worker: Worker,
     pub issuer: Issuer,
     pub ledger: Ledger,
+    pub delivery: Delivery,
+    pub autoscale: Autoscale,
     pub log: Log,
 }
 
@@ -109,6 +111,39 @@ pub struct Ledger {
     pub batch_limit: usize,
 }
 
+/// `[delivery]`: the doorbell of the cluster engine.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "each field is documented in default.toml, once")]
+pub struct Delivery {
+    pub limit: usize,
+    pub prefix: String,
+}
+
+/// `[autoscale]`: how many workers `up -t processes --autoscale` runs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "each field is documented in default.toml, once")]
+pub struct Autoscale {
+    pub target_backlog: u64,
+    #[serde(with = "crate::time::duration")]
+    pub target_age: Duration,
+    #[serde(with = "crate::time::duration")]
+    pub stabilization: Duration,
+    pub metric: AutoscaleMetric,
+    pub target_cpu: f64,
+}
+
+/// What an autoscaler follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AutoscaleMetric {
+    /// Tasks that wait and the age of the oldest.
+    Backlog,
+    /// The workers' CPU.
+    Cpu,
+}
+
 /// `[log]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -131,7 +166,7 @@ pub enum LogFormat {
 impl Settings {
     /// What can't be said in types: bounds.
     fn check(&self) -> Result<(), (&'static str, &'static str)> {
-        let at_least_one: [(&'static str, bool); 7] = [
+        let at_least_one: [(&'static str, bool); 9] = [
             ("server.max-in-flight", self.server.max_in_flight >= 1),
             ("server.max-streams", self.server.max_streams >= 1),
             ("server.body-limit", self.server.body_limit >= 1),
@@ -139,6 +174,8 @@ impl Settings {
             ("worker.concurrency", self.worker.concurrency >= 1),
             ("worker.retry.max-attempts", self.worker.retry.max_attempts >= 1),
             ("ledger.batch-limit", self.ledger.batch_limit >= 1),
+            ("delivery.limit", self.delivery.limit >= 1),
+            ("autoscale.target-backlog", self.autoscale.target_backlog >= 1),
         ];
         if let Some((key, _)) = at_least_one.into_iter().find(|(_, holds)| !holds) {
             return Err((key, "must be at least 1"));
@@ -159,6 +196,17 @@ impl Settings {
         }
         if self.issuer.latency_p99 < self.issuer.latency_p50 {
             return Err(("issuer.latency-p99", "must not be below issuer.latency-p50"));
+        }
+        if self.autoscale.target_age.is_zero() {
+            return Err(("autoscale.target-age", "must be more than nothing"));
+        }
+        if self.autoscale.target_cpu.is_nan() || self.autoscale.target_cpu <= 0.0 {
+            return Err(("autoscale.target-cpu", "must be above 0"));
+        }
+        let prefix = &self.delivery.prefix;
+        let word = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+        if !(1..=64).contains(&prefix.len()) || !prefix.bytes().all(word) {
+            return Err(("delivery.prefix", "has 1 to 64 letters, digits, '-', '_' or '.'"));
         }
         let name = &self.instance;
         let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';

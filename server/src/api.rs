@@ -34,6 +34,7 @@ fn v1() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(events::of_task))
         .routes(routes!(events::of_many))
         .routes(routes!(dead_letters::list))
+        .routes(routes!(dead_letters::groups))
         .routes(routes!(dead_letters::retry))
         .routes(routes!(dead_letters::discard))
         .routes(routes!(stats::stats))

@@ -13,6 +13,7 @@ mod health;
 mod openapi;
 mod overload;
 mod page;
+mod poison;
 mod privacy;
 mod problems;
 mod queue;

@@ -6,7 +6,7 @@ use crate::app::{OPERATOR, TestApp, ok};
 const METHODS: [Method; 5] = [Method::GET, Method::POST, Method::PUT, Method::DELETE, Method::PATCH];
 
 /// What the contract promises, whatever the document says.
-const CONTRACT: [(&str, &str); 29] = [
+const CONTRACT: [(&str, &str); 30] = [
     ("post", "/api/v1/users"),
     ("delete", "/api/v1/users/me"),
     ("post", "/api/v1/sessions"),
@@ -24,6 +24,7 @@ const CONTRACT: [(&str, &str); 29] = [
     ("post", "/api/v1/tasks/{id}/retry"),
     ("get", "/api/v1/events"),
     ("get", "/api/v1/dead-letters"),
+    ("get", "/api/v1/dead-letters/groups"),
     ("post", "/api/v1/dead-letters/retry"),
     ("post", "/api/v1/dead-letters/discard"),
     ("get", "/api/v1/stats"),

@@ -1,14 +1,15 @@
 //! What server, worker, CLI and load generator share.
 //!
 //! Owns the wire types, the [`engine::Engine`] seam with its implementations, the closed list of
-//! [`problem`]s, [`settings`] and [`telemetry`]. It knows nothing of HTTP serving, of the command line
-//! or of how a step does its work.
+//! [`problem`]s, [`settings`], [`telemetry`], and what every [`process`] needs around its work. It knows
+//! nothing of HTTP serving, of the command line or of how a step does its work.
 
 pub mod accounts;
 pub mod cards;
 pub mod engine;
 pub mod ids;
 pub mod problem;
+pub mod process;
 pub mod retry;
 pub mod settings;
 pub mod tasks;

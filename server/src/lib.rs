@@ -9,6 +9,7 @@ mod http;
 mod openapi;
 pub mod platform;
 mod problem;
+pub mod program;
 mod routes;
 mod sampler;
 mod secrets;

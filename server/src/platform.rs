@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use card_core::engine::Store;
 use card_core::ids::WorkerId;
+use card_core::process::listen;
 use card_core::settings::Settings;
 use card_core::telemetry::metrics;
 use card_worker::issuer::{self, Behaviour, OperatorToken};
@@ -97,7 +98,7 @@ impl Platform {
 
         let (mut issuer, mut issuer_address) = (None, None);
         if workers > 0 && settings.worker.issuer.url.is_empty() {
-            let listener = issuer_listener.map_or_else(|| std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)), Ok)?;
+            let listener = issuer_listener.map_or_else(|| listen((Ipv4Addr::LOCALHOST, 0).into(), false), Ok)?;
             let listener = into_tokio(listener)?;
             let address = listener.local_addr()?;
             settings.worker.issuer.url = format!("http://{address}");

@@ -12,9 +12,11 @@
 
 pub mod breaker;
 mod gate;
+mod http;
 pub mod issuer;
 mod issuer_client;
 mod kinds;
+pub mod program;
 mod registry;
 mod runner;
 mod step;

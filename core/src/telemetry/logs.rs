@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
+use super::component::Named;
 use super::mask::mask;
 use crate::settings::{Log, LogFormat};
 
@@ -18,11 +19,26 @@ pub struct InvalidFilter(String);
 /// # Errors
 /// The level is not one.
 pub fn install(log: &Log) -> Result<(), InvalidFilter> {
+    install_as(log, None)
+}
+
+/// As [`install`]. With the name of a `component`, such as `worker-2`, each line of JSON carries it, so that the logs of
+/// several processes can be read as one.
+///
+/// # Errors
+/// The level is not one.
+pub fn install_as(log: &Log, component: Option<&str>) -> Result<(), InvalidFilter> {
     let filter = EnvFilter::builder().parse(&log.level).map_err(|error| InvalidFilter(error.to_string()))?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(MaskedStderr);
     let installed = match log.format {
         LogFormat::Text => builder.with_ansi(false).with_target(false).try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init(),
+        LogFormat::Json => builder
+            .json()
+            .flatten_event(true)
+            .with_current_span(true)
+            .with_span_list(false)
+            .map_event_format(|format| Named::new(format, component))
+            .try_init(),
     };
     drop(installed);
     // A panic's message may carry what must not be written: it goes through the same mask, not to stderr as it is.

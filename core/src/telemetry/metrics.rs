@@ -33,6 +33,8 @@ pub const DEAD_LETTERS: &str = "dead_letters";
 pub const WORKERS_ALIVE: &str = "workers_alive";
 /// Calls of the issuer, by `outcome`.
 pub const ISSUER_REQUESTS: &str = "issuer_requests_total";
+/// Answers of the simulated issuer, by `outcome`: the other side of [`ISSUER_REQUESTS`].
+pub const ISSUER_ANSWERS: &str = "issuer_answers_total";
 
 static HANDLE: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
 
@@ -67,4 +69,5 @@ fn describe() {
     describe_gauge!(DEAD_LETTERS, "Dead letters that were not discarded");
     describe_gauge!(WORKERS_ALIVE, "Workers seen in the last 15 seconds");
     describe_counter!(ISSUER_REQUESTS, "Calls of the issuer");
+    describe_counter!(ISSUER_ANSWERS, "Answers of the simulated issuer");
 }

@@ -6,17 +6,16 @@
 //! | `POST /issue` `{idempotency_key, user, reason}` | 200 `{card_ref, last4, network}` · 402 `declined`, for good · 503, or no answer: try again |
 //! | `GET /behaviour` | 200 [`Behaviour`] |
 //! | `PUT /behaviour` (operator), any of its fields | 200 the new one · 401 · 422 |
-//! | `GET /health` | 200 |
+//! | `GET /health`, `/ready`, `/metrics` | alive; takes calls, or 503 while it stops; Prometheus' text |
 //!
 //! Errors are `application/problem+json` with `code` and `detail`. A decline is 402, as card processors use it: the
 //! request was right, and the answer is no.
 
+mod answers;
 mod behaviour;
-mod connections;
 mod decision;
 mod latency;
 mod operator;
-mod problem;
 mod routes;
 
 use tokio::net::TcpListener;
@@ -25,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 pub use self::behaviour::{Behaviour, BehaviourUpdate, Outage, OutageUpdate, Unacceptable};
 pub use self::latency::Latency;
 pub use self::operator::OperatorToken;
+use crate::http::connections;
 
 /// Runs the bureau until `stop`, then finishes the calls under way, for five seconds at most.
 ///

@@ -11,13 +11,14 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use card_core::cards::IssueRequest;
 use card_core::time::Instant;
-use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
+use super::answers::Answers;
 use super::behaviour::{Behaviour, BehaviourUpdate};
 use super::decision::Memory;
 use super::operator::OperatorToken;
-use super::problem::Problem;
+use crate::http::health::{self, Check};
+use crate::http::problem::Problem;
 
 /// The largest body of a request, in bytes.
 const BODY_LIMIT: usize = 16 * 1024;
@@ -32,17 +33,23 @@ struct Bureau(Arc<Parts>);
 struct Parts {
     behaviour: RwLock<Behaviour>,
     memory: Memory,
+    answers: Answers,
     operator: Option<OperatorToken>,
     stop: CancellationToken,
 }
 
 pub(super) fn router(behaviour: Behaviour, operator: Option<OperatorToken>, stop: CancellationToken) -> Router {
-    let parts = Parts { behaviour: RwLock::new(behaviour), memory: Memory::default(), operator, stop };
+    let stopping = stop.clone();
+    let parts =
+        Parts { behaviour: RwLock::new(behaviour), memory: Memory::default(), answers: Answers::new(), operator, stop };
     Router::new()
         .route("/issue", post(issue))
         .route("/behaviour", get(behaviour_now).put(change_behaviour))
-        .route("/health", get(health))
-        .fallback(async || Problem::of_status(StatusCode::NOT_FOUND))
+        .merge(health::routes(move || {
+            let taking_calls = !stopping.is_cancelled();
+            async move { vec![Check::new("accepting", taking_calls, "the bureau is stopping")] }
+        }))
+        .fallback(crate::http::no_such_route)
         .method_not_allowed_fallback(async || Problem::of_status(StatusCode::METHOD_NOT_ALLOWED))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .with_state(Bureau(Arc::new(parts)))
@@ -69,23 +76,34 @@ impl Bureau {
 async fn issue(State(bureau): State<Bureau>, request: axum::extract::Request) -> Result<Response, Problem> {
     let request: IssueRequest = body(request).await?;
     let behaviour = bureau.behaviour();
+    let answers = &bureau.0.answers;
     if behaviour.is_down(Instant::now()) {
+        answers.unavailable.increment(1);
         return Err(Problem::unavailable("the bureau is down"));
     }
     bureau.wait(behaviour.latency().sample(rand::random(), rand::random())).await?;
     if happens(behaviour.hang_rate) {
         bureau.wait(HANG).await?;
+        answers.unavailable.increment(1);
         return Err(Problem::unavailable("the bureau took too long"));
     }
     if happens(behaviour.error_rate) {
+        answers.unavailable.increment(1);
         return Err(Problem::unavailable("the bureau failed"));
     }
     if happens(behaviour.garbage_rate) {
+        answers.garbage.increment(1);
         return Ok("<html>It works!</html>".into_response());
     }
     match bureau.0.memory.answer(request.idempotency_key, behaviour.decline_rate) {
-        Some(card) => Ok(Json(card).into_response()),
-        None => Err(Problem::new(StatusCode::PAYMENT_REQUIRED, "declined", "the bureau does not issue this card")),
+        Some(card) => {
+            answers.issued.increment(1);
+            Ok(Json(card).into_response())
+        }
+        None => {
+            answers.declined.increment(1);
+            Err(Problem::new(StatusCode::PAYMENT_REQUIRED, "declined", "the bureau does not issue this card"))
+        }
     }
 }
 
@@ -111,10 +129,6 @@ async fn change_behaviour(
     drop(behaviour);
     tracing::info!(behaviour = ?changed, "the bureau behaves differently from now on");
     Ok(Json(changed))
-}
-
-async fn health() -> Json<serde_json::Value> {
-    Json(json!({"status": "ok"}))
 }
 
 /// The body as JSON, within the deadline.

@@ -15,15 +15,16 @@ use tokio_util::sync::CancellationToken;
 /// keeps one, or a request might meet a connection that is being closed.
 const HEADER_DEADLINE: Duration = Duration::from_secs(45);
 /// How long a stop waits for calls under way.
-pub(super) const DRAIN: Duration = Duration::from_secs(5);
+const DRAIN: Duration = Duration::from_secs(5);
 /// Pause when no connection can be accepted, for instance because all file descriptors are in use.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-pub(super) async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
+/// Serves until `stop`, then finishes the calls under way, for five seconds at most.
+pub(crate) async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEADER_DEADLINE).max_buf_size(64 * 1024);
     let graceful = GracefulShutdown::new();
-    // Ends with this function: a bureau that is dropped leaves no connection behind.
+    // Ends with this function: what is dropped leaves no connection behind.
     let mut connections = JoinSet::new();
     loop {
         while connections.try_join_next().is_some() {}
@@ -35,7 +36,7 @@ pub(super) async fn serve(listener: TcpListener, router: Router, stop: Cancellat
         let stream = match accepted {
             Ok((stream, _)) => stream,
             Err(error) => {
-                tracing::debug!(%error, "the bureau can't accept a connection");
+                tracing::debug!(%error, "a connection can't be accepted");
                 tokio::select! {
                     () = tokio::time::sleep(ACCEPT_PAUSE) => continue,
                     () = stop.cancelled() => break,
@@ -53,6 +54,6 @@ pub(super) async fn serve(listener: TcpListener, router: Router, stop: Cancellat
     }
     drop(listener);
     if tokio::time::timeout(DRAIN, graceful.shutdown()).await.is_err() {
-        tracing::debug!("the bureau stops with calls under way");
+        tracing::debug!("stopped with calls under way");
     }
 }

@@ -1,4 +1,4 @@
-//! Errors of the bureau: `application/problem+json` with a `code` for programs and a `detail` for people.
+//! Errors of the bureau and the health port: `application/problem+json` with a `code` for programs and a `detail` for people.
 
 use std::borrow::Cow;
 
@@ -7,9 +7,9 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-/// An error as the bureau answers it.
+/// An error as it is answered.
 #[derive(Debug, Serialize)]
-pub(super) struct Problem {
+pub(crate) struct Problem {
     #[serde(skip)]
     status: StatusCode,
     code: &'static str,
@@ -17,16 +17,16 @@ pub(super) struct Problem {
 }
 
 impl Problem {
-    pub(super) fn new(status: StatusCode, code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+    pub(crate) fn new(status: StatusCode, code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
         Self { status, code, detail: detail.into() }
     }
 
-    pub(super) fn unavailable(detail: &'static str) -> Self {
+    pub(crate) fn unavailable(detail: &'static str) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail)
     }
 
     /// What the framework says by itself, by status.
-    pub(super) fn of_status(status: StatusCode) -> Self {
+    pub(crate) fn of_status(status: StatusCode) -> Self {
         let (code, detail) = match status {
             StatusCode::NOT_FOUND => ("not-found", "no such route"),
             StatusCode::METHOD_NOT_ALLOWED => ("method-not-allowed", "this method is not allowed here"),

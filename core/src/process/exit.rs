@@ -1,0 +1,73 @@
+//! How a process ends: its runtime, its exit code, and the one sentence that says why it could not start.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use super::EnvironmentError;
+use crate::engine::EngineError;
+use crate::telemetry::mask::mask;
+
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// It did what it was asked to, or stopped because it was asked to.
+    Done = 0,
+    /// A part of it ended by itself.
+    Failed = 1,
+    /// The command line makes no sense.
+    Usage = 2,
+    /// The environment is not ready: nothing was started.
+    NotReady = 3,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// Why a process did not start: a sentence that names the next step.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct NotReady(String);
+
+impl NotReady {
+    /// With a sentence; no secrets.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self(message.into())
+    }
+}
+
+impl From<EnvironmentError> for NotReady {
+    fn from(error: EnvironmentError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl From<EngineError> for NotReady {
+    fn from(error: EngineError) -> Self {
+        // With its cause: "can't be opened" alone helps nobody.
+        Self(error.shared().to_string())
+    }
+}
+
+/// Runs a process on a runtime of its own. Why it did not start goes to stderr, masked like a log.
+pub fn run(process: impl Future<Output = Result<Exit, NotReady>>) -> ExitCode {
+    let ended = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| NotReady(format!("the runtime can't start: {error}")))
+        .and_then(|runtime| {
+            let ended = runtime.block_on(process);
+            // What still runs (a blocking read, an abandoned connection) must not hold the process.
+            runtime.shutdown_background();
+            ended
+        });
+    ended
+        .unwrap_or_else(|error| {
+            // Not through the log: it may not be installed yet. A closed stderr is no reason for another exit code.
+            let _ = writeln!(std::io::stderr(), "error: {}", mask(&error.to_string()));
+            Exit::NotReady
+        })
+        .into()
+}

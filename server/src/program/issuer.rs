@@ -1,0 +1,61 @@
+//! `card-server issuer`: the simulated card bureau as a process of its own.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use card_core::process::{Exit, NotReady, Part, listen};
+use card_worker::issuer::{self, Behaviour, OperatorToken};
+use card_worker::program::ProcessFlags;
+use clap::Args;
+use tokio::net::TcpListener;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+
+/// Runs the simulated card bureau alone, for workers whose worker.issuer.url names it.
+///
+/// It behaves as the settings under issuer say, and as PUT /behaviour changes it. With CARD_OPERATOR_TOKEN_FILE or
+/// CARD_OPERATOR_TOKEN only the operator may; without, whoever reaches it.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct IssuerArguments {
+    /// Where it listens; port 0: any free one.
+    #[arg(long, value_name = "ADDRESS", env = "CARD_ISSUER_ADDRESS", default_value = "127.0.0.1:7500")]
+    address: SocketAddr,
+    #[command(flatten)]
+    process: ProcessFlags,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  card-server issuer                            on 127.0.0.1:7500
+  card-server issuer --address 0.0.0.0:7500     in a container
+  card-server issuer --address 127.0.0.1:0 --announce";
+
+/// It keeps its own time; this is for when it does not.
+const GRACE: Duration = Duration::from_secs(10);
+
+pub(super) async fn run(arguments: IssuerArguments) -> Result<Exit, NotReady> {
+    let begun = arguments.process.begin(Part::Issuer)?;
+    let operator = begun.environment.value("CARD_OPERATOR_TOKEN")?.map(|token| OperatorToken::new(&token));
+    let at = arguments.address;
+    let refused = |error: std::io::Error| NotReady::new(format!("{at}: {error}; give another --address"));
+    let listener = listen(at, false).and_then(TcpListener::from_std).map_err(refused)?;
+    let address = listener.local_addr().map_err(refused)?;
+    let stop = CancellationToken::new();
+    let bureau = issuer::serve(listener, Behaviour::from(&begun.settings.issuer), operator, stop.clone());
+    let mut bureau = AbortOnDropHandle::new(tokio::spawn(bureau));
+    begun.ready(address);
+    tokio::select! {
+        () = begun.stop.asked() => {}
+        _ = &mut bureau => {
+            tracing::error!("the bureau ended by itself");
+            return Ok(Exit::Failed);
+        }
+    }
+    tracing::info!("stopping");
+    stop.cancel();
+    let drained = timeout(GRACE, bureau).await.is_ok();
+    tracing::info!(drained, "stopped");
+    Ok(Exit::Done)
+}

@@ -1,0 +1,65 @@
+//! The program `card-worker`: from its command line to its exit code. `cardctl` runs it as well, for the target
+//! `processes`.
+
+mod begin;
+mod work;
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+pub use self::begin::{Begun, ProcessFlags, explain};
+
+/// Takes tasks from the cluster and does their steps.
+///
+/// The cluster is CARD_DATABASE_URL and CARD_REDIS_URL, or better the files that CARD_DATABASE_URL_FILE and
+/// CARD_REDIS_URL_FILE name. The card bureau is CARDCTL_WORKER_ISSUER_URL. Other settings are CARDCTL_… variables and the
+/// file of --config.
+#[derive(Debug, Parser)]
+#[command(name = "card-worker", version = card_core::VERSION, max_term_width = 100, after_help = EXAMPLES)]
+struct Arguments {
+    /// Where GET /health, /ready and /metrics are answered; port 0: any free one.
+    #[arg(long, value_name = "ADDRESS", env = "CARD_HEALTH_ADDRESS", default_value = "127.0.0.1:0")]
+    health_address: SocketAddr,
+    #[command(flatten)]
+    process: ProcessFlags,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  card-worker                                  one worker, with health on any free port
+  card-worker --health-address 0.0.0.0:7600    in a container, for its probes
+  card-worker --announce                       says where it answers when it is ready
+
+SIGTERM or SIGINT: takes no more tasks, finishes its steps (server.drain-timeout), ends with 0; a second one ends it \
+at once.
+Exit codes: 0 stopped, 1 a part of it failed, 2 usage, 3 the environment is not ready.";
+
+/// Runs the program. The first argument is its name.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => card_core::process::run(work::run(arguments)),
+        Err(error) => explain(&error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_consistent_and_its_examples_are_command_lines() {
+        Arguments::command().debug_assert();
+        let examples: Vec<_> = EXAMPLES.lines().filter_map(|line| line.strip_prefix("  card-worker")).collect();
+        assert_eq!(examples.len(), 3);
+        for example in examples {
+            let words = example.trim_start().split("  ").next().unwrap_or_default().split_whitespace();
+            let words = words.take_while(|word| word.starts_with("--") || word.contains(':'));
+            Arguments::try_parse_from(std::iter::once("card-worker").chain(words)).unwrap();
+        }
+    }
+}

@@ -3,7 +3,8 @@
 //! `cargo build --release && cargo run --release -p card-loadtests --example bench -- WHAT`
 //!
 //! Each part starts the built `cardctl` with a state directory of its own on a free port, measures, and takes it down.
-//! Where a figure is a ratio, both sides run in the same call. `accepts` and `cycle` need `wrk` (Debian package).
+//! Where a figure is a ratio, both sides run in the same call. `accepts` and `cycle` need `wrk` (Debian package);
+//! `peers` needs `redis-server`, `python3`, `node` and `npm`, and installs its tools on first use.
 
 mod accepts;
 mod audit;
@@ -14,17 +15,19 @@ mod generator;
 mod hashing;
 mod hello;
 mod latency;
+mod peers;
 mod platform;
 mod stall;
 mod steps;
 mod streams;
 mod wrk;
 
+use tokio::signal::unix::{SignalKind, signal};
+
 /// What went wrong; a benchmark stops at the first.
 type Failed = Box<dyn std::error::Error + Send + Sync>;
 
-const PARTS: &str =
-    "accepts | cycle | latency | backlog | footprint | streams | hashing | generator | stall | steps | audit | all";
+const PARTS: &str = "accepts | cycle | latency | backlog | footprint | streams | hashing | generator | stall | steps | audit | all | peers";
 
 /// Reports a line of the result.
 #[macro_export]
@@ -40,6 +43,16 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[tokio::main]
 async fn main() -> Result<(), Failed> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    // Whoever interrupts finds nothing left running: what a part has started ends when it is dropped.
+    tokio::select! {
+        result = measure() => result,
+        _ = tokio::signal::ctrl_c() => Err("interrupted".into()),
+        _ = terminate.recv() => Err("terminated".into()),
+    }
+}
+
+async fn measure() -> Result<(), Failed> {
     let part = std::env::args().nth(1).unwrap_or_default();
     match part.as_str() {
         "accepts" => accepts::run().await,
@@ -66,6 +79,8 @@ async fn main() -> Result<(), Failed> {
         "stall" => stall::run().await,
         "steps" => steps::run().await,
         "audit" => audit::run().await,
+        // Not among all: it installs what others wrote.
+        "peers" => peers::part(&std::env::args().skip(2).collect::<Vec<_>>()).await,
         "generate" => generator::generate(&std::env::args().skip(2).collect::<Vec<_>>()).await,
         "hello" => hello::serve().await,
         _ => Err(format!("which part? {PARTS}").into()),

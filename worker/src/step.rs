@@ -1,8 +1,9 @@
 //! What a kind of task must bring: how a step begins, and the value that it ends with.
 
+use std::time::Duration;
+
 use card_core::engine::Claim;
 use card_core::tasks::{Kind, Outcome, TaskError};
-use card_core::time::Instant;
 use futures::future::BoxFuture;
 use serde::de::DeserializeOwned;
 
@@ -17,10 +18,10 @@ pub enum Step {
     Retry(TaskError),
     /// No attempt can work: the task becomes a dead letter at once.
     GiveUp(TaskError),
-    /// No attempt was made, or none that says anything about this task: it does not count and is due again at `until`.
+    /// No attempt was made, or none that says anything about this task: it does not count and is due again after `wait`.
     Defer {
-        /// When the task is due again.
-        until: Instant,
+        /// How long until the task is due again.
+        wait: Duration,
         /// What it waits for.
         error: TaskError,
     },

@@ -8,7 +8,6 @@ use card_core::cards::{IssueRequest, IssuedCard};
 use card_core::engine::Claim;
 use card_core::settings;
 use card_core::tasks::{Effect, Kind, Outcome, Replacement, TaskError};
-use card_core::time::Instant;
 use futures::FutureExt;
 
 use crate::breaker::{Breaker, Rules};
@@ -72,7 +71,7 @@ async fn replace(issuer: Arc<IssuerClient>, gate: Arc<Gate>, request: IssueReque
 }
 
 fn defer(wait: Duration, error: TaskError) -> Step {
-    Step::Defer { until: Instant::now().plus(wait + SPREAD.mul_f64(rand::random())), error }
+    Step::Defer { wait: wait + SPREAD.mul_f64(rand::random()), error }
 }
 
 /// What follows from the issuer's answer.

@@ -6,7 +6,6 @@ use std::time::Duration;
 use card_core::engine::Settled;
 use card_core::tasks::{Kind, Outcome};
 use card_core::telemetry::metrics::{TASK_ATTEMPTS, TASK_END_TO_END, TASK_RUN, TASK_WAIT, TASKS_SETTLED};
-use card_core::time::Instant;
 use metrics::{Counter, Histogram, counter, histogram};
 
 use super::attempt::Attempt;
@@ -45,7 +44,7 @@ impl Meters {
     /// An attempt begins.
     pub(super) fn began(&self, attempt: &Attempt) {
         if let Some(meters) = self.kinds.get(&attempt.kind) {
-            meters.wait.record(attempt.started_at.since(attempt.accepted_at));
+            meters.wait.record(attempt.waited());
         }
     }
 
@@ -58,7 +57,7 @@ impl Meters {
     }
 
     /// The engine has taken in how an attempt ended. What does not count as an attempt is not counted here either.
-    pub(super) fn ended(&self, attempt: &Attempt, run: Duration, end: &EndKind, settled: Settled, now: Instant) {
+    pub(super) fn ended(&self, attempt: &Attempt, run: Duration, end: &EndKind, settled: Settled) {
         let Some(meters) = self.kinds.get(&attempt.kind) else { return };
         let ended = match end {
             EndKind::Deferred => return,
@@ -75,7 +74,7 @@ impl Meters {
                 ended.attempts.increment(1);
                 if settled == Settled::Applied {
                     ended.tasks.increment(1);
-                    meters.end_to_end.record(now.since(attempt.accepted_at));
+                    meters.end_to_end.record(attempt.waited() + attempt.elapsed());
                 }
             }
         }

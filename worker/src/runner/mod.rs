@@ -23,7 +23,6 @@ use card_core::engine::{Claim, Engine};
 use card_core::ids::WorkerId;
 use card_core::settings;
 use card_core::tasks::Kind;
-use card_core::time::Instant;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -123,13 +122,14 @@ struct Runner {
 impl Runner {
     /// Begins the steps of what was claimed, one permit each.
     fn begin(self: &Arc<Self>, claims: Vec<Claim>, permits: &mut OwnedSemaphorePermit, tasks: &mut JoinSet<()>) {
+        let came_in = std::time::Instant::now();
         let mut over = Vec::new();
         for claim in claims {
             // The claim asked for no more than there are permits; an engine that hands out more is not believed.
             let Some(permit) = permits.split(1) else { break };
-            let attempt = Attempt::of(&claim);
+            let attempt = Attempt::of(&claim, came_in);
             self.meters.began(&attempt);
-            match self.begin_step(&claim) {
+            match self.begin_step(&claim, &attempt) {
                 Begun::Done(step) => over.push((attempt, step, permit)),
                 Begun::Running(step) => {
                     tasks.spawn(Arc::clone(self).attend(attempt, step, permit));
@@ -141,7 +141,7 @@ impl Runner {
         }
     }
 
-    fn begin_step(&self, claim: &Claim) -> Begun {
+    fn begin_step(&self, claim: &Claim, attempt: &Attempt) -> Begun {
         let Some(handler) = self.worker.registry.handler(claim.kind) else {
             // Only an engine that hands out what was not asked for leads here. Another worker may know the kind.
             return Begun::Done(Step::Retry(task_error(
@@ -150,7 +150,7 @@ impl Runner {
             )));
         };
         std::panic::catch_unwind(AssertUnwindSafe(|| handler.begin(claim)))
-            .unwrap_or_else(|_| Begun::Done(panicked(&Attempt::of(claim))))
+            .unwrap_or_else(|_| Begun::Done(panicked(attempt)))
     }
 
     /// Waits for a step, unless it is cut off, and acts on how it ended.
@@ -201,7 +201,7 @@ impl Runner {
 /// How a step ends that was cut off by a stop: due again at once, for whoever works then.
 fn cut_off() -> Step {
     let error = task_error("worker-stopped", "the worker stopped before the step ended");
-    Step::Defer { until: Instant::now(), error }
+    Step::Defer { wait: Duration::ZERO, error }
 }
 
 fn panicked(attempt: &Attempt) -> Step {

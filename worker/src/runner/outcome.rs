@@ -14,7 +14,7 @@ pub(super) enum End {
     GiveUp(TaskError),
 }
 
-/// `attempt` counts from 1; `jitter` lies in `0.0..1.0`.
+/// `attempt` counts from 1; `now` is by the ledger's clock; `jitter` lies in `0.0..1.0`.
 pub(super) fn conclude(step: Step, attempt: u32, policy: &RetryPolicy, now: Instant, jitter: f64) -> End {
     match step {
         Step::Settle(outcome) => End::Settle(outcome),
@@ -23,7 +23,7 @@ pub(super) fn conclude(step: Step, attempt: u32, policy: &RetryPolicy, now: Inst
             None => End::GiveUp(error),
         },
         Step::GiveUp(error) => End::GiveUp(error),
-        Step::Defer { until, error } => End::RetryAt { due: until, error, counts: false },
+        Step::Defer { wait, error } => End::RetryAt { due: now.plus(wait), error, counts: false },
     }
 }
 
@@ -56,11 +56,11 @@ mod tests {
         }
 
         #[test]
-        fn waiting_uses_up_no_attempt(attempt in 1_u32..20, due in 0_i64..1_000_000_000) {
+        fn waiting_uses_up_no_attempt(attempt in 1_u32..20, wait in 0_u64..1_000_000_000) {
             let policy = RetryPolicy { max_attempts: 1, base: Duration::ZERO, cap: Duration::ZERO };
-            let until = Instant::from_micros(due);
-            let end = conclude(Step::Defer { until, error: error() }, attempt, &policy, Instant::from_micros(0), 0.5);
-            let uncounted = matches!(end, End::RetryAt { due, counts: false, .. } if due == until);
+            let (now, wait) = (Instant::from_micros(1_000_000), Duration::from_micros(wait));
+            let end = conclude(Step::Defer { wait, error: error() }, attempt, &policy, now, 0.5);
+            let uncounted = matches!(end, End::RetryAt { due, counts: false, .. } if due == now.plus(wait));
             prop_assert!(uncounted, "{end:?}");
         }
     }

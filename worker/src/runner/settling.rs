@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use card_core::engine::{EngineError, ErrorKind, Settled};
 use card_core::retry::RetryPolicy;
-use card_core::time::Instant;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use tokio::sync::OwnedSemaphorePermit;
@@ -46,15 +45,15 @@ impl Runner {
 
     /// Acts on how a step ended.
     pub(super) async fn finish(&self, attempt: Attempt, step: Step) {
-        let now = Instant::now();
-        let run = now.since(attempt.started_at);
+        let run = attempt.elapsed();
+        let now = attempt.ledger_time_after(run);
         let end = conclude(step, attempt.number, &self.worker.settings.retry, now, rand::random());
         if let End::GiveUp(error) = &end {
             tracing::warn!(task = %attempt.lease.task, kind = %attempt.kind, attempt = attempt.number, %error, "gave up");
         }
         let kind = EndKind::from(&end);
         if let Some(settled) = self.tell(&attempt, end).await {
-            self.meters.ended(&attempt, run, &kind, settled, Instant::now());
+            self.meters.ended(&attempt, run, &kind, settled);
             if settled != Settled::Applied {
                 tracing::debug!(task = %attempt.lease.task, ?settled, "the outcome changed nothing");
             }

@@ -1,7 +1,7 @@
 //! The real engine behind one that fails on demand and counts.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -24,13 +24,20 @@ pub(crate) struct Faulty {
     pub(crate) extensions: AtomicUsize,
     /// Leases in the last extension.
     pub(crate) extended: AtomicUsize,
+    /// So many seconds the ledger's clock is behind this machine's.
+    pub(crate) clock_behind: AtomicU64,
 }
 
 impl Faulty {
     pub(crate) fn new(engine: Arc<dyn Engine>) -> Arc<Self> {
         let [claims_fail, settle_answers_lost, settles_fail, extensions, extended] =
             std::array::from_fn(|_| AtomicUsize::new(0));
-        Arc::new(Self { engine, claims_fail, settle_answers_lost, settles_fail, extensions, extended })
+        let clock_behind = AtomicU64::new(0);
+        Arc::new(Self { engine, claims_fail, settle_answers_lost, settles_fail, extensions, extended, clock_behind })
+    }
+
+    fn behind(&self) -> Duration {
+        Duration::from_secs(self.clock_behind.load(Ordering::SeqCst))
     }
 }
 
@@ -68,7 +75,12 @@ impl Engine for Faulty {
         if takes_one(&self.claims_fail) {
             return Err(fault(ErrorKind::Unavailable));
         }
-        self.engine.claim(request).await
+        let mut claims = self.engine.claim(request).await?;
+        for claim in &mut claims {
+            claim.accepted_at = claim.accepted_at.minus(self.behind());
+            claim.started_at = claim.started_at.minus(self.behind());
+        }
+        Ok(claims)
     }
 
     async fn extend(&self, leases: &[Lease], lease: Duration) -> Result<Vec<Lease>, EngineError> {
@@ -82,7 +94,7 @@ impl Engine for Faulty {
         if takes_one(&self.settles_fail) {
             return Err(fault(ErrorKind::Unavailable));
         }
-        let settled = self.engine.settle(lease, started_at, outcome).await;
+        let settled = self.engine.settle(lease, started_at.plus(self.behind()), outcome).await;
         if takes_one(&self.settle_answers_lost) { Err(fault(ErrorKind::Unknown)) } else { settled }
     }
 
@@ -94,11 +106,12 @@ impl Engine for Faulty {
         error: TaskError,
         counts: bool,
     ) -> Result<Settled, EngineError> {
-        self.engine.retry_at(lease, started_at, due, error, counts).await
+        let behind = self.behind();
+        self.engine.retry_at(lease, started_at.plus(behind), due.plus(behind), error, counts).await
     }
 
     async fn give_up(&self, lease: &Lease, started_at: Instant, error: TaskError) -> Result<Settled, EngineError> {
-        self.engine.give_up(lease, started_at, error).await
+        self.engine.give_up(lease, started_at.plus(self.behind()), error).await
     }
 
     async fn events_after(

@@ -1,10 +1,12 @@
 //! Engines that fail, leases that are lost.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use card_core::settings;
-use card_core::tasks::{Kind, Status};
+use card_core::tasks::{Kind, Status, TaskError};
+use card_worker::{Begun, Step};
 
 use crate::bed::{Bed, holds, settings};
 use crate::faulty::Faulty;
@@ -45,6 +47,26 @@ async fn a_claim_that_fails_is_tried_again() {
     let task = bed.accept(Kind::Add, ADD).await;
     let _working = bed.work_on(engine, replacing(|_| unreachable!()), settings());
     assert_eq!(bed.ended(task).await.status, Status::Succeeded);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn retries_and_deferred_tasks_come_in_time_whatever_the_worker_s_clock_shows() {
+    let bed = Bed::new().await;
+    let engine = Faulty::new(bed.engine());
+    engine.clock_behind.store(3600, Ordering::SeqCst);
+    let calls = Arc::new(AtomicUsize::new(0));
+    let registry = replacing(move |_| {
+        let error = || TaskError { code: "not-yet".to_owned(), message: "not yet".to_owned() };
+        Begun::Done(match calls.fetch_add(1, Ordering::SeqCst) {
+            0 => Step::Defer { wait: Duration::from_millis(20), error: error() },
+            1 => Step::Retry(error()),
+            _ => done(),
+        })
+    });
+    let task = bed.accept(Kind::Replacement, "{}").await;
+    let _working = bed.work_on(engine, registry, settings());
+    let task = bed.ended(task).await;
+    assert_eq!((task.status, task.attempts), (Status::Succeeded, 2));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

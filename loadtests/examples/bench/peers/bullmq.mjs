@@ -1,7 +1,7 @@
 // BullMQ's side of the comparison: one job that does nothing, its worker and a producer for it.
 //
-// `version`, `work CONCURRENCY`, `fill COUNT` or `feed AT_MOST`, started in the folder that has node_modules. The port of
-// Redis is in PEER_REDIS_PORT.
+// `version`, `work CONCURRENCY`, `fill COUNT` or `feed AT_MOST`, started in the folder that has node_modules. The port
+// of Redis is in PEER_REDIS_PORT.
 
 import { createRequire } from "node:module";
 import { setTimeout as sleep } from "node:timers/promises";

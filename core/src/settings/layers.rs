@@ -209,7 +209,8 @@ impl Settings {
 }
 
 /// The variable that sets a key: `worker.retry.max-attempts` is `CARDCTL_WORKER_RETRY_MAX_ATTEMPTS`.
-fn variable(key: &str) -> String {
+#[must_use]
+pub fn variable(key: &str) -> String {
     format!("CARDCTL_{}", key.replace(['.', '-'], "_").to_ascii_uppercase())
 }
 

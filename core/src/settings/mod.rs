@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::layers::{Layers, Origin, Resolved, SettingsError};
+pub use self::layers::{Layers, Origin, Resolved, SettingsError, variable};
 use crate::retry::RetryPolicy;
 
 /// The commented file of built-in values.

@@ -14,6 +14,8 @@ pub mod retry;
 pub mod settings;
 pub mod tasks;
 pub mod telemetry;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod time;
 
 /// The version of every binary in this workspace, as `--version` and `status` print it.

@@ -1,0 +1,128 @@
+use crate::place::{Ended, OPERATOR, Place};
+
+const DATABASE: (&str, &str) = ("CARD_DATABASE_URL", "postgres://card:hunter2@127.0.0.1:1/card");
+const REDIS: (&str, &str) = ("CARD_REDIS_URL", "redis://:hunter2@127.0.0.1:1/0");
+
+#[tokio::test]
+async fn help_explains_flags_variables_and_exit_codes_by_example() {
+    let place = Place::new();
+    for (arguments, words) in [
+        (
+            &["--help"][..],
+            &["migrate", "issuer", "--ledger", "CARD_SIGNING_KEY_FILE", "CARD_DATABASE_URL_FILE", "Exit codes"][..],
+        ),
+        (&["serve", "--help"], &["--workers", "--reuse-port", "--tied", "--announce", "CARD_LEDGER"]),
+        (&["migrate", "--help"], &["CARD_DATABASE_URL_FILE"]),
+        (&["issuer", "--help"], &["127.0.0.1:7500", "--tied", "--announce", "CARD_OPERATOR_TOKEN_FILE"]),
+    ] {
+        let help = Ended::of(place.bare(arguments)).await;
+        assert_eq!((help.code, help.stderr.as_str()), (Some(0), ""), "{arguments:?}");
+        for word in words.iter().chain(&["Usage: card-server", "Examples:\n  card-server"]) {
+            assert!(help.stdout.contains(word), "{word} is not in\n{}", help.stdout);
+        }
+    }
+    let version = Ended::of(place.bare(&["--version"])).await;
+    assert_eq!(version.stdout, format!("card-server {}\n", card_core::VERSION));
+}
+
+#[tokio::test]
+async fn a_command_line_that_makes_no_sense_is_a_mistake_of_usage() {
+    let place = Place::new();
+    for arguments in
+        [&["--port", "1"][..], &["serve", "--workers", "many"], &["start"], &["issuer", "--address", "here"]]
+    {
+        let ended = Ended::of(place.bare(arguments)).await;
+        assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""), "{arguments:?}");
+        assert!(ended.stderr.starts_with("error: "), "{}", ended.stderr);
+    }
+}
+
+#[tokio::test]
+async fn missing_and_weak_secrets_are_named_before_anything_is_made() {
+    let place = Place::new();
+    let nothing = Ended::of(place.bare(&[])).await;
+    assert!(
+        nothing.not_ready().starts_with("CARD_SIGNING_KEY is not set; set CARD_SIGNING_KEY_FILE"),
+        "{}",
+        nothing.stderr
+    );
+    for (name, value, reason) in [
+        ("CARD_OPERATOR_TOKEN_FILE", "/nowhere/token", "CARD_OPERATOR_TOKEN_FILE: /nowhere/token: "),
+        ("CARD_OPERATOR_TOKEN", "", "CARD_OPERATOR_TOKEN is empty"),
+        ("CARD_OPERATOR_TOKEN", "short", "the operator token must have"),
+        ("CARD_SIGNING_KEY", "short", "the signing key must have"),
+    ] {
+        let mut command = place.command(&[]);
+        command.env(name, value);
+        let ended = Ended::of(command).await;
+        assert!(ended.not_ready().starts_with(reason), "{}", ended.stderr);
+    }
+    assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 0, "nothing was made");
+}
+
+#[tokio::test]
+async fn a_ledger_and_a_cluster_are_not_both_served() {
+    let place = Place::new();
+    for flag in [&["--ledger", "cards.db"][..], &["serve", "--ledger", "cards.db"]] {
+        let mut command = place.command(flag);
+        command.envs([DATABASE, REDIS]);
+        let ended = Ended::of(command).await;
+        assert!(ended.not_ready().contains("leave --ledger and CARD_LEDGER away, or unset CARD_DATABASE_URL"));
+        assert!(!ended.stderr.contains("hunter2"), "{}", ended.stderr);
+    }
+    let mut command = place.command(&[]);
+    command.envs([DATABASE, REDIS]).env("CARD_LEDGER", "cards.db");
+    assert!(Ended::of(command).await.not_ready().contains("CARD_LEDGER"));
+    assert!(!place.path().join("cards.db").exists());
+}
+
+#[tokio::test]
+async fn half_a_cluster_names_the_other_half_and_no_password() {
+    let place = Place::new();
+    for (given, missing) in [(DATABASE, "CARD_REDIS_URL"), (REDIS, "CARD_DATABASE_URL")] {
+        let file = place.file("address", given.1);
+        for as_file in [false, true] {
+            let mut command = place.command(&[]);
+            match as_file {
+                true => command.env(format!("{}_FILE", given.0), &file),
+                false => command.env(given.0, given.1),
+            };
+            let ended = Ended::of(command).await;
+            assert!(ended.not_ready().ends_with(&format!("set {missing}_FILE or {missing}")), "{}", ended.stderr);
+            assert!(!ended.stderr.contains("hunter2"), "{}", ended.stderr);
+        }
+    }
+    let migrate = Ended::of(place.bare(&["migrate"])).await;
+    assert!(migrate.not_ready().starts_with("CARD_DATABASE_URL is not set; set CARD_DATABASE_URL_FILE"));
+}
+
+#[tokio::test]
+async fn settings_that_can_not_be_used_are_named_with_their_source() {
+    let place = Place::new();
+    let file = place.file("cards.toml", "[server]\nprot = 1\n");
+    let file = file.to_str().unwrap();
+    for (arguments, variable, reason) in [
+        (&["--config", "missing.toml"][..], ("X", "1"), "--config missing.toml: there is no such file"),
+        (&["--config", file], ("X", "1"), "did you mean \"server.port\"?"),
+        (&[], ("CARDCTL_SERVER_PORT", "many"), "$CARDCTL_SERVER_PORT: server.port: must be a whole number"),
+        (&["issuer"], ("CARDCTL_ISSUER_ERROR_RATE", "2"), "$CARDCTL_ISSUER_ERROR_RATE: issuer.error-rate"),
+        (&[], ("CARDCTL_LOG_LEVEL", "loud=quiet=no"), "log.level"),
+    ] {
+        let mut command = place.command(arguments);
+        command.env(variable.0, variable.1);
+        let ended = Ended::of(command).await;
+        assert!(ended.not_ready().contains(reason), "{}", ended.stderr);
+    }
+}
+
+#[tokio::test]
+async fn secrets_come_from_files_with_a_line_end() {
+    let place = Place::new();
+    let (key, token) =
+        (place.file("key", &format!("{}\n", "k".repeat(64))), place.file("token", &format!("{OPERATOR}\n")));
+    let mut command = place.bare(&["--announce"]);
+    command.env("CARD_SIGNING_KEY_FILE", key).env("CARD_OPERATOR_TOKEN_FILE", token).env("CARDCTL_SERVER_PORT", "0");
+    let server = crate::running::Running::start(command).await;
+    assert_eq!(server.get("/api/v1/stats").await.0, 200);
+    server.stop().await;
+}

@@ -1,0 +1,126 @@
+//! Accept: the task's row, which is its outbox entry, and its first event; then the bell.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::delivery::Ready;
+use super::lane::Work;
+use super::rows::{Identity, kind_code, kind_of, run_of};
+use super::shared::Shared;
+use crate::engine::Accepted;
+use crate::engine::hub::Change;
+use crate::ids::TaskId;
+use crate::tasks::NewTask;
+use crate::time::Instant;
+
+pub(super) struct Accepting(pub(super) Arc<Shared>);
+
+/// What the ledger answers for one task.
+pub(super) struct Verdict {
+    pub(super) accepted: Accepted,
+    /// Where a new task stands.
+    identity: Option<Identity>,
+}
+
+// As `accept_tasks` answers.
+const REPLAY: i16 = 1;
+const MISMATCH: i16 = 2;
+const EXCLUSIVE: i16 = 3;
+
+#[async_trait]
+impl Work for Accepting {
+    type Ask = NewTask;
+    type Answer = Verdict;
+
+    async fn carry_out(
+        &self,
+        connection: &mut PgConnection,
+        batch: &[NewTask],
+        again: bool,
+    ) -> Result<Vec<Verdict>, sqlx::Error> {
+        let ids: Vec<Uuid> = batch.iter().map(|new| new.id.uuid()).collect();
+        let kinds: Vec<i16> = batch.iter().map(|new| kind_code(new.kind)).collect();
+        let owners: Vec<Option<Uuid>> = batch.iter().map(|new| new.owner.map(|owner| owner.uuid())).collect();
+        let runs: Vec<Option<&str>> = batch.iter().map(|new| new.run.as_ref().map(|run| run.as_str())).collect();
+        let payloads: Vec<&str> = batch.iter().map(|new| new.payload.get()).collect();
+        let exclusives: Vec<Option<&str>> = batch.iter().map(|new| new.exclusive.as_deref()).collect();
+        let keys: Vec<Option<&str>> =
+            batch.iter().map(|new| new.idempotency.as_ref().map(|idempotency| idempotency.key.as_str())).collect();
+        let fingerprints: Vec<Option<&[u8]>> = batch
+            .iter()
+            .map(|new| new.idempotency.as_ref().map(|idempotency| idempotency.fingerprint.as_slice()))
+            .collect();
+        let rows = sqlx::query!(
+            r#"SELECT ord AS "ord!", verdict AS "verdict!", task, kind, run, accepted_at AS "accepted_at!", seq AS "seq!"
+               FROM accept_tasks($1, $2, $3, $4, $5, $6, $7, $8, $9)"#,
+            &ids,
+            &kinds,
+            &owners as _,
+            &runs as _,
+            &payloads as _,
+            &exclusives as _,
+            &keys as _,
+            &fingerprints as _,
+            again
+        )
+        .fetch_all(connection)
+        .await?;
+        let Some(base) = rows.first() else { return Err(sqlx::Error::RowNotFound) };
+        let (accepted_at, before) = (Instant::from_micros(base.accepted_at), base.seq);
+        let mut verdicts: Vec<Verdict> =
+            (before + 1..).zip(batch).map(|(seq, new)| accepted(new, seq, accepted_at)).collect();
+        for row in &rows[1..] {
+            let Some(index) = usize::try_from(row.ord - 1).ok().filter(|index| *index < batch.len()) else { continue };
+            let (new, accepted_at) = (&batch[index], Instant::from_micros(row.accepted_at));
+            let other = TaskId::from_uuid(row.task.unwrap_or_default());
+            let refused = |accepted| Verdict { accepted, identity: None };
+            verdicts[index] = match row.verdict {
+                MISMATCH => refused(Accepted::IdempotencyMismatch),
+                EXCLUSIVE => refused(Accepted::Exclusive { open: other }),
+                REPLAY => {
+                    let identity = Identity {
+                        seq: 0,
+                        id: other,
+                        kind: row.kind.map_or(Ok(new.kind), kind_of).map_err(decode)?,
+                        owner: new.owner,
+                        run: run_of(row.run.clone()).map_err(decode)?,
+                        accepted_at,
+                    };
+                    refused(Accepted::Replay(identity.queued()))
+                }
+                // This very task, by a try whose answer was lost.
+                _ => accepted(new, row.seq, accepted_at),
+            };
+        }
+        Ok(verdicts)
+    }
+
+    fn committed(&self, batch: &[NewTask], answers: &[Verdict]) {
+        let new = batch.iter().zip(answers).filter_map(|(new, verdict)| Some((new, verdict.identity.as_ref()?)));
+        let mut changes = Vec::with_capacity(batch.len());
+        let mut last = 0;
+        for (new, identity) in new {
+            self.0.ringer.ring(Ready {
+                identity: identity.clone(),
+                payload: new.payload.clone(),
+                attempts: 0,
+                due_at: identity.accepted_at,
+            });
+            last = last.max(identity.seq);
+            changes.push(Change { task: identity.id, run: identity.run.clone(), owner: identity.owner });
+        }
+        self.0.announce(last, &changes);
+    }
+}
+
+fn accepted(new: &NewTask, seq: i64, accepted_at: Instant) -> Verdict {
+    let identity = Identity { seq, id: new.id, kind: new.kind, owner: new.owner, run: new.run.clone(), accepted_at };
+    Verdict { accepted: Accepted::New(identity.queued()), identity: Some(identity) }
+}
+
+fn decode(error: crate::engine::EngineError) -> sqlx::Error {
+    sqlx::Error::Decode(error.into())
+}

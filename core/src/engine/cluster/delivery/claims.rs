@@ -1,0 +1,214 @@
+//! Claiming and keeping leases.
+
+use std::sync::atomic::Ordering;
+
+use futures::future::join_all;
+use redis::RedisResult;
+
+use super::super::rows::SHARDS;
+use super::{Delivery, Ready, code};
+use crate::engine::{ClaimRequest, Lease};
+use crate::tasks::Kind;
+use crate::time::Instant;
+
+/// A lease's token: random, and in its lowest bits where the task lies, so that nobody has to look that up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Token(pub(super) u64);
+
+const SHARD_BITS: u32 = 8;
+const KIND_BITS: u32 = 4;
+
+impl Token {
+    fn new(shard: usize, kind: usize) -> Self {
+        let place = ((shard as u64) << KIND_BITS) | kind as u64;
+        Self((rand::random::<u64>() << (SHARD_BITS + KIND_BITS)) | place)
+    }
+
+    fn with_kind(self, kind: Kind) -> Self {
+        Self(self.0 & !((1 << KIND_BITS) - 1) | code(kind) as u64)
+    }
+
+    fn shard(self) -> usize {
+        (self.0 >> KIND_BITS) as usize & ((1 << SHARD_BITS) - 1)
+    }
+
+    fn kind(self) -> usize {
+        self.0 as usize & ((1 << KIND_BITS) - 1)
+    }
+}
+
+/// Where the task of a lease lies.
+pub(in super::super) fn shard_of_lease(lease: &Lease) -> usize {
+    Token(lease.token).shard() % SHARDS
+}
+
+impl Delivery {
+    /// Takes up to `request.max` tasks, from the shards that may have some; from all of them if `everywhere`.
+    pub(in super::super) async fn claim(
+        &self,
+        request: &ClaimRequest,
+        now: Instant,
+        everywhere: bool,
+    ) -> RedisResult<Vec<(Ready, Lease)>> {
+        // What is rung for from here on sets its bit again.
+        let hinted = self.hinted.swap(0, Ordering::AcqRel);
+        let hinted = if everywhere { (1 << SHARDS) - 1 } else { hinted };
+        if hinted == 0 || request.kinds.is_empty() {
+            self.hinted.fetch_or(hinted, Ordering::AcqRel);
+            return Ok(Vec::new());
+        }
+        // Each time another shard and another kind comes first, so that none waits for ever.
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        let shards: Vec<usize> =
+            (0..SHARDS).map(|step| (turn + step) % SHARDS).filter(|shard| hinted & (1 << shard) != 0).collect();
+        let share = request.max.div_ceil(shards.len());
+        let mut left = request.max;
+        let asked: Vec<(usize, usize)> = shards
+            .iter()
+            .map(|shard| {
+                let wanted = share.min(left);
+                left -= wanted;
+                (*shard, wanted)
+            })
+            .collect();
+        let answers = join_all(asked.iter().map(|(shard, wanted)| async move {
+            if *wanted == 0 {
+                return Ok(Vec::new());
+            }
+            self.claim_from(*shard, request, *wanted, now, turn).await
+        }))
+        .await;
+        let mut claims = Vec::new();
+        let mut failed = None;
+        for ((shard, wanted), answer) in asked.into_iter().zip(answers) {
+            match answer {
+                Ok(found) => {
+                    // It may have more; a shard that was not asked is asked next time.
+                    if found.len() >= wanted {
+                        self.hinted.fetch_or(1 << shard, Ordering::AcqRel);
+                    }
+                    claims.extend(found);
+                }
+                Err(error) => {
+                    self.hinted.fetch_or(1 << shard, Ordering::AcqRel);
+                    failed = Some(error);
+                }
+            }
+        }
+        match failed {
+            // What was claimed elsewhere must not be forgotten; the next claim meets the error again.
+            Some(error) if claims.is_empty() => Err(error),
+            _ => Ok(claims),
+        }
+    }
+
+    async fn claim_from(
+        &self,
+        shard: usize,
+        request: &ClaimRequest,
+        wanted: usize,
+        now: Instant,
+        turn: usize,
+    ) -> RedisResult<Vec<(Ready, Lease)>> {
+        let keys = self.keys.shard(shard);
+        let token = Token::new(shard, 0);
+        let mut call = self.scripts.claim.prepare_invoke();
+        call.key(&keys.known).key(&keys.held).key(&keys.inflight);
+        call.arg(request.worker.to_string())
+            .arg(token.0)
+            .arg(wanted)
+            .arg(u64::try_from(request.lease.as_millis()).unwrap_or(u64::MAX))
+            .arg(now.micros());
+        let kinds = &request.kinds;
+        for step in 0..kinds.len() {
+            let kind = kinds[(turn + step) % kinds.len()];
+            call.key(&keys.streams[code(kind)]).key(&keys.leases[code(kind)]).arg(code(kind));
+        }
+        let found: Vec<(usize, Vec<u8>)> =
+            self.link.run(|mut connection| async move { call.invoke_async(&mut connection).await }).await?;
+        Ok(found
+            .into_iter()
+            .filter_map(|(kind, packed)| {
+                let kind = *Kind::ALL.get(kind)?;
+                let ready = Ready::unpack(kind, &packed)?;
+                let token = token.with_kind(kind).0;
+                let lease = Lease { task: ready.identity.id, row: ready.identity.seq, token, worker: request.worker };
+                Some((ready, lease))
+            })
+            .collect())
+    }
+
+    /// Renews leases; answers those that are lost, and those that Redis knows nothing of.
+    pub(in super::super) async fn extend(
+        &self,
+        leases: &[Lease],
+        lease: std::time::Duration,
+    ) -> RedisResult<(Vec<Lease>, Vec<Lease>)> {
+        let (mut lost, mut unknown) = (Vec::new(), Vec::new());
+        for (shard, leases) in grouped(leases) {
+            let keys = self.keys.shard(shard);
+            let mut call = self.scripts.extend.prepare_invoke();
+            call.key(&keys.known).key(&keys.held);
+            for key in &keys.leases {
+                call.key(key);
+            }
+            call.arg(u64::try_from(lease.as_millis()).unwrap_or(u64::MAX));
+            for lease in &leases {
+                call.arg(lease.row).arg(Token(lease.token).stored());
+            }
+            let answers: Vec<u8> =
+                self.link.run(|mut connection| async move { call.invoke_async(&mut connection).await }).await?;
+            for (lease, answer) in leases.into_iter().zip(answers) {
+                match answer {
+                    0 => {}
+                    1 => lost.push(lease),
+                    _ => unknown.push(lease),
+                }
+            }
+        }
+        Ok((lost, unknown))
+    }
+
+    /// Takes in leases that Redis has lost; answers those that others were faster with.
+    pub(in super::super) async fn adopt(
+        &self,
+        leases: &[Lease],
+        lease: std::time::Duration,
+        now: Instant,
+    ) -> RedisResult<Vec<Lease>> {
+        let mut lost = Vec::new();
+        for (shard, leases) in grouped(leases) {
+            let Some(worker) = leases.first().map(|lease| lease.worker) else { continue };
+            let keys = self.keys.shard(shard);
+            let mut call = self.scripts.adopt.prepare_invoke();
+            call.key(&keys.known).key(&keys.held).key(&keys.inflight);
+            for key in &keys.leases {
+                call.key(key);
+            }
+            call.arg(worker.to_string()).arg(u64::try_from(lease.as_millis()).unwrap_or(u64::MAX)).arg(now.micros());
+            for lease in &leases {
+                let token = Token(lease.token);
+                call.arg(lease.row).arg(token.stored()).arg(token.kind());
+            }
+            let answers: Vec<u8> =
+                self.link.run(|mut connection| async move { call.invoke_async(&mut connection).await }).await?;
+            lost.extend(leases.into_iter().zip(answers).filter(|(_, answer)| *answer != 0).map(|(lease, _)| lease));
+        }
+        Ok(lost)
+    }
+}
+
+impl Token {
+    /// As Redis keeps it: one for all kinds of a claim.
+    pub(super) const fn stored(self) -> u64 {
+        self.0 & !((1 << KIND_BITS) - 1)
+    }
+}
+
+fn grouped(leases: &[Lease]) -> Vec<(usize, Vec<Lease>)> {
+    let mut shards: Vec<Vec<Lease>> = (0..SHARDS).map(|_| Vec::new()).collect();
+    for lease in leases {
+        shards[shard_of_lease(lease)].push(*lease);
+    }
+    shards.into_iter().enumerate().filter(|(_, leases)| !leases.is_empty()).collect()
+}

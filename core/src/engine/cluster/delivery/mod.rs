@@ -1,0 +1,256 @@
+//! The doorbell: Redis Streams, one for each kind and shard, with a consumer group of all workers.
+//!
+//! Redis may lose everything at any moment: the ledger's rows are the outbox, and the sweep rings again for what is
+//! open and not known here. What a shard holds:
+//!
+//! | key | type | what |
+//! |---|---|---|
+//! | `{p:sNN}:tasks:K` | stream | tasks of kind K that wait, or are held (pending in the group) |
+//! | `{p:sNN}:known` | set | rows of tasks that wait or are held: makes ringing twice ringing once |
+//! | `{p:sNN}:held` | hash | row → token, worker, start, entry, kind |
+//! | `{p:sNN}:leases:K` | sorted set | row → when its lease ends, by the clock of Redis |
+//! | `{p:sNN}:inflight` | hash | worker → how many it holds |
+//!
+//! Entries are deleted when their task is let go, so memory follows the backlog; a limit bounds it whatever the backlog.
+
+mod claims;
+mod keys;
+mod link;
+mod packed;
+mod ringer;
+mod scripts;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use futures::future::join_all;
+use redis::RedisResult;
+use tokio::sync::Notify;
+
+use self::claims::Token;
+pub(super) use self::claims::shard_of_lease;
+pub(super) use self::keys::Keys;
+pub(super) use self::link::Link;
+pub(super) use self::packed::Ready;
+pub(super) use self::ringer::{Channel, Letting, Ringer};
+use self::scripts::Scripts;
+use super::rows::{SHARDS, shard_of};
+use crate::engine::Lease;
+use crate::ids::{UserId, WorkerId};
+use crate::tasks::{Kind, WorkerStats};
+use crate::time::Instant;
+
+/// A worker not heard of for this long is not counted any more.
+const WORKER_FORGOTTEN: Duration = Duration::from_secs(15);
+
+/// The doorbell, as one process uses it.
+pub(super) struct Delivery {
+    pub(super) link: Arc<Link>,
+    pub(super) keys: Keys,
+    scripts: Scripts,
+    limit: usize,
+    /// Rung when a claim may find something.
+    pub(super) bell: Notify,
+    /// Shards that may have something for claimers, one bit each.
+    hinted: AtomicUsize,
+    turn: AtomicUsize,
+    pub(super) paused: AtomicBool,
+}
+
+/// What the doorbell knows, for `stats`.
+#[derive(Debug, Default)]
+pub(super) struct Figures {
+    pub(super) held: u64,
+    /// Since when the oldest task that waits is due.
+    pub(super) oldest: Option<Instant>,
+    pub(super) workers: Vec<WorkerStats>,
+}
+
+/// A lease as the doorbell keeps it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Held {
+    pub(super) token: u64,
+    pub(super) started_at: Instant,
+}
+
+/// What became of ringing for tasks of one shard and kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Rung {
+    /// How many were not known before.
+    pub(super) new: usize,
+    /// How many of those given, in order, are known now; the next found no room.
+    pub(super) passed: usize,
+}
+
+impl Delivery {
+    pub(super) fn new(link: Arc<Link>, prefix: &str, limit: usize) -> Self {
+        Self {
+            link,
+            keys: Keys::new(prefix),
+            scripts: Scripts::default(),
+            limit,
+            bell: Notify::new(),
+            // Nothing is known yet: look everywhere first.
+            hinted: AtomicUsize::new((1 << SHARDS) - 1),
+            turn: AtomicUsize::new(0),
+            paused: AtomicBool::new(false),
+        }
+    }
+
+    /// Claimers should look at a shard.
+    pub(super) fn hint(&self, shard: usize) {
+        self.hinted.fetch_or(1 << (shard % SHARDS), Ordering::AcqRel);
+        self.bell.notify_waiters();
+    }
+
+    /// Claimers should look everywhere.
+    pub(super) fn hint_all(&self) {
+        self.hinted.store((1 << SHARDS) - 1, Ordering::Release);
+        self.bell.notify_waiters();
+    }
+
+    pub(super) fn set_paused(&self, paused: bool) {
+        if self.paused.swap(paused, Ordering::AcqRel) && !paused {
+            self.hint_all();
+        }
+    }
+
+    /// Rings for tasks of one shard and kind, in order.
+    pub(super) async fn ring(&self, shard: usize, kind: Kind, tasks: &[&Ready]) -> RedisResult<Rung> {
+        let keys = self.keys.shard(shard);
+        let mut call = self.scripts.ring.prepare_invoke();
+        call.key(&keys.known).key(&keys.streams[code(kind)]).arg(self.limit).arg(&self.keys.rung).arg(shard);
+        for task in tasks {
+            call.arg(task.identity.seq).arg(task.pack());
+        }
+        let (new, passed) =
+            self.link.run(|mut connection| async move { call.invoke_async(&mut connection).await }).await?;
+        Ok(Rung { new, passed })
+    }
+
+    /// Lets go of tasks that are final, gone or due later.
+    pub(super) async fn forget(&self, shard: usize, rows: &[i64]) -> RedisResult<()> {
+        let keys = self.keys.shard(shard);
+        let mut call = self.scripts.forget.prepare_invoke();
+        call.key(&keys.known).key(&keys.held).key(&keys.inflight);
+        for (stream, leases) in keys.streams.iter().zip(&keys.leases) {
+            call.key(stream).key(leases);
+        }
+        for row in rows {
+            call.arg(*row);
+        }
+        self.link.run(|mut connection| async move { call.invoke_async(&mut connection).await }).await
+    }
+
+    /// The leases on rows of one shard.
+    pub(super) async fn held(&self, shard: usize, rows: &[i64]) -> RedisResult<Vec<Option<Held>>> {
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut command = redis::cmd("HMGET");
+        command.arg(&self.keys.shard(shard).held).arg(rows);
+        let found: Vec<Option<String>> =
+            self.link.run(|mut connection| async move { command.query_async(&mut connection).await }).await?;
+        Ok(found.into_iter().map(|text| text.and_then(|text| read_held(&text))).collect())
+    }
+
+    /// Whether the task of a lease is another worker's now, or waits to be. A task that Redis has forgotten is not.
+    pub(super) async fn is_lost(&self, lease: &Lease) -> RedisResult<bool> {
+        let keys = self.keys.shard(shard_of_lease(lease));
+        let mut both = redis::pipe();
+        both.hget(&keys.held, lease.row).sismember(&keys.known, lease.row);
+        let (held, known): (Option<String>, bool) =
+            self.link.run(|mut connection| async move { both.query_async(&mut connection).await }).await?;
+        let held = held.and_then(|text| read_held(&text));
+        Ok(held.map_or(known, |held| held.token != Token(lease.token).stored()))
+    }
+
+    /// Says that a worker is alive.
+    pub(super) async fn see(&self, worker: WorkerId, host: &str, now: Instant) -> RedisResult<()> {
+        let mut command = redis::cmd("HSET");
+        command.arg(self.keys.workers()).arg(worker.to_string()).arg(format!("{} {host}", now.micros()));
+        self.link.run(|mut connection| async move { command.query_async(&mut connection).await }).await
+    }
+
+    /// What all shards hold.
+    pub(super) async fn figures(&self, now: Instant) -> RedisResult<Figures> {
+        type Answer = (u64, Vec<(String, u64)>, Vec<Vec<u8>>);
+        let shards = join_all(self.keys.shards().iter().map(|keys| async move {
+            let mut call = self.scripts.figures.prepare_invoke();
+            call.key(&keys.held).key(&keys.inflight);
+            for stream in &keys.streams {
+                call.key(stream);
+            }
+            let answer: RedisResult<Answer> =
+                self.link.run(|mut connection| async move { call.invoke_async(&mut connection).await }).await;
+            answer
+        }))
+        .await;
+        let mut figures = Figures::default();
+        let mut inflight = std::collections::HashMap::<String, u64>::new();
+        for shard in shards {
+            let (held, workers, oldest) = shard?;
+            figures.held += held;
+            for (worker, count) in workers {
+                *inflight.entry(worker).or_default() += count;
+            }
+            let oldest = Kind::ALL.iter().zip(&oldest).filter_map(|(kind, entry)| Ready::unpack(*kind, entry));
+            figures.oldest = oldest.map(|ready| ready.due_at).chain(figures.oldest).min();
+        }
+        let mut command = redis::cmd("HGETALL");
+        command.arg(self.keys.workers());
+        let seen: Vec<(String, String)> =
+            self.link.run(|mut connection| async move { command.query_async(&mut connection).await }).await?;
+        let mut forgotten = Vec::new();
+        for (id, seen) in seen {
+            let entry = seen.split_once(' ').and_then(|(at, host)| {
+                Some((id.parse::<WorkerId>().ok()?, Instant::from_micros(at.parse().ok()?), host.to_owned()))
+            });
+            let holds = inflight.get(&id).copied().unwrap_or(0);
+            match entry {
+                Some((worker, last_seen, host)) if holds > 0 || now.since(last_seen) < WORKER_FORGOTTEN => {
+                    figures.workers.push(WorkerStats { id: worker, host, inflight: holds, last_seen });
+                }
+                _ => forgotten.push(id),
+            }
+        }
+        if !forgotten.is_empty() {
+            let mut command = redis::cmd("HDEL");
+            command.arg(self.keys.workers()).arg(forgotten);
+            // Only tidiness.
+            let _: RedisResult<()> =
+                self.link.run(|mut connection| async move { command.query_async(&mut connection).await }).await;
+        }
+        figures.workers.sort_by_key(|worker| worker.id);
+        Ok(figures)
+    }
+
+    /// Says something to every process of the platform. A hint: it may be lost.
+    pub(super) async fn publish(&self, channel: &str, message: Vec<u8>) -> RedisResult<()> {
+        let mut command = redis::cmd("PUBLISH");
+        command.arg(channel).arg(message);
+        self.link.run(|mut connection| async move { command.query_async(&mut connection).await }).await
+    }
+}
+
+/// Groups by shard, keeping the order within each.
+pub(super) fn by_shard<T>(items: impl IntoIterator<Item = T>, owner: impl Fn(&T) -> Option<UserId>) -> Vec<Vec<T>> {
+    let mut shards: Vec<Vec<T>> = (0..SHARDS).map(|_| Vec::new()).collect();
+    for item in items {
+        shards[shard_of(owner(&item))].push(item);
+    }
+    shards
+}
+
+fn code(kind: Kind) -> usize {
+    usize::try_from(super::rows::kind_code(kind)).unwrap_or(0)
+}
+
+/// Reads what `claim.lua` and `adopt.lua` write: token, worker, start, entry, kind.
+fn read_held(text: &str) -> Option<Held> {
+    let mut parts = text.split(' ');
+    let token = parts.next()?.parse().ok()?;
+    let started_at = parts.nth(1)?.parse().ok()?;
+    Some(Held { token, started_at: Instant::from_micros(started_at) })
+}

@@ -1,0 +1,151 @@
+//! Rings and lets go beside the callers: an accept is answered when it is on disk, whether Redis has heard of it or not.
+//!
+//! What can't be told is dropped: a ring that is lost, the sweep makes up for; a task that was not let go is let go when
+//! its lease runs out and the next worker is told that it is final.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use futures::future::join_all;
+use tokio::sync::mpsc;
+
+use super::super::rows::SHARDS;
+use super::{Delivery, Ready, by_shard};
+use crate::tasks::Kind;
+
+/// Tasks whose rings may wait. Beyond, they are left to the sweep.
+const WAITING_LIMIT: usize = 100_000;
+/// Told in one go.
+const BATCH: usize = 1_000;
+
+/// A task that is to be let go.
+#[derive(Debug, Clone, Copy)]
+pub(in super::super) struct Letting {
+    pub(in super::super) shard: usize,
+    pub(in super::super) row: i64,
+}
+
+/// The callers' end.
+#[derive(Debug)]
+pub(in super::super) struct Ringer {
+    /// None once it is closed.
+    senders: RwLock<Option<Senders>>,
+}
+
+#[derive(Debug)]
+struct Senders {
+    rings: mpsc::Sender<Ready>,
+    lettings: mpsc::Sender<Letting>,
+    /// A message for a channel of hints.
+    messages: mpsc::Sender<(Channel, Vec<u8>)>,
+}
+
+/// See [`super::Keys`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in super::super) enum Channel {
+    Logged,
+    Running,
+    Note,
+}
+
+impl Ringer {
+    /// Starts the tasks that ring; they end with the ringer, when all that waits is told.
+    pub(in super::super) fn start(delivery: &Arc<Delivery>) -> (Self, Vec<tokio::task::JoinHandle<()>>) {
+        let (rings, mut waiting) = mpsc::channel::<Ready>(WAITING_LIMIT);
+        let doorbell = Arc::clone(delivery);
+        let ringing = tokio::spawn(async move {
+            let mut batch = Vec::with_capacity(BATCH);
+            while waiting.recv_many(&mut batch, BATCH).await > 0 {
+                ring(&doorbell, &batch).await;
+                batch.clear();
+            }
+        });
+        let (lettings, mut waiting) = mpsc::channel::<Letting>(WAITING_LIMIT);
+        let doorbell = Arc::clone(delivery);
+        let letting = tokio::spawn(async move {
+            let mut batch = Vec::with_capacity(BATCH);
+            while waiting.recv_many(&mut batch, BATCH).await > 0 {
+                let_go(&doorbell, &batch).await;
+                batch.clear();
+            }
+        });
+        let (messages, mut waiting) = mpsc::channel::<(Channel, Vec<u8>)>(1_000);
+        let doorbell = Arc::clone(delivery);
+        let telling = tokio::spawn(async move {
+            while let Some((channel, message)) = waiting.recv().await {
+                let keys = &doorbell.keys;
+                let name = match channel {
+                    Channel::Logged => &keys.logged,
+                    Channel::Running => &keys.running,
+                    Channel::Note => &keys.note,
+                };
+                if doorbell.publish(name, message).await.is_err() {
+                    // Redis is away: what waits is old news when it is back.
+                    while waiting.try_recv().is_ok() {}
+                }
+            }
+        });
+        let senders = RwLock::new(Some(Senders { rings, lettings, messages }));
+        (Self { senders }, vec![ringing, letting, telling])
+    }
+
+    // In all of them: full or closed, the sweep finds it.
+
+    pub(in super::super) fn ring(&self, ready: Ready) {
+        self.send(|senders| {
+            let _ = senders.rings.try_send(ready);
+        });
+    }
+
+    pub(in super::super) fn let_go(&self, letting: Letting) {
+        self.send(|senders| {
+            let _ = senders.lettings.try_send(letting);
+        });
+    }
+
+    pub(in super::super) fn tell(&self, channel: Channel, message: Vec<u8>) {
+        self.send(|senders| {
+            let _ = senders.messages.try_send((channel, message));
+        });
+    }
+
+    fn send(&self, send: impl FnOnce(&Senders)) {
+        if let Some(senders) = &*self.senders.read().unwrap_or_else(PoisonError::into_inner) {
+            send(senders);
+        }
+    }
+
+    /// Takes in no more; the tasks end when all that waits is told.
+    pub(in super::super) fn close(&self) {
+        self.senders.write().unwrap_or_else(PoisonError::into_inner).take();
+    }
+}
+
+async fn ring(delivery: &Delivery, batch: &[Ready]) {
+    let mut calls = Vec::new();
+    for (shard, tasks) in by_shard(batch, |ready| ready.identity.owner).into_iter().enumerate() {
+        for kind in Kind::ALL {
+            let tasks: Vec<&Ready> = tasks.iter().copied().filter(|ready| ready.identity.kind == kind).collect();
+            if !tasks.is_empty() {
+                calls.push(async move { delivery.ring(shard, kind, &tasks).await });
+            }
+        }
+    }
+    for rung in join_all(calls).await {
+        if let Err(error) = rung {
+            tracing::debug!(%error, "tasks were not rung for; the sweep finds them");
+        }
+    }
+}
+
+async fn let_go(delivery: &Delivery, batch: &[Letting]) {
+    let mut shards: Vec<Vec<i64>> = (0..SHARDS).map(|_| Vec::new()).collect();
+    for letting in batch {
+        shards[letting.shard % SHARDS].push(letting.row);
+    }
+    let calls = shards.iter().enumerate().filter(|(_, rows)| !rows.is_empty());
+    for told in join_all(calls.map(|(shard, rows)| delivery.forget(shard, rows))).await {
+        if let Err(error) = told {
+            tracing::debug!(%error, "tasks were not let go; they are when their leases run out");
+        }
+    }
+}

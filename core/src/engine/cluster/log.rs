@@ -1,0 +1,115 @@
+//! Reading the log of events.
+
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use super::reads::read;
+use super::rows::{EventRow, unreadable, unsigned};
+use crate::engine::{EngineError, EventFilter, EventPage, EventSeq, TaskEvent};
+use crate::ids::RunId;
+
+/// A row of the log beside the state of the books in the same snapshot: with them, "nothing more" is a place.
+#[derive(Debug)]
+struct LogRow {
+    last_seq: i64,
+    events_floor: i64,
+    seq: Option<i64>,
+    at: Option<i64>,
+    task: Option<Uuid>,
+    kind: Option<i16>,
+    owner: Option<Uuid>,
+    run: Option<String>,
+    accepted_at: Option<i64>,
+    accepted_seq: Option<i64>,
+    status: Option<i16>,
+    attempts: Option<i32>,
+    started_at: Option<i64>,
+    result: Option<String>,
+    error_code: Option<String>,
+    error_message: Option<String>,
+}
+
+macro_rules! log_rows {
+    ($pool:expr, $condition:literal, $($parameter:expr),*) => {
+        sqlx::query_as!(
+            LogRow,
+            r#"SELECT b.last_seq AS "last_seq!", b.events_floor AS "events_floor!", e.seq AS "seq?", e.at AS "at?",
+                      e.task AS "task?", e.kind AS "kind?", e.owner AS "owner?", e.run AS "run?",
+                      e.accepted_at AS "accepted_at?", e.accepted_seq AS "accepted_seq?", e.status AS "status?",
+                      e.attempts AS "attempts?", e.started_at AS "started_at?", e.result AS "result?",
+                      e.error_code AS "error_code?", e.error_message AS "error_message?"
+               FROM (SELECT last_seq, events_floor FROM books ORDER BY page DESC LIMIT 1) b
+               LEFT JOIN LATERAL (
+                   SELECT * FROM events WHERE seq > greatest($1, b.events_floor) AND "# + $condition + r#"
+                   ORDER BY seq LIMIT $2
+               ) e ON true ORDER BY e.seq"#,
+            $($parameter),*
+        )
+        .fetch_all($pool)
+        .await
+    };
+}
+
+/// Events of a filter after a place in the log, at most `limit`.
+pub(super) async fn events_after(
+    pool: &PgPool,
+    filter: &EventFilter,
+    after: EventSeq,
+    limit: usize,
+) -> Result<EventPage, EngineError> {
+    let from = i64::try_from(after).unwrap_or(i64::MAX);
+    let count = i64::try_from(limit).unwrap_or(i64::MAX);
+    let tasks: Vec<Uuid> = filter.tasks.iter().map(|task| task.uuid()).collect();
+    let rows = read(|| async {
+        if !tasks.is_empty() {
+            log_rows!(pool, "task = ANY ($3)", from, count, &tasks)
+        } else if let Some(run) = &filter.run {
+            log_rows!(pool, "run = $3", from, count, run.as_str())
+        } else if let Some(owner) = filter.owner {
+            log_rows!(pool, "owner = $3", from, count, owner.uuid())
+        } else {
+            log_rows!(pool, "true", from, count)
+        }
+    })
+    .await?;
+    let Some(books) = rows.first() else { return Err(unreadable("page of the books")) };
+    let (last, floor) = (books.last_seq, books.events_floor);
+    // A reader from before the floor may have missed something: it goes on from there, and is told.
+    let (from, reset) = (from.max(floor), from < floor);
+    let mut events = Vec::with_capacity(rows.len());
+    for row in rows {
+        if let Some(row) = event_of(row) {
+            events.push(TaskEvent { seq: u64::try_from(row.seq).ok(), task: row.task()? });
+        }
+    }
+    let latest = events.last().and_then(|event| event.seq);
+    let cursor = match latest {
+        // What was cut off comes after the last one kept.
+        Some(latest) if events.len() == limit => latest,
+        latest => latest.unwrap_or(0).max(unsigned(last)).max(unsigned(from)),
+    };
+    events.retain(|event| {
+        filter.run.as_ref().is_none_or(|run: &RunId| event.task.run.as_ref() == Some(run))
+            && filter.owner.is_none_or(|owner| event.task.owner == Some(owner))
+    });
+    Ok(EventPage { events, cursor, reset })
+}
+
+fn event_of(row: LogRow) -> Option<EventRow> {
+    Some(EventRow {
+        seq: row.seq?,
+        at: row.at?,
+        task: row.task?,
+        kind: row.kind?,
+        owner: row.owner,
+        run: row.run,
+        accepted_at: row.accepted_at?,
+        accepted_seq: row.accepted_seq?,
+        status: row.status?,
+        attempts: row.attempts?,
+        started_at: row.started_at,
+        result: row.result,
+        error_code: row.error_code,
+        error_message: row.error_message,
+    })
+}

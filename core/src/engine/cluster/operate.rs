@@ -1,0 +1,169 @@
+//! What operators do: look at the depth, pause, retry and discard dead letters.
+
+use sqlx::PgPool;
+
+use super::delivery::{Channel, Figures, Ready};
+use super::failure::{classify, classify_write};
+use super::reads::read;
+use super::rows::{Identity, json_of, kind_code, kind_of, run_of, unreadable, unsigned};
+use super::shared::Shared;
+use crate::engine::hub::Change;
+use crate::engine::{EngineError, EventSeq, Retried};
+use crate::ids::{TaskId, UserId};
+use crate::tasks::{Kind, QueueStats, Scaling, Stats};
+use crate::time::Instant;
+
+/// Tasks put off are counted up to here: more look the same.
+const COUNTED: i64 = 100_000;
+
+/// The totals after the latest commit, and what only the hot table knows.
+struct Totals {
+    accepted: i64,
+    settled: i64,
+    dead: i64,
+    open: Vec<i64>,
+    paused: bool,
+    later: i64,
+    oldest: Option<i64>,
+}
+
+async fn totals(shared: &Shared) -> Result<Totals, EngineError> {
+    read(|| {
+        sqlx::query_as!(
+            Totals,
+            r#"SELECT b.accepted, b.settled, b.dead, b.open, b.paused,
+                      (SELECT count(*) FROM (SELECT 1 FROM tasks t WHERE t.status < 4 AND t.postponed
+                                             AND t.due_at > ledger_now() LIMIT $1) l) AS "later!",
+                      least((SELECT t.due_at FROM tasks t WHERE t.status < 4 AND t.kind = 0 AND NOT t.postponed ORDER BY t.seq LIMIT 1),
+                            (SELECT t.due_at FROM tasks t WHERE t.status < 4 AND t.kind = 1 AND NOT t.postponed ORDER BY t.seq LIMIT 1))
+                        AS oldest
+               FROM books b ORDER BY b.page DESC LIMIT 1"#,
+            COUNTED
+        )
+        .fetch_one(&shared.pool)
+    })
+    .await
+}
+
+struct Present {
+    totals: Totals,
+    figures: Figures,
+    oldest_age_ms: u64,
+}
+
+async fn present(shared: &Shared) -> Result<Present, EngineError> {
+    let totals = totals(shared).await?;
+    let now = shared.clock.now();
+    let (figures, oldest) = match shared.delivery.figures(now).await {
+        Ok(figures) => {
+            let oldest = figures.oldest;
+            (figures, oldest)
+        }
+        // Without Redis nobody works: what is open waits.
+        Err(_) => (Figures::default(), totals.oldest.map(Instant::from_micros)),
+    };
+    let age = oldest.map_or(0, |due| u64::try_from(now.since(due).as_millis()).unwrap_or(u64::MAX));
+    Ok(Present { totals, figures, oldest_age_ms: age })
+}
+
+pub(super) async fn stats(shared: &Shared) -> Result<Stats, EngineError> {
+    let Present { totals, figures, oldest_age_ms } = present(shared).await?;
+    let open: u64 = totals.open.iter().copied().map(unsigned).sum();
+    let (retrying, running) = (unsigned(totals.later), figures.held.min(open));
+    Ok(Stats {
+        queue: QueueStats {
+            ready: open.saturating_sub(running + retrying),
+            running,
+            retrying,
+            dead: unsigned(totals.dead),
+            oldest_age_ms,
+            paused: totals.paused,
+        },
+        accepted_total: unsigned(totals.accepted),
+        settled_total: unsigned(totals.settled),
+        workers: figures.workers,
+    })
+}
+
+pub(super) async fn scaling(shared: &Shared) -> Result<Scaling, EngineError> {
+    let Present { totals, oldest_age_ms, .. } = present(shared).await?;
+    let open = |kind| usize::try_from(kind_code(kind)).ok().and_then(|at| totals.open.get(at)).copied();
+    let by_kind: std::collections::BTreeMap<Kind, u64> =
+        Kind::ALL.into_iter().map(|kind| (kind, unsigned(open(kind).unwrap_or(0)))).collect();
+    let backlog = by_kind.values().sum::<u64>().saturating_sub(unsigned(totals.later));
+    Ok(Scaling { backlog, oldest_age_ms, by_kind })
+}
+
+pub(super) async fn last_event(pool: &PgPool) -> Result<EventSeq, EngineError> {
+    let last =
+        read(|| sqlx::query_scalar!("SELECT last_seq FROM books ORDER BY page DESC LIMIT 1").fetch_one(pool)).await?;
+    Ok(unsigned(last))
+}
+
+pub(super) async fn set_paused(shared: &Shared, paused: bool) -> Result<(), EngineError> {
+    sqlx::query!("SELECT set_paused($1)", paused).execute(&shared.pool).await.map_err(classify_write)?;
+    shared.delivery.set_paused(paused);
+    shared.ringer.tell(Channel::Note, shared.origin.to_be_bytes().to_vec());
+    Ok(())
+}
+
+// As `retry_dead` answers.
+const QUEUED: i16 = 0;
+const NOT_DEAD: i16 = 1;
+const EXCLUSIVE: i16 = 2;
+
+pub(super) async fn retry_dead(shared: &Shared, id: TaskId) -> Result<Retried, EngineError> {
+    let row = sqlx::query!(
+        r#"SELECT verdict AS "verdict!", other, seq AS "seq!", kind AS "kind!", owner, run, payload AS "payload!",
+                  accepted_at AS "accepted_at!", at AS "at!" FROM retry_dead($1)"#,
+        id.uuid()
+    )
+    .fetch_one(&shared.pool)
+    .await
+    .map_err(classify_write)?;
+    match row.verdict {
+        QUEUED => {}
+        NOT_DEAD => return Ok(Retried::NotDead),
+        EXCLUSIVE => {
+            let open = row.other.ok_or_else(|| unreadable("task"))?;
+            return Ok(Retried::Exclusive { open: TaskId::from_uuid(open) });
+        }
+        _ => return Ok(Retried::NotFound),
+    }
+    let identity = Identity {
+        seq: row.seq,
+        id,
+        kind: kind_of(row.kind)?,
+        owner: row.owner.map(UserId::from_uuid),
+        run: run_of(row.run)?,
+        accepted_at: Instant::from_micros(row.accepted_at),
+    };
+    let change = Change { task: id, run: identity.run.clone(), owner: identity.owner };
+    let task = identity.queued();
+    let payload = json_of(Some(row.payload))?.unwrap_or_default();
+    shared.ringer.ring(Ready { identity, payload, attempts: 0, due_at: Instant::from_micros(row.at) });
+    // Its place in the log is not told; the next look finds it.
+    shared.announce(0, &[change]);
+    Ok(Retried::Queued(task))
+}
+
+pub(super) async fn discard(shared: &Shared, id: TaskId, reason: &str) -> Result<bool, EngineError> {
+    let done = sqlx::query_scalar!("SELECT discard_dead($1, $2)", id.uuid(), reason.replace('\0', "\u{fffd}"))
+        .fetch_one(&shared.pool)
+        .await
+        .map_err(classify_write)?;
+    Ok(done.unwrap_or(false))
+}
+
+/// A turn like a real one, that leaves nothing: a server that takes no writes refuses it.
+pub(super) async fn can_write(pool: &PgPool) -> Result<(), EngineError> {
+    let mut transaction = pool.begin().await.map_err(classify)?;
+    sqlx::query!(
+        "INSERT INTO idempotency (owner, key, fingerprint, task, kind, accepted_at)
+         VALUES ('00000000-0000-0000-0000-000000000000', gen_random_uuid()::text, '', gen_random_uuid(), 0, 0)"
+    )
+    .execute(&mut *transaction)
+    .await
+    .map_err(classify)?;
+    transaction.rollback().await.map_err(classify)
+}

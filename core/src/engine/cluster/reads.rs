@@ -1,0 +1,283 @@
+//! Reading tasks: one, a page, its attempts, the effects of a run. The log has it all: a task's latest event is its
+//! present state.
+//!
+//! A read that meets a broken connection is made again on another: after a restart of Postgres every connection of the
+//! pool is a broken one, and no reader should hear of it.
+
+use std::time::Duration;
+
+use sqlx::PgPool;
+
+use super::failure::{Cause, cause, classify};
+use super::overlay::show_running;
+use super::rows::{EventRow, Identity, kind_code, kind_of, run_of, status, status_of, unreadable};
+use super::shared::Shared;
+use crate::engine::{EffectCount, EffectPage, EngineError, ErrorKind};
+use crate::ids::{RunId, TaskId, UserId};
+use crate::tasks::{Attempt, Kind, Status, Task, TaskError, TaskFilter};
+use crate::time::Instant;
+
+/// How long a read looks for a connection that works.
+const PATIENCE: Duration = Duration::from_secs(2);
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Reads until a connection carries the statement out.
+pub(super) async fn read<T, F>(mut statement: impl FnMut() -> F) -> Result<T, EngineError>
+where
+    F: Future<Output = Result<T, sqlx::Error>>,
+{
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        match statement().await {
+            Ok(found) => return Ok(found),
+            Err(error) if cause(&error) != Cause::Statement && tokio::time::Instant::now() < deadline => {
+                tokio::time::sleep(PAUSE).await;
+            }
+            Err(error) => return Err(classify(error)),
+        }
+    }
+}
+
+pub(super) async fn get(pool: &PgPool, id: TaskId) -> Result<Option<(i64, Task)>, EngineError> {
+    let row = read(|| {
+        sqlx::query_as!(EventRow, "SELECT * FROM events WHERE task = $1 ORDER BY seq DESC LIMIT 1", id.uuid())
+            .fetch_optional(pool)
+    })
+    .await?;
+    if let Some(row) = row {
+        return Ok(Some((row.accepted_seq, row.task()?)));
+    }
+    // Its events are beyond retention; it is open or dead all the same.
+    let row = read(|| {
+        sqlx::query!("SELECT seq, kind, status, attempts, owner, run, accepted_at FROM tasks WHERE id = $1", id.uuid())
+            .fetch_optional(pool)
+    })
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    let identity = Identity {
+        seq: row.seq,
+        id,
+        kind: kind_of(row.kind)?,
+        owner: row.owner.map(UserId::from_uuid),
+        run: run_of(row.run)?,
+        accepted_at: Instant::from_micros(row.accepted_at),
+    };
+    let (status, attempts) = (status_of(row.status), u32::try_from(row.attempts).unwrap_or(0));
+    Ok(Some((row.seq, Task { status, attempts, ..identity.queued() })))
+}
+
+/// Rows that one page may look at; a page that finds little in so many is short and has a `next` all the same.
+const SCAN_LIMIT: usize = 50_000;
+/// Read from Postgres in one go.
+const CHUNK: i64 = 1_000;
+
+/// A task with its place, and where the next page begins, if there is one.
+pub(super) type Listed = (Vec<(i64, Task)>, Option<i64>);
+
+/// Tasks that a filter lets through, newest first. Those of a status that Redis has a say in are shown as it says; the
+/// others by their durable state.
+pub(super) async fn list(
+    shared: &Shared,
+    filter: &TaskFilter,
+    before: i64,
+    limit: usize,
+) -> Result<Listed, EngineError> {
+    let mut found = Vec::new();
+    let (mut last, mut scanned) = (before, 0);
+    loop {
+        let rows = chunk(&shared.pool, filter, last).await?;
+        let complete = i64::try_from(rows.len()).unwrap_or(i64::MAX) < CHUNK;
+        let mut tasks =
+            rows.into_iter().map(|row| Ok((row.accepted_seq, row.task()?))).collect::<Result<Vec<_>, EngineError>>()?;
+        if matches!(filter.status, Some(Status::Queued | Status::Running | Status::Retrying)) {
+            show_running(&shared.delivery, &mut tasks).await;
+        }
+        for (seq, task) in tasks {
+            if found.len() == limit || scanned >= SCAN_LIMIT {
+                return Ok((found, Some(last)));
+            }
+            scanned += 1;
+            last = seq;
+            let matches = filter.status.is_none_or(|wanted| wanted == task.status)
+                && filter.since.is_none_or(|since| task.settled_at.is_some_and(|at| at >= since))
+                && filter.error.as_ref().is_none_or(|pattern| {
+                    task.error.as_ref().is_some_and(|error| pattern.is_match(&error.to_string()))
+                });
+            if matches {
+                found.push((seq, task));
+            }
+        }
+        if complete {
+            return Ok((found, None));
+        }
+    }
+}
+
+/// The present states of tasks accepted before a place, newest first.
+async fn chunk(pool: &PgPool, filter: &TaskFilter, before: i64) -> Result<Vec<EventRow>, EngineError> {
+    let kind = filter.kind.map(kind_code);
+    let owner = filter.owner.map(|owner| owner.uuid());
+    let run = filter.run.as_ref().map(RunId::as_str);
+    match (filter.status, &filter.run, filter.owner) {
+        // The hot table knows the dead without looking at anything else.
+        (Some(Status::Dead), _, _) => {
+            read(|| {
+                sqlx::query_as!(
+                    EventRow,
+                    r#"SELECT l.* FROM (
+                           SELECT t.id FROM tasks t
+                           WHERE t.status = 6 AND t.seq < $1 AND ($2::smallint IS NULL OR t.kind = $2)
+                             AND ($3::uuid IS NULL OR t.owner = $3) AND ($4::text IS NULL OR t.run = $4)
+                           ORDER BY t.seq DESC LIMIT $5
+                       ) a CROSS JOIN LATERAL (
+                           SELECT * FROM events e WHERE e.task = a.id ORDER BY e.seq DESC LIMIT 1
+                       ) l ORDER BY l.accepted_seq DESC"#,
+                    before,
+                    kind,
+                    owner,
+                    run,
+                    CHUNK
+                )
+                .fetch_all(pool)
+            })
+            .await
+        }
+        (_, Some(run), _) => {
+            read(|| {
+                sqlx::query_as!(
+                    EventRow,
+                    r#"SELECT l.* FROM (
+                           SELECT e.seq, e.task FROM events e
+                           WHERE e.run = $1 AND e.seq < $2 AND e.seq = e.accepted_seq
+                             AND ($3::smallint IS NULL OR e.kind = $3) AND ($4::uuid IS NULL OR e.owner = $4)
+                           ORDER BY e.seq DESC LIMIT $5
+                       ) a CROSS JOIN LATERAL (
+                           SELECT * FROM events e WHERE e.task = a.task ORDER BY e.seq DESC LIMIT 1
+                       ) l ORDER BY l.accepted_seq DESC"#,
+                    run.as_str(),
+                    before,
+                    kind,
+                    owner,
+                    CHUNK
+                )
+                .fetch_all(pool)
+            })
+            .await
+        }
+        (_, None, Some(owner)) => {
+            read(|| {
+                sqlx::query_as!(
+                    EventRow,
+                    r#"SELECT l.* FROM (
+                           SELECT e.seq, e.task FROM events e
+                           WHERE e.owner = $1 AND e.seq < $2 AND e.seq = e.accepted_seq
+                             AND ($3::smallint IS NULL OR e.kind = $3)
+                           ORDER BY e.seq DESC LIMIT $4
+                       ) a CROSS JOIN LATERAL (
+                           SELECT * FROM events e WHERE e.task = a.task ORDER BY e.seq DESC LIMIT 1
+                       ) l ORDER BY l.accepted_seq DESC"#,
+                    owner.uuid(),
+                    before,
+                    kind,
+                    CHUNK
+                )
+                .fetch_all(pool)
+            })
+            .await
+        }
+        _ => {
+            read(|| {
+                sqlx::query_as!(
+                    EventRow,
+                    r#"SELECT l.* FROM (
+                           SELECT e.seq, e.task FROM events e
+                           WHERE e.seq < $1 AND e.seq = e.accepted_seq AND ($2::smallint IS NULL OR e.kind = $2)
+                           ORDER BY e.seq DESC LIMIT $3
+                       ) a CROSS JOIN LATERAL (
+                           SELECT * FROM events e WHERE e.task = a.task ORDER BY e.seq DESC LIMIT 1
+                       ) l ORDER BY l.accepted_seq DESC"#,
+                    before,
+                    kind,
+                    CHUNK
+                )
+                .fetch_all(pool)
+            })
+            .await
+        }
+    }
+}
+
+pub(super) async fn attempts(pool: &PgPool, id: TaskId) -> Result<Vec<Attempt>, EngineError> {
+    // "queued" is an accept or an operator's retry: no attempt.
+    let rows = read(|| {
+        sqlx::query!(
+            "SELECT started_at, at, status, error_code, error_message FROM events
+             WHERE task = $1 AND status <> $2 ORDER BY seq",
+            id.uuid(),
+            status::QUEUED
+        )
+        .fetch_all(pool)
+    })
+    .await?;
+    let attempts = rows.into_iter().zip(1..).map(|(row, number)| Attempt {
+        number,
+        started_at: row.started_at.map(Instant::from_micros),
+        ended_at: Instant::from_micros(row.at),
+        status: status_of(row.status),
+        error: row.error_code.map(|code| TaskError { code, message: row.error_message.unwrap_or_default() }),
+    });
+    Ok(attempts.collect())
+}
+
+pub(super) async fn effects(pool: &PgPool, run: &RunId, after: i64, limit: usize) -> Result<EffectPage, EngineError> {
+    let page = i64::try_from(limit).unwrap_or(i64::MAX);
+    let rows = read(|| {
+        sqlx::query!(
+            r#"SELECT a.seq AS "seq!", a.task AS "task!", a.kind AS "kind!", l.status AS "status!",
+                      l.results AS "results!", l.finals AS "finals!",
+                      (SELECT count(*) FROM cards c WHERE c.task = a.task) AS "cards!"
+               FROM (
+                   SELECT e.seq, e.task, e.kind FROM events e
+                   WHERE e.run = $1 AND e.seq > $2 AND e.seq = e.accepted_seq ORDER BY e.seq LIMIT $3
+               ) a CROSS JOIN LATERAL (
+                   SELECT (array_agg(e.status ORDER BY e.seq DESC))[1] AS status,
+                          count(e.result) AS results,
+                          count(*) FILTER (WHERE e.status >= 4)
+                            - count(*) FILTER (WHERE e.status = 2 AND e.seq <> e.accepted_seq) AS finals
+                   FROM events e WHERE e.task = a.task
+               ) l ORDER BY a.seq"#,
+            run.as_str(),
+            after,
+            page
+        )
+        .fetch_all(pool)
+    })
+    .await?;
+    let next = (rows.len() == limit).then(|| rows.last().map(|row| row.seq.to_string())).flatten();
+    let items = rows
+        .into_iter()
+        .map(|row| {
+            let kind = kind_of(row.kind)?;
+            let effects = match kind {
+                Kind::Replacement => row.cards,
+                Kind::Add => row.results,
+            };
+            Ok(EffectCount {
+                task: TaskId::from_uuid(row.task),
+                kind,
+                status: status_of(row.status),
+                effects: u32::try_from(effects).map_err(|_| unreadable("count"))?,
+                finals: u32::try_from(row.finals).unwrap_or(0),
+            })
+        })
+        .collect::<Result<_, EngineError>>()?;
+    Ok(EffectPage { items, next })
+}
+
+/// A cursor is the place of the last item of the page before.
+pub(super) fn cursor(text: Option<&str>, first: i64) -> Result<i64, EngineError> {
+    text.map_or(Ok(first), |text| {
+        let place = text.parse::<i64>().ok().filter(|place| *place >= 0);
+        place.ok_or_else(|| EngineError::new(ErrorKind::Invalid, "the cursor is not one of this list"))
+    })
+}

@@ -1,0 +1,56 @@
+//! What the lanes, the background tasks and the callers have in common.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
+
+use super::clock::Clock;
+use super::delivery::{Channel, Delivery, Ringer};
+use super::messages;
+use crate::engine::hub::{Change, Hub};
+use crate::ids::UserId;
+
+pub(super) struct Shared {
+    /// For reads and for the rare writes.
+    pub(super) pool: PgPool,
+    pub(super) delivery: Arc<Delivery>,
+    pub(super) ringer: Ringer,
+    pub(super) hub: Arc<Hub>,
+    pub(super) clock: Clock,
+    /// Tells this process' messages from others'.
+    pub(super) origin: u64,
+    /// The latest place in the log that this process has told its subscribers of.
+    pub(super) told: AtomicI64,
+    /// Rung when the ledger should be looked at before the next look is due.
+    pub(super) look: tokio::sync::Notify,
+    pub(super) deleted: RwLock<HashSet<UserId>>,
+    /// Some read or write failed for want of Postgres, and none has worked since.
+    pub(super) ledger_away: AtomicBool,
+    /// The engine is closing.
+    pub(super) stop: CancellationToken,
+}
+
+impl Shared {
+    /// Tells subscribers here and in other processes of changes that are on disk; `last` is the place of the latest.
+    pub(super) fn announce(&self, last: i64, changes: &[Change]) {
+        if changes.is_empty() {
+            return;
+        }
+        for change in changes {
+            self.hub.announce(change);
+        }
+        self.told.fetch_max(last, Ordering::AcqRel);
+        self.ringer.tell(Channel::Logged, messages::logged(self.origin, last, changes));
+    }
+
+    pub(super) fn deleted(&self) -> RwLockReadGuard<'_, HashSet<UserId>> {
+        self.deleted.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn deleted_mut(&self) -> RwLockWriteGuard<'_, HashSet<UserId>> {
+        self.deleted.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,250 @@
+//! The sweep: finds in the ledger what the doorbell has missed or lost, and rings again. This is what lets Redis lose
+//! everything at any moment.
+//!
+//! One process sweeps at a time, as long as it says so in Redis; two would only do the same work twice, as ringing
+//! twice is ringing once. Each round rings
+//!
+//! - for what was put off and is due now, by an index of its own, and
+//! - for the next stretch of everything that is open, oldest first, kind by kind. A stretch in which something was
+//!   not known is followed by the next at once, so a Redis that lost everything is filled as fast as it can take it;
+//!   otherwise the walk is slow enough to cost nothing. A stretch that found no room is begun again later: that is how
+//!   a backlog beyond what Redis is allowed to hold comes in, in order.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use redis::RedisResult;
+use tokio::time::timeout;
+use uuid::Uuid;
+
+use super::delivery::{Ready, Rung, by_shard};
+use super::failure;
+use super::retention;
+use super::rows::{Identity, json_of, kind_code, kind_of, run_of};
+use super::shared::Shared;
+use crate::engine::EngineError;
+use crate::ids::{TaskId, UserId};
+use crate::tasks::Kind;
+use crate::time::Instant;
+
+/// A round is begun this often; tasks that were put off are late by this much at most.
+const ROUND: Duration = Duration::from_millis(250);
+/// Tasks looked at in one stretch.
+const STRETCH: i64 = 1_000;
+/// A task this young may be on its way to Redis.
+const GRACE: Duration = Duration::from_secs(1);
+/// How long a process sweeps without saying so again.
+const TURN: Duration = Duration::from_secs(3);
+/// A stretch without room for so long is passed over: others behind it may have room.
+const HELD_UP: Duration = Duration::from_secs(5);
+
+/// How far the walk through one kind has come.
+#[derive(Debug, Default)]
+struct Walk {
+    /// The last place looked at.
+    at: i64,
+    held_up_since: Option<tokio::time::Instant>,
+}
+
+#[derive(Default)]
+struct Sweep {
+    walks: [Walk; Kind::ALL.len()],
+    /// Everything put off until then has been rung for.
+    due_until: i64,
+}
+
+/// Sweeps until the engine stops.
+pub(super) async fn run(shared: Arc<Shared>, retention: Duration) {
+    let mut sweep = Sweep::default();
+    let mut upkeep = retention::Upkeep::new(retention);
+    let mut mine = false;
+    loop {
+        let pause = match shared.stop.run_until_cancelled(take_turn(&shared)).await {
+            None => return,
+            Some(Ok(true)) => {
+                if !std::mem::replace(&mut mine, true) {
+                    // Whoever swept before may have been stopped anywhere.
+                    sweep = Sweep::default();
+                }
+                match shared.stop.run_until_cancelled(sweep.round(&shared)).await {
+                    None => return,
+                    Some(Ok(pause)) => pause,
+                    Some(Err(error)) => {
+                        tracing::debug!(error = %error.shared(), "the sweep could not read the ledger");
+                        ROUND
+                    }
+                }
+            }
+            Some(_) => {
+                mine = false;
+                ROUND
+            }
+        };
+        if mine {
+            let _ = shared.stop.run_until_cancelled(upkeep.round(&shared)).await;
+        }
+        if timeout(pause, shared.stop.cancelled()).await.is_ok() {
+            let _ = give_turn_back(&shared).await;
+            return;
+        }
+    }
+}
+
+/// Whether it is this process that sweeps.
+async fn take_turn(shared: &Shared) -> RedisResult<bool> {
+    let key = shared.delivery.keys.sweeper();
+    let me = shared.origin.to_string();
+    let turn = u64::try_from(TURN.as_millis()).unwrap_or(u64::MAX);
+    let mut command = redis::cmd("SET");
+    command.arg(&key).arg(&me).arg("NX").arg("GET").arg("PX").arg(turn);
+    let before: Option<String> =
+        shared.delivery.link.run(|mut connection| async move { command.query_async(&mut connection).await }).await?;
+    match before {
+        None => Ok(true),
+        Some(owner) if owner == me => {
+            let mut command = redis::cmd("PEXPIRE");
+            command.arg(&key).arg(turn);
+            shared.delivery.link.run(|mut connection| async move { command.query_async(&mut connection).await }).await
+        }
+        Some(_) => Ok(false),
+    }
+}
+
+/// A process that stops lets the next one begin at once.
+async fn give_turn_back(shared: &Shared) -> RedisResult<()> {
+    if take_turn(shared).await? {
+        let mut command = redis::cmd("DEL");
+        command.arg(shared.delivery.keys.sweeper());
+        shared
+            .delivery
+            .link
+            .run(|mut connection| async move { command.query_async::<()>(&mut connection).await })
+            .await?;
+    }
+    Ok(())
+}
+
+impl Sweep {
+    /// One round; answers how long to pause.
+    async fn round(&mut self, shared: &Shared) -> Result<Duration, EngineError> {
+        self.ring_due(shared).await?;
+        let mut hurry = false;
+        for kind in Kind::ALL {
+            hurry |= self.walk(shared, kind).await?;
+        }
+        Ok(if hurry { Duration::ZERO } else { ROUND })
+    }
+
+    async fn ring_due(&mut self, shared: &Shared) -> Result<(), EngineError> {
+        loop {
+            let rows = sqlx::query_as!(
+                OpenRow,
+                "SELECT id, seq, kind, attempts, owner, run, payload, accepted_at, due_at FROM tasks
+                 WHERE status < 4 AND postponed AND due_at > $1 AND due_at <= ledger_now() ORDER BY due_at LIMIT $2",
+                self.due_until,
+                STRETCH
+            )
+            .fetch_all(&shared.pool)
+            .await
+            .map_err(failure::classify)?;
+            let more = rows.len() as i64 == STRETCH;
+            let until = rows.last().map_or(self.due_until, |row| row.due_at);
+            let tasks = rows.into_iter().map(OpenRow::ready).collect::<Result<Vec<_>, _>>()?;
+            for kind in Kind::ALL {
+                let tasks: Vec<_> = tasks.iter().filter(|ready| ready.identity.kind == kind).collect();
+                // What finds no room is found by the walk.
+                if ring(shared, kind, &tasks).await.is_none() {
+                    return Ok(());
+                }
+            }
+            // More than one stretch with the very same time can only be the walk's.
+            self.due_until = until;
+            if !more {
+                return Ok(());
+            }
+        }
+    }
+
+    /// One stretch of one kind; whether the next should follow at once.
+    async fn walk(&mut self, shared: &Shared, kind: Kind) -> Result<bool, EngineError> {
+        let walk = &mut self.walks[kind as usize];
+        let rows = sqlx::query_as!(
+            OpenRow,
+            "SELECT id, seq, kind, attempts, owner, run, payload, accepted_at, due_at FROM tasks
+             WHERE status < 4 AND kind = $1 AND seq > $2 AND due_at <= ledger_now() - $3::bigint ORDER BY seq LIMIT $4",
+            kind_code(kind),
+            walk.at,
+            i64::try_from(GRACE.as_micros()).unwrap_or(i64::MAX),
+            STRETCH
+        )
+        .fetch_all(&shared.pool)
+        .await
+        .map_err(failure::classify)?;
+        let more = rows.len() as i64 == STRETCH;
+        let tasks = rows.into_iter().map(OpenRow::ready).collect::<Result<Vec<_>, _>>()?;
+        let Some(rung) = ring(shared, kind, &tasks.iter().collect::<Vec<_>>()).await else { return Ok(false) };
+        if rung.new > 0 {
+            tracing::info!(
+                tasks = rung.new,
+                kind = kind.as_str(),
+                "rung again for tasks that the doorbell did not know"
+            );
+        }
+        if rung.passed < tasks.len() {
+            let since = *walk.held_up_since.get_or_insert_with(tokio::time::Instant::now);
+            if since.elapsed() < HELD_UP {
+                // Some of it came in: go on where there was no room.
+                return Ok(rung.new > 0);
+            }
+        }
+        walk.held_up_since = None;
+        walk.at = if more { tasks.last().map_or(0, |ready| ready.identity.seq) } else { 0 };
+        Ok(more && rung.new > 0)
+    }
+}
+
+/// Rings for tasks of one kind. None if Redis can't be told.
+async fn ring(shared: &Shared, kind: Kind, tasks: &[&Ready]) -> Option<Rung> {
+    let mut all = Rung { new: 0, passed: 0 };
+    for (shard, tasks) in by_shard(tasks.iter().copied(), |ready| ready.identity.owner).into_iter().enumerate() {
+        if tasks.is_empty() {
+            continue;
+        }
+        let rung = shared.delivery.ring(shard, kind, &tasks).await.ok()?;
+        all.new += rung.new;
+        all.passed += rung.passed;
+    }
+    Some(all)
+}
+
+/// An open task's row.
+struct OpenRow {
+    id: Uuid,
+    seq: i64,
+    kind: i16,
+    attempts: i32,
+    owner: Option<Uuid>,
+    run: Option<String>,
+    payload: String,
+    accepted_at: i64,
+    due_at: i64,
+}
+
+impl OpenRow {
+    fn ready(self) -> Result<Ready, EngineError> {
+        let identity = Identity {
+            seq: self.seq,
+            id: TaskId::from_uuid(self.id),
+            kind: kind_of(self.kind)?,
+            owner: self.owner.map(UserId::from_uuid),
+            run: run_of(self.run)?,
+            accepted_at: Instant::from_micros(self.accepted_at),
+        };
+        Ok(Ready {
+            identity,
+            payload: json_of(Some(self.payload))?.unwrap_or_default(),
+            attempts: u32::try_from(self.attempts).unwrap_or(0),
+            due_at: Instant::from_micros(self.due_at),
+        })
+    }
+}

@@ -1,0 +1,147 @@
+//! Hearing of what other processes did: messages through Redis, and a look at the ledger each second for those that
+//! were lost. Messages are hints; nothing here decides anything.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use futures::StreamExt;
+use redis::Msg;
+use tokio::time::{sleep, timeout};
+
+use super::messages;
+use super::rows::SHARDS;
+use super::shared::Shared;
+use crate::engine::EngineError;
+use crate::ids::UserId;
+use crate::time::Instant;
+
+/// How often the ledger is looked at, whatever the messages say.
+const LOOK: Duration = Duration::from_secs(1);
+/// Between tries to listen.
+const PAUSE: Duration = Duration::from_millis(250);
+/// Deletions from so long before the latest look are read again: their commits may have come late.
+const OVERLAP: Duration = Duration::from_secs(60);
+/// A connection on which nothing was heard for so long is asked whether it lives.
+const QUIET: Duration = Duration::from_secs(5);
+
+/// Listens until the engine stops.
+pub(super) async fn listen(shared: Arc<Shared>) {
+    let mut turn = 0;
+    while !shared.stop.is_cancelled() {
+        let _ = shared.stop.run_until_cancelled(listen_once(&shared, turn)).await;
+        turn += 1;
+        // What was published meanwhile was not heard.
+        shared.delivery.hint_all();
+        shared.hub.announce_all();
+        let _ = shared.stop.run_until_cancelled(sleep(PAUSE)).await;
+    }
+}
+
+async fn listen_once(shared: &Shared, turn: usize) -> redis::RedisResult<()> {
+    let keys = &shared.delivery.keys;
+    let (mut sink, mut stream) = shared.delivery.link.messages(turn).await?.split();
+    for channel in [&keys.rung, &keys.logged, &keys.running, &keys.note] {
+        sink.subscribe(channel).await?;
+    }
+    shared.delivery.hint_all();
+    loop {
+        match timeout(QUIET, stream.next()).await {
+            Ok(Some(message)) => hear(shared, &message),
+            Ok(None) => return Ok(()),
+            // A connection that was cut without a word would be silent for ever.
+            Err(_) => timeout(QUIET, sink.ping::<()>()).await.map_err(std::io::Error::from)??,
+        }
+    }
+}
+
+fn hear(shared: &Shared, message: &Msg) {
+    let (keys, channel, bytes) = (&shared.delivery.keys, message.get_channel_name(), message.get_payload_bytes());
+    if channel == keys.rung {
+        match std::str::from_utf8(bytes).ok().and_then(|text| text.parse::<usize>().ok()) {
+            Some(shard) if shard < SHARDS => shared.delivery.hint(shard),
+            _ => shared.delivery.hint_all(),
+        }
+    } else if channel == keys.logged {
+        if shared.hub.is_idle() {
+            return;
+        }
+        let Some(logged) = messages::read_logged(bytes) else { return };
+        if logged.origin == shared.origin {
+            return;
+        }
+        match logged.changes {
+            Some(changes) => changes.iter().for_each(|change| shared.hub.announce(change)),
+            None => shared.hub.announce_all(),
+        }
+        shared.told.fetch_max(logged.last, Ordering::AcqRel);
+    } else if channel == keys.running {
+        if shared.hub.is_idle() {
+            return;
+        }
+        if let Some((origin, started_at, tasks)) = messages::read_running(bytes)
+            && origin != shared.origin
+        {
+            for task in tasks {
+                shared.hub.announce_transient(&Arc::new(task.identity.running(task.attempts + 1, started_at)));
+            }
+        }
+    } else if channel == keys.note {
+        shared.look.notify_one();
+    }
+}
+
+/// Looks at the ledger until the engine stops.
+pub(super) async fn look(shared: Arc<Shared>) {
+    let mut deletions = Instant::from_micros(0);
+    loop {
+        match shared.stop.run_until_cancelled(look_once(&shared, &mut deletions)).await {
+            None => return,
+            Some(Ok(())) => {
+                if shared.ledger_away.swap(false, Ordering::AcqRel) {
+                    tracing::info!("Postgres is back");
+                }
+            }
+            Some(Err(error)) => {
+                if !shared.ledger_away.swap(true, Ordering::AcqRel) {
+                    tracing::error!(error = %error.shared(), "Postgres is away; accepts are refused until it is back");
+                }
+            }
+        }
+        let pause = timeout(LOOK, shared.look.notified());
+        if shared.stop.run_until_cancelled(pause).await.is_none() {
+            return;
+        }
+    }
+}
+
+/// Takes in the latest state; called once before the engine is handed out, too.
+pub(super) async fn look_once(shared: &Shared, deletions: &mut Instant) -> Result<(), EngineError> {
+    let before = Instant::now();
+    let books =
+        sqlx::query!(r#"SELECT last_seq, paused, ledger_now() AS "now!" FROM books ORDER BY page DESC LIMIT 1"#)
+            .fetch_one(&shared.pool)
+            .await
+            .map_err(super::failure::classify)?;
+    shared.clock.compare(before, Instant::from_micros(books.now), Instant::now());
+    shared.delivery.set_paused(books.paused);
+    // A place that nobody told us of: its message was lost, or is on its way.
+    if shared.told.fetch_max(books.last_seq, Ordering::AcqRel) < books.last_seq {
+        shared.hub.announce_all();
+    }
+    let deleted = sqlx::query!(
+        "SELECT id, deleted_at FROM deleted_users WHERE deleted_at >= $1",
+        deletions.minus(OVERLAP).micros()
+    )
+    .fetch_all(&shared.pool)
+    .await
+    .map_err(super::failure::classify)?;
+    if !deleted.is_empty() {
+        let mut known = shared.deleted_mut();
+        for row in &deleted {
+            known.insert(UserId::from_uuid(row.id));
+            *deletions = (*deletions).max(Instant::from_micros(row.deleted_at));
+        }
+    }
+    Ok(())
+}

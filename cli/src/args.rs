@@ -136,7 +136,7 @@ pub struct Global {
     /// Which platform of this machine [default: default]
     #[arg(long, global = true, value_name = "NAME")]
     pub instance: Option<String>,
-    /// embedded, or the URL of a running server [default: embedded]
+    /// embedded, processes, or the URL of a running server [default: embedded]
     #[arg(short, long, global = true, value_name = "TARGET")]
     pub target: Option<String>,
     /// Answer yes to whatever would be asked
@@ -151,6 +151,7 @@ pub enum Command {
     Down(commands::down::DownArgs),
     Status(commands::status::StatusArgs),
     Logs(commands::logs::LogsArgs),
+    Scale(commands::scale::ScaleArgs),
     Env(commands::env::EnvArgs),
     Doctor(commands::doctor::DoctorArgs),
     Submit(commands::submit::SubmitArgs),
@@ -186,6 +187,7 @@ impl Command {
             Self::Down(args) => commands::down::run(args, context).await,
             Self::Status(args) => commands::status::run(args, context).await,
             Self::Logs(args) => commands::logs::run(args, context).await,
+            Self::Scale(args) => commands::scale::run(args, context).await,
             Self::Env(args) => commands::env::run(args, context).await,
             Self::Doctor(args) => commands::doctor::run(args, context).await,
             Self::Submit(args) => commands::submit::run(args, context).await,

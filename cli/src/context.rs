@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::instance::{Paths, Phase, Record, is_held};
+use crate::instance::{Local, Paths, Phase, Record, is_held};
 use crate::output::Printer;
 use crate::secret::Secret;
 
@@ -41,15 +41,15 @@ pub struct Endpoint {
     pub operator_token: Option<Secret>,
     /// The simulated card bureau, if it is known.
     pub issuer_url: Option<String>,
-    /// `embedded`, or the URL that was asked for.
+    /// `embedded`, `processes`, or the URL that was asked for.
     pub target: String,
 }
 
 /// The targets of this release.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
-    /// This machine, one process.
-    Embedded,
+    /// This machine.
+    Local(Local),
     /// A server that runs somewhere.
     Url(String),
 }
@@ -104,8 +104,8 @@ impl Context {
                 operator_token: operator_token_of_environment()?,
                 issuer_url: std::env::var("CARDCTL_ISSUER_URL").ok().filter(|url| !url.is_empty()),
             }),
-            Target::Embedded => match Record::running(&self.instance) {
-                Some(record) if record.phase == Phase::Serving => embedded(&record),
+            Target::Local(_) => match Record::running(&self.instance) {
+                Some(record) if record.phase == Phase::Serving => endpoint(&record),
                 _ => Err(self.nothing_runs()),
             },
         }
@@ -133,11 +133,11 @@ impl Context {
     }
 }
 
-/// The endpoint of a running embedded platform.
+/// The endpoint of a platform that runs on this machine.
 ///
 /// # Errors
 /// Its operator token can't be read.
-pub fn embedded(record: &Record) -> Result<Endpoint, Failure> {
+pub fn endpoint(record: &Record) -> Result<Endpoint, Failure> {
     let path = Paths::operator_token(&record.data_dir);
     let token = std::fs::read_to_string(&path).map_err(|error| {
         Failure::new("operator-token", Exit::NotReady, "the operator token of the running platform can't be read")
@@ -148,7 +148,7 @@ pub fn embedded(record: &Record) -> Result<Endpoint, Failure> {
         base_url: record.url.clone(),
         operator_token: Some(Secret::new(&token)),
         issuer_url: record.issuer_url.clone(),
-        target: "embedded".to_owned(),
+        target: record.target.name().to_owned(),
     })
 }
 
@@ -157,8 +157,10 @@ pub fn embedded(record: &Record) -> Result<Endpoint, Failure> {
 /// # Errors
 /// It is none of this release's.
 pub fn parse_target(text: &str) -> Result<Target, Failure> {
-    if text == "embedded" {
-        return Ok(Target::Embedded);
+    for local in [Local::Embedded, Local::Processes] {
+        if text == local.name() {
+            return Ok(Target::Local(local));
+        }
     }
     let host = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
     if host.is_some_and(|host| !host.trim_end_matches('/').is_empty()) {
@@ -166,12 +168,12 @@ pub fn parse_target(text: &str) -> Result<Target, Failure> {
     }
     let usage = |message: String| Failure::new("usage", Exit::Usage, message);
     Err(match text {
-        "processes" | "podman" | "minikube" | "kube" => usage(format!(
+        "podman" | "minikube" | "kube" => usage(format!(
             "target {text:?} is not part of this release; it comes with a later one"
         ))
-        .fix("use --target embedded (the default) or the URL of a running server, such as http://127.0.0.1:7400"),
+        .fix("use --target embedded (the default), processes, or the URL of a running server, such as http://127.0.0.1:7400"),
         _ => usage(format!("there is no target {text:?}"))
-            .fix("use --target embedded (the default) or a URL, such as http://127.0.0.1:7400"),
+            .fix("use --target embedded (the default), processes, or a URL, such as http://127.0.0.1:7400"),
     })
 }
 
@@ -198,7 +200,8 @@ mod tests {
 
     #[test]
     fn a_target_is_embedded_or_a_url() {
-        assert_eq!(parse_target("embedded").unwrap(), Target::Embedded);
+        assert_eq!(parse_target("embedded").unwrap(), Target::Local(Local::Embedded));
+        assert_eq!(parse_target("processes").unwrap(), Target::Local(Local::Processes));
         assert_eq!(parse_target("http://127.0.0.1:1/").unwrap(), Target::Url("http://127.0.0.1:1".into()));
         for text in ["http://", "kube", "minikube", "embeded", ""] {
             assert_eq!(parse_target(text).unwrap_err().exit, Exit::Usage, "{text}");

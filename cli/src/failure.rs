@@ -115,3 +115,19 @@ impl Failure {
         Document { error: Shape { code: code.to_owned(), message, evidence, fix, left, exit: exit as u8 } }
     }
 }
+
+/// As it was said by another process of this program.
+impl From<Shape> for Failure {
+    fn from(shape: Shape) -> Self {
+        let exit = Exit::ALL.into_iter().map(|(exit, _)| exit).find(|exit| *exit as u8 == shape.exit);
+        Self {
+            // Codes are `&'static str` because programs are; one more that lives as long as the program costs nothing.
+            code: Box::leak(shape.code.into_boxed_str()),
+            message: shape.message,
+            evidence: shape.evidence,
+            fix: shape.fix,
+            left: shape.left,
+            exit: exit.unwrap_or(Exit::Internal),
+        }
+    }
+}

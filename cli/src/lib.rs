@@ -3,6 +3,7 @@
 
 pub mod args;
 pub mod client;
+pub mod cluster;
 pub mod commands;
 pub mod context;
 pub mod exit;
@@ -11,4 +12,5 @@ pub mod instance;
 pub mod output;
 pub mod program;
 pub mod secret;
+pub mod supervisor;
 pub mod usage;

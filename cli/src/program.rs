@@ -23,8 +23,8 @@ use crate::usage;
 /// Runs the program.
 #[must_use]
 pub fn run(arguments: Vec<OsString>) -> ExitCode {
-    if arguments.get(1).is_some_and(|argument| argument == detached::MARK) {
-        return detached::main();
+    if let Some(other) = other_program(&arguments) {
+        return other;
     }
     let cli = match args::parse(&arguments) {
         Ok(cli) => cli,
@@ -54,6 +54,18 @@ pub fn run(arguments: Vec<OsString>) -> ExitCode {
         }
     }
     .into()
+}
+
+/// The other programs that this one is, by their names as the first argument: the background process, and what a supervisor
+/// starts. Not commands: nobody is meant to type them.
+fn other_program(arguments: &[OsString]) -> Option<ExitCode> {
+    let rest = || arguments.iter().skip(1).cloned();
+    match arguments.get(1)?.to_str()? {
+        detached::MARK => Some(detached::main()),
+        "card-server" => Some(card_server::program::main(rest())),
+        "card-worker" => Some(card_worker::program::main(rest())),
+        _ => None,
+    }
 }
 
 fn context(cli: &Cli, printer: Arc<Printer>) -> Result<Context, Failure> {

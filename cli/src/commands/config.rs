@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::instance::Record;
+use crate::instance::flat;
 use crate::program::settings_files;
 
 /// Show the settings and where each came from
@@ -68,7 +68,7 @@ pub async fn run(args: ConfigArgs, context: &Context) -> Result<Exit, Failure> {
 
 fn show(context: &Context) -> Result<(), Failure> {
     let origin = |key: &str| context.settings.origins.get(key).map(ToString::to_string).unwrap_or_default();
-    let values = Record::values_of(&context.settings);
+    let values = flat(&context.settings.settings);
     let settings: BTreeMap<_, _> =
         values.into_iter().map(|(key, value)| (key.clone(), Setting { value, origin: origin(&key) })).collect();
     let printer = &context.printer;

@@ -7,10 +7,11 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::time::Instant;
 
+use crate::cluster::Remembered;
 use crate::context::{Context, Target};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::instance::{Ended, Lock, Record, clear_stale, end, grace, is_held};
+use crate::instance::{Ended, Lock, Record, clear_stale, end, end_orphans, grace, is_held};
 
 /// Stop the platform; its data stays
 ///
@@ -38,29 +39,38 @@ struct Document<'a> {
     killed: bool,
     purged: bool,
     state_dir: &'a Path,
+    /// Where more data lies, which nothing here deletes.
+    database: Option<&'a str>,
 }
 
 /// How long a process that holds the lock may take to say who it is.
 const NAMING_LIMIT: Duration = Duration::from_secs(5);
+
+/// What a killed supervisor left gets so long to stop by itself.
+const ORPHANS_LIMIT: Duration = Duration::from_secs(5);
 
 /// Runs it.
 ///
 /// # Errors
 /// It can't be stopped, or its data can't be deleted.
 pub async fn run(args: DownArgs, context: &Context) -> Result<Exit, Failure> {
-    if let Target::Url(url) = context.target()? {
-        return Err(Failure::new("usage", Exit::Usage, "down stops what up started on this machine, nothing else")
-            .evidence(format!("the target is {url}"))
-            .fix("cardctl --target embedded down"));
-    }
+    let local = match context.target()? {
+        Target::Local(local) => local,
+        Target::Url(url) => {
+            return Err(Failure::new("usage", Exit::Usage, "down stops what up started on this machine, nothing else")
+                .evidence(format!("the target is {url}"))
+                .fix("cardctl --target embedded down"));
+        }
+    };
     let paths = &context.instance;
     if args.purge && paths.dir.exists() {
         confirm(context)?;
     }
     let running = find(context).await?;
-    let grace = grace(context.settings.settings.server.drain_timeout);
+    let cluster = Remembered::load(paths);
     let ended = match &running {
         Some(record) => {
+            let grace = grace(record.target, context.settings.settings.server.drain_timeout);
             tokio::select! {
                 ended = end(record.process, grace) => Some(ended?),
                 () = context.stop.cancelled() => return Err(context.interruption()
@@ -69,24 +79,32 @@ pub async fn run(args: DownArgs, context: &Context) -> Result<Exit, Failure> {
         }
         None => None,
     };
-    clear_up(args.purge, context)?;
+    clear_up(args.purge, context).await?;
     let printer = &context.printer;
     printer.data(&Document {
         instance: &paths.name,
-        target: "embedded",
+        target: running.as_ref().map_or(local, |record| record.target).name(),
         stopped: running.is_some(),
         pid: running.as_ref().map(|record| record.process.pid),
         killed: ended == Some(Ended::Killed),
         purged: args.purge,
         state_dir: &paths.dir,
+        database: cluster.as_ref().map(|cluster| cluster.database.as_str()),
     })?;
     let what = match ended {
         Some(Ended::Drained) => "stopped",
         Some(Ended::Killed) => "killed: it did not stop in time; what was accepted is in the ledger",
         None => "nothing was running",
     };
+    let on_cluster = running.as_ref().map_or(cluster.is_some(), |record| record.cluster.is_some());
+    let elsewhere = cluster.map(|cluster| format!("the data stays in Postgres {}", cluster.database));
     let data = if args.purge {
-        "the data is deleted".to_owned()
+        match elsewhere {
+            Some(stays) => format!("the state on this machine is deleted; {stays}: drop that database to delete it"),
+            None => "the data is deleted".to_owned(),
+        }
+    } else if let Some(stays) = elsewhere.filter(|_| on_cluster) {
+        stays
     } else if paths.dir.exists() && running.as_ref().is_none_or(|record| !record.ephemeral) {
         format!("the data stays in {}", paths.dir.display())
     } else {
@@ -123,7 +141,7 @@ async fn find(context: &Context) -> Result<Option<Record>, Failure> {
     }
 }
 
-fn clear_up(purge: bool, context: &Context) -> Result<(), Failure> {
+async fn clear_up(purge: bool, context: &Context) -> Result<(), Failure> {
     let paths = &context.instance;
     if !paths.dir.exists() {
         return Ok(());
@@ -134,6 +152,7 @@ fn clear_up(purge: bool, context: &Context) -> Result<(), Failure> {
     };
     // Whoever has the lock now is a new platform: it is not ours to clear up after.
     let Some(_lock) = Lock::take(paths).map_err(failed)? else { return Ok(()) };
+    end_orphans(paths, ORPHANS_LIMIT).await;
     clear_stale(paths).map_err(failed)?;
     if purge {
         std::fs::remove_dir_all(&paths.dir).map_err(failed)?;

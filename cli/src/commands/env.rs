@@ -2,7 +2,7 @@
 
 use clap::ValueEnum;
 
-use crate::context::{Context, Endpoint};
+use crate::context::{Context, Endpoint, Target};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::instance::{Paths, Record};
@@ -37,7 +37,8 @@ enum Language {
 /// Nothing runs.
 pub async fn run(args: EnvArgs, context: &Context) -> Result<Exit, Failure> {
     let endpoint = context.endpoint().await?;
-    let record = (endpoint.target == "embedded").then(|| Record::running(&context.instance)).flatten();
+    let is_here = matches!(context.target()?, Target::Local(_));
+    let record = is_here.then(|| Record::running(&context.instance)).flatten();
     let variables = variables(&endpoint, record.as_ref(), &context.instance.name);
     let printer = &context.printer;
     if args.language == Language::Shell && printer.is_text() {

@@ -12,6 +12,7 @@ pub mod loadtest;
 pub mod logs;
 pub mod man;
 pub mod queue;
+pub mod scale;
 pub mod smoke;
 pub mod status;
 pub mod submit;

@@ -3,10 +3,10 @@
 //! `up` starts this program again with [`MARK`] as its only argument. The plan goes in on stdin, one [`Notice`] comes
 //! back on stdout, stderr is the log. An attached one ends when its stdin does, so that it can't outlive who started it.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::OpenOptions;
+use std::io::{self, BufRead, Read, Write};
 use std::process::{ExitCode, Stdio};
+use std::time::Duration;
 
 use card_core::settings::LogFormat;
 use card_core::telemetry::logs;
@@ -16,14 +16,12 @@ use tokio::process::{Child, ChildStdin, Command};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::{Lock, Paths, Plan, Process, Record, Serving, clear_stale, state};
+use super::{Lock, LogMark, Plan, Process, Record, Serving, clear_stale, end_orphans, log, program, state};
 use crate::exit::Exit;
 use crate::failure::{Failure, Shape};
 
 /// The argument that makes this program the background process. Not a command: nobody is meant to type it.
 pub const MARK: &str = "serve-embedded";
-/// A log that is longer when a process starts becomes the old one.
-const ROTATE_AT: u64 = 10 * 1024 * 1024;
 
 /// What the background process tells who started it, once.
 #[derive(Debug, Serialize, Deserialize)]
@@ -50,9 +48,8 @@ pub struct Detached {
 /// What stood in its way; it is gone then and left nothing behind.
 pub async fn spawn(plan: &Plan, give_up: impl Future<Output = Failure>) -> Result<Option<Detached>, Failure> {
     let paths = &plan.paths;
-    let (log, before) = open_log(paths).map_err(|error| state::directory(paths, &error))?;
-    let program = std::env::current_exe().ok().filter(|path| path.exists()).unwrap_or_else(|| "/proc/self/exe".into());
-    let mut child = Command::new(program)
+    let (log, mark) = log::open(paths).map_err(|error| state::directory(paths, &error))?;
+    let mut child = Command::new(program())
         .arg(MARK)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -65,6 +62,7 @@ pub async fn spawn(plan: &Plan, give_up: impl Future<Output = Failure>) -> Resul
             let _ = child.kill().await;
             // The lock that it may have had is free now; if another took it, that one cleared up.
             if let Ok(Some(_lock)) = Lock::take(paths) {
+                end_orphans(paths, Duration::ZERO).await;
                 let _ = clear_stale(paths);
             }
             return Err(failure);
@@ -79,9 +77,9 @@ pub async fn spawn(plan: &Plan, give_up: impl Future<Output = Failure>) -> Resul
         Ok((Notice::Failed(shape), _)) => {
             // It has nothing left to do, and what is said of it, that nothing runs, is to be true.
             let _ = child.wait().await;
-            Err(failure_of(shape))
+            Err(shape.into())
         }
-        Err(error) => Err(died(&mut child, paths, before, &error).await),
+        Err(error) => Err(died(&mut child, &mark, &error).await),
     }
 }
 
@@ -100,7 +98,7 @@ async fn converse(child: &mut Child, plan: &Plan) -> io::Result<(Notice, ChildSt
     Ok((serde_json::from_str(&answer)?, stdin))
 }
 
-async fn died(child: &mut Child, paths: &Paths, before: u64, error: &io::Error) -> Failure {
+async fn died(child: &mut Child, mark: &LogMark, error: &io::Error) -> Failure {
     let _ = child.start_kill();
     let how = child.wait().await.map_or_else(|error| error.to_string(), |status| status.to_string());
     let mut failure =
@@ -108,49 +106,10 @@ async fn died(child: &mut Child, paths: &Paths, before: u64, error: &io::Error) 
             .evidence(error)
             .fix("cardctl doctor")
             .left("nothing is running; the data is as it was");
-    for line in said_since(&paths.log(), before) {
+    for line in mark.said() {
         failure = failure.evidence(line);
     }
     failure
-}
-
-/// The last lines that were logged after a point.
-fn said_since(log: &std::path::Path, before: u64) -> Vec<String> {
-    const LINES: usize = 5;
-    let mut text = String::new();
-    let read = File::open(log).and_then(|mut file| {
-        file.seek(SeekFrom::Start(before))?;
-        file.take(64 * 1024).read_to_string(&mut text)
-    });
-    if read.is_err() {
-        return Vec::new();
-    }
-    let lines: Vec<_> = text.lines().map(str::to_owned).collect();
-    lines[lines.len().saturating_sub(LINES)..].to_vec()
-}
-
-fn failure_of(shape: Shape) -> Failure {
-    let exit = Exit::ALL.into_iter().map(|(exit, _)| exit).find(|exit| *exit as u8 == shape.exit);
-    Failure {
-        // Codes are `&'static str` because programs are; one more that lives as long as the program costs nothing.
-        code: Box::leak(shape.code.into_boxed_str()),
-        message: shape.message,
-        evidence: shape.evidence,
-        fix: shape.fix,
-        left: shape.left,
-        exit: exit.unwrap_or(Exit::Internal),
-    }
-}
-
-fn open_log(paths: &Paths) -> io::Result<(File, u64)> {
-    paths.create()?;
-    let path = paths.log();
-    if std::fs::metadata(&path).is_ok_and(|log| log.len() > ROTATE_AT) {
-        std::fs::rename(&path, paths.old_log())?;
-    }
-    let log = OpenOptions::new().create(true).append(true).mode(0o600).open(&path)?;
-    let length = log.metadata()?.len();
-    Ok((log, length))
 }
 
 /// The background process.
@@ -175,7 +134,7 @@ pub fn main() -> ExitCode {
 async fn serve(mut plan: Plan) -> Exit {
     // The log is read by `cardctl logs`, which shows it as text or JSON as it is asked to.
     plan.settings.log.format = LogFormat::Json;
-    if let Err(error) = logs::install(&plan.settings.log) {
+    if let Err(error) = logs::install_as(&plan.settings.log, plan.component()) {
         return fail(&Failure::new("settings", Exit::Usage, error.to_string()).fix("cardctl config show"));
     }
     let stop = match listen(plan.attached) {
@@ -190,9 +149,9 @@ async fn serve(mut plan: Plan) -> Exit {
         }
         Err(failure) => return fail(&failure),
     };
-    tell(&Notice::Serving(Box::new(serving.record().clone())));
-    let Process { pid, .. } = serving.record().process;
-    tracing::info!(url = serving.record().url, pid, "serving");
+    tell(&Notice::Serving(Box::new(serving.record())));
+    let Record { process: Process { pid, .. }, url, .. } = serving.record();
+    tracing::info!(url, pid, "serving");
     let failed = serving.until(&stop).await;
     if let Some(part) = failed {
         tracing::error!(part, "a part of the platform ended by itself; stopping the others");

@@ -37,6 +37,18 @@ impl Paths {
         self.dir.join("lock")
     }
 
+    /// Where a supervisor listens to commands.
+    #[must_use]
+    pub fn control(&self) -> PathBuf {
+        self.dir.join("control")
+    }
+
+    /// Where the data lies if it is not here: see [`crate::cluster::Remembered`].
+    #[must_use]
+    pub fn cluster(&self) -> PathBuf {
+        self.dir.join("cluster.json")
+    }
+
     /// What the detached process says.
     #[must_use]
     pub fn log(&self) -> PathBuf {

@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use card_core::engine::cluster::Address;
 use card_core::settings::{Origin, Resolved, Settings};
 use serde::{Deserialize, Serialize};
 
 use super::{Paths, Record, Setting};
+use crate::cluster::Remembered;
+use crate::supervisor::{self, autoscale::Bounds};
 
 /// All that a serving process needs to know. Handed to the detached one as JSON, so that settings are read once.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -20,10 +23,36 @@ pub struct Plan {
     given: Vec<String>,
     /// How many workers were asked for.
     workers: Option<usize>,
+    /// Whether the target was asked for: by flag, environment or file.
+    target_is_given: bool,
+    /// Set: the data lies there, and server, workers and issuer are processes of their own.
+    pub cluster: Option<ClusterPlan>,
     /// Data in a directory that is removed at the end.
     pub ephemeral: bool,
     /// The serving process ends when the one that started it does.
     pub attached: bool,
+}
+
+/// How a platform runs on this machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Local {
+    /// One process, one SQLite file.
+    #[default]
+    Embedded,
+    /// A supervisor and its children, on Postgres and Redis.
+    Processes,
+}
+
+/// What `-t processes` adds to a plan.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ClusterPlan {
+    /// Where Postgres and Redis are, and who may enter.
+    pub address: Address,
+    /// How many servers were asked for.
+    pub servers: Option<usize>,
+    /// Between which bounds the number of workers follows the work.
+    pub autoscale: Option<Bounds>,
 }
 
 /// A setting that what runs was started with otherwise.
@@ -38,6 +67,18 @@ pub struct Difference {
 }
 
 const DEFAULT_WORKERS: usize = 1;
+const DEFAULT_SERVERS: usize = 1;
+
+impl Local {
+    /// As `--target` has it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Embedded => "embedded",
+            Self::Processes => "processes",
+        }
+    }
+}
 
 impl Plan {
     /// A plan from settings and the flags of `up`.
@@ -50,12 +91,44 @@ impl Plan {
             recorded: Record::settings_of(resolved),
             given: resolved.origins.iter().filter_map(given).collect(),
             workers,
+            target_is_given: resolved.origins.get("target").is_some_and(|origin| *origin != Origin::BuiltIn),
+            cluster: None,
             ephemeral,
             attached: false,
         }
     }
 
-    /// How many workers run in the process, each with `worker.concurrency` steps at once.
+    /// The same on a cluster, which was asked for.
+    #[must_use]
+    pub fn on(self, cluster: ClusterPlan) -> Self {
+        Self { cluster: Some(cluster), target_is_given: true, ..self }
+    }
+
+    /// How it is to run.
+    #[must_use]
+    pub const fn target(&self) -> Local {
+        if self.cluster.is_some() { Local::Processes } else { Local::Embedded }
+    }
+
+    /// What the process that serves is called among its children.
+    #[must_use]
+    pub fn component(&self) -> Option<&'static str> {
+        self.cluster.is_some().then_some(supervisor::NAME)
+    }
+
+    /// Whether it says nothing of how to run, and what runs does so otherwise than it would be started.
+    #[must_use]
+    pub fn leaves_target_open(&self, running: &Record) -> bool {
+        !self.target_is_given && self.target() != running.target
+    }
+
+    /// How many servers share the port.
+    #[must_use]
+    pub fn servers(&self) -> usize {
+        self.cluster.as_ref().and_then(|cluster| cluster.servers).unwrap_or(DEFAULT_SERVERS)
+    }
+
+    /// How many workers run, each with `worker.concurrency` steps at once.
     #[must_use]
     pub fn workers(&self) -> usize {
         self.workers.unwrap_or(DEFAULT_WORKERS)
@@ -95,7 +168,23 @@ impl Plan {
                 differences.push(Difference { setting: setting.to_owned(), running, asked });
             }
         };
-        if let Some(workers) = self.workers {
+        if self.target_is_given {
+            compare("target", running.target.name().to_owned(), self.target().name().to_owned());
+        }
+        let nothing = || "nothing".to_owned();
+        if let (Some(asked), Some(is)) = (&self.cluster, &running.cluster) {
+            let wanted = Remembered::of(&asked.address);
+            compare("database", is.database.clone(), wanted.database);
+            compare("redis", is.redis.clone(), wanted.redis);
+            if let Some(servers) = asked.servers {
+                compare("servers", running.servers.to_string(), servers.to_string());
+            }
+            if asked.autoscale.is_some() || self.workers.is_some() {
+                let shown = |bounds: Option<Bounds>| bounds.map_or_else(nothing, |bounds| bounds.to_string());
+                compare("autoscale", shown(running.autoscale), shown(asked.autoscale));
+            }
+        }
+        if let Some(workers) = self.workers.filter(|_| running.autoscale.is_none()) {
             compare("workers", running.workers.to_string(), workers.to_string());
         }
         compare("version", running.version.clone(), card_core::VERSION.to_owned());
@@ -132,8 +221,13 @@ mod tests {
             detached: true,
             url: format!("http://127.0.0.1:{}", plan.settings.server.port),
             issuer_url: None,
+            target: plan.target(),
             engine: "sqlite".into(),
             workers: plan.workers(),
+            servers: plan.servers(),
+            autoscale: plan.cluster.as_ref().and_then(|cluster| cluster.autoscale),
+            cluster: plan.cluster.as_ref().map(|cluster| Remembered::of(&cluster.address)),
+            children: Vec::new(),
             data_dir: PathBuf::from("/nowhere"),
             ephemeral: plan.ephemeral,
             version: card_core::VERSION.into(),
@@ -170,5 +264,37 @@ mod tests {
     fn a_setting_that_was_taken_out_of_the_environment_is_a_difference() {
         let running = plan(&[], &[("CARDCTL_LOG_LEVEL", "debug")]);
         assert_eq!(changed(&running, &plan(&[], &[])), ["log.level"]);
+    }
+
+    fn cluster(database: &str, workers: Option<usize>, autoscale: Option<Bounds>) -> Plan {
+        let address = Address { database: database.to_owned(), redis: "redis://cache".to_owned() };
+        Plan { workers, ..plan(&[], &[]) }.on(ClusterPlan { address, servers: None, autoscale })
+    }
+
+    #[test]
+    fn another_place_for_the_data_is_a_difference_and_another_password_is_none() {
+        let here = cluster("postgres://ada:one@db/cards", None, None);
+        assert!(changed(&here, &cluster("postgres://ada:two@db/cards", None, None)).is_empty());
+        assert_eq!(changed(&here, &cluster("postgres://ada:one@db/more", None, None)), ["database"]);
+        assert_eq!(changed(&plan(&[], &[]), &here), ["target"]);
+        assert_eq!(changed(&here, &plan(&[], &[("CARDCTL_TARGET", "embedded")])), ["target"]);
+        assert!(changed(&here, &plan(&[], &[])).is_empty(), "nothing in particular was asked for");
+    }
+
+    #[test]
+    fn the_number_of_workers_is_the_autoscalers_affair() {
+        let bounds = Some(Bounds { min: 1, max: 4 });
+        let scaled = cluster("postgres://db/cards", None, bounds);
+        assert!(changed(&scaled, &scaled).is_empty());
+        assert!(changed(&scaled, &cluster("postgres://db/cards", None, None)).is_empty());
+        assert_eq!(changed(&scaled, &cluster("postgres://db/cards", Some(2), None)), ["autoscale"]);
+        assert_eq!(changed(&cluster("postgres://db/cards", Some(2), None), &scaled), ["autoscale"]);
+    }
+
+    #[test]
+    fn a_plan_shows_no_password() {
+        let plan = cluster("postgres://ada:hunter2@db/cards", None, None);
+        assert!(!format!("{plan:?}").contains("hunter2"));
+        assert!(!serde_json::to_string(&runs(&plan)).unwrap().contains("hunter2"));
     }
 }

@@ -38,15 +38,43 @@ impl std::fmt::Display for Holder {
 /// # Errors
 /// The port that was asked for is busy, or may not be bound.
 pub fn bind(address: IpAddr, port: u16, exactly: bool) -> Result<TcpListener, Failure> {
+    take(address, port, exactly, listen)
+}
+
+fn take<T>(
+    address: IpAddr,
+    port: u16,
+    exactly: bool,
+    bind: impl Fn(SocketAddr) -> io::Result<T>,
+) -> Result<T, Failure> {
     let last = if exactly { port } else { port.saturating_add(TRIES) };
     for candidate in port..=last {
-        match listen(SocketAddr::new(address, candidate)) {
-            Ok(listener) => return Ok(listener),
+        match bind(SocketAddr::new(address, candidate)) {
+            Ok(bound) => return Ok(bound),
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
             Err(error) => return Err(refused(address, candidate, &error)),
         }
     }
     Err(busy(port, exactly))
+}
+
+/// Keeps a port for children that share it, without listening: bound as [`bind`] binds it, so that nobody else has it, and
+/// from then on open to sockets with `SO_REUSEPORT` of the same user alone. Needs a runtime.
+///
+/// # Errors
+/// As [`bind`].
+pub fn reserve(address: IpAddr, port: u16, exactly: bool) -> Result<TcpSocket, Failure> {
+    take(address, port, exactly, |address| {
+        let socket = socket(address)?;
+        // A connection that is not quite gone is no holder, one who listens is. Binding tells the latter only if it may
+        // not share, so that is allowed later.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        // As long as no child listens, a stranger with SO_REUSEADDR could: with us it may not.
+        socket.set_reuseaddr(false)?;
+        socket.set_reuseport(true)?;
+        Ok(socket)
+    })
 }
 
 /// Whether nobody listens there now.
@@ -56,11 +84,15 @@ pub fn is_free(address: IpAddr, port: u16) -> bool {
 }
 
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    let socket = socket(address)?;
     // A port whose old connections have not quite gone is free; one that somebody listens on is not.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)?.into_std()
+}
+
+fn socket(address: SocketAddr) -> io::Result<TcpSocket> {
+    if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }
 }
 
 fn busy(port: u16, exactly: bool) -> Failure {
@@ -132,6 +164,36 @@ mod tests {
         assert_eq!(failure.exit, Exit::NotReady);
         assert_eq!(holder(port).unwrap().pid, Some(std::process::id()));
         assert!(failure.evidence[0].contains(&std::process::id().to_string()), "{failure:?}");
+    }
+
+    /// As a child listens: see `--reuse-port`.
+    fn child(address: SocketAddr) -> io::Result<tokio::net::TcpListener> {
+        let socket = socket(address)?;
+        socket.set_reuseaddr(true)?;
+        socket.set_reuseport(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    }
+
+    #[tokio::test]
+    async fn a_reserved_port_is_for_children_alone() {
+        let reserved = reserve(LOOPBACK, 0, true).unwrap();
+        let address = reserved.local_addr().unwrap();
+        assert!(reserve(LOOPBACK, address.port(), true).is_err(), "another supervisor");
+        assert!(bind(LOOPBACK, address.port(), true).is_err(), "another process");
+        let children = [child(address).unwrap(), child(address).unwrap()];
+        assert!(bind(LOOPBACK, address.port(), true).is_err(), "another process while children listen");
+        drop(children);
+        child(address).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_port_that_somebody_listens_on_is_not_reserved() {
+        let held = child(SocketAddr::new(LOOPBACK, 0)).unwrap();
+        let port = held.local_addr().unwrap().port();
+        let failure = reserve(LOOPBACK, port, true).unwrap_err();
+        assert!(failure.evidence[0].contains(&std::process::id().to_string()), "{failure:?}");
+        assert_ne!(reserve(LOOPBACK, port, false).unwrap().local_addr().unwrap().port(), port);
     }
 
     #[tokio::test]

@@ -1,5 +1,6 @@
 //! A process that is told from a later one with the same number by when it started.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -72,6 +73,12 @@ impl Process {
         let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
         Some(name.trim().to_owned())
     }
+}
+
+/// This program, to start it again: by its name as long as that is there, so that it is called so.
+#[must_use]
+pub fn program() -> PathBuf {
+    std::env::current_exe().ok().filter(|path| path.exists()).unwrap_or_else(|| "/proc/self/exe".into())
 }
 
 /// Field 22; the name in field 2 may hold spaces and brackets, so it is read from the last bracket on.

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 
-use card_core::settings::{Origin, Resolved};
+use card_core::settings::{Origin, Resolved, Settings};
 use card_core::time::Instant;
 use serde::{Deserialize, Serialize};
 
-use super::{Paths, Process};
+use super::{Local, Paths, Process};
+use crate::cluster::Remembered;
+use crate::supervisor::autoscale::Bounds;
 
 /// A setting that the platform was started with.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -17,6 +19,15 @@ pub struct Setting {
     pub value: serde_json::Value,
     /// Whether it holds until it is taken out of a file or the environment; a flag only meant that one start.
     pub lasting: bool,
+}
+
+/// A child of who serves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recorded {
+    /// Such as `worker-2`.
+    pub name: String,
+    /// Its process.
+    pub process: Process,
 }
 
 /// How far who serves has come.
@@ -44,10 +55,25 @@ pub struct Record {
     pub url: String,
     /// The simulated card bureau.
     pub issuer_url: Option<String>,
-    /// `sqlite`.
+    /// One process, or a supervisor and its children.
+    #[serde(default)]
+    pub target: Local,
+    /// `sqlite` or `cluster`.
     pub engine: String,
     /// How many workers.
     pub workers: usize,
+    /// How many servers.
+    #[serde(default = "one")]
+    pub servers: usize,
+    /// Between which bounds the number of workers follows the work.
+    #[serde(default)]
+    pub autoscale: Option<Bounds>,
+    /// Where the cluster is, if the data lies in one.
+    #[serde(default)]
+    pub cluster: Option<Remembered>,
+    /// The supervisor's children that have a process now.
+    #[serde(default)]
+    pub children: Vec<Recorded>,
     /// Where ledger, key and token lie: the instance's directory, or one that is removed at the end.
     pub data_dir: PathBuf,
     /// Whether the data directory is removed at the end.
@@ -58,6 +84,10 @@ pub struct Record {
     pub started_at: Instant,
     /// What it was started with, but for what only concerns the command line.
     pub settings: BTreeMap<String, Setting>,
+}
+
+const fn one() -> usize {
+    1
 }
 
 impl Record {
@@ -101,26 +131,26 @@ impl Record {
         }
     }
 
-    /// Every setting by its dotted name.
-    #[must_use]
-    pub fn values_of(resolved: &Resolved) -> BTreeMap<String, serde_json::Value> {
-        let mut flat = BTreeMap::new();
-        if let Ok(value) = serde_json::to_value(&resolved.settings) {
-            flatten("", value, &mut flat);
-        }
-        flat
-    }
-
     /// The settings that a platform is started with, as the record keeps them.
     #[must_use]
     pub fn settings_of(resolved: &Resolved) -> BTreeMap<String, Setting> {
         let lasting = |key: &str| matches!(resolved.origins.get(key), Some(Origin::File(_) | Origin::Environment(_)));
-        Self::values_of(resolved)
+        flat(&resolved.settings)
             .into_iter()
             .filter(|(key, _)| !matches!(key.as_str(), "instance" | "target"))
             .map(|(key, value)| (key.clone(), Setting { value, lasting: lasting(&key) }))
             .collect()
     }
+}
+
+/// Every setting by its dotted name.
+#[must_use]
+pub fn flat(settings: &Settings) -> BTreeMap<String, serde_json::Value> {
+    let mut flat = BTreeMap::new();
+    if let Ok(value) = serde_json::to_value(settings) {
+        flatten("", value, &mut flat);
+    }
+    flat
 }
 
 fn flatten(prefix: &str, value: serde_json::Value, into: &mut BTreeMap<String, serde_json::Value>) {

@@ -14,7 +14,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 
 /// The instance's directory can't be made or written.
-pub(super) fn directory(paths: &Paths, error: &io::Error) -> Failure {
+pub(crate) fn directory(paths: &Paths, error: &io::Error) -> Failure {
     let failure = Failure::new("state-directory", Exit::NotReady, "the state directory can't be used")
         .evidence(format!("{}: {error}", paths.dir.display()))
         .left("nothing was started");

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use super::{Paths, Process, Record};
+use super::{Local, Paths, Process, Record, Recorded};
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::supervisor;
 
 /// How it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,10 +19,15 @@ pub enum Ended {
     Killed,
 }
 
-/// How long a process that drains for so long may take to be gone: its last commit comes after the drain.
+/// How long a process that serves so, and whose parts drain for so long, may take to be gone: its last commit comes after
+/// the drain, and a supervisor drains one kind of children after the other.
 #[must_use]
-pub fn grace(drain: Duration) -> Duration {
-    drain + Duration::from_secs(10)
+pub fn grace(target: Local, drain: Duration) -> Duration {
+    let stop = match target {
+        Local::Embedded => drain,
+        Local::Processes => supervisor::stop_limit(drain),
+    };
+    stop + Duration::from_secs(10)
 }
 
 /// How long a killed process may take to disappear.
@@ -49,6 +55,20 @@ pub async fn end(process: Process, grace: Duration) -> Result<Ended, Failure> {
         .evidence("it waits for the kernel, most likely for a disk")
         .fix("look at the disk that holds the state, then cardctl down again")
         .left("the platform may still be running"))
+}
+
+/// Ends what a supervisor left behind that was killed: its children, which stop by themselves when they notice, and are
+/// killed if they take longer than `patience`. For who holds the lock, or knows that nobody does.
+pub async fn end_orphans(paths: &Paths, patience: Duration) {
+    let Some(record) = Record::load(paths).filter(|record| !record.process.is_alive()) else { return };
+    let deadline = tokio::time::Instant::now() + patience;
+    for Recorded { process, .. } in record.children {
+        if !process.wait_gone(deadline.saturating_duration_since(tokio::time::Instant::now())).await {
+            // It can only be gone meanwhile.
+            let _ = process.signal(Signal::SIGKILL);
+            process.wait_gone(KILL_LIMIT).await;
+        }
+    }
 }
 
 /// Removes what a process left behind that is gone: its record and its temporary data. For who holds the lock, or knows

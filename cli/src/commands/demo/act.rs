@@ -35,11 +35,17 @@ pub(super) async fn requests(client: &Client, plan: &Plan, context: &Context) ->
     drive(client, plan, &context.stop, show, |board| screen.draw(printer, board)).await
 }
 
-pub(super) async fn load(client: &Client, run: &RunId, seed: u64, context: &Context) -> Result<Report, Failure> {
+pub(super) async fn load(
+    client: &Client,
+    target: &str,
+    run: &RunId,
+    seed: u64,
+    context: &Context,
+) -> Result<Report, Failure> {
     let stages = vec![Stage { to: USERS, over: Duration::ZERO }, Stage { to: USERS, over: LOAD }];
     let setup = Setup {
         client: client.clone(),
-        target: "embedded".to_owned(),
+        target: target.to_owned(),
         run: run.clone(),
         seed,
         plan: LoadPlan {

@@ -19,10 +19,10 @@ use crate::commands::submit::campaign::{Outcome, Plan};
 use crate::commands::submit::rate::Rate;
 use crate::commands::submit::report;
 use crate::commands::up::{Converged, UpArgs, converge};
-use crate::context::{Context, embedded};
+use crate::context::{Context, endpoint};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::instance::end;
+use crate::instance::{end, grace};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -50,8 +50,6 @@ const USERS: f64 = 10.0;
 const LOAD: Duration = Duration::from_secs(10);
 /// Twenty requests take a blink; this is for a machine that is busy with something else.
 const REQUESTS_LIMIT: Duration = Duration::from_secs(120);
-/// Beyond the drain, for the last commit.
-const CLOSE_LIMIT: Duration = Duration::from_secs(10);
 
 /// `demo -o json`.
 #[derive(Serialize)]
@@ -80,7 +78,7 @@ pub async fn run(args: DemoArgs, context: &Context) -> Result<Exit, Failure> {
     let leaves = !args.down || converged.already_up;
     let shown = show(&args, &converged, leaves, context).await;
     if !leaves {
-        let grace = context.settings.settings.server.drain_timeout + CLOSE_LIMIT;
+        let grace = grace(converged.record.target, context.settings.settings.server.drain_timeout);
         end(converged.record.process, grace).await?;
     }
     let exit = shown.map_err(|failure| if leaves { script::left(failure, &converged, context) } else { failure })?;
@@ -89,7 +87,7 @@ pub async fn run(args: DemoArgs, context: &Context) -> Result<Exit, Failure> {
 }
 
 async fn show(args: &DemoArgs, converged: &Converged, leaves: bool, context: &Context) -> Result<Exit, Failure> {
-    let client = client::client(&embedded(&converged.record)?)?;
+    let client = client::client(&endpoint(&converged.record)?)?;
     let seed = args.seed.unwrap_or_else(Orders::fresh_seed);
     let plan = Plan {
         run: RunId::new(),
@@ -115,7 +113,7 @@ async fn show(args: &DemoArgs, converged: &Converged, leaves: bool, context: &Co
         return Ok(exit);
     }
     script::load(&load_run, context)?;
-    let report = act::load(&client, &load_run, seed, context).await?;
+    let report = act::load(&client, converged.record.target.name(), &load_run, seed, context).await?;
     let exit = exit(context, &outcome, &report.correctness);
     script::verdict(&report, context)?;
     if report.correctness.verdict == Verdict::Pass {

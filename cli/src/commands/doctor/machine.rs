@@ -10,17 +10,19 @@ use nix::sys::statvfs::statvfs;
 
 use super::Check;
 use crate::context::Context;
-use crate::instance::{Paths, Record, port, trouble};
+use crate::instance::{Local, Paths, Record, port, trouble};
 
 const FREE_FAIL: u64 = 64 << 20;
 const FREE_WARN: u64 = 1 << 30;
 const FILES_FAIL: u64 = 256;
 const FILES_WARN: u64 = 8192;
 
-pub(super) fn check(context: &Context, checks: &mut Vec<Check>) {
+pub(super) fn check(context: &Context, local: Local, checks: &mut Vec<Check>) {
     checks.push(settings(context));
     checks.push(state_directory(&context.instance));
-    checks.push(ledger(&context.instance));
+    if local == Local::Embedded {
+        checks.push(ledger(&context.instance));
+    }
     checks.push(free_space(&context.instance));
     checks.push(files());
     checks.push(clock());

@@ -1,5 +1,6 @@
 //! `cardctl doctor`: what stands in the way, and what helps.
 
+mod cluster;
 mod machine;
 mod platform;
 
@@ -8,6 +9,7 @@ use serde::Serialize;
 use crate::context::{Context, Target};
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::instance::{Local, Record};
 
 /// Check the machine, the settings and the platform
 ///
@@ -62,8 +64,12 @@ impl Check {
 /// stdout can't be written.
 pub async fn run(_: DoctorArgs, context: &Context) -> Result<Exit, Failure> {
     let mut checks = Vec::new();
-    if context.target()? == Target::Embedded {
-        machine::check(context, &mut checks);
+    if let Target::Local(asked) = context.target()? {
+        let local = Record::running(&context.instance).map_or(asked, |record| record.target);
+        machine::check(context, local, &mut checks);
+        if local == Local::Processes {
+            cluster::check(context, &mut checks).await;
+        }
     }
     platform::check(context, &mut checks).await;
     let ok = checks.iter().all(|check| check.verdict != Verdict::Fail);

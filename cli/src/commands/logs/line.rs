@@ -5,6 +5,7 @@ use card_core::time::Instant;
 use clap::ValueEnum;
 use serde_json::{Map, Value};
 
+use super::selector::Selector;
 use crate::output::Paint;
 
 /// A part of the platform, by the crate and module that speaks.
@@ -35,7 +36,7 @@ pub(super) enum Level {
 /// Which lines are meant.
 #[derive(Debug, Default)]
 pub(super) struct Filter {
-    pub(super) components: Vec<Component>,
+    pub(super) components: Vec<Selector>,
     pub(super) since: Option<Instant>,
     pub(super) level: Option<Level>,
     pub(super) task: Option<TaskId>,
@@ -45,7 +46,9 @@ pub(super) struct Filter {
 pub(super) struct Line {
     at: Option<Instant>,
     level: Level,
-    component: Component,
+    pub(super) component: Component,
+    /// The process that says it, where there are several.
+    pub(super) process: Option<String>,
     message: String,
     fields: Map<String, Value>,
 }
@@ -58,6 +61,7 @@ impl Line {
                 at: None,
                 level: Level::Error,
                 component: Component::Process,
+                process: None,
                 message: text.to_owned(),
                 fields: Map::new(),
             };
@@ -69,8 +73,9 @@ impl Line {
         let at = take("timestamp").and_then(|text| text.parse::<jiff::Timestamp>().ok()).map(Instant::from);
         let level = take("level").and_then(|text| Level::from_str(&text, true).ok()).unwrap_or(Level::Info);
         let component = take("target").map_or(Component::Process, |target| Component::of(&target));
+        let process = take("component");
         let message = take("message").unwrap_or_default();
-        Self { at, level, component, message, fields }
+        Self { at, level, component, process, message, fields }
     }
 
     pub(super) fn render(&self, paint: Paint) -> String {
@@ -86,7 +91,8 @@ impl Line {
             Level::Info => paint.good(level),
             Level::Debug | Level::Trace => paint.dim(level),
         });
-        text.push_str(&format!(" {:<7} {}", name(&self.component), self.message));
+        let width = if self.process.is_some() { 10 } else { 7 };
+        text.push_str(&format!(" {:<width$} {}", self.who(), self.message));
         for (name, value) in &self.fields {
             let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
             text.push_str(&paint.dim(format!(" {name}={value}")));
@@ -94,11 +100,16 @@ impl Line {
         text
     }
 
+    /// The process where there are several, else the part of the one.
+    fn who(&self) -> String {
+        self.process.clone().unwrap_or_else(|| name(&self.component))
+    }
+
     pub(super) fn document(&self) -> Value {
         let mut document = Map::new();
         document.insert("at".to_owned(), self.at.map_or(Value::Null, |at| at.to_string().into()));
         document.insert("level".to_owned(), name(&self.level).into());
-        document.insert("component".to_owned(), name(&self.component).into());
+        document.insert("component".to_owned(), self.who().into());
         document.insert("message".to_owned(), self.message.clone().into());
         document.insert("fields".to_owned(), self.fields.clone().into());
         document.into()
@@ -111,7 +122,7 @@ impl Filter {
             let id = task.to_string();
             line.message.contains(&id) || line.fields.values().any(|value| value.to_string().contains(&id))
         };
-        (self.components.is_empty() || self.components.contains(&line.component))
+        (self.components.is_empty() || self.components.iter().any(|selector| selector.means(line)))
             && self.level.is_none_or(|level| line.level <= level)
             && self.since.is_none_or(|since| line.at.is_none_or(|at| at >= since))
             && self.task.as_ref().is_none_or(named)
@@ -159,8 +170,8 @@ mod tests {
             (Filter::default(), true),
             (Filter { level: Some(Level::Warn), ..Filter::default() }, true),
             (Filter { level: Some(Level::Error), ..Filter::default() }, false),
-            (Filter { components: vec![Component::Worker], ..Filter::default() }, true),
-            (Filter { components: vec![Component::Issuer], ..Filter::default() }, false),
+            (Filter { components: vec![Selector::Part(Component::Worker)], ..Filter::default() }, true),
+            (Filter { components: vec![Selector::Part(Component::Issuer)], ..Filter::default() }, false),
             (Filter { since: Some(Instant::now()), ..Filter::default() }, line.at > Some(Instant::now())),
             (Filter { task, ..Filter::default() }, true),
             (Filter { task: Some(TaskId::new()), ..Filter::default() }, false),

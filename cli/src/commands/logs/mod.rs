@@ -2,6 +2,7 @@
 
 mod follow;
 mod line;
+mod selector;
 
 use std::time::Duration;
 
@@ -10,7 +11,8 @@ use card_core::time::{Instant, parse_duration};
 use serde::Serialize;
 
 use self::follow::Follower;
-use self::line::{Component, Filter, Level, Line};
+use self::line::{Filter, Level, Line};
+use self::selector::{Selector, SelectorParser};
 use crate::context::{Context, Target};
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -27,11 +29,12 @@ Examples:
   cardctl logs                        all of it
   cardctl logs -f --level warn        follow warnings and errors
   cardctl logs worker --since 10m     one component, the last ten minutes
+  cardctl logs supervisor worker-2    of -t processes: the supervisor and one of its children
   cardctl logs -o jsonl               as JSON, one object a line")]
 pub struct LogsArgs {
-    /// Only of these components
-    #[arg(value_enum, value_name = "COMPONENT")]
-    components: Vec<Component>,
+    /// Only of these components: server, worker, issuer, engine, process, supervisor, or one child such as worker-2
+    #[arg(value_name = "COMPONENT", value_parser = SelectorParser)]
+    components: Vec<Selector>,
     /// Go on with new lines until Ctrl-C
     #[arg(short, long)]
     follow: bool,

@@ -7,10 +7,10 @@ use tokio::process::ChildStdin;
 
 use super::artifacts::Artifacts;
 use crate::commands::up::{UpArgs, converge};
-use crate::context::{Context, Endpoint, Target, embedded};
+use crate::context::{Context, Endpoint, Target, endpoint};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::instance::{Paths, Process, end};
+use crate::instance::{Local, Paths, Record, end, grace};
 
 /// Beyond the drain, for the last commit.
 const CLOSE_LIMIT: Duration = Duration::from_secs(10);
@@ -23,7 +23,7 @@ pub(super) struct Host {
 
 /// A platform of one's own. It does not outlive this process: the tie ends it.
 struct Own {
-    process: Process,
+    record: Record,
     paths: Paths,
     _tie: Option<ChildStdin>,
     _state: TempDir,
@@ -37,7 +37,8 @@ impl Host {
 
     /// Starts one beside whatever runs: an instance of its own, in a directory of its own, on a port that is free.
     async fn start(context: &Context) -> Result<Self, Failure> {
-        if let Target::Url(url) = context.target()? {
+        let target = context.target()?;
+        if let Target::Url(url) = &target {
             return Err(Failure::new("usage", Exit::Usage, "--up starts a platform on this machine, not at a URL")
                 .evidence(format!("the target is {url}"))
                 .fix("leave out --up, or use --target embedded"));
@@ -56,13 +57,15 @@ impl Host {
             interactive: context.interactive,
             signal: context.signal.clone(),
         };
-        let args = UpArgs { ephemeral: true, port: Some(0), ..UpArgs::default() };
+        // Data that lies elsewhere is cleaned up by run.
+        let ephemeral = target == Target::Local(Local::Embedded);
+        let args = UpArgs { ephemeral, port: Some(0), ..UpArgs::default() };
         let converged = converge(&args, true, &aside).await?;
-        let own = Own { process: converged.record.process, paths, _tie: converged.tie, _state: state };
-        match embedded(&converged.record) {
+        let own = Own { record: converged.record, paths, _tie: converged.tie, _state: state };
+        match endpoint(&own.record) {
             Ok(endpoint) => Ok(Self { endpoint, own: Some(own) }),
             Err(failure) => {
-                end(own.process, CLOSE_LIMIT).await?;
+                end(own.record.process, CLOSE_LIMIT).await?;
                 Err(failure)
             }
         }
@@ -76,8 +79,8 @@ impl Host {
     /// Takes down what was started and keeps its log.
     pub(super) async fn end(self, artifacts: &Artifacts, context: &Context) -> Result<(), Failure> {
         let Some(own) = self.own else { return Ok(()) };
-        let grace = context.settings.settings.server.drain_timeout + CLOSE_LIMIT;
-        let ended = end(own.process, grace).await;
+        let grace = grace(own.record.target, context.settings.settings.server.drain_timeout);
+        let ended = end(own.record.process, grace).await;
         artifacts.keep("platform.log", &own.paths.log())?;
         ended.map(drop)
     }

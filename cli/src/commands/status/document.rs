@@ -7,8 +7,11 @@ use card_core::tasks::{QueueStats, Stats, WorkerStats};
 use card_core::time::{Instant, format_duration};
 use serde::Serialize;
 
+use super::processes;
+use crate::cluster::Remembered;
 use crate::exit::Exit;
 use crate::output::Paint;
+use crate::supervisor::autoscale::View;
 
 /// How far the platform is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -42,6 +45,9 @@ pub(super) struct Document {
     pub(super) accepted_total: Option<u64>,
     pub(super) settled_total: Option<u64>,
     pub(super) version: Option<String>,
+    pub(super) cluster: Option<Remembered>,
+    pub(super) processes: Option<Vec<processes::Shown>>,
+    pub(super) autoscale: Option<View>,
 }
 
 #[derive(Debug, Clone, Copy, Serialize)]
@@ -68,6 +74,16 @@ impl Document {
         self.queue = Some(stats.queue);
         self.accepted_total = Some(stats.accepted_total);
         self.settled_total = Some(stats.settled_total);
+    }
+
+    /// A child that is not up makes a platform that answers half a platform.
+    pub(super) fn with_children_in_mind(mut self) -> Self {
+        let missing = self.processes.as_deref().and_then(processes::missing);
+        if let (State::Ready, Some(missing)) = (self.state, missing) {
+            self.state = State::Starting;
+            self.detail = Some(missing);
+        }
+        self
     }
 
     pub(super) const fn exit(&self) -> Exit {
@@ -102,7 +118,9 @@ impl Document {
             State::Down | State::Unreachable => paint.bad(self.state.words()),
         };
         let mut lines = vec![format!("{}: {state}", self.name())];
-        let mut line = |label: &str, value: String| lines.push(format!("  {label:<9}{value}"));
+        // As wide as the longest label that there is.
+        let width = if self.autoscale.is_some() { 11 } else { 9 };
+        let mut line = |label: &str, value: String| lines.push(format!("  {label:<width$}{value}"));
         if let Some(detail) = &self.detail {
             line("detail", detail.clone());
         }
@@ -112,8 +130,10 @@ impl Document {
         if let Some(pid) = self.pid {
             line("process", format!("{pid}, version {}", self.version.as_deref().unwrap_or("unknown")));
         }
-        if let Some(dir) = &self.state_dir {
-            line("data", dir.display().to_string());
+        match (&self.cluster, &self.state_dir) {
+            (Some(cluster), _) => line("data", format!("Postgres {}, Redis {}", cluster.database, cluster.redis)),
+            (None, Some(dir)) => line("data", dir.display().to_string()),
+            (None, None) => {}
         }
         if let Some(queue) = &self.queue {
             let age = std::time::Duration::from_millis(queue.oldest_age_ms);
@@ -128,6 +148,12 @@ impl Document {
         if let Some(workers) = &self.workers {
             let inflight: u64 = workers.iter().map(|worker| worker.inflight).sum();
             line("workers", format!("{} alive, {inflight} tasks in flight", workers.len()));
+        }
+        if let Some(view) = &self.autoscale {
+            line("autoscale", processes::autoscale(view));
+        }
+        if let Some(children) = &self.processes {
+            lines.extend(processes::lines(children, paint));
         }
         lines.join("\n")
     }

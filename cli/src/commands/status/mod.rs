@@ -2,6 +2,7 @@
 
 mod document;
 mod observe;
+mod processes;
 
 use std::time::Duration;
 

@@ -3,9 +3,10 @@
 use card_loadtests::client::{Client, Token};
 
 use super::document::{Api, Document, State};
-use crate::context::{Context, Endpoint, Target, embedded};
+use crate::context::{Context, Endpoint, Target, endpoint};
 use crate::failure::Failure;
-use crate::instance::{Phase, Record, is_held};
+use crate::instance::{Local, Phase, Record, is_held};
+use crate::supervisor::control::{Ask, Control};
 
 pub(super) struct Observer<'a> {
     context: &'a Context,
@@ -32,29 +33,33 @@ impl<'a> Observer<'a> {
                     }
                 }
             }
-            Target::Embedded => self.look_here().await,
+            Target::Local(local) => self.look_here(*local).await,
         }
     }
 
-    async fn look_here(&mut self) -> Document {
+    async fn look_here(&mut self, local: Local) -> Document {
         let paths = &self.context.instance;
-        let mut document = self.blank("embedded".to_owned());
+        let mut document = self.blank(local.name().to_owned());
         let Some(record) = Record::running(paths) else {
             document.state = if is_held(paths).unwrap_or(false) { State::Starting } else { State::Down };
             document.detail = Some(format!("looked for {}", paths.record().display()));
             return document;
         };
+        record.target.name().clone_into(&mut document.target);
         document.url = Some(record.url.clone());
         document.pid = Some(record.process.pid);
         document.state_dir = Some(record.data_dir.clone());
         document.version = Some(record.version.clone());
-        match (record.phase, embedded(&record)) {
+        if record.target == Local::Processes {
+            self.ask_supervisor(&record, &mut document).await;
+        }
+        match (record.phase, endpoint(&record)) {
             (Phase::Starting, _) => {
                 document.state = State::Starting;
                 document
             }
             (phase, Ok(endpoint)) => {
-                let mut document = self.ask(&endpoint, document).await;
+                let mut document = self.ask(&endpoint, document).await.with_children_in_mind();
                 if phase == Phase::Stopping {
                     document.state = State::Stopping;
                 }
@@ -64,6 +69,16 @@ impl<'a> Observer<'a> {
                 document.detail = Some(failure.message);
                 document
             }
+        }
+    }
+
+    /// What the supervisor does not say stays unknown: whether the platform works is told by its API.
+    async fn ask_supervisor(&self, record: &Record, document: &mut Document) {
+        document.cluster.clone_from(&record.cluster);
+        let Ok(mut control) = Control::connect(&self.context.instance).await else { return };
+        if let Ok(state) = control.ask(Ask::State).await {
+            document.processes = Some(state.children.into_iter().map(Into::into).collect());
+            document.autoscale = state.autoscale;
         }
     }
 
@@ -130,6 +145,9 @@ impl<'a> Observer<'a> {
             accepted_total: None,
             settled_total: None,
             version: None,
+            cluster: None,
+            processes: None,
+            autoscale: None,
         }
     }
 }

@@ -18,6 +18,7 @@ struct Document<'a> {
     pid: u32,
     state_dir: &'a Path,
     workers: usize,
+    servers: usize,
     ready_ms: u128,
     already_up: bool,
 }
@@ -29,16 +30,21 @@ pub(super) fn show(converged: &Converged, stop: &str, context: &Context) -> Resu
     let printer = &context.printer;
     printer.data(&Document {
         instance: &context.instance.name,
-        target: "embedded",
+        target: record.target.name(),
         url: &record.url,
         engine: &record.engine,
         pid: record.process.pid,
         state_dir: &record.data_dir,
         workers: record.workers,
+        servers: record.servers,
         ready_ms: ready.as_millis(),
         already_up: *already_up,
     })?;
     let paint = printer.out();
+    let data = match &record.cluster {
+        Some(cluster) => format!("Postgres {}, Redis {}", cluster.database, cluster.redis),
+        None => record.data_dir.display().to_string(),
+    };
     let kept = if record.ephemeral { "removed at the end" } else { "kept when it stops" };
     let state = if *already_up {
         format!("{} with this configuration; nothing was changed", paint.good("already up"))
@@ -49,7 +55,7 @@ pub(super) fn show(converged: &Converged, stop: &str, context: &Context) -> Resu
         "{state}\n  page    {}\n  API     {}\n  data    {}  ({kept})\n  stop    {}",
         paint.accent(format!("{}/", record.url)),
         paint.accent(format!("{}/docs", record.url)),
-        record.data_dir.display(),
+        data,
         paint.accent(stop),
     ))
 }

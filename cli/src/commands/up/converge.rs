@@ -6,10 +6,13 @@ use card_core::time::format_duration;
 use tokio::time::Instant;
 
 use super::UpArgs;
-use crate::context::{Context, embedded};
+use crate::cluster::{Place, Service, reach};
+use crate::context::{Context, endpoint};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::instance::{Difference, Phase, Plan, Proof, Record, clear_stale, detached, end, grace, is_held, prove};
+use crate::instance::{
+    Difference, Local, Phase, Plan, Proof, Record, clear_stale, detached, end, grace, is_held, prove,
+};
 
 /// A platform that is ready.
 pub struct Converged {
@@ -52,7 +55,7 @@ pub async fn converge(args: &UpArgs, attached: bool, context: &Context) -> Resul
         return match ready(&record, deadline, context).await {
             Ok(proof) => Ok(Converged { record, ready: began.elapsed(), already_up: false, proof, tie: started.tie }),
             Err(failure) => {
-                end(record.process, grace(plan.settings.server.drain_timeout)).await?;
+                end(record.process, grace(record.target, plan.settings.server.drain_timeout)).await?;
                 Err(failure.left("nothing is running; the data is as it was"))
             }
         };
@@ -99,9 +102,12 @@ async fn settled(
     loop {
         match Record::running(paths) {
             Some(record) if record.phase != Phase::Stopping && *restart => {
+                if plan.leaves_target_open(&record) {
+                    return Err(another_target(&record, plan.target(), context));
+                }
                 *restart = false;
                 context.printer.say(format!("stopping process {} to start it as asked", record.process.pid));
-                end(record.process, grace(plan.settings.server.drain_timeout)).await?;
+                end(record.process, grace(record.target, plan.settings.server.drain_timeout)).await?;
             }
             Some(record) if record.phase == Phase::Serving => {
                 let differences = plan.differences(&record);
@@ -118,7 +124,7 @@ async fn settled(
                         .printer
                         .say(format!("process {pid} is gone without having stopped; starting again on its data"));
                     // What it left is cleared up by who takes the lock; a directory that can't be written says so there.
-                    if !stale.ephemeral {
+                    if !stale.ephemeral && stale.children.is_empty() {
                         let _ = clear_stale(paths);
                     }
                 }
@@ -143,18 +149,44 @@ async fn settled(
 
 /// Shows that what the record names is ready.
 pub(super) async fn ready(record: &Record, deadline: Instant, context: &Context) -> Result<Proof, Failure> {
-    let endpoint = embedded(record)?;
+    let endpoint = endpoint(record)?;
     let gone = async {
         while record.process.is_alive() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
     tokio::select! {
-        proof = prove(&endpoint, deadline.saturating_duration_since(Instant::now())) => proof,
+        proof = prove(&endpoint, deadline.saturating_duration_since(Instant::now())) => match proof {
+            Err(failure) => Err(explained(failure, record).await),
+            proof => proof,
+        },
         () = context.stop.cancelled() => Err(context.interruption()),
         () = gone => Err(Failure::new("start", Exit::NotReady, format!("process {} ended before it was ready", record.process.pid))
             .fix(format!("{} logs --level warn", context.program()))),
     }
+}
+
+/// A restart as something else goes on with other data: that has to be said, not left out.
+fn another_target(record: &Record, asked: Local, context: &Context) -> Failure {
+    let (is, asked, program) = (record.target.name(), asked.name(), context.program());
+    Failure::new("configuration-differs", Exit::NotReady, format!("the platform runs as {is}, with other data"))
+        .evidence(format!("without a target it would be started as {asked}"))
+        .fix(format!("{program} up -t {is} --restart, or {program} up -t {asked} --restart"))
+        .left("what runs was not touched")
+}
+
+/// What of a cluster can't be reached is the likely reason why a platform is not ready.
+async fn explained(failure: Failure, record: &Record) -> Failure {
+    let Some(cluster) = &record.cluster else { return failure };
+    let mut failure = failure;
+    for (service, shown) in [(Service::Postgres, &cluster.database), (Service::Redis, &cluster.redis)] {
+        if let Ok(place) = shown.parse::<Place>()
+            && let Err(reason) = reach(&place).await
+        {
+            failure = failure.evidence(format!("{} can't be reached: {reason}", service.name()));
+        }
+    }
+    failure
 }
 
 fn late(limit: Duration) -> Failure {

@@ -14,7 +14,7 @@ pub(super) async fn run(args: &UpArgs, context: &Context) -> Result<Exit, Failur
     let began = Instant::now();
     let deadline = began + args.wait_timeout;
     let plan = args.plan(context)?;
-    logs::install(&plan.settings.log)
+    logs::install_as(&plan.settings.log, plan.component())
         .map_err(|error| Failure::new("settings", Exit::Usage, error.to_string()).fix("cardctl config show"))?;
     let mut restart = args.restart;
     let mut serving = loop {
@@ -23,11 +23,15 @@ pub(super) async fn run(args: &UpArgs, context: &Context) -> Result<Exit, Failur
             return Ok(Exit::Done);
         }
         // None: another `up` was faster.
-        if let Some(serving) = Serving::begin(&plan, false).await? {
+        let begun = tokio::select! {
+            begun = Serving::begin(&plan, false) => begun?,
+            () = context.stop.cancelled() => return Err(context.interruption().left("nothing is running")),
+        };
+        if let Some(serving) = begun {
             break serving;
         }
     };
-    let record = serving.record().clone();
+    let record = serving.record();
     let shown = match ready(&record, deadline, context).await {
         Ok(proof) => {
             let converged = Converged { record, ready: began.elapsed(), already_up: false, proof, tie: None };

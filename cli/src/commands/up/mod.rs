@@ -12,10 +12,13 @@ use card_core::settings::Origin;
 use card_core::time::parse_duration;
 
 pub use self::converge::{Converged, converge};
+use crate::cluster::{self, Flags};
 use crate::context::{Context, Target};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::instance::Plan;
+use crate::instance::{ClusterPlan, Local, Plan};
+use crate::supervisor::autoscale::Bounds;
+use crate::supervisor::{SERVERS_MAX, WORKERS_MAX};
 
 /// Start the platform, or make sure that it runs as asked
 ///
@@ -27,7 +30,12 @@ Examples:
   cardctl up                          run in the foreground until Ctrl-C
   cardctl up -d                       run in the background, return when it is ready
   cardctl up -d --port 8080           on a port of your choice
-  cardctl up --ephemeral -- make e2e  around one command, with data that is thrown away")]
+  cardctl up --ephemeral -- make e2e  around one command, with data that is thrown away
+  cardctl up -d -t processes --database postgres://ada@db/cards --redis redis://cache --workers 4
+                                      as processes of their own, on Postgres and Redis
+  cardctl up -d -t processes --autoscale 1..8
+                                      as many workers as the work needs; the addresses from CARDCTL_DATABASE and
+                                      CARDCTL_REDIS, which may hold passwords")]
 pub struct UpArgs {
     /// Return when it is ready and leave it running in the background
     #[arg(short, long, conflicts_with = "command")]
@@ -38,9 +46,21 @@ pub struct UpArgs {
     /// Port of the API; must be free [default: 7400 or the next free one]
     #[arg(long, value_name = "N")]
     pub port: Option<u16>,
-    /// Workers in the process, each with worker.concurrency steps at once [default: 1]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    /// Workers, each with worker.concurrency steps at once [default: 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=WORKERS_MAX as i64))]
     pub workers: Option<u16>,
+    /// Postgres, for -t processes; without a password: with one it belongs in CARDCTL_DATABASE or CARDCTL_DATABASE_FILE
+    #[arg(long, value_name = "URL")]
+    pub database: Option<String>,
+    /// Redis, for -t processes; with a password: CARDCTL_REDIS or CARDCTL_REDIS_FILE
+    #[arg(long, value_name = "URL")]
+    pub redis: Option<String>,
+    /// Servers that share the port, for -t processes [default: 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=SERVERS_MAX as i64))]
+    pub servers: Option<u16>,
+    /// As many workers as the work needs, within these bounds, for -t processes
+    #[arg(long, value_name = "MIN..MAX", conflicts_with = "workers")]
+    pub autoscale: Option<Bounds>,
     /// How long to wait until it is ready
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = parse_duration)]
     pub wait_timeout: Duration,
@@ -59,6 +79,10 @@ impl Default for UpArgs {
             ephemeral: false,
             port: None,
             workers: None,
+            database: None,
+            redis: None,
+            servers: None,
+            autoscale: None,
             wait_timeout: Duration::from_secs(30),
             restart: false,
             command: Vec::new(),
@@ -70,19 +94,62 @@ impl UpArgs {
     /// What the arguments mean with the settings there are.
     ///
     /// # Errors
-    /// The target is not this machine.
+    /// The target is not this machine, or they do not fit it.
     pub fn plan(&self, context: &Context) -> Result<Plan, Failure> {
-        if let Target::Url(url) = context.target()? {
-            return Err(Failure::new("usage", Exit::Usage, "up starts the platform on this machine, not at a URL")
-                .evidence(format!("the target is {url}"))
-                .fix("cardctl --target embedded up"));
-        }
+        let target = self.target(context)?;
         let mut settings = context.settings.clone();
         if let Some(port) = self.port {
             settings.settings.server.port = port;
             settings.origins.insert("server.port".to_owned(), Origin::Flag("--port".to_owned()));
         }
-        Ok(Plan::new(&context.instance, &settings, self.workers.map(usize::from), self.ephemeral))
+        let plan = Plan::new(&context.instance, &settings, self.workers.map(usize::from), self.ephemeral);
+        match target {
+            Local::Embedded => Ok(plan),
+            Local::Processes => Ok(plan.on(self.cluster()?)),
+        }
+    }
+
+    /// Where it is to run. The addresses of a cluster say so as well as `-t processes`.
+    fn target(&self, context: &Context) -> Result<Local, Failure> {
+        let usage = |message: &str| Failure::new("usage", Exit::Usage, message);
+        let asked = match context.target()? {
+            Target::Local(local) => local,
+            Target::Url(url) => {
+                return Err(usage("up starts the platform on this machine, not at a URL")
+                    .evidence(format!("the target is {url}"))
+                    .fix("cardctl --target embedded up"));
+            }
+        };
+        let has_address = self.database.is_some() || self.redis.is_some();
+        let by_flag = matches!(context.settings.origins.get("target"), Some(Origin::Flag(_)));
+        if asked == Local::Processes || has_address && !by_flag {
+            return Ok(Local::Processes);
+        }
+        let foreign = [
+            ("--database", self.database.is_some()),
+            ("--redis", self.redis.is_some()),
+            ("--servers", self.servers.is_some()),
+            ("--autoscale", self.autoscale.is_some()),
+        ];
+        match foreign.iter().find(|(_, is_given)| *is_given) {
+            Some((flag, _)) => Err(usage(&format!("{flag} is for -t processes; embedded is one process on one file"))
+                .fix("cardctl up -t processes --database URL --redis URL, or leave it out")),
+            None => Ok(Local::Embedded),
+        }
+    }
+
+    fn cluster(&self) -> Result<ClusterPlan, Failure> {
+        let flags = Flags { database: self.database.as_deref(), redis: self.redis.as_deref() };
+        let address = cluster::given(flags, |name| std::env::var_os(name))?;
+        if self.ephemeral {
+            return Err(Failure::new(
+                "usage",
+                Exit::Usage,
+                "--ephemeral is for embedded: with -t processes the data lies in Postgres",
+            )
+            .fix("leave it out, and give it a database of its own that you drop afterwards"));
+        }
+        Ok(ClusterPlan { address, servers: self.servers.map(usize::from), autoscale: self.autoscale })
     }
 }
 

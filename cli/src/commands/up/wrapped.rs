@@ -8,7 +8,7 @@ use tokio::process::Command;
 
 use super::{UpArgs, banner, converge};
 use crate::commands::env;
-use crate::context::{Context, embedded};
+use crate::context::{Context, endpoint};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::instance::{Process, end, grace};
@@ -21,7 +21,7 @@ pub(super) async fn run(args: &UpArgs, context: &Context) -> Result<Exit, Failur
     let converged = converge(args, true, context).await?;
     banner::remark(&converged, context);
     let record = &converged.record;
-    let variables = env::variables(&embedded(record)?, Some(record), &context.instance.name);
+    let variables = env::variables(&endpoint(record)?, Some(record), &context.instance.name);
     let spawned = Command::new(program).args(arguments).envs(variables).spawn();
     let outcome = match spawned {
         Ok(mut child) => {
@@ -42,7 +42,7 @@ pub(super) async fn run(args: &UpArgs, context: &Context) -> Result<Exit, Failur
     if converged.already_up {
         context.printer.say("the platform was up before, so it is left running");
     } else {
-        end(record.process, grace(context.settings.settings.server.drain_timeout)).await?;
+        end(record.process, grace(record.target, context.settings.settings.server.drain_timeout)).await?;
     }
     match outcome {
         Ok(status) => finish(status),

@@ -1,0 +1,159 @@
+//! `cardctl scale`: another number of processes, while they run.
+
+mod assignment;
+
+use std::time::Duration;
+
+use card_core::process::Part;
+use card_core::time::{format_duration, parse_duration};
+use serde::Serialize;
+use tokio::time::Instant;
+
+use self::assignment::Wanted;
+use crate::context::{Context, Target};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::instance::{Local, Phase, Record};
+use crate::supervisor::control::{Ask, Asked, Control, State};
+use crate::supervisor::{Child, Condition};
+
+/// Change how many workers or servers run
+///
+/// Of a platform that runs as processes. New ones take up work when they are ready; when there are to be fewer, the
+/// youngest finish what they have and stop. Returns when it is so.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  cardctl scale workers=4             four workers, whatever there were
+  cardctl scale workers=8 servers=2   both at once")]
+pub struct ScaleArgs {
+    /// How many there are to be: workers=N, servers=N
+    #[arg(required = true, value_name = "WHAT=N")]
+    wanted: Vec<String>,
+    /// How long to wait until it is so
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = parse_duration)]
+    wait_timeout: Duration,
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    instance: &'a str,
+    target: &'a str,
+    workers: Change,
+    servers: Change,
+    took_ms: u128,
+}
+
+#[derive(Debug, Clone, Copy, Serialize)]
+struct Change {
+    from: usize,
+    to: usize,
+}
+
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Runs it.
+///
+/// # Errors
+/// It is not asked for what there can be, or does not come about.
+pub async fn run(args: ScaleArgs, context: &Context) -> Result<Exit, Failure> {
+    let wanted = Wanted::read(&args.wanted)?;
+    let record = running(&wanted, context)?;
+    let began = Instant::now();
+    let paths = &context.instance;
+    let mut control = Control::connect(paths).await.map_err(|error| silent(&error.into(), context))?;
+    let before = ask(&mut control, Ask::State, context).await?;
+    let mut state = ask(&mut control, Ask::Scale { workers: wanted.workers, servers: wanted.servers }, context).await?;
+    let mut said = String::new();
+    while let Some(pending) = pending(&state, &wanted) {
+        if said != pending {
+            context.printer.step(&pending);
+            said = pending;
+        }
+        if began.elapsed() >= args.wait_timeout {
+            return Err(late(&state, &said, args.wait_timeout, context));
+        }
+        tokio::select! {
+            () = tokio::time::sleep(LOOK) => {}
+            () = context.stop.cancelled() => return Err(context.interruption().left("the supervisor goes on with it")),
+        }
+        state = ask(&mut control, Ask::State, context).await?;
+    }
+    show(&record, &before, &state, began.elapsed(), context)?;
+    Ok(Exit::Done)
+}
+
+fn show(record: &Record, before: &State, now: &State, took: Duration, context: &Context) -> Result<(), Failure> {
+    let workers = Change { from: before.workers, to: now.workers };
+    let servers = Change { from: before.servers, to: now.servers };
+    let printer = &context.printer;
+    printer.data(&Document {
+        instance: &context.instance.name,
+        target: record.target.name(),
+        workers,
+        servers,
+        took_ms: took.as_millis(),
+    })?;
+    for (name, Change { from, to }) in [("workers", workers), ("servers", servers)] {
+        let change = if from == to { format!("{to}, as before") } else { format!("{from} → {to}") };
+        printer.text(format!("{name}  {change}"))?;
+    }
+    Ok(())
+}
+
+fn running(wanted: &Wanted, context: &Context) -> Result<Record, Failure> {
+    if let Target::Url(url) = context.target()? {
+        return Err(Failure::new("usage", Exit::Usage, "scale is for a platform of this machine")
+            .evidence(format!("the target is {url}"))
+            .fix("scale it where it runs"));
+    }
+    let record = Record::running(&context.instance).filter(|record| record.phase == Phase::Serving);
+    let record = record.ok_or_else(|| context.nothing_runs())?;
+    if record.target == Local::Embedded {
+        let message = "an embedded platform is one process: its number of workers is set when it starts";
+        let workers = wanted.workers.unwrap_or(record.workers);
+        return Err(Failure::new("not-scalable", Exit::NotReady, message)
+            .fix(format!("{} up -d --workers {workers} --restart", context.program()))
+            .left("nothing was changed"));
+    }
+    Ok(record)
+}
+
+async fn ask(control: &mut Control, ask: Ask, context: &Context) -> Result<State, Failure> {
+    control.ask(ask).await.map_err(|error| match error {
+        Asked::Refused(shape) => (*shape).into(),
+        silent_one => silent(&silent_one, context),
+    })
+}
+
+fn silent(error: &Asked, context: &Context) -> Failure {
+    Failure::new("supervisor", Exit::Unknown, error.to_string())
+        .evidence(context.instance.control().display())
+        .fix(format!("{} status", context.program()))
+}
+
+/// What is not yet as wanted; none if all is.
+fn pending(state: &State, wanted: &Wanted) -> Option<String> {
+    let of = |part: Part, wanted: Option<usize>| {
+        let wanted = wanted?;
+        let there: Vec<&Child> = state.children.iter().filter(|child| child.part == part).collect();
+        let up = there.iter().filter(|child| child.condition == Condition::Up).count();
+        (up != wanted || there.len() != wanted)
+            .then(|| format!("{}s: {up} of {wanted} up, {} in between", part.as_str(), there.len() - up))
+    };
+    let pending: Vec<_> =
+        [of(Part::Server, wanted.servers), of(Part::Worker, wanted.workers)].into_iter().flatten().collect();
+    (!pending.is_empty()).then(|| pending.join("; "))
+}
+
+fn late(state: &State, pending: &str, limit: Duration, context: &Context) -> Failure {
+    let message = format!("it did not come to that in {}: {pending}", format_duration(limit));
+    let stuck = state.children.iter().filter(|child| child.condition != Condition::Up);
+    stuck
+        .fold(Failure::new("not-scaled", Exit::Timeout, message), |failure, child| {
+            let how = child.last_exit.as_deref().map(|how| format!(", last: {how}")).unwrap_or_default();
+            failure.evidence(format!("{} is {}{how}", child.name, child.condition.name()))
+        })
+        .fix(format!("{} logs --level warn, or give it longer with --wait-timeout", context.program()))
+        .left("the supervisor goes on with it")
+}

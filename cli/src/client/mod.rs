@@ -6,7 +6,8 @@ mod hint;
 
 use card_core::problem::Code;
 pub use card_loadtests::client::{
-    Accept, Behaviour, Bulk, BulkFilter, Caller, Client, ClientError, Order, Readiness, SyntheticUser, TaskQuery, Token,
+    Accept, Behaviour, Bulk, BulkFilter, BulkPace, Caller, Client, ClientError, DeadLetterGroup, DeadLetterGroups,
+    Order, Readiness, Refused, SyntheticUser, TaskQuery, Token,
 };
 pub use card_loadtests::events::{Events, Follower, Notice, Scope, StreamLost};
 

@@ -1,10 +1,11 @@
 //! The one HTTP client of the API, for load, audit and command line alike.
 //!
-//! Owns the connection pool, time limits, tokens and the reading of answers; the calls are in [`tasks`] and
-//! [`operator`], the event stream in [`crate::events`]. It never tries again by itself: who may do that depends
+//! Owns the connection pool, time limits, tokens and the reading of answers; the calls are in [`tasks`],
+//! [`dead_letters`] and [`operator`], the event stream in [`crate::events`]. It never tries again by itself: who may do that depends
 //! on the call, see [`crate::sender`].
 
 mod courier;
+mod dead_letters;
 mod error;
 mod operator;
 mod tasks;
@@ -18,8 +19,9 @@ use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use serde::de::DeserializeOwned;
 
 use self::courier::Courier;
+pub use self::dead_letters::{Bulk, BulkFilter, BulkPace, DeadLetterGroup, DeadLetterGroups, Refused};
 pub use self::error::ClientError;
-pub use self::operator::{Behaviour, Bulk, BulkFilter, Readiness, SyntheticUser};
+pub use self::operator::{Behaviour, Readiness, SyntheticUser};
 pub use self::tasks::{Accept, Order, TaskQuery};
 pub use self::token::{Caller, Token};
 

@@ -1,12 +1,12 @@
-//! Calls that need the operator's token: users, queue, dead letters, effects; and health, which needs none.
+//! Calls that need the operator's token: users, queue, effects; and health, which needs none.
 
 use std::time::Duration;
 
 use card_core::engine::{Cleaned, EffectPage};
 use card_core::ids::{RunId, UserId};
-use card_core::tasks::{Kind, Stats, Task, TaskPage};
+use card_core::tasks::Stats;
 use reqwest::Method;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Caller, Client, ClientError, Token};
@@ -31,34 +31,6 @@ pub struct SyntheticUser {
 #[derive(Deserialize)]
 struct SyntheticUsers {
     users: Vec<SyntheticUser>,
-}
-
-/// Which dead letters an operation means. Empty means all.
-#[derive(Debug, Clone, Default, Serialize)]
-pub struct BulkFilter {
-    /// Whose error matches this regular expression.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub error: Option<String>,
-    /// That died within this time, such as `1h`, or since a point in time.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub since: Option<String>,
-    /// Of this kind.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub kind: Option<Kind>,
-    /// Of this run.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub run: Option<RunId>,
-}
-
-/// What an operation on dead letters did.
-#[derive(Debug, Clone, Deserialize, Serialize)]
-pub struct Bulk {
-    /// Dead letters that the filter means.
-    pub matched: u64,
-    /// Of those, how many were dealt with; 0 in a dry run. A call does what fits into its time: call again for the rest.
-    pub done: u64,
-    /// Some of them.
-    pub sample: Vec<Task>,
 }
 
 /// What `/ready` answers.
@@ -128,60 +100,6 @@ impl Client {
             None => request,
         };
         self.fetch(request).await
-    }
-
-    /// One page of dead letters, newest first.
-    ///
-    /// # Errors
-    /// See [`ClientError`].
-    pub async fn dead_letters(
-        &self,
-        filter: &BulkFilter,
-        limit: Option<usize>,
-        cursor: Option<&str>,
-    ) -> Result<TaskPage, ClientError> {
-        let parameters = [
-            ("error", filter.error.clone()),
-            ("since", filter.since.clone()),
-            ("kind", filter.kind.map(|kind| kind.to_string())),
-            ("run", filter.run.as_ref().map(ToString::to_string)),
-            ("limit", limit.map(|limit| limit.to_string())),
-            ("cursor", cursor.map(ToOwned::to_owned)),
-        ];
-        let given: Vec<_> = parameters.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
-        self.fetch(self.request(Method::GET, "/api/v1/dead-letters", Caller::Operator)?.query(&given)).await
-    }
-
-    /// Queues dead letters again, at most `limit`, at `rate` a second.
-    ///
-    /// # Errors
-    /// See [`ClientError`].
-    pub async fn retry_dead(
-        &self,
-        filter: &BulkFilter,
-        rate: Option<f64>,
-        limit: Option<u64>,
-        dry_run: bool,
-    ) -> Result<Bulk, ClientError> {
-        let mut body = serde_json::json!({ "filter": filter, "dry_run": dry_run });
-        if let Some(rate) = rate {
-            body["rate"] = rate.into();
-        }
-        if let Some(limit) = limit {
-            body["limit"] = limit.into();
-        }
-        let request = self.request(Method::POST, "/api/v1/dead-letters/retry", Caller::Operator)?;
-        self.fetch(request.json(&body).timeout(CLEAN_LIMIT)).await
-    }
-
-    /// Takes dead letters off the list for good.
-    ///
-    /// # Errors
-    /// See [`ClientError`].
-    pub async fn discard_dead(&self, filter: &BulkFilter, reason: &str) -> Result<Bulk, ClientError> {
-        let body = serde_json::json!({ "filter": filter, "reason": reason });
-        let request = self.request(Method::POST, "/api/v1/dead-letters/discard", Caller::Operator)?;
-        self.fetch(request.json(&body).timeout(CLEAN_LIMIT)).await
     }
 
     /// Whether the platform can do its work, and which part can't.

@@ -1,8 +1,13 @@
 //! `cardctl dlq discard`.
 
-use super::Which;
+use card_core::ids::TaskId;
+
 use super::confirm::confirm;
-use crate::client::{self, Bulk};
+use super::course::{Course, Operation};
+use super::report::Report;
+use super::{NOT_WITH_NAMES, Which};
+use crate::client;
+use crate::commands::submit::rate::Rate;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -10,45 +15,38 @@ use crate::failure::Failure;
 /// Take dead letters off the list for good; the reason is kept with each
 #[derive(Debug, clap::Args)]
 pub(super) struct DiscardArgs {
+    /// These tasks; without any, all that the filter means
+    #[arg(value_name = "ID", conflicts_with_all = NOT_WITH_NAMES)]
+    tasks: Vec<TaskId>,
     #[command(flatten)]
     which: Which,
     /// Why: kept with each
     #[arg(long, value_name = "TEXT")]
     reason: String,
+    /// At most so many a second, such as 50/s
+    #[arg(long, value_name = "RATE")]
+    rate: Option<Rate>,
+    /// At most so many, newest first
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    limit: Option<u64>,
     /// Only say which
     #[arg(long)]
     dry_run: bool,
 }
 
 pub(super) async fn run(args: DiscardArgs, context: &Context) -> Result<Exit, Failure> {
+    let operation = Operation::Discard { reason: &args.reason };
     let client = client::connect(context).await?;
-    let filter = args.which.filter();
-    // Both operations mean the same by a filter, and only one of them can be tried without consequences.
-    let found = client.retry_dead(&filter, None, None, true).await?;
-    if args.dry_run || found.matched == 0 {
-        return write(context, &found, found.matched, "would be discarded");
+    let letters = args.which.letters(context, &client, &args.tasks, args.limit).await?;
+    let mut report = Report::of(&letters, !args.tasks.is_empty());
+    if args.dry_run || letters.count() == 0 {
+        return report.tried(context, operation);
     }
-    if found.matched > 1 {
-        confirm(context, &format!("discarding {} dead letters", found.matched)).await?;
+    if letters.count() > 1 {
+        confirm(context, &format!("discarding {} dead letters", letters.count())).await?;
     }
-    let mut total = Bulk { done: 0, ..found };
-    loop {
-        let part = client.discard_dead(&filter, &args.reason).await?;
-        total.done += part.done;
-        if part.done == 0 || part.done >= part.matched || context.stop.is_cancelled() {
-            break;
-        }
-    }
-    write(context, &total, total.done, "discarded")
-}
-
-fn write(context: &Context, bulk: &Bulk, count: u64, verb: &str) -> Result<Exit, Failure> {
-    let printer = &context.printer;
-    printer.data(bulk)?;
-    printer.text(format!("{count} dead letters {verb}"))?;
-    for task in &bulk.sample {
-        let error = task.error.as_ref().map(ToString::to_string).unwrap_or_default();
-        printer.text(format!("  {}  {error}", task.id))?;
-    }
-    Ok(if context.stop.is_cancelled() { context.interrupted() } else { Exit::Done })
+    let mut course = Course::new(context, &client, operation, args.rate, letters.count());
+    let ended = course.handle(letters.tasks(), false).await;
+    report.take(course);
+    report.ended(context, operation, ended.err())
 }

@@ -1,17 +1,20 @@
 //! `cardctl dlq list`.
 
-use super::Which;
+use super::{Which, groups};
 use crate::client;
 use crate::commands::tasks::list::Listing;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
 
-/// List dead letters, newest first
+/// List dead letters, newest first, or how many there are of each error
 #[derive(Debug, clap::Args)]
 pub(super) struct ListArgs {
     #[command(flatten)]
     which: Which,
+    /// By error: how many, of which kinds, since when, and one of them
+    #[arg(long, conflicts_with_all = ["limit", "cursor"])]
+    group: bool,
     /// At most so many
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..))]
     limit: u64,
@@ -23,6 +26,9 @@ pub(super) struct ListArgs {
 pub(super) async fn run(args: ListArgs, context: &Context) -> Result<Exit, Failure> {
     let client = client::connect(context).await?;
     let filter = args.which.filter();
+    if args.group {
+        return groups::run(context, &client, &filter).await;
+    }
     let mut listing = Listing::new(&context.printer, args.limit);
     let mut cursor = args.cursor;
     loop {
@@ -32,6 +38,11 @@ pub(super) async fn run(args: ListArgs, context: &Context) -> Result<Exit, Failu
             break;
         }
     }
+    let cut = cursor.is_some();
     listing.finish(cursor, &client::command(context, "dlq list … --cursor"))?;
+    if cut && context.printer.is_text() {
+        let groups = client::command(context, "dlq list --group");
+        context.printer.say(context.printer.err().dim(format!("how many of each error: {groups}")));
+    }
     Ok(if context.stop.is_cancelled() { context.interrupted() } else { Exit::Done })
 }

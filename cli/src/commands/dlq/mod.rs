@@ -1,27 +1,36 @@
 //! `cardctl dlq`: dead letters, listed, explained, tried again at a rate, or discarded with a reason.
 
+mod canary;
 mod confirm;
+mod course;
 mod discard;
+mod groups;
+mod letters;
 mod list;
+mod progress;
+mod report;
 mod retry;
 mod show;
 
 use std::time::Duration;
 
-use card_core::ids::RunId;
+use card_core::ids::{RunId, TaskId};
 use card_core::tasks::Kind;
 use card_core::time::{format_duration, parse_duration};
 use regex::Regex;
 
-use crate::client::BulkFilter;
+use self::letters::Letters;
+use crate::client::{BulkFilter, Client};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
 
 const EXAMPLES: &str = "\
 Examples:
-  cardctl dlq list --since 1h
-  cardctl dlq retry --error issuer-unavailable --rate 50/s --dry-run
+  cardctl dlq list --group
+  cardctl dlq list --error issuer-unavailable --since 1h
+  cardctl dlq retry --error issuer-unavailable --dry-run
+  cardctl dlq retry --error issuer-unavailable --canary 3 --rate 50/s
   cardctl dlq discard --run nightly --reason superseded";
 
 /// Dead letters: list, show, retry, discard
@@ -40,6 +49,9 @@ enum Verb {
     Retry(retry::RetryArgs),
     Discard(discard::DiscardArgs),
 }
+
+/// Flags that say nothing once the tasks are named.
+const NOT_WITH_NAMES: [&str; 5] = ["error", "since", "kind", "run", "limit"];
 
 /// Which dead letters.
 #[derive(Debug, clap::Args)]
@@ -65,6 +77,21 @@ impl Which {
             since: self.since.map(format_duration),
             kind: self.kind,
             run: self.run.clone(),
+            tasks: Vec::new(),
+        }
+    }
+
+    /// Those that are named, or else what the filter means.
+    async fn letters(
+        &self,
+        context: &Context,
+        client: &Client,
+        names: &[TaskId],
+        limit: Option<u64>,
+    ) -> Result<Letters, Failure> {
+        match names {
+            [] => Letters::matching(context, client, &self.filter(), limit).await,
+            names => Letters::named(context, client, names).await,
         }
     }
 }

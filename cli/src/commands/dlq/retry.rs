@@ -1,10 +1,17 @@
 //! `cardctl dlq retry`.
 
-use card_core::ids::TaskId;
+use std::time::Duration;
 
-use super::Which;
+use card_core::ids::TaskId;
+use card_core::time::parse_duration;
+
+use super::canary::Canary;
 use super::confirm::confirm;
-use crate::client::{self, Bulk, BulkFilter, Client};
+use super::course::{Course, Operation};
+use super::letters::Letters;
+use super::report::Report;
+use super::{NOT_WITH_NAMES, Which};
+use crate::client;
 use crate::commands::submit::rate::Rate;
 use crate::context::Context;
 use crate::exit::Exit;
@@ -14,7 +21,7 @@ use crate::failure::Failure;
 #[derive(Debug, clap::Args)]
 pub(super) struct RetryArgs {
     /// These tasks; without any, all that the filter means
-    #[arg(value_name = "ID", conflicts_with_all = ["error", "since", "kind", "run", "limit"])]
+    #[arg(value_name = "ID", conflicts_with_all = NOT_WITH_NAMES)]
     tasks: Vec<TaskId>,
     #[command(flatten)]
     which: Which,
@@ -24,6 +31,12 @@ pub(super) struct RetryArgs {
     /// At most so many, newest first
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     limit: Option<u64>,
+    /// So many first; the others only if none of these dies again
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    canary: Option<u32>,
+    /// How long the canaries may take to end
+    #[arg(long, value_name = "DURATION", default_value = "1m", requires = "canary", value_parser = parse_duration)]
+    canary_timeout: Duration,
     /// Only say which
     #[arg(long)]
     dry_run: bool,
@@ -31,88 +44,44 @@ pub(super) struct RetryArgs {
 
 pub(super) async fn run(args: RetryArgs, context: &Context) -> Result<Exit, Failure> {
     let client = client::connect(context).await?;
-    let filter = args.which.filter();
-    let found = match args.tasks.as_slice() {
-        [] => client.retry_dead(&filter, None, args.limit, true).await?,
-        tasks => named(&client, tasks).await?,
+    let letters = args.which.letters(context, &client, &args.tasks, args.limit).await?;
+    let mut report = Report::of(&letters, !args.tasks.is_empty());
+    if args.dry_run || letters.count() == 0 {
+        return report.tried(context, Operation::Retry);
+    }
+    if letters.count() > 1 {
+        confirm(context, &format!("queueing {} dead letters again", letters.count())).await?;
+    }
+    let mut course = Course::new(context, &client, Operation::Retry, args.rate, letters.count());
+    let ended = go(&mut course, &letters, &args, &mut report.canary).await;
+    report.take(course);
+    report.ended(context, Operation::Retry, ended.err())
+}
+
+/// The canaries, if they are wanted, and then the others.
+async fn go(
+    course: &mut Course<'_>,
+    letters: &Letters,
+    args: &RetryArgs,
+    canary: &mut Option<Canary>,
+) -> Result<(), Failure> {
+    let Some(wanted) = args.canary.map(|wanted| wanted as usize) else {
+        return course.handle(letters.tasks(), false).await.map(drop);
     };
-    if args.dry_run || found.matched == 0 {
-        return write(context, &found, found.matched, "would be queued again");
+    let (first, mut rest) = letters.split(wanted);
+    let mut sent = course.handle(first, true).await?;
+    // One that is refused is no canary: another takes its place.
+    while sent.len() < wanted && !rest.is_empty() {
+        let more = rest.drain(..(wanted - sent.len()).min(rest.len())).collect();
+        sent.extend(course.handle(more, true).await?);
     }
-    if found.matched > 1 {
-        confirm(context, &format!("queueing {} dead letters again", found.matched)).await?;
+    let (context, client, timeout) = (course.context, course.client, args.canary_timeout);
+    let canary = canary.insert(Canary::watch(context, client, &sent, timeout).await?);
+    if let Some(objection) = canary.objection(context, client, timeout).await {
+        return Err(objection);
     }
-    let done = match args.tasks.as_slice() {
-        [] => by_filter(context, &client, &filter, args.rate, found).await?,
-        tasks => by_name(context, &client, tasks, args.rate, found).await?,
-    };
-    write(context, &done, done.done, "queued again")
-}
-
-async fn named(client: &Client, tasks: &[TaskId]) -> Result<Bulk, Failure> {
-    let mut found = Bulk { matched: 0, done: 0, sample: Vec::new() };
-    for task in tasks {
-        let task = client.task(*task, None, client::Caller::Operator).await?;
-        found.matched += u64::from(task.status == card_core::tasks::Status::Dead);
-        found.sample.push(task);
+    if !rest.is_empty() {
+        context.printer.step(format!("{}; the others follow", canary.line()));
     }
-    Ok(found)
-}
-
-/// A call does what fits into its time: called again until as many were handled as were found at first.
-async fn by_filter(
-    context: &Context,
-    client: &Client,
-    filter: &BulkFilter,
-    rate: Option<Rate>,
-    mut found: Bulk,
-) -> Result<Bulk, Failure> {
-    while found.done < found.matched && !context.stop.is_cancelled() {
-        let left = found.matched - found.done;
-        let part = client.retry_dead(filter, rate.map(Rate::per_second), Some(left), false).await?;
-        if part.done == 0 {
-            break;
-        }
-        found.done += part.done;
-        if found.done < found.matched {
-            context.printer.step(format!("{} of {} queued again", found.done, found.matched));
-        }
-    }
-    Ok(found)
-}
-
-async fn by_name(
-    context: &Context,
-    client: &Client,
-    tasks: &[TaskId],
-    rate: Option<Rate>,
-    mut found: Bulk,
-) -> Result<Bulk, Failure> {
-    let begun = tokio::time::Instant::now();
-    for (number, task) in (0..).zip(tasks) {
-        let due = begun + rate.map(|rate| rate.due(number)).unwrap_or_default();
-        tokio::select! {
-            () = tokio::time::sleep_until(due) => {}
-            () = context.stop.cancelled() => break,
-        }
-        match client.retry(*task).await {
-            Ok(_) => found.done += 1,
-            Err(error) => context.printer.say(format!("{task}: {error}")),
-        }
-    }
-    Ok(found)
-}
-
-fn write(context: &Context, bulk: &Bulk, count: u64, verb: &str) -> Result<Exit, Failure> {
-    let printer = &context.printer;
-    printer.data(bulk)?;
-    printer.text(format!("{count} of {} dead letters {verb}", bulk.matched))?;
-    for task in &bulk.sample {
-        let error = task.error.as_ref().map(ToString::to_string).unwrap_or_default();
-        printer.text(format!("  {}  {error}", task.id))?;
-    }
-    if (bulk.sample.len() as u64) < bulk.matched {
-        printer.text(printer.out().dim(format!("  … and {} more", bulk.matched - bulk.sample.len() as u64)))?;
-    }
-    Ok(if context.stop.is_cancelled() { context.interrupted() } else { Exit::Done })
+    course.handle(rest, false).await.map(drop)
 }

@@ -1,6 +1,7 @@
 //! All that is known of one task: the task and its attempts.
 
-use card_core::tasks::{Attempt, Task};
+use card_core::tasks::{Attempt, Status, Task, TaskError};
+use card_core::time::Instant;
 use serde::Serialize;
 
 use crate::client::{Caller, Client, ClientError};
@@ -8,7 +9,7 @@ use crate::commands::watch::screen::milliseconds;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::output::Printer;
+use crate::output::{Paint, Printer};
 
 /// A task and its attempts.
 #[derive(Debug, Serialize)]
@@ -55,21 +56,33 @@ impl Sheet {
         for (name, value) in facts {
             printer.text(format!("{name:<9} {value}"))?;
         }
-        if self.attempts.is_empty() {
+        let rows = self.rows(paint);
+        if rows.is_empty() {
             return Ok(());
         }
-        let rows = self.attempts.iter().map(|attempt| {
-            let took = attempt.started_at.map(|began| milliseconds(attempt.ended_at.since(began)));
-            vec![
-                attempt.number.to_string(),
-                attempt.ended_at.to_string(),
-                took.unwrap_or_default(),
-                paint.status(attempt.status),
-                attempt.error.as_ref().map(ToString::to_string).unwrap_or_default(),
-            ]
-        });
         printer.text("")?;
-        printer.text(printer.table(&["attempt", "ended", "took", "then", "error"], rows.collect(), 14))
+        printer.text(printer.table(&["attempt", "began", "took", "outcome", "error"], rows, 14))
+    }
+
+    /// A line for each attempt, the one that is under way last.
+    fn rows(&self, paint: Paint) -> Vec<Vec<String>> {
+        let row = |number: u32, began: Option<Instant>, ended: Option<Instant>, status, error: Option<&TaskError>| {
+            let took = began.zip(ended).map(|(began, ended)| milliseconds(ended.since(began)));
+            vec![
+                number.to_string(),
+                began.map(|began| began.to_string()).unwrap_or_default(),
+                took.unwrap_or_default(),
+                paint.status(status),
+                error.map(ToString::to_string).unwrap_or_default(),
+            ]
+        };
+        let ended = self.attempts.iter().map(|attempt| {
+            row(attempt.number, attempt.started_at, Some(attempt.ended_at), attempt.status, attempt.error.as_ref())
+        });
+        let next = self.attempts.last().map_or(1, |last| last.number + 1);
+        let running =
+            (self.task.status == Status::Running).then(|| row(next, self.task.started_at, None, Status::Running, None));
+        ended.chain(running).collect()
     }
 }
 

@@ -105,10 +105,11 @@ fn missing(database: bool, redis: bool) -> Failure {
     let names: Vec<_> =
         [(database, &DATABASE), (redis, &REDIS)].into_iter().filter_map(|(is, names)| is.then_some(names)).collect();
     let flags: Vec<_> = names.iter().map(|names| names.flag).collect();
+    let verb = if flags.len() == 1 { " is" } else { " are" };
     let failure = Failure::new(
         "usage",
         Exit::Usage,
-        format!("target \"processes\" needs a Postgres and a Redis: {} is missing", flags.join(" and ")),
+        format!("target \"processes\" needs a Postgres and a Redis: {} missing", flags.join(" and ") + verb),
     );
     let failure = names.iter().fold(failure, |failure, names| {
         failure.evidence(format!("neither {} nor ${} nor ${} is given", names.flag, names.variable, names.file))

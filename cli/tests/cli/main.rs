@@ -14,6 +14,7 @@ mod loadtest_compare;
 mod loadtest_faults;
 mod masked;
 mod output;
+mod processes;
 mod queue;
 mod sandbox;
 mod smoke;

@@ -9,16 +9,22 @@
 //! second for a start, more for a fail-over. A test whose own tasks must go on meanwhile needs
 //! `#[tokio::test(flavor = "multi_thread")]`.
 
+mod cluster;
 mod database;
 mod node;
 mod ports;
 mod postgres;
 mod process;
+mod proxy;
 mod redis;
+mod sentinels;
 #[cfg(test)]
 mod tests;
 mod waiting;
 
+pub use self::cluster::RedisCluster;
 pub use self::database::Database;
 pub use self::postgres::{Postgres, PostgresOptions, Shutdown};
+pub use self::proxy::Proxy;
 pub use self::redis::Redis;
+pub use self::sentinels::Sentinels;

@@ -150,9 +150,16 @@ impl Postgres {
         let Some(process) = lock(&self.process).take() else { return };
         // While it is stopped it starts none, and collects none, so that no id can become another process's.
         process.signal(Signal::SIGSTOP);
-        for child in children(process.id()) {
-            let _ = kill(child, Signal::SIGKILL);
+        eventually("the server stands still", STOP, || {
+            matches!(state(process.id()), None | Some('T' | 'Z')).then_some(())
+        });
+        let children = children(process.id());
+        for child in &children {
+            let _ = kill(Pid::from_raw(*child), Signal::SIGKILL);
         }
+        // The next start refuses while one of them still has the shared memory.
+        let dead = |child: &i32| matches!(state(child.unsigned_abs()), None | Some('Z'));
+        eventually("the server's processes are dead", STOP, || children.iter().all(dead).then_some(()));
     }
 
     /// Starts it again where it was, with its data, and waits until it takes connections.
@@ -250,7 +257,14 @@ fn programs() -> PathBuf {
 }
 
 /// The processes that a process started and has not collected.
-fn children(parent: u32) -> Vec<Pid> {
+fn children(parent: u32) -> Vec<i32> {
     let text = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap_or_default();
-    text.split_whitespace().filter_map(|id| id.parse().ok()).map(Pid::from_raw).collect()
+    text.split_whitespace().filter_map(|id| id.parse().ok()).collect()
+}
+
+/// One letter, as in proc(5): `R` runs, `T` is stopped, `Z` is dead and not collected.
+fn state(process: u32) -> Option<char> {
+    let text = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    // The name before it may have spaces and brackets.
+    text.rsplit_once(") ")?.1.chars().next()
 }

@@ -1,5 +1,6 @@
 //! Claiming and keeping leases.
 
+use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 
 use futures::future::join_all;
@@ -59,41 +60,38 @@ impl Delivery {
         }
         // Each time another shard and another kind comes first, so that none waits for ever.
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        let shards: Vec<usize> =
+        let mut shards: VecDeque<usize> =
             (0..SHARDS).map(|step| (turn + step) % SHARDS).filter(|shard| hinted & (1 << shard) != 0).collect();
-        let share = request.max.div_ceil(shards.len());
-        let mut left = request.max;
-        let asked: Vec<(usize, usize)> = shards
-            .iter()
-            .map(|shard| {
-                let wanted = share.min(left);
-                left -= wanted;
-                (*shard, wanted)
-            })
-            .collect();
-        let answers = join_all(asked.iter().map(|(shard, wanted)| async move {
-            if *wanted == 0 {
-                return Ok(Vec::new());
-            }
-            self.claim_from(*shard, request, *wanted, now, turn).await
-        }))
-        .await;
-        let mut claims = Vec::new();
-        let mut failed = None;
-        for ((shard, wanted), answer) in asked.into_iter().zip(answers) {
-            match answer {
-                Ok(found) => {
-                    // It may have more; a shard that was not asked is asked next time.
-                    if found.len() >= wanted {
-                        self.hinted.fetch_or(1 << shard, Ordering::AcqRel);
+        let (mut claims, mut failed) = (Vec::new(), None);
+        // As many shards at once as there is something to ask for; the others only if those had too little.
+        while claims.len() < request.max && !shards.is_empty() {
+            let left = request.max - claims.len();
+            let asked: Vec<usize> = shards.drain(..shards.len().min(left)).collect();
+            let share = left.div_ceil(asked.len());
+            let mut rest = left;
+            let calls = asked.iter().map(|shard| {
+                let wanted = share.min(rest);
+                rest -= wanted;
+                async move { (wanted, self.claim_from(*shard, request, wanted, now, turn).await) }
+            });
+            for (shard, (wanted, answer)) in asked.iter().zip(join_all(calls).await) {
+                match answer {
+                    Ok(found) => {
+                        // It may have more.
+                        if found.len() >= wanted {
+                            self.hinted.fetch_or(1 << shard, Ordering::AcqRel);
+                        }
+                        claims.extend(found);
                     }
-                    claims.extend(found);
-                }
-                Err(error) => {
-                    self.hinted.fetch_or(1 << shard, Ordering::AcqRel);
-                    failed = Some(error);
+                    Err(error) => {
+                        self.hinted.fetch_or(1 << shard, Ordering::AcqRel);
+                        failed = Some(error);
+                    }
                 }
             }
+        }
+        for shard in shards {
+            self.hinted.fetch_or(1 << shard, Ordering::AcqRel);
         }
         match failed {
             // What was claimed elsewhere must not be forgotten; the next claim meets the error again.
@@ -110,6 +108,9 @@ impl Delivery {
         now: Instant,
         turn: usize,
     ) -> RedisResult<Vec<(Ready, Lease)>> {
+        if wanted == 0 {
+            return Ok(Vec::new());
+        }
         let keys = self.keys.shard(shard);
         let token = Token::new(shard, 0);
         let mut call = self.scripts.claim.prepare_invoke();

@@ -1,0 +1,9 @@
+//! The target `processes`: a supervisor and its children, on the Postgres and the Redis that `./test` provides.
+
+mod autoscale;
+mod cluster;
+mod faults;
+mod lifecycle;
+mod refusals;
+mod scale;
+mod secrets;

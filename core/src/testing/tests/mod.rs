@@ -1,5 +1,8 @@
 //! The fixtures themselves: they start, they break as they say, and they leave nothing behind.
 
+mod connecting;
+mod many;
+
 use std::net::TcpStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;

@@ -31,11 +31,8 @@ Examples:
   cardctl up -d                       run in the background, return when it is ready
   cardctl up -d --port 8080           on a port of your choice
   cardctl up --ephemeral -- make e2e  around one command, with data that is thrown away
-  cardctl up -d -t processes --database postgres://ada@db/cards --redis redis://cache --workers 4
-                                      as processes of their own, on Postgres and Redis
-  cardctl up -d -t processes --autoscale 1..8
-                                      as many workers as the work needs; the addresses from CARDCTL_DATABASE and
-                                      CARDCTL_REDIS, which may hold passwords")]
+  cardctl up -d -t processes          as processes, on CARDCTL_DATABASE and CARDCTL_REDIS
+  cardctl up -d -t processes --autoscale 1..8  with as many workers as the work needs")]
 pub struct UpArgs {
     /// Return when it is ready and leave it running in the background
     #[arg(short, long, conflicts_with = "command")]

@@ -1,16 +1,19 @@
-//! What the embedded engine does by itself, without HTTP: durable accepts a second, and claim and settle rates at a
-//! small and at a large backlog.
+//! What an engine does by itself, without HTTP: durable accepts a second, and claim and settle rates at a small and at a
+//! large backlog.
 //!
-//! `cargo run --release -p card-core --example ledger_rates [-- BACKLOG]` (default 1,000,000)
+//! `cargo run --release -p card-core --features testing --example ledger_rates [-- BACKLOG [cluster]]` (default 1,000,000
+//! on the embedded engine; `cluster` starts a Postgres and a Redis of its own; the variable BATCH
+//! sets `ledger.batch-limit`)
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use card_core::engine::{ClaimRequest, Engine, sqlite};
+use card_core::engine::{ClaimRequest, Engine, cluster, sqlite};
 use card_core::ids::{TaskId, UserId, WorkerId};
 use card_core::settings::Settings;
 use card_core::tasks::{Add, Kind, NewTask, Outcome, Sum};
+use card_core::testing::{Postgres, PostgresOptions, Redis};
 use serde_json::value::to_raw_value;
 
 const CALLERS: usize = 512;
@@ -106,7 +109,18 @@ fn resident_mb() -> f64 {
 async fn main() {
     let backlog: u64 = std::env::args().nth(1).and_then(|text| text.parse().ok()).unwrap_or(1_000_000);
     let dir = tempfile::tempdir().expect("a temporary folder");
-    let store = sqlite::open(&dir.path().join("ledger.db"), &Settings::default().ledger).await.expect("opens");
+    let mut settings = Settings::default();
+    settings.ledger.batch_limit =
+        std::env::var("BATCH").ok().and_then(|text| text.parse().ok()).unwrap_or(settings.ledger.batch_limit);
+    let is_cluster = std::env::args().nth(2).is_some_and(|name| name == "cluster");
+    let servers = is_cluster.then(|| (Postgres::start(PostgresOptions::tuned()), Redis::start()));
+    let store = match &servers {
+        Some((postgres, redis)) => {
+            let address = cluster::Address { database: postgres.url("postgres"), redis: redis.url() };
+            cluster::open(&address, &settings).await.expect("opens")
+        }
+        None => sqlite::open(&dir.path().join("ledger.db"), &settings.ledger).await.expect("opens"),
+    };
     let engine = store.engine;
     let (rate, p99) = accept(&engine, 200_000, true).await;
     println!("accept, exclusive, {CALLERS} callers: {rate:.0}/s, p99 {p99:.1?}");

@@ -232,7 +232,7 @@ pub trait Engine: Send + Sync + 'static {
     /// still stands or not: work that was done counts. A later one is told `AlreadyFinal`.
     async fn settle(&self, lease: &Lease, started_at: Instant, outcome: Outcome) -> Result<Settled, EngineError>;
 
-    /// Ends the attempt and makes the task due again at `due`. `counts` is false for an attempt that was not made
+    /// Ends the attempt and makes the task due again at `due`, by the ledger's clock, as `started_at` is. `counts` is false for an attempt that was not made
     /// (the breaker was open, the process stops): it then does not count and leaves no event.
     /// Told `LostLease` if another worker holds the task.
     async fn retry_at(

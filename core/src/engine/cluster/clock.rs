@@ -21,9 +21,9 @@ impl Clock {
         Instant::from_micros(Instant::now().micros().saturating_add(self.ahead.load(Ordering::Relaxed)))
     }
 
-    /// How long from now until a point in time by this machine's clock.
-    pub(super) fn until(local: Instant) -> Duration {
-        local.since(Instant::now())
+    /// How long from now until a point in time by the ledger's clock.
+    pub(super) fn until(&self, due: Instant) -> Duration {
+        due.since(self.now())
     }
 
     /// Takes in what the ledger's clock showed at some time between two readings of ours.

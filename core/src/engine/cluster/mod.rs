@@ -262,7 +262,7 @@ impl Engine for ClusterEngine {
         if self.is_lost(lease).await {
             return self.lost_or_over(lease).await;
         }
-        let wait = i64::try_from(clock::Clock::until(due).as_micros()).unwrap_or(i64::MAX / 4);
+        let wait = i64::try_from(self.shared.clock.until(due).as_micros()).unwrap_or(i64::MAX / 4);
         self.end(lease, started_at, End::RetryAt { wait, error, counts }).await
     }
 

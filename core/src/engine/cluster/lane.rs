@@ -53,7 +53,8 @@ pub(super) trait Work: Send + Sync + 'static {
     fn committed(&self, batch: &[Self::Ask], answers: &[Self::Answer]);
 }
 
-type Waiting<W> = (<W as Work>::Ask, oneshot::Sender<Result<<W as Work>::Answer, EngineError>>);
+type Reply<W> = oneshot::Sender<Result<<W as Work>::Answer, EngineError>>;
+type Waiting<W> = (<W as Work>::Ask, Reply<W>);
 
 /// The callers' end of a lane.
 pub(super) struct Lane<W: Work> {
@@ -68,7 +69,7 @@ impl<W: Work> Lane<W> {
         batch_limit: usize,
     ) -> (Self, tokio::task::JoinHandle<()>) {
         let (sender, receiver) = mpsc::channel(WAITING_LIMIT);
-        let lane = Running { options, work, batch_limit, connection: None };
+        let lane = Running { options, work, batch_limit, connection: None, away: false };
         (Self { sender }, tokio::spawn(lane.run(receiver)))
     }
 
@@ -90,6 +91,8 @@ struct Running<W: Work> {
     work: Arc<W>,
     batch_limit: usize,
     connection: Option<PgConnection>,
+    /// The last batch failed for want of Postgres: the next is tried once, so that its callers hear of it at once.
+    away: bool,
 }
 
 impl<W: Work> Running<W> {
@@ -100,6 +103,12 @@ impl<W: Work> Running<W> {
                 let (asks, replies) = self.batch(&mut waiting);
                 self.write(asks, replies).await;
             }
+            if self.away {
+                // Who came meanwhile has waited for the same.
+                while let Ok((_, reply)) = receiver.try_recv() {
+                    let _ = reply.send(Err(EngineError::new(ErrorKind::Unavailable, "Postgres is away")));
+                }
+            }
         }
         if let Some(connection) = self.connection {
             let _ = connection.close().await;
@@ -107,10 +116,7 @@ impl<W: Work> Running<W> {
     }
 
     /// The longest beginning of what waits whose asks fit together.
-    fn batch(
-        &self,
-        waiting: &mut Vec<Waiting<W>>,
-    ) -> (Vec<W::Ask>, Vec<oneshot::Sender<Result<W::Answer, EngineError>>>) {
+    fn batch(&self, waiting: &mut Vec<Waiting<W>>) -> (Vec<W::Ask>, Vec<Reply<W>>) {
         let (mut asks, mut replies) = (Vec::with_capacity(waiting.len()), Vec::with_capacity(waiting.len()));
         let mut rest = Vec::new();
         for (ask, reply) in waiting.drain(..) {
@@ -125,7 +131,7 @@ impl<W: Work> Running<W> {
         (asks, replies)
     }
 
-    async fn write(&mut self, asks: Vec<W::Ask>, replies: Vec<oneshot::Sender<Result<W::Answer, EngineError>>>) {
+    async fn write(&mut self, asks: Vec<W::Ask>, replies: Vec<Reply<W>>) {
         match self.persist(&asks).await {
             Ok(answers) => {
                 self.work.committed(&asks, &answers);
@@ -151,11 +157,14 @@ impl<W: Work> Running<W> {
 
     /// Carries a batch out, over as many connections as it takes, until it is known what became of it.
     async fn persist(&mut self, asks: &[W::Ask]) -> Result<Vec<W::Answer>, (EngineError, Cause)> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + if self.away { Duration::ZERO } else { PATIENCE };
         let mut sent = false;
         loop {
             let error = match self.attempt(asks, &mut sent).await {
-                Ok(answers) => return Ok(answers),
+                Ok(answers) => {
+                    self.away = false;
+                    return Ok(answers);
+                }
                 Err(error) => error,
             };
             let cause = cause(&error);
@@ -163,8 +172,13 @@ impl<W: Work> Running<W> {
                 self.connection = None;
             }
             if cause == Cause::Statement || Instant::now() + PAUSE >= deadline {
-                // What was sent over a connection that broke may have been committed.
-                let error = if sent { failure::classify_write(error) } else { failure::classify(error) };
+                // What was sent over a connection that broke may have been committed, whatever the last try met.
+                let error = if sent && cause != Cause::Statement {
+                    EngineError::new(ErrorKind::Unknown, "Postgres went away during a write").caused_by(error)
+                } else {
+                    failure::classify(error)
+                };
+                self.away = matches!(cause, Cause::Connection | Cause::Server);
                 return Err((error, cause));
             }
             sleep(PAUSE).await;

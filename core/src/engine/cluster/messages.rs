@@ -105,8 +105,8 @@ mod tests {
         fn changes_survive_the_way(count in 0_usize..50, run in "[a-z]{1,64}", last: i64) {
             let change = |number: usize| Change {
                 task: TaskId::new(),
-                run: (number % 2 == 0).then(|| run.parse().unwrap()),
-                owner: (number % 3 == 0).then(UserId::new),
+                run: number.is_multiple_of(2).then(|| run.parse().unwrap()),
+                owner: number.is_multiple_of(3).then(UserId::new),
             };
             let changes: Vec<_> = (0..count).map(change).collect();
             let read = read_logged(&logged(7, last, &changes)).unwrap();

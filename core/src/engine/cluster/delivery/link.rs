@@ -242,7 +242,7 @@ fn source(url: &str) -> RedisResult<Source> {
                 invalid("a redis-sentinel:// address ends with the master's name: host:port,host:port/name")
             })?;
         let sentinels: Vec<_> = hosts.split(',').map(|host| format!("redis://{host}")).collect();
-        let client = SentinelClient::build(sentinels, name.to_owned(), None, SentinelServerType::Master)?;
+        let client = SentinelClient::build(sentinels, name, None, SentinelServerType::Master)?;
         return Ok(Source::Sentinel(Mutex::new(client)));
     }
     Ok(Source::Single(Client::open(url)?))

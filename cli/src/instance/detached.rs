@@ -16,9 +16,11 @@ use tokio::process::{Child, ChildStdin, Command};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::{Lock, LogMark, Plan, Process, Record, Serving, clear_stale, end_orphans, log, program, state};
+use super::{Lock, LogMark, Paths, Plan, Process, Record, Serving, clear_stale, end_orphans, log, program, state};
 use crate::exit::Exit;
 use crate::failure::{Failure, Shape};
+use crate::supervisor::control::{Ask, Control};
+use crate::supervisor::{self, Condition};
 
 /// The argument that makes this program the background process. Not a command: nobody is meant to type it.
 pub const MARK: &str = "serve-embedded";
@@ -59,6 +61,7 @@ pub async fn spawn(plan: &Plan, give_up: impl Future<Output = Failure>) -> Resul
     let told = tokio::select! {
         told = converse(&mut child, plan) => told,
         failure = give_up => {
+            let failure = unready(paths).await.into_iter().fold(failure, Failure::evidence);
             let _ = child.kill().await;
             // The lock that it may have had is free now; if another took it, that one cleared up.
             if let Ok(Some(_lock)) = Lock::take(paths) {
@@ -81,6 +84,14 @@ pub async fn spawn(plan: &Plan, give_up: impl Future<Output = Failure>) -> Resul
         }
         Err(error) => Err(died(&mut child, &mark, &error).await),
     }
+}
+
+/// What its children say, if it has any: which are not up yet, and how they ended last.
+async fn unready(paths: &Paths) -> Vec<String> {
+    let Ok(mut control) = Control::connect(paths).await else { return Vec::new() };
+    let state = control.ask(Ask::State).await.map(|state| state.children).unwrap_or_default();
+    let unready = state.iter().filter(|child| child.condition != Condition::Up);
+    unready.map(supervisor::Child::words).collect()
 }
 
 async fn converse(child: &mut Child, plan: &Plan) -> io::Result<(Notice, ChildStdin)> {

@@ -39,7 +39,8 @@ pub async fn prove(endpoint: &Endpoint, limit: Duration) -> Result<Proof, Failur
         Err(_) => Err(Failure::new(
             "not-ready",
             Exit::Timeout,
-            format!("the platform was not ready in {}", card_core::time::format_duration(limit)),
+            // What is left of a longer limit: microseconds of it are nobody's concern.
+            format!("the platform was not ready in {} ms", limit.as_millis()),
         )
         .evidence(missing)
         .fix("cardctl logs --level warn, or give it longer with --wait-timeout")),

@@ -166,3 +166,18 @@ fn flatten(prefix: &str, value: serde_json::Value, into: &mut BTreeMap<String, s
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_from_before_there_were_children_is_read() {
+        let old = r#"{"process":{"pid":1,"started":2},"phase":"serving","detached":true,"url":"http://127.0.0.1:7400",
+            "issuer_url":null,"engine":"sqlite","workers":3,"data_dir":"/x","ephemeral":false,"version":"0.1.0",
+            "started_at":"2026-11-20T14:12:54.84245Z","settings":{}}"#;
+        let record: Record = serde_json::from_str(old).unwrap();
+        assert_eq!((record.target, record.workers, record.servers), (Local::Embedded, 3, 1));
+        assert_eq!((record.autoscale, record.cluster, record.children), (None, None, Vec::new()));
+    }
+}

@@ -59,6 +59,13 @@ struct Slot {
 }
 
 impl Child {
+    /// How it is, for people.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let last = self.last_exit.as_deref().map(|how| format!(", last: {how}")).unwrap_or_default();
+        format!("{} is {}{last}", self.name, self.condition.name())
+    }
+
     /// As `instance.json` keeps it; none if it has no process.
     pub(super) fn recorded(&self) -> Option<Recorded> {
         Some(Recorded { name: self.name.clone(), process: self.process? })

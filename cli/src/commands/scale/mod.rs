@@ -150,10 +150,8 @@ fn late(state: &State, pending: &str, limit: Duration, context: &Context) -> Fai
     let message = format!("it did not come to that in {}: {pending}", format_duration(limit));
     let stuck = state.children.iter().filter(|child| child.condition != Condition::Up);
     stuck
-        .fold(Failure::new("not-scaled", Exit::Timeout, message), |failure, child| {
-            let how = child.last_exit.as_deref().map(|how| format!(", last: {how}")).unwrap_or_default();
-            failure.evidence(format!("{} is {}{how}", child.name, child.condition.name()))
-        })
+        .map(Child::words)
+        .fold(Failure::new("not-scaled", Exit::Timeout, message), Failure::evidence)
         .fix(format!("{} logs --level warn, or give it longer with --wait-timeout", context.program()))
         .left("the supervisor goes on with it")
 }

@@ -63,8 +63,10 @@ fn line(child: &Shown, width: usize, now: Instant, paint: Paint) -> String {
     if let Some(address) = address {
         line.push_str(&format!("  {address}"));
     }
-    if *restarts > 0 {
-        line.push_str(&format!("  started again {restarts} times"));
+    match restarts {
+        0 => {}
+        1 => line.push_str("  started again once"),
+        _ => line.push_str(&format!("  started again {restarts} times")),
     }
     if let Some(last_exit) = last_exit {
         line.push_str(&format!("  last: {last_exit}"));

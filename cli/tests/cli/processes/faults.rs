@@ -2,7 +2,7 @@ use cardctl::instance::Process;
 use nix::sys::signal::Signal;
 
 use super::cluster::Cluster;
-use crate::sandbox::eventually;
+use crate::sandbox::{Ended, eventually};
 
 fn process(cluster: &Cluster, name: &str) -> Process {
     let pid = cluster.child(name).unwrap()["pid"].as_u64().unwrap();
@@ -65,5 +65,27 @@ fn a_down_that_meets_a_killed_supervisor_clears_up_after_it() {
     record.process.signal(Signal::SIGKILL).unwrap();
     eventually("the supervisor is gone", || !record.process.is_alive());
     cluster.expect(0, &["down"]);
+    cluster.sandbox.assert_nothing_runs();
+}
+
+#[test]
+fn a_child_that_can_not_start_ends_the_start_with_its_own_words() {
+    let cluster = Cluster::new();
+    let mut up = cluster.command(&["up", "-d", "-t", "processes", "--port", "0"]);
+    let ended = Ended::of(up.env("CARDCTL_WORKER_ISSUER_URL", "nonsense").output().unwrap());
+    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+    assert!(ended.stderr.contains("error[child]: worker-1 does not come up: exit 3"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("worker.issuer.url"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("fix: cardctl logs worker-1"), "{}", ended.stderr);
+    cluster.sandbox.assert_nothing_runs();
+}
+
+#[test]
+fn a_redis_that_is_away_is_named_by_what_is_not_ready() {
+    let cluster = Cluster::new();
+    let mut up = cluster.command(&["up", "-d", "-t", "processes", "--port", "0", "--wait-timeout", "2s"]);
+    let ended = Ended::of(up.env("CARDCTL_REDIS", "redis://127.0.0.1:1").output().unwrap());
+    assert_eq!(ended.code, Some(124), "{}", ended.stderr);
+    assert!(ended.stderr.contains("Redis can't be reached: 127.0.0.1:1"), "{}", ended.stderr);
     cluster.sandbox.assert_nothing_runs();
 }

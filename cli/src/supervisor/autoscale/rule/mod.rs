@@ -85,7 +85,9 @@ impl Rule {
         self.recommendations.push_back((at, recommended));
         let highest = self.recommendations.iter().map(|(_, workers)| *workers).max().unwrap_or(recommended);
         let mut wanted = recommended;
-        if recommended < workers && highest > recommended {
+        // Fewer than the bound are not wanted by anybody.
+        let least = recommended.max(self.bounds.min);
+        if least < workers && highest > least {
             wanted = highest.min(workers);
             reason = format!("{reason}; {wanted} were wanted within {} s", window.as_secs());
         }

@@ -35,6 +35,8 @@ const STRETCH: i64 = 1_000;
 const GRACE: Duration = Duration::from_secs(1);
 /// How long a process sweeps without saying so again.
 const TURN: Duration = Duration::from_secs(3);
+/// Due times so long before the latest are read again: their commits may have come late. In microseconds.
+const OVERLAP: i64 = 500_000;
 /// A stretch without room for so long is passed over: others behind it may have room.
 const HELD_UP: Duration = Duration::from_secs(5);
 
@@ -136,19 +138,19 @@ impl Sweep {
     }
 
     async fn ring_due(&mut self, shared: &Shared) -> Result<(), EngineError> {
+        let mut after = self.due_until - OVERLAP;
         loop {
             let rows = sqlx::query_as!(
                 OpenRow,
                 "SELECT id, seq, kind, attempts, owner, run, payload, accepted_at, due_at FROM tasks
                  WHERE status < 4 AND postponed AND due_at > $1 AND due_at <= ledger_now() ORDER BY due_at LIMIT $2",
-                self.due_until,
+                after,
                 STRETCH
             )
             .fetch_all(&shared.pool)
             .await
             .map_err(failure::classify)?;
             let more = rows.len() as i64 == STRETCH;
-            let until = rows.last().map_or(self.due_until, |row| row.due_at);
             let tasks = rows.into_iter().map(OpenRow::ready).collect::<Result<Vec<_>, _>>()?;
             for kind in Kind::ALL {
                 let tasks: Vec<_> = tasks.iter().filter(|ready| ready.identity.kind == kind).collect();
@@ -158,7 +160,8 @@ impl Sweep {
                 }
             }
             // More than one stretch with the very same time can only be the walk's.
-            self.due_until = until;
+            after = tasks.last().map_or(after, |ready| ready.due_at.micros());
+            self.due_until = self.due_until.max(after);
             if !more {
                 return Ok(());
             }

@@ -8,7 +8,16 @@ verify:
 check crate="cardctl":
     cargo fmt --all --check
     cargo clippy -p {{crate}} --all-targets -- -D warnings
-    cargo nextest run -p {{crate}}
+    ./test --services -- cargo nextest run -p {{crate}}
+
+# Any command with a private Postgres and Redis, such as: just with-services cargo nextest run -p card-core cluster
+[positional-arguments]
+with-services +command:
+    ./test --services -- "$@"
+
+# What the plug is pulled on, and the audit after it
+faults:
+    ./test --faults
 
 # The first look
 demo:

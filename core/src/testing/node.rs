@@ -93,7 +93,14 @@ impl Node {
 /// The arguments of a server that keeps nothing on disk, with settings of `redis.conf`.
 pub(super) fn in_memory(port: u16, settings: &[(&str, &str)]) -> Vec<String> {
     let port = port.to_string();
-    let common = [("bind", "127.0.0.1"), ("port", &port), ("save", ""), ("appendonly", "no")];
+    let common = [
+        ("bind", "127.0.0.1"),
+        ("port", &port),
+        ("save", ""),
+        ("appendonly", "no"),
+        // Or a replica would begin with what its master once sent it.
+        ("rdb-del-sync-files", "yes"),
+    ];
     let settings = common.iter().chain(settings);
     settings.flat_map(|(name, value)| [format!("--{name}"), (*value).to_owned()]).collect()
 }

@@ -3,12 +3,16 @@
 //!
 //! Everything durable is read from the log by cursor; wake-ups only say when to look. A transient state rides along
 //! with the wake-up. It was announced after the event that its task was queued with, and before the one that ended the
-//! attempt, so two rules keep the order without remembering tasks:
+//! attempt, so two rules keep the order without asking the log again:
 //!
 //! - A transient state is told only after a read that began later than it was heard and that reached the end of the
 //!   log: by then the event before it has been told.
 //! - After each read all transient states that wait are taken in, and those whose task that read has shown at the same
 //!   attempt or beyond are dropped: the event that ends an attempt finds its `running` waiting, and removes it.
+//!
+//! From another process a transient state can come later than that: its message was on its way while the log was read,
+//! or a worker was handed a task that had ended. So the latest tasks that were told are remembered, a few hundred.
+//! Beyond these a late `running` is told; its attempt says that it is old.
 
 #[cfg(test)]
 mod tests;
@@ -24,6 +28,9 @@ use tokio::time::timeout;
 
 /// Transient states kept for a reader; the oldest go first, as they are the least news.
 const PENDING: usize = 256;
+
+/// Tasks remembered, and as many again.
+const REMEMBERED: usize = 128;
 
 /// One thing to tell.
 #[derive(Debug)]
@@ -50,6 +57,30 @@ pub(crate) struct Follower {
     nudged: bool,
     /// Heard before the next read begins.
     pending: Vec<Arc<Task>>,
+    shown: Shown,
+}
+
+/// The latest attempts that the log has shown. Two generations: when the newer is full, the older goes.
+#[derive(Default)]
+struct Shown {
+    newer: HashMap<TaskId, u32>,
+    older: HashMap<TaskId, u32>,
+}
+
+impl Shown {
+    fn take_in(&mut self, events: &[TaskEvent]) {
+        if self.newer.len() >= REMEMBERED {
+            self.older = std::mem::take(&mut self.newer);
+        }
+        // However long a page is, all of it counts for the states that wait.
+        self.newer.extend(events.iter().map(|event| (event.task.id, event.task.attempts)));
+    }
+
+    /// Whether an attempt is beyond what the log has shown of its task.
+    fn is_news(&self, task: &Task) -> bool {
+        let shown = self.newer.get(&task.id).or_else(|| self.older.get(&task.id));
+        shown.is_none_or(|attempts| task.attempts > *attempts)
+    }
 }
 
 impl Follower {
@@ -57,7 +88,17 @@ impl Follower {
     pub(crate) fn subscribe(engine: Arc<dyn Engine>, filter: EventFilter) -> Self {
         let asked = narrowest(&filter);
         let wakeups = engine.wakeups(&asked);
-        Self { engine, filter, asked, wakeups, cursor: 0, behind: false, nudged: true, pending: Vec::new() }
+        Self {
+            engine,
+            filter,
+            asked,
+            wakeups,
+            cursor: 0,
+            behind: false,
+            nudged: true,
+            pending: Vec::new(),
+            shown: Shown::default(),
+        }
     }
 
     /// Begins right after an event.
@@ -110,10 +151,9 @@ impl Follower {
         self.behind = page.events.len() >= limit;
         // Now: what the events just read have made obsolete waits at the latest by now.
         self.hear();
-        let seen: HashMap<TaskId, u32> = page.events.iter().map(|event| (event.task.id, event.task.attempts)).collect();
-        let is_news = |task: &Arc<Task>| seen.get(&task.id).is_none_or(|attempts| task.attempts > *attempts);
-        self.pending.retain(is_news);
-        let heard_before = heard_before.into_iter().filter(is_news);
+        self.shown.take_in(&page.events);
+        self.pending.retain(|task| self.shown.is_news(task));
+        let heard_before: Vec<_> = heard_before.into_iter().filter(|task| self.shown.is_news(task)).collect();
 
         let mut told = Vec::with_capacity(page.events.len() + usize::from(page.reset));
         if page.reset {
@@ -124,7 +164,9 @@ impl Follower {
         if self.behind {
             self.pending.splice(0..0, heard_before);
         } else {
-            told.extend(heard_before.map(|task| Told::State(TaskEvent { seq: None, task: Task::clone(&task) })));
+            told.extend(
+                heard_before.into_iter().map(|task| Told::State(TaskEvent { seq: None, task: Task::clone(&task) })),
+            );
         }
         let over = self.pending.len().saturating_sub(PENDING);
         self.pending.drain(..over);

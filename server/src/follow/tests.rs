@@ -81,6 +81,30 @@ async fn running_that_was_overtaken_is_not_told() {
 }
 
 #[tokio::test]
+async fn running_that_comes_after_its_end_is_not_told() {
+    let log = Arc::new(Log::default());
+    let mut follower = log.follow(EventFilter::default());
+    let task = task(None, None);
+    log.commit(&task);
+    log.commit(&state(&task, Status::Succeeded, 1));
+    assert_eq!(read(&mut follower).await.len(), 2);
+    log.run(&task, 1);
+    assert_eq!(read(&mut follower).await, []);
+    assert_eq!(read(&mut follower).await, []);
+}
+
+#[tokio::test]
+async fn what_is_remembered_of_the_past_is_bounded() {
+    let log = Arc::new(Log::default());
+    let mut follower = log.follow(EventFilter::default());
+    for _ in 0..REMEMBERED * 4 {
+        log.commit(&state(&task(None, None), Status::Succeeded, 1));
+    }
+    while !read(&mut follower).await.is_empty() {}
+    assert!(follower.shown.newer.len() + follower.shown.older.len() < 2 * (REMEMBERED + PAGE));
+}
+
+#[tokio::test]
 async fn running_is_told_after_queued_and_before_the_end() {
     let log = Arc::new(Log::default());
     let mut follower = log.follow(EventFilter::default());

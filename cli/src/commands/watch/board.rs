@@ -63,6 +63,10 @@ impl Board {
         if before.is_some_and(|row| row.status == task.status && row.attempts == attempts) {
             return false;
         }
+        // `running` is no event of the log and may come late: what is known to have ended does not begin again.
+        if task.status == Status::Running && before.is_some_and(|row| row.attempts >= attempts) {
+            return false;
+        }
         let end_to_end = before.and_then(|row| row.end_to_end);
         self.changes += 1;
         let row = Row {
@@ -182,6 +186,23 @@ mod tests {
         assert!(board.update(&task(id, Status::Retrying, 1)));
         assert!(board.update(&task(id, Status::Running, 2)));
         assert_eq!(board.get(id).map(|row| row.attempts), Some(2));
+    }
+
+    #[test]
+    fn an_attempt_that_has_ended_does_not_run_again() {
+        let (mut board, id) = (Board::default(), TaskId::new());
+        for (status, attempts, is_change) in [
+            (Status::Succeeded, 1, true),
+            (Status::Running, 1, false),
+            // An operator's retry counts from the beginning.
+            (Status::Queued, 0, true),
+            (Status::Running, 1, true),
+            (Status::Dead, 1, true),
+            (Status::Running, 1, false),
+        ] {
+            assert_eq!(board.update(&task(id, status, attempts)), is_change, "{status} {attempts}");
+        }
+        assert_eq!((board.counts().dead, board.counts().pending), (1, 0));
     }
 
     proptest! {

@@ -21,7 +21,12 @@ CREATE TABLE tasks (
     payload     text NOT NULL,
     exclusive   text,
     accepted_at bigint NOT NULL,
-    due_at      bigint NOT NULL
+    due_at      bigint NOT NULL,
+    -- The latest attempt that ended: the log may have dropped it.
+    started_at    bigint,
+    ended_at      bigint,
+    error_code    text,
+    error_message text
 ) WITH (
     -- Rows come and go by the million: vacuum by number, not by share, and without pauses; statistics often.
     autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 20000, autovacuum_vacuum_cost_delay = 0,
@@ -161,7 +166,8 @@ END $$;
 
 -- Accepts a batch. The row with ord 0 tells the time of the batch and the place before its first task: task n has place
 -- seq + n. The other rows are the tasks that were not accepted as new, and why: 1 replay, 2 idempotency mismatch,
--- 3 exclusive (`task` is the open one), 4 accepted by an earlier try of this very call (`again`: its answer was lost).
+-- 3 exclusive (`task` is the open one), 4 accepted by an earlier try of this very call, whose answer was lost. `again`:
+-- there may have been one for some of them.
 CREATE FUNCTION accept_tasks(
     ids uuid[], kinds smallint[], owners uuid[], runs text[], payloads text[], exclusives text[],
     keys text[], fingerprints bytea[], again boolean
@@ -192,7 +198,9 @@ BEGIN
             WITH ORDINALITY AS a (id, kind, owner, run, payload, exclusive, key, n)
         WHERE (a.key IS NULL OR (
                   SELECT i.task = a.id FROM idempotency i WHERE i.owner = coalesce(a.owner, nobody) AND i.key = a.key))
-          AND NOT (again AND EXISTS (SELECT 1 FROM events v WHERE v.task = a.id))
+          -- Perhaps its task became final meanwhile and left `tasks`. Not as EXISTS, here and below: that may be planned
+          -- as a join with the whole log.
+          AND (NOT again OR (SELECT true FROM events v WHERE v.task = a.id LIMIT 1) IS NULL)
         ORDER BY a.n
         ON CONFLICT DO NOTHING
         RETURNING t.id, t.seq, t.kind, t.owner, t.run
@@ -204,11 +212,18 @@ BEGIN
 
     RETURN QUERY SELECT 0, 0::smallint, NULL::uuid, NULL::smallint, NULL::text, page.at, base;
     IF made[1] + made[2] < asked THEN
+        IF has_keys THEN
+            -- A task that was refused has not used its key; nobody beside it may be told of it.
+            DELETE FROM idempotency i
+            WHERE i.task = ANY (ids) AND (SELECT true FROM events v WHERE v.task = i.task LIMIT 1) IS NULL;
+        END IF;
         RETURN QUERY
         SELECT a.n::integer,
                (CASE WHEN own.seq IS NOT NULL THEN 4
                      WHEN earlier.task <> a.id THEN CASE WHEN earlier.fingerprint = a.fingerprint THEN 1 ELSE 2 END
-                     ELSE 3 END)::smallint,
+                     WHEN rival.id IS NOT NULL THEN 3
+                     -- Another request of this very batch had the key, and was refused itself.
+                     ELSE 2 END)::smallint,
                CASE WHEN own.seq IS NOT NULL THEN a.id WHEN earlier.task <> a.id THEN earlier.task ELSE rival.id END,
                coalesce(earlier.kind, a.kind), coalesce(earlier.run, a.run),
                coalesce(own.accepted_at, earlier.accepted_at, 0), coalesce(own.seq, 0)
@@ -225,11 +240,6 @@ BEGIN
         ) rival ON true
         -- What was inserted just now is no exception.
         WHERE own.seq IS NULL OR own.seq <= base;
-        IF has_keys THEN
-            -- A task that was refused has not used its key.
-            DELETE FROM idempotency i
-            WHERE i.task = ANY (ids) AND NOT EXISTS (SELECT 1 FROM events v WHERE v.task = i.task);
-        END IF;
     END IF;
 
     IF made[1] + made[2] > 0 THEN
@@ -269,7 +279,7 @@ BEGIN
     IF again THEN
         SELECT coalesce(array_agg(a.n), '{}') INTO moving
         FROM unnest(ids, started) WITH ORDINALITY AS a (id, started, n)
-        WHERE EXISTS (SELECT 1 FROM events v WHERE v.task = a.id AND v.started_at = a.started);
+        WHERE (SELECT true FROM events v WHERE v.task = a.id AND v.started_at = a.started LIMIT 1);
         FOREACH n IN ARRAY moving LOOP
             verdicts[n] := 2;
             outcomes[n] := 0;
@@ -322,6 +332,12 @@ BEGIN
 
     -- Retries and the dead, one by one: there are few.
     FOREACH n IN ARRAY moving LOOP
+        -- An attempt ends once: its worker may have given up waiting for the answer, and told us again.
+        PERFORM 1 FROM events v WHERE v.task = ids[n] AND v.started_at = started[n] AND v.status = outcomes[n] LIMIT 1;
+        IF FOUND THEN
+            verdicts[n] := 2;
+            CONTINUE;
+        END IF;
         IF outcomes[n] = 3 AND NOT counting[n] THEN
             UPDATE tasks t SET due_at = page.at + waits[n], postponed = true WHERE t.id = ids[n] AND t.status < 4;
             IF FOUND THEN
@@ -331,7 +347,8 @@ BEGIN
         END IF;
         UPDATE tasks t
         SET status = outcomes[n], attempts = t.attempts + 1, postponed = (outcomes[n] = 3),
-            due_at = CASE WHEN outcomes[n] = 3 THEN page.at + waits[n] ELSE t.due_at END
+            due_at = CASE WHEN outcomes[n] = 3 THEN page.at + waits[n] ELSE t.due_at END,
+            started_at = started[n], ended_at = page.at, error_code = error_codes[n], error_message = error_messages[n]
         WHERE t.id = ids[n] AND t.status < 4
         RETURNING * INTO one;
         IF NOT FOUND THEN
@@ -352,7 +369,8 @@ BEGIN
 
     RETURN QUERY
     SELECT a.n::integer,
-           (CASE WHEN a.verdict = 2 THEN 2 WHEN EXISTS (SELECT 1 FROM events v WHERE v.task = a.id) THEN 1 ELSE 3 END)::smallint,
+           (CASE WHEN a.verdict = 2 THEN 2
+                 WHEN (SELECT true FROM events v WHERE v.task = a.id LIMIT 1) THEN 1 ELSE 3 END)::smallint,
            NULL::uuid, NULL::text, page.at, 0::bigint
     FROM unnest(ids, verdicts) WITH ORDINALITY AS a (id, verdict, n) WHERE a.verdict <> 0;
 
@@ -385,7 +403,10 @@ BEGIN
         RETURN QUERY SELECT 2::smallint, rival, 0::bigint, 0::smallint, NULL::uuid, NULL::text, ''::text, 0::bigint, page.at;
         RETURN;
     END IF;
-    UPDATE tasks t SET status = 2, attempts = 0, due_at = page.at, postponed = false WHERE t.id = dead_id;
+    UPDATE tasks t
+    SET status = 2, attempts = 0, due_at = page.at, postponed = false,
+        started_at = NULL, ended_at = NULL, error_code = NULL, error_message = NULL
+    WHERE t.id = dead_id;
     INSERT INTO events (seq, at, task, kind, owner, run, accepted_at, accepted_seq, status, attempts)
     VALUES (page.last_seq + 1, page.at, dead.id, dead.kind, dead.owner, dead.run, dead.accepted_at, dead.seq, 2, 0);
     page.open[dead.kind + 1] := page.open[dead.kind + 1] + 1;

@@ -1,6 +1,7 @@
 //! Accept: the task's row, which is its outbox entry, and its first event; then the bell.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use sqlx::PgConnection;
@@ -24,6 +25,9 @@ pub(super) struct Verdict {
     /// Where a new task stands.
     identity: Option<Identity>,
 }
+
+/// See [`is_old`].
+const FRESH: Duration = Duration::from_secs(1);
 
 // As `accept_tasks` answers.
 const REPLAY: i16 = 1;
@@ -53,6 +57,7 @@ impl Work for Accepting {
             .iter()
             .map(|new| new.idempotency.as_ref().map(|idempotency| idempotency.fingerprint.as_slice()))
             .collect();
+        let again = again || batch.iter().any(|new| is_old(new.id));
         let rows = sqlx::query!(
             r#"SELECT ord AS "ord!", verdict AS "verdict!", task, kind, run, accepted_at AS "accepted_at!", seq AS "seq!"
                FROM accept_tasks($1, $2, $3, $4, $5, $6, $7, $8, $9)"#,
@@ -114,6 +119,17 @@ impl Work for Accepting {
         }
         self.0.announce(last, &changes);
     }
+}
+
+/// Whether an id was made so long ago that this may be the second call with it. Ids tell when they were made, and a call
+/// whose outcome is not known has taken longer.
+fn is_old(id: TaskId) -> bool {
+    let made = id.uuid().get_timestamp().map(|made| made.to_unix());
+    made.is_none_or(|(seconds, nanos)| {
+        let made = Duration::new(seconds, nanos).as_micros();
+        let now = u128::try_from(Instant::now().micros()).unwrap_or_default();
+        made + FRESH.as_micros() < now
+    })
 }
 
 fn accepted(new: &NewTask, seq: i64, accepted_at: Instant) -> Verdict {

@@ -10,10 +10,10 @@ use sqlx::PgPool;
 
 use super::failure::{Cause, cause, classify};
 use super::overlay::show_running;
-use super::rows::{EventRow, Identity, kind_code, kind_of, run_of, status, status_of, unreadable};
+use super::rows::{EventRow, kind_code, kind_of, status, status_of, unreadable};
 use super::shared::Shared;
 use crate::engine::{EffectCount, EffectPage, EngineError, ErrorKind};
-use crate::ids::{RunId, TaskId, UserId};
+use crate::ids::{RunId, TaskId};
 use crate::tasks::{Attempt, Kind, Status, Task, TaskError, TaskFilter};
 use crate::time::Instant;
 
@@ -49,21 +49,17 @@ pub(super) async fn get(pool: &PgPool, id: TaskId) -> Result<Option<(i64, Task)>
     }
     // Its events are beyond retention; it is open or dead all the same.
     let row = read(|| {
-        sqlx::query!("SELECT seq, kind, status, attempts, owner, run, accepted_at FROM tasks WHERE id = $1", id.uuid())
-            .fetch_optional(pool)
+        sqlx::query_as!(
+            EventRow,
+            r#"SELECT seq, coalesce(ended_at, accepted_at) AS "at!", id AS task, kind, owner, run, accepted_at,
+                      seq AS accepted_seq, status, attempts, started_at, NULL::text AS result, error_code, error_message
+               FROM tasks WHERE id = $1"#,
+            id.uuid()
+        )
+        .fetch_optional(pool)
     })
     .await?;
-    let Some(row) = row else { return Ok(None) };
-    let identity = Identity {
-        seq: row.seq,
-        id,
-        kind: kind_of(row.kind)?,
-        owner: row.owner.map(UserId::from_uuid),
-        run: run_of(row.run)?,
-        accepted_at: Instant::from_micros(row.accepted_at),
-    };
-    let (status, attempts) = (status_of(row.status), u32::try_from(row.attempts).unwrap_or(0));
-    Ok(Some((row.seq, Task { status, attempts, ..identity.queued() })))
+    row.map(|row| Ok((row.accepted_seq, row.task()?))).transpose()
 }
 
 /// Rows that one page may look at; a page that finds little in so many is short and has a `next` all the same.
@@ -119,19 +115,18 @@ async fn chunk(pool: &PgPool, filter: &TaskFilter, before: i64) -> Result<Vec<Ev
     let owner = filter.owner.map(|owner| owner.uuid());
     let run = filter.run.as_ref().map(RunId::as_str);
     match (filter.status, &filter.run, filter.owner) {
-        // The hot table knows the dead without looking at anything else.
+        // The hot table knows the dead, whatever the log still has.
         (Some(Status::Dead), _, _) => {
             read(|| {
                 sqlx::query_as!(
                     EventRow,
-                    r#"SELECT l.* FROM (
-                           SELECT t.id FROM tasks t
-                           WHERE t.status = 6 AND t.seq < $1 AND ($2::smallint IS NULL OR t.kind = $2)
-                             AND ($3::uuid IS NULL OR t.owner = $3) AND ($4::text IS NULL OR t.run = $4)
-                           ORDER BY t.seq DESC LIMIT $5
-                       ) a CROSS JOIN LATERAL (
-                           SELECT * FROM events e WHERE e.task = a.id ORDER BY e.seq DESC LIMIT 1
-                       ) l ORDER BY l.accepted_seq DESC"#,
+                    r#"SELECT seq, coalesce(ended_at, accepted_at) AS "at!", id AS task, kind, owner, run, accepted_at,
+                              seq AS accepted_seq, status, attempts, started_at, NULL::text AS result, error_code,
+                              error_message
+                       FROM tasks
+                       WHERE status = 6 AND seq < $1 AND ($2::smallint IS NULL OR kind = $2)
+                         AND ($3::uuid IS NULL OR owner = $3) AND ($4::text IS NULL OR run = $4)
+                       ORDER BY seq DESC LIMIT $5"#,
                     before,
                     kind,
                     owner,

@@ -111,7 +111,7 @@ async fn open_engine(address: &Address, settings: &Settings) -> Result<ClusterEn
     tasks.extend([accepting, ending]);
     tasks.push(tokio::spawn(watch::listen(Arc::clone(&shared))));
     tasks.push(tokio::spawn(watch::look(Arc::clone(&shared))));
-    tasks.push(tokio::spawn(sweep::run(Arc::clone(&shared), settings.ledger.event_retention)));
+    tasks.push(tokio::spawn(sweep::run(Arc::clone(&shared), settings.ledger.event_retention, settings.worker.lease)));
     let lanes = Mutex::new(Some(Arc::new(Lanes { accepts, ends })));
     Ok(ClusterEngine { shared, lanes, tasks: Mutex::new(tasks) })
 }

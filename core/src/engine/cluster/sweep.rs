@@ -10,14 +10,14 @@
 //!   otherwise the walk is slow enough to cost nothing. A stretch that found no room is begun again later: that is how
 //!   a backlog beyond what Redis is allowed to hold comes in, in order.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis::RedisResult;
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::delivery::{Ready, Rung, by_shard};
+use super::delivery::{Ready, Rung, Turn, by_shard};
 use super::failure;
 use super::retention;
 use super::rows::{Identity, json_of, kind_code, kind_of, run_of};
@@ -37,6 +37,8 @@ const GRACE: Duration = Duration::from_secs(1);
 const TURN: Duration = Duration::from_secs(3);
 /// Due times so long before the latest are read again: their commits may have come late. In microseconds.
 const OVERLAP: i64 = 500_000;
+/// A Redis that has lost everything is given so long at most, before anything is rung for: workers that hold tasks say so.
+const RECOLLECTION: Duration = Duration::from_secs(2);
 /// A stretch without room for so long is passed over: others behind it may have room.
 const HELD_UP: Duration = Duration::from_secs(5);
 
@@ -56,74 +58,47 @@ struct Sweep {
 }
 
 /// Sweeps until the engine stops.
-pub(super) async fn run(shared: Arc<Shared>, retention: Duration) {
+pub(super) async fn run(shared: Arc<Shared>, retention: Duration, lease: Duration) {
     let mut sweep = Sweep::default();
     let mut upkeep = retention::Upkeep::new(retention);
-    let mut mine = false;
+    // Leases are renewed every third of their length.
+    let recollection = RECOLLECTION.min(lease / 2);
+    let mut not_before = tokio::time::Instant::now();
     loop {
-        let pause = match shared.stop.run_until_cancelled(take_turn(&shared)).await {
-            None => return,
-            Some(Ok(true)) => {
-                if !std::mem::replace(&mut mine, true) {
-                    // Whoever swept before may have been stopped anywhere.
-                    sweep = Sweep::default();
-                }
-                match shared.stop.run_until_cancelled(sweep.round(&shared)).await {
-                    None => return,
-                    Some(Ok(pause)) => pause,
-                    Some(Err(error)) => {
-                        tracing::debug!(error = %error.shared(), "the sweep could not read the ledger");
-                        ROUND
-                    }
-                }
-            }
-            Some(_) => {
-                mine = false;
-                ROUND
-            }
+        let Some(turn) = shared.stop.run_until_cancelled(shared.delivery.take_turn(shared.origin, TURN)).await else {
+            return;
         };
-        if mine {
+        match turn {
+            // Whoever swept before may have been stopped anywhere.
+            Ok(Turn::Taken) => sweep = Sweep::default(),
+            Ok(Turn::First) => {
+                sweep = Sweep::default();
+                not_before = tokio::time::Instant::now() + recollection;
+            }
+            _ => {}
+        }
+        let mut pause = ROUND;
+        if !matches!(turn, Ok(Turn::Others) | Err(_)) && not_before <= tokio::time::Instant::now() {
+            match shared.stop.run_until_cancelled(sweep.round(&shared)).await {
+                None => return,
+                Some(Ok(wanted)) => pause = wanted,
+                Some(Err(error)) => {
+                    tracing::debug!(error = %error.shared(), "the sweep could not read the ledger");
+                }
+            }
+        }
+        // Without Redis everybody does it: the ledger must not wait for it.
+        if !matches!(turn, Ok(Turn::Others)) {
             let _ = shared.stop.run_until_cancelled(upkeep.round(&shared)).await;
         }
         if timeout(pause, shared.stop.cancelled()).await.is_ok() {
-            let _ = give_turn_back(&shared).await;
+            if !matches!(turn, Ok(Turn::Others) | Err(_)) {
+                // The next one may begin at once.
+                let _ = shared.delivery.take_turn(shared.origin, Duration::ZERO).await;
+            }
             return;
         }
     }
-}
-
-/// Whether it is this process that sweeps.
-async fn take_turn(shared: &Shared) -> RedisResult<bool> {
-    let key = shared.delivery.keys.sweeper();
-    let me = shared.origin.to_string();
-    let turn = u64::try_from(TURN.as_millis()).unwrap_or(u64::MAX);
-    let mut command = redis::cmd("SET");
-    command.arg(&key).arg(&me).arg("NX").arg("GET").arg("PX").arg(turn);
-    let before: Option<String> =
-        shared.delivery.link.run(|mut connection| async move { command.query_async(&mut connection).await }).await?;
-    match before {
-        None => Ok(true),
-        Some(owner) if owner == me => {
-            let mut command = redis::cmd("PEXPIRE");
-            command.arg(&key).arg(turn);
-            shared.delivery.link.run(|mut connection| async move { command.query_async(&mut connection).await }).await
-        }
-        Some(_) => Ok(false),
-    }
-}
-
-/// A process that stops lets the next one begin at once.
-async fn give_turn_back(shared: &Shared) -> RedisResult<()> {
-    if take_turn(shared).await? {
-        let mut command = redis::cmd("DEL");
-        command.arg(shared.delivery.keys.sweeper());
-        shared
-            .delivery
-            .link
-            .run(|mut connection| async move { command.query_async::<()>(&mut connection).await })
-            .await?;
-    }
-    Ok(())
 }
 
 impl Sweep {
@@ -155,7 +130,7 @@ impl Sweep {
             for kind in Kind::ALL {
                 let tasks: Vec<_> = tasks.iter().filter(|ready| ready.identity.kind == kind).collect();
                 // What finds no room is found by the walk.
-                if ring(shared, kind, &tasks).await.is_none() {
+                if ring(shared, kind, &tasks).await?.is_none() {
                     return Ok(());
                 }
             }
@@ -185,7 +160,7 @@ impl Sweep {
         .map_err(failure::classify)?;
         let more = rows.len() as i64 == STRETCH;
         let tasks = rows.into_iter().map(OpenRow::ready).collect::<Result<Vec<_>, _>>()?;
-        let Some(rung) = ring(shared, kind, &tasks.iter().collect::<Vec<_>>()).await else { return Ok(false) };
+        let Some(rung) = ring(shared, kind, &tasks.iter().collect::<Vec<_>>()).await? else { return Ok(false) };
         if rung.new > 0 {
             tracing::info!(
                 tasks = rung.new,
@@ -206,18 +181,44 @@ impl Sweep {
     }
 }
 
-/// Rings for tasks of one kind. None if Redis can't be told.
-async fn ring(shared: &Shared, kind: Kind, tasks: &[&Ready]) -> Option<Rung> {
-    let mut all = Rung { new: 0, passed: 0 };
+/// Rings for those tasks of one kind that the doorbell does not know. None if Redis can't be told.
+async fn ring(shared: &Shared, kind: Kind, tasks: &[&Ready]) -> Result<Option<Rung>, EngineError> {
+    let mut unknown = Vec::new();
     for (shard, tasks) in by_shard(tasks.iter().copied(), |ready| ready.identity.owner).into_iter().enumerate() {
         if tasks.is_empty() {
             continue;
         }
-        let rung = shared.delivery.ring(shard, kind, &tasks).await.ok()?;
+        let rows: Vec<i64> = tasks.iter().map(|ready| ready.identity.seq).collect();
+        let Ok(known) = shared.delivery.is_known(shard, &rows).await else { return Ok(None) };
+        unknown.extend(tasks.into_iter().zip(known).filter(|(_, known)| !known).map(|(ready, _)| ready));
+    }
+    // They may be unknown for being final by now: since they were read, a worker has settled them and let go.
+    let open = still_open(shared, &unknown).await?;
+    unknown.retain(|ready| open.contains(&ready.identity.id.uuid()));
+    let mut all = Rung { new: 0, passed: tasks.len() - unknown.len() };
+    for (shard, tasks) in by_shard(unknown, |ready| ready.identity.owner).into_iter().enumerate() {
+        if tasks.is_empty() {
+            continue;
+        }
+        let Ok(rung) = shared.delivery.ring(shard, kind, &tasks).await else { return Ok(None) };
         all.new += rung.new;
         all.passed += rung.passed;
     }
-    Some(all)
+    Ok(Some(all))
+}
+
+/// Which of some tasks are due and open now.
+async fn still_open(shared: &Shared, tasks: &[&Ready]) -> Result<HashSet<Uuid>, EngineError> {
+    if tasks.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let ids: Vec<Uuid> = tasks.iter().map(|ready| ready.identity.id.uuid()).collect();
+    let open =
+        sqlx::query_scalar!("SELECT id FROM tasks WHERE id = ANY ($1) AND status < 4 AND due_at <= ledger_now()", &ids)
+            .fetch_all(&shared.pool)
+            .await
+            .map_err(failure::classify)?;
+    Ok(open.into_iter().collect())
 }
 
 /// An open task's row.

@@ -74,6 +74,18 @@ pub(super) struct Held {
     pub(super) started_at: Instant,
 }
 
+/// Whose turn it is to sweep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turn {
+    Others,
+    /// As before.
+    Mine,
+    /// From now on.
+    Taken,
+    /// From now on, and Redis knew of no turn: it is new, or has lost everything.
+    First,
+}
+
 /// What became of ringing for tasks of one shard and kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Rung {
@@ -127,6 +139,27 @@ impl Delivery {
         let (new, passed) =
             self.link.run(|mut connection| async move { call.invoke_async(&mut connection).await }).await?;
         Ok(Rung { new, passed })
+    }
+
+    /// Which of these rows of one shard wait or are held.
+    pub(super) async fn is_known(&self, shard: usize, rows: &[i64]) -> RedisResult<Vec<bool>> {
+        let mut command = redis::cmd("SMISMEMBER");
+        command.arg(&self.keys.shard(shard).known).arg(rows);
+        self.link.run(|mut connection| async move { command.query_async(&mut connection).await }).await
+    }
+
+    /// Takes a turn at the sweep, or goes on with it, if it is nobody else's.
+    pub(super) async fn take_turn(&self, who: u64, length: Duration) -> RedisResult<Turn> {
+        let mut call = self.scripts.turn.prepare_invoke();
+        call.key(self.keys.sweeper()).arg(who).arg(u64::try_from(length.as_millis()).unwrap_or(u64::MAX));
+        let answer: u8 =
+            self.link.run(|mut connection| async move { call.invoke_async(&mut connection).await }).await?;
+        Ok(match answer {
+            0 => Turn::Others,
+            1 => Turn::Mine,
+            2 => Turn::Taken,
+            _ => Turn::First,
+        })
     }
 
     /// Lets go of tasks that are final, gone or due later.

@@ -10,6 +10,7 @@ pub(in super::super) struct Scripts {
     pub(super) adopt: Script,
     pub(super) forget: Script,
     pub(super) figures: Script,
+    pub(super) turn: Script,
 }
 
 impl Default for Scripts {
@@ -21,6 +22,7 @@ impl Default for Scripts {
             adopt: Script::new(include_str!("scripts/adopt.lua")),
             forget: Script::new(include_str!("scripts/forget.lua")),
             figures: Script::new(include_str!("scripts/figures.lua")),
+            turn: Script::new(include_str!("scripts/turn.lua")),
         }
     }
 }

@@ -1,0 +1,15 @@
+-- Whose turn it is to sweep.
+-- KEYS: sweeper. ARGV: who asks, for how long in ms.
+-- Answers 0 another's, 1 still the asker's, 2 the asker's from now on, 3 the same, and nothing was known of any turn
+-- before: this Redis is new or has lost everything.
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local owner, over = string.match(redis.call('GET', KEYS[1]) or '', '^(%d+) (%d+)$')
+if owner and owner ~= ARGV[1] and tonumber(over) > now then
+  return 0
+end
+redis.call('SET', KEYS[1], ARGV[1] .. ' ' .. string.format('%d', now + tonumber(ARGV[2])))
+if not owner then
+  return 3
+end
+return owner == ARGV[1] and 1 or 2

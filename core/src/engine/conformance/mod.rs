@@ -120,7 +120,7 @@ fn raw(value: &impl serde::Serialize) -> Box<RawValue> {
     to_raw_value(value).unwrap()
 }
 
-fn add() -> NewTask {
+pub(crate) fn add() -> NewTask {
     NewTask {
         id: TaskId::new(),
         kind: Kind::Add,
@@ -132,11 +132,11 @@ fn add() -> NewTask {
     }
 }
 
-fn add_in(run: &RunId) -> NewTask {
+pub(crate) fn add_in(run: &RunId) -> NewTask {
     NewTask { run: Some(run.clone()), ..add() }
 }
 
-fn replacement(owner: UserId) -> NewTask {
+pub(crate) fn replacement(owner: UserId) -> NewTask {
     NewTask {
         kind: Kind::Replacement,
         owner: Some(owner),
@@ -146,14 +146,14 @@ fn replacement(owner: UserId) -> NewTask {
     }
 }
 
-async fn accepted(engine: &dyn Engine, new: NewTask) -> Task {
+pub(crate) async fn accepted(engine: &dyn Engine, new: NewTask) -> Task {
     match engine.accept(new).await.unwrap() {
         Accepted::New(task) => task,
         other => panic!("not new: {other:?}"),
     }
 }
 
-fn request(worker: WorkerId) -> ClaimRequest {
+pub(crate) fn request(worker: WorkerId) -> ClaimRequest {
     ClaimRequest {
         worker,
         host: "here".into(),
@@ -165,30 +165,35 @@ fn request(worker: WorkerId) -> ClaimRequest {
 }
 
 /// Claims exactly one task, waiting for it.
-async fn claim_one(engine: &dyn Engine) -> Claim {
+pub(crate) async fn claim_one(engine: &dyn Engine) -> Claim {
     claim_for(engine, Duration::from_secs(30)).await
 }
 
-async fn claim_for(engine: &dyn Engine, lease: Duration) -> Claim {
+pub(crate) async fn claim_for(engine: &dyn Engine, lease: Duration) -> Claim {
     let request = ClaimRequest { max: 1, lease, ..request(WorkerId::new()) };
     engine.claim(&request).await.unwrap().pop().expect("a task within ten seconds")
 }
 
-async fn claim_nothing(engine: &dyn Engine, wait: Duration) {
+pub(crate) async fn claim_nothing(engine: &dyn Engine, wait: Duration) {
     let claims = engine.claim(&ClaimRequest { wait, ..request(WorkerId::new()) }).await.unwrap();
     assert!(claims.is_empty(), "{claims:?}");
 }
 
-fn done() -> Outcome {
+pub(crate) fn done() -> Outcome {
     Outcome::Succeeded { result: raw(&Sum { sum: 5 }), effect: None }
 }
 
-fn failed() -> TaskError {
+pub(crate) fn failed() -> TaskError {
     TaskError { code: "issuer-unavailable".into(), message: "the issuer answered 503".into() }
 }
 
 /// All events of a filter after a place, page by page.
-async fn all_events(engine: &dyn Engine, filter: &EventFilter, mut after: u64, page: usize) -> Vec<TaskEvent> {
+pub(crate) async fn all_events(
+    engine: &dyn Engine,
+    filter: &EventFilter,
+    mut after: u64,
+    page: usize,
+) -> Vec<TaskEvent> {
     let mut events = Vec::new();
     loop {
         let read = engine.events_after(filter, after, page).await.unwrap();

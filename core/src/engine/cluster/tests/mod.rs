@@ -1,0 +1,147 @@
+//! The conformance suite on Postgres and Redis, and what only these two can do wrong.
+
+mod several;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use futures::future::join_all;
+use tokio::time::{sleep, timeout};
+
+use super::*;
+use crate::engine::conformance::{Testbed, done, engine_conformance, request};
+use crate::ids::WorkerId;
+use crate::settings::Settings;
+use crate::testing::Database;
+
+/// How long anything here may take before the test has failed.
+const PATIENCE: Duration = Duration::from_secs(45);
+
+struct Bed {
+    store: Store,
+    engine: Arc<ClusterEngine>,
+    address: Address,
+    settings: Settings,
+    database: Database,
+}
+
+async fn start(database: Database) -> Bed {
+    let redis = database.redis().to_owned();
+    start_with(database, redis, |_| {}).await
+}
+
+/// With another Redis, and other settings than the defaults.
+async fn start_with(database: Database, redis: String, set: impl FnOnce(&mut Settings)) -> Bed {
+    let address = Address { database: database.url().to_owned(), redis };
+    let mut settings = Settings::default();
+    settings.delivery.prefix = database.prefix().to_owned();
+    set(&mut settings);
+    let engine = Arc::new(open_engine(&address, &settings).await.unwrap());
+    let store = Store { engine: Arc::<ClusterEngine>::clone(&engine), accounts: Arc::<ClusterEngine>::clone(&engine) };
+    Bed { store, engine, address, settings, database }
+}
+
+impl Testbed for Bed {
+    async fn new() -> Self {
+        start(Database::create()).await
+    }
+
+    fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Redis is this engine's memory.
+    async fn restart(self) -> Self {
+        self.engine.close().await;
+        self.forget().await;
+        start(self.database).await
+    }
+
+    async fn forget(&self) {
+        self.database.wipe_redis();
+    }
+}
+
+engine_conformance!(Bed);
+
+impl Bed {
+    /// Another process on the same ledger and doorbell.
+    async fn beside(&self) -> Arc<ClusterEngine> {
+        Arc::new(open_engine(&self.address, &self.settings).await.unwrap())
+    }
+
+    /// Waits until so many processes hear each other's messages.
+    async fn hearing(&self, processes: u64) {
+        let client = redis::Client::open(self.address.redis.as_str()).unwrap();
+        let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+        let keys = &self.engine.shared.delivery.keys;
+        // Subscribed to last: who hears of it hears of all.
+        let channel = &keys.note;
+        eventually("all processes listen", async || {
+            let (_, listeners): (String, u64) =
+                redis::cmd("PUBSUB").arg("NUMSUB").arg(channel).query_async(&mut connection).await.unwrap();
+            listeners >= processes
+        })
+        .await;
+    }
+}
+
+/// Looks until it is so.
+async fn eventually(what: &str, mut look: impl AsyncFnMut() -> bool) {
+    let looking = async {
+        while !look().await {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(PATIENCE, looking).await.unwrap_or_else(|_| panic!("not within {PATIENCE:?}: {what}"));
+}
+
+/// Does a thing again until it ends other than with an error that trying again can help against.
+async fn persist<T, F>(mut attempt: impl FnMut() -> F) -> T
+where
+    F: Future<Output = Result<T, EngineError>>,
+{
+    let trying = async {
+        loop {
+            match attempt().await {
+                Ok(done) => return done,
+                Err(error) if error.is_retryable() => sleep(Duration::from_millis(20)).await,
+                Err(error) => panic!("{:?}: {error}, {error:?}", error.kind()),
+            }
+        }
+    };
+    timeout(PATIENCE, trying).await.expect("works within the time")
+}
+
+/// Counts what several workers have done together.
+#[derive(Clone, Default)]
+struct Tally(Arc<AtomicUsize>);
+
+impl Tally {
+    fn reached(&self, goal: usize) -> bool {
+        self.0.load(Ordering::Acquire) >= goal
+    }
+}
+
+/// A worker in a process: claims and settles until `goal` settles took effect, among all who share the tally. Answers
+/// the tasks it was handed, as often as it was.
+async fn work(engine: Arc<ClusterEngine>, tally: Tally, goal: usize) -> Vec<TaskId> {
+    let working = async {
+        let worker = WorkerId::new();
+        let mut handed = Vec::new();
+        while !tally.reached(goal) {
+            let ask = ClaimRequest { max: 50, wait: Duration::from_millis(200), ..request(worker) };
+            let claims = persist(|| engine.claim(&ask)).await;
+            handed.extend(claims.iter().map(|claim| claim.lease.task));
+            let settles = claims.iter().map(|claim| {
+                let engine = &engine;
+                persist(move || engine.settle(&claim.lease, claim.started_at, done()))
+            });
+            let applied = join_all(settles).await.into_iter().filter(|settled| *settled == Settled::Applied).count();
+            tally.0.fetch_add(applied, Ordering::AcqRel);
+        }
+        handed
+    };
+    timeout(PATIENCE, working).await.unwrap_or_else(|_| panic!("{} of {goal} settled", tally.0.load(Ordering::Acquire)))
+}

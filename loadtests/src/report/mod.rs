@@ -1,5 +1,6 @@
 //! The result for people and for other programs: made of [`crate::result::Report`] and of nothing else.
 
+mod chart;
 pub mod comparison;
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -9,4 +10,5 @@ pub mod html;
 pub mod junit;
 pub mod markdown;
 mod remarks;
+pub mod sheet;
 mod table;

@@ -2,15 +2,12 @@
 //!
 //! ```text
 //! page ─► section/*  one for each question that a doubter asks, in that order
-//!            └─► chart/*  SVG, drawn here: nothing is left to the browser but the width
+//!            └─► ../chart/*  SVG, drawn here: nothing is left to the browser but the width
 //! ```
 //!
 //! All text goes through maud, which escapes it; the style and the script are the only things that are not text, and
 //! the policy in the page's head names them by hash, so that nothing else could run even if it got in.
 
-mod chart;
-#[cfg(test)]
-mod contrast;
 mod page;
 mod section;
 #[cfg(test)]

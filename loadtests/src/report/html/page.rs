@@ -6,10 +6,11 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest, Sha256};
 
 use super::section;
-use crate::report::format;
+use crate::report::{chart, format};
 use crate::result::Report;
 
-const STYLE: &str = include_str!("style.css");
+/// The page's own after that of its charts: it says what is different on a narrow screen.
+const STYLE: [&str; 3] = [chart::COLOURS, chart::STYLE, include_str!("style.css")];
 const SCRIPT: &str = include_str!("script.js");
 
 /// The document.
@@ -27,7 +28,7 @@ pub(super) fn page(report: &Report) -> Markup {
                 title { (title) }
                 // Without this, browsers ask whoever serves the file for an icon.
                 link rel="icon" href="data:,";
-                style { (PreEscaped(STYLE)) }
+                style { (PreEscaped(STYLE.concat())) }
             }
             body {
                 main {
@@ -62,7 +63,7 @@ fn policy() -> String {
     format!(
         "default-src 'none'; style-src 'sha256-{}'; script-src 'sha256-{}'; img-src data:; base-uri 'none'; \
          form-action 'none'",
-        hash(STYLE),
+        hash(&STYLE.concat()),
         hash(SCRIPT)
     )
 }

@@ -2,9 +2,9 @@
 
 use maud::{Markup, html};
 
-use super::super::chart::{Heap, Mark, Scale, histogram};
 use super::{nothing, section};
 use crate::latency::Percentiles;
+use crate::report::chart::{Heap, Mark, Scale, histogram};
 use crate::result::Report;
 
 const LEAD: &str = "From the intended start, over the measured time. The axis is logarithmic and the same for both.";

@@ -2,10 +2,10 @@
 
 use maud::{Markup, html};
 
-use super::super::chart::{Scale, Size, marks, sizes};
 use super::super::verdict::chip;
 use super::table::{figures, table, text, words};
 use super::{nothing, section};
+use crate::report::chart::{Scale, Size, marks, sizes};
 use crate::report::format;
 use crate::report::remarks::size;
 use crate::result::{Report, Step};

@@ -1,7 +1,7 @@
 //! Which charts there are, and what is drawn on each.
 
-use super::super::super::chart::{Axis, Bound, Chart, Course, Scale, Series};
 use crate::plan::Metric;
+use crate::report::chart::{Axis, Bound, Chart, Course, Scale, Series};
 use crate::report::format;
 use crate::result::{Report, Sample};
 

@@ -2,8 +2,8 @@
 
 use maud::{Markup, html};
 
-use super::super::super::chart::name;
 use super::super::table::{figures as heading, table, text};
+use crate::report::chart::name;
 use crate::report::format;
 use crate::result::Report;
 

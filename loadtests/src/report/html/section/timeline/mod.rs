@@ -5,8 +5,8 @@ mod figures;
 
 use maud::{Markup, html};
 
-use super::super::chart::{Course, name};
 use super::{nothing, section};
+use crate::report::chart::{Course, name};
 use crate::report::format;
 use crate::result::{Phase, Report};
 

@@ -18,7 +18,9 @@ pub(in super::super) struct Course {
     /// What was going on, from when until when.
     pub(in super::super) phases: Vec<(Phase, f64, f64)>,
     /// When each step began, and its size.
-    steps: Vec<(f64, String)>,
+    pub(in super::super) steps: Vec<(f64, String)>,
+    /// Whether the axis of time is labelled: of charts on top of each other, only the lowest is.
+    pub(in super::super) labelled: bool,
 }
 
 impl Course {
@@ -40,7 +42,7 @@ impl Course {
             (None, None) => String::new(),
         };
         let steps = report.steps.iter().map(|step| (step.from_s, size(step))).collect();
-        Some(Self { end: if end > 0.0 { end } else { 1.0 }, phases, steps })
+        Some(Self { end: if end > 0.0 { end } else { 1.0 }, phases, steps, labelled: true })
     }
 
     /// Where a point of time lies: 0 at the left, 1 at the right.
@@ -70,7 +72,9 @@ impl Course {
             @for (index, at) in time_ticks(self.end).into_iter().enumerate() {
                 @let x = part(self.share(at));
                 line.tick x1=(x) x2=(x) y1=(pixels(bottom)) y2=(pixels(bottom + 4.0)) {}
-                text.time.odd[index % 2 == 1] x=(x) y=(pixels(bottom + 17.0)) { (time_label(at, self.end)) }
+                @if self.labelled {
+                    text.time.odd[index % 2 == 1] x=(x) y=(pixels(bottom + 17.0)) { (time_label(at, self.end)) }
+                }
             }
         }
     }

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use maud::{Markup, html};
+
 use super::thin::Point;
 use super::{Course, Scale, pixels};
 use crate::report::format;
@@ -10,15 +12,16 @@ use crate::report::format;
 pub(super) const WIDTH: f64 = 1000.0;
 
 /// A line.
-pub(in super::super) struct Series {
+#[derive(Debug, Clone, PartialEq)]
+pub struct Series {
     /// What it says, as the legend names it.
-    pub(in super::super) name: &'static str,
-    /// Which of the styles of lines: each has a colour and a dash of its own.
-    pub(in super::super) style: &'static str,
+    pub name: &'static str,
+    /// Which of the styles of lines in `style.css`: each has a colour and a dash of its own.
+    pub style: &'static str,
     /// In order of time.
-    pub(in super::super) points: Vec<Point>,
+    pub points: Vec<Point>,
     /// It holds its value until the next: a number of workers does not glide.
-    pub(in super::super) stepped: bool,
+    pub stepped: bool,
 }
 
 impl Series {
@@ -40,6 +43,15 @@ impl Series {
                 say(last.1)
             ),
             _ => format!("{}: not measured.", self.name),
+        }
+    }
+}
+
+/// A piece of a line, for a legend.
+pub(in super::super) fn sample(style: &str) -> Markup {
+    html! {
+        svg.sample aria-hidden="true" width="26" height="10" {
+            line.(style) x1="1" x2="25" y1="5" y2="5" {}
         }
     }
 }

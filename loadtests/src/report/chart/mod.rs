@@ -2,21 +2,30 @@
 //! keeps its size on a phone, on paper and on a wide screen.
 
 mod axis;
+#[cfg(test)]
+mod contrast;
 mod course;
 mod histogram;
 mod line;
 mod sizes;
 mod thin;
-mod timed;
+pub(super) mod timed;
 
 pub(super) use self::axis::Scale;
 pub(super) use self::course::{Course, name};
 pub(super) use self::histogram::{Heap, Mark, histogram};
-pub(super) use self::line::Series;
+pub use self::line::Series;
+pub(super) use self::line::sample;
 pub(super) use self::sizes::{Size, marks, sizes};
+pub use self::thin::Point;
 pub(super) use self::timed::{Axis, Bound, Chart};
 
 use crate::report::format::short;
+
+/// Of paper, ink and lines, in light and dark.
+pub(super) const COLOURS: &str = include_str!("colours.css");
+/// How what is drawn here looks, in those colours.
+pub(super) const STYLE: &str = include_str!("style.css");
 
 /// A place across.
 fn part(share: f64) -> String {

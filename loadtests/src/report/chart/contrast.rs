@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-const STYLE: &str = include_str!("style.css");
+use super::COLOURS;
 
 /// Text needs 4.5 to 1, lines and marks 3 to 1.
 const TEXT: [(&str, &[&str]); 7] = [
@@ -18,9 +18,9 @@ const LINES: [&str; 6] = ["blue", "orange", "purple", "green", "fail", "grey"];
 
 #[test]
 fn text_and_lines_stand_out_in_light_and_dark() {
-    let light = colours(&STYLE[..STYLE.find("@media").unwrap()]);
+    let light = colours(&COLOURS[..COLOURS.find("@media").unwrap()]);
     let mut dark = light.clone();
-    dark.extend(colours(STYLE.split_once("prefers-color-scheme: dark").unwrap().1.split_once("\n}").unwrap().0));
+    dark.extend(colours(COLOURS.split_once("prefers-color-scheme: dark").unwrap().1.split_once("\n}").unwrap().0));
     assert_ne!(light, dark);
     for scheme in [light, dark] {
         for (text, grounds) in TEXT {

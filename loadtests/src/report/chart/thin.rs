@@ -5,8 +5,8 @@ const ALL: usize = 900;
 /// Otherwise it is so many buckets, with at most four points each.
 const BUCKETS: usize = 240;
 
-/// A value at a point of time; `None` is a gap.
-pub(super) type Point = (f64, Option<f64>);
+/// A value at a point of time, in seconds; `None` is a gap.
+pub type Point = (f64, Option<f64>);
 
 /// The same line with at most 960 points: of each bucket the first, the smallest, the largest and the last value stay, so
 /// that no peak gets lost and the line looks as if every point were drawn. A bucket of nothing but gaps is a gap.

@@ -2,13 +2,13 @@
 
 use maud::{Markup, html};
 
-use super::line::{Series, WIDTH, path, read};
+use super::line::{Series, WIDTH, path, read, sample};
 use super::thin::thin;
 use super::{Course, Scale, part, pixels};
 
 /// Room above a plot for the sizes of steps, and below for the labels of time.
-const ABOVE: f64 = 20.0;
-const BELOW: f64 = 24.0;
+pub(in super::super) const ABOVE: f64 = 20.0;
+pub(in super::super) const BELOW: f64 = 24.0;
 
 /// A promise, as a line across.
 pub(in super::super) struct Bound {
@@ -26,6 +26,8 @@ pub(in super::super) enum Axis {
     Linear,
     /// Linear or logarithmic, as the values ask for.
     Fitting,
+    /// From 0 to at least this, whatever the values: charts side by side can be compared.
+    To(f64),
     /// From 0 to 1.
     Shares,
 }
@@ -62,17 +64,26 @@ impl Chart<'_> {
                         height=(pixels(ABOVE + self.height + BELOW)) data-end=(pixels(self.course.end)) {
                         title id={ (self.id) "-title" } { (self.title) }
                         desc id={ (self.id) "-desc" } { (told.join(" ")) }
-                        (self.course.ground(ABOVE, self.height))
-                        (self.grid(&scale))
-                        (self.lines(&scale))
-                        @for bound in self.bounds.iter().filter(|bound| scale.holds(bound.value)) {
-                            (self.bound(bound, &scale))
-                        }
+                        (self.inside(true))
                     }
                 }
                 @for bound in self.bounds.iter().filter(|bound| !scale.holds(bound.value)) {
                     p.aside { "The bound of " code { (bound.text) } " lies beyond this chart." }
                 }
+            }
+        }
+    }
+
+    /// What is in the drawing, as wide as what it is put into. Values are there to be read out if there is a script that
+    /// does.
+    pub(in super::super) fn inside(&self, readable: bool) -> Markup {
+        let scale = self.scale();
+        html! {
+            (self.course.ground(ABOVE, self.height))
+            (self.grid(&scale))
+            (self.lines(&scale, readable))
+            @for bound in self.bounds.iter().filter(|bound| scale.holds(bound.value)) {
+                (self.bound(bound, &scale))
             }
         }
     }
@@ -85,10 +96,15 @@ impl Chart<'_> {
         let largest = near.fold(largest, f64::max);
         match self.axis {
             // A label needs some height of its own.
-            Axis::Linear => Scale::linear(largest, if self.height < 80.0 { 2 } else { 5 }),
+            Axis::Linear => Scale::linear(largest, self.steps()),
+            Axis::To(least) => Scale::linear(least, self.steps()),
             Axis::Fitting => Scale::fitting(&values, largest),
             Axis::Shares => Scale::shares(),
         }
+    }
+
+    fn steps(&self) -> u32 {
+        if self.height < 80.0 { 2 } else { 5 }
     }
 
     fn legend(&self) -> Markup {
@@ -96,9 +112,7 @@ impl Chart<'_> {
             ul.legend {
                 @for series in &self.series {
                     li {
-                        svg.sample aria-hidden="true" width="26" height="10" {
-                            line.(series.style) x1="1" x2="25" y1="5" y2="5" {}
-                        }
+                        (sample(series.style))
                         span { (series.name) }
                         output {}
                     }
@@ -117,14 +131,14 @@ impl Chart<'_> {
         }
     }
 
-    fn lines(&self, scale: &Scale) -> Markup {
+    fn lines(&self, scale: &Scale, readable: bool) -> Markup {
         html! {
             svg.lines x="0" y=(pixels(ABOVE)) width="100%" height=(pixels(self.height)) preserveAspectRatio="none"
                 viewBox={ "0 0 " (pixels(WIDTH)) " " (pixels(self.height)) } {
                 @for series in &self.series {
                     @let points = thin(&series.points);
                     path.(series.style) d=(path(&points, series.stepped, self.course, scale, self.height))
-                        data-read=(read(&points, self.say)) {}
+                        data-read=[readable.then(|| read(&points, self.say))] {}
                 }
             }
         }

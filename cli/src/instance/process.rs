@@ -81,14 +81,16 @@ pub fn program() -> PathBuf {
     std::env::current_exe().ok().filter(|path| path.exists()).unwrap_or_else(|| "/proc/self/exe".into())
 }
 
-/// Field 22; the name in field 2 may hold spaces and brackets, so it is read from the last bracket on.
+/// Field 22; the name in field 2 may hold spaces and brackets, so it is read from the last bracket on. None for one that is
+/// dead: its first thread may be so before the others, which then still hold its files and ports (field 20).
 fn start_time(stat: &str) -> Option<u64> {
     let mut fields = stat.get(stat.rfind(')')? + 1..)?.split_ascii_whitespace();
     let state = fields.next()?;
-    if matches!(state, "Z" | "X") {
+    let threads: u32 = fields.nth(16)?.parse().ok()?;
+    if matches!(state, "Z" | "X") && threads <= 1 {
         return None;
     }
-    fields.nth(18)?.parse().ok()
+    fields.nth(1)?.parse().ok()
 }
 
 #[cfg(test)]
@@ -107,6 +109,8 @@ mod tests {
         let stat = "42 (a) b (c)) S 1 42 42 0 -1 4194560 1 0 0 0 1 2 0 0 20 0 1 0 777 1000 10";
         assert_eq!(start_time(stat), Some(777));
         assert_eq!(start_time("42 (z) Z 1 42 42 0 -1 4194560 1 0 0 0 1 2 0 0 20 0 1 0 777 1000 10"), None);
+        let dying = "42 (z) Z 1 42 42 0 -1 4194560 1 0 0 0 1 2 0 0 20 0 3 0 777 1000 10";
+        assert_eq!(start_time(dying), Some(777), "others of its threads are still there");
         assert_eq!(start_time("nonsense"), None);
     }
 }

@@ -93,8 +93,18 @@ impl Fleet {
         }
     }
 
+    /// Ends everybody in order: servers take no new work, workers finish their steps, the issuer answers its last calls.
+    /// Whether each ended by itself.
+    pub(super) async fn end_all(&self) -> bool {
+        let mut ended = true;
+        for part in [Part::Server, Part::Worker, Part::Issuer] {
+            ended &= self.end(part).await;
+        }
+        ended
+    }
+
     /// Ends all of a part. Whether each ended by itself.
-    pub(super) async fn end(&self, part: Part) -> bool {
+    async fn end(&self, part: Part) -> bool {
         self.roster.dismiss(part, 0);
         let ending: Vec<_> = {
             let mut keepers = self.keepers();

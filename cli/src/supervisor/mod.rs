@@ -24,7 +24,6 @@ mod start;
 use std::sync::Arc;
 use std::time::Duration;
 
-use card_core::process::Part;
 use tokio::net::TcpSocket;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -57,16 +56,12 @@ impl Supervisor {
         self.fleet.issuer_url()
     }
 
-    /// Stops the children in order: servers take no new work, workers finish their steps, the issuer answers its last
-    /// calls. Whether all ended by themselves.
+    /// Stops the children in order. Whether all ended by themselves.
     pub async fn stop(self) -> bool {
         let Self { fleet, autoscaler, control, publishing, _port } = self;
         // Nobody adds children any more.
         drop((autoscaler, control));
-        let mut drained = true;
-        for part in [Part::Server, Part::Worker, Part::Issuer] {
-            drained &= fleet.end(part).await;
-        }
+        let drained = fleet.end_all().await;
         drop(publishing);
         drained
     }

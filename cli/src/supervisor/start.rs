@@ -57,17 +57,25 @@ impl Supervisor {
         let scaler = autoscale.map(|bounds| Arc::new(Autoscaler::new(bounds, settings.autoscale.clone())));
         let control = control::serve(&paths, Arc::clone(&fleet), scaler.clone())
             .map_err(|error| crate::instance::state_directory(&paths, &error))?;
-        let died = |child: Child| died(&child, &log);
-        fleet.start_issuer().await.map_err(died)?;
-        fleet.scale(Part::Server, servers);
-        fleet.scale(Part::Worker, autoscale.map_or(workers, |bounds| bounds.min));
-        fleet.first_up().await.map_err(died)?;
+        if let Err(child) = bring_up(&fleet, servers, autoscale.map_or(workers, |bounds| bounds.min)).await {
+            let failure = died(&child, &log);
+            fleet.end_all().await;
+            return Err(failure);
+        }
         let autoscaler = scaler.map(|scaler| {
             let (fleet, url) = (Arc::clone(&fleet), reachable(listens));
             AbortOnDropHandle::new(tokio::spawn(async move { scaler.run(&fleet, &url).await }))
         });
         Ok(Self { fleet, autoscaler, control, publishing, _port: port })
     }
+}
+
+/// The issuer first: workers are told where it is.
+async fn bring_up(fleet: &Arc<Fleet>, servers: usize, workers: usize) -> Result<(), Child> {
+    fleet.start_issuer().await?;
+    fleet.scale(Part::Server, servers);
+    fleet.scale(Part::Worker, workers);
+    fleet.first_up().await
 }
 
 /// What the children count on: a ledger of this version.

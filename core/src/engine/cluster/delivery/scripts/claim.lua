@@ -26,7 +26,9 @@ end
 for k = 6, #ARGV do
   local kind, stream, leases = ARGV[k], KEYS[2 * (k - 6) + 4], KEYS[2 * (k - 6) + 5]
   local wanted = max - #out / 2
-  if wanted > 0 and redis.call('EXISTS', stream) == 1 then
+  if wanted > 0 then
+    -- None after a loss of everything: then leases may be such as were taken in again.
+    local exists = redis.call('EXISTS', stream) == 1
     for _, row in ipairs(redis.call('ZRANGEBYSCORE', leases, '-inf', now, 'LIMIT', 0, wanted)) do
       local who, entry = string.match(redis.call('HGET', held, row) or '', '^%S+ (%S+) %S+ (%S+) ')
       redis.call('ZREM', leases, row)
@@ -34,7 +36,8 @@ for k = 6, #ARGV do
       if who and redis.call('HINCRBY', inflight, who, -1) <= 0 then
         redis.call('HDEL', inflight, who)
       end
-      local claimed = entry and entry ~= '-' and redis.call('XCLAIM', stream, 'workers', worker, 0, entry) or {}
+      local claimed = exists and entry and entry ~= '-'
+        and redis.call('XCLAIM', stream, 'workers', 'all', 0, entry) or {}
       if claimed[1] then
         hand_out(kind, stream, leases, claimed[1][1], claimed[1][2])
       else
@@ -43,8 +46,9 @@ for k = 6, #ARGV do
       end
     end
     wanted = max - #out / 2
-    local read = wanted > 0
-      and redis.call('XREADGROUP', 'GROUP', 'workers', worker, 'COUNT', wanted, 'STREAMS', stream, '>')
+    -- One consumer for all: who holds what is in `held`, and a group forgets no consumer by itself.
+    local read = exists and wanted > 0
+      and redis.call('XREADGROUP', 'GROUP', 'workers', 'all', 'COUNT', wanted, 'STREAMS', stream, '>')
     if read then
       for _, entry in ipairs(read[1][2]) do
         hand_out(kind, stream, leases, entry[1], entry[2])

@@ -1,5 +1,7 @@
 //! The conformance suite on Postgres and Redis, and what only these two can do wrong.
 
+mod doorbell;
+mod nodes;
 mod several;
 
 use std::sync::Arc;
@@ -95,6 +97,15 @@ async fn eventually(what: &str, mut look: impl AsyncFnMut() -> bool) {
         }
     };
     timeout(PATIENCE, looking).await.unwrap_or_else(|_| panic!("not within {PATIENCE:?}: {what}"));
+}
+
+/// Accepts tasks at once, however often it takes.
+async fn accept_all(engine: &ClusterEngine, tasks: Vec<NewTask>) -> Vec<TaskId> {
+    let accepts = tasks.into_iter().map(async |new| match persist(|| engine.accept(new.clone())).await {
+        Accepted::New(task) => task.id,
+        other => panic!("not new: {other:?}"),
+    });
+    join_all(accepts).await
 }
 
 /// Does a thing again until it ends other than with an error that trying again can help against.

@@ -11,11 +11,6 @@ use crate::engine::conformance::{accepted, add, add_in, claim_nothing, claim_one
 use crate::ids::UserId;
 use crate::tasks::Idempotency;
 
-async fn accept_all(engine: Arc<ClusterEngine>, tasks: Vec<NewTask>) -> Vec<TaskId> {
-    let accepts = tasks.into_iter().map(|new| accepted(&*engine, new));
-    join_all(accepts).await.into_iter().map(|task| task.id).collect()
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reader_beside_three_processes_at_work_sees_each_event_once_and_in_order() {
     const EACH: usize = 400;
@@ -26,8 +21,8 @@ async fn a_reader_beside_three_processes_at_work_sees_each_event_once_and_in_ord
     let mut accepts = tokio::task::JoinSet::new();
     let mut workers = tokio::task::JoinSet::new();
     for engine in &engines {
-        let tasks = (0..EACH).map(|_| add_in(&run)).collect();
-        accepts.spawn(accept_all(Arc::clone(engine), tasks));
+        let (accepting, tasks) = (Arc::clone(engine), (0..EACH).map(|_| add_in(&run)).collect());
+        accepts.spawn(async move { accept_all(&accepting, tasks).await });
         workers.spawn(work(Arc::clone(engine), tally.clone(), 3 * EACH));
     }
     let reader = bed.beside().await;

@@ -1,0 +1,119 @@
+//! The end of each test: nothing that was accepted is lost, doubled or stuck, and nothing is held any more.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use card_core::ids::TaskId;
+use card_core::tasks::Status;
+use tokio::time::{Instant, sleep};
+
+use crate::load::Submitted;
+use crate::part::Part;
+use crate::platform::{PATIENCE, Platform};
+
+/// What `delivery.prefix` and the number of shards make of the keys: see `core/src/engine/cluster/delivery`.
+const SHARDS: usize = 8;
+
+impl Platform {
+    /// Proves a load that was watched to its end, then stops what still runs.
+    pub(crate) async fn prove(self, load: Submitted, parts: impl IntoIterator<Item = Part>) {
+        let said = &load.document;
+        assert_eq!(load.code, Some(0), "{}\n{}", summary(&load), self.logs());
+        for (what, count) in
+            [("accepted", load.count), ("succeeded", load.count), ("pending", 0), ("lost", 0), ("duplicate", 0)]
+        {
+            assert_eq!(said[what], count, "{what}: {}\n{}", summary(&load), self.logs());
+        }
+        assert_eq!((&said["unverified"], &said["errors"]), (&().into(), &().into()), "{}", summary(&load));
+        self.prove_tasks(load.run(), &load.tasks(), parts).await;
+    }
+
+    /// Proves these tasks, all that the platform was ever given, then stops what still runs.
+    pub(crate) async fn prove_tasks(self, run: &str, tasks: &BTreeSet<TaskId>, parts: impl IntoIterator<Item = Part>) {
+        let count = tasks.len() as u64;
+        let stats = self.until("all is settled", |stats| stats.accepted_total == stats.settled_total).await;
+        assert_eq!(stats.accepted_total, count);
+        self.until("nothing is open", |stats| {
+            let queue = &stats.queue;
+            (queue.ready, queue.running, queue.retrying, queue.dead) == (0, 0, 0, 0)
+        })
+        .await;
+        self.prove_effects(run, tasks).await;
+        self.until_redis_is_empty().await;
+        for part in parts {
+            part.stop().await;
+        }
+    }
+
+    /// Each of these tasks succeeded once, with one card, and there is no other.
+    async fn prove_effects(&self, run: &str, tasks: &BTreeSet<TaskId>) {
+        let mut found = BTreeSet::new();
+        let mut cursor = None;
+        loop {
+            let page = self.client.effects(&run.parse().unwrap(), cursor.as_deref()).await.unwrap();
+            for item in page.items {
+                assert_eq!((item.status, item.effects, item.finals), (Status::Succeeded, 1, 1), "{item:?}");
+                assert!(found.insert(item.task), "{} is there twice", item.task);
+            }
+            cursor = page.next;
+            if cursor.is_none() {
+                break;
+            }
+        }
+        assert!(found == *tasks, "lost: {:?}, unasked: {:?}", tasks - &found, &found - tasks);
+    }
+
+    /// No lease, no entry and no mark is left: memory follows the backlog, and there is none.
+    async fn until_redis_is_empty(&self) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let left = self.left_in_redis();
+            if left.is_empty() {
+                return;
+            }
+            assert!(Instant::now() < deadline, "Redis still holds {left:?}\n{}", self.logs());
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Keys that hold something, and how much.
+    fn left_in_redis(&self) -> Vec<(String, u64)> {
+        let mut connection = self.redis();
+        let mut left = Vec::new();
+        for shard in 0..SHARDS {
+            for (count, key) in [
+                ("HLEN", "held"),
+                ("SCARD", "known"),
+                ("HLEN", "inflight"),
+                ("XLEN", "tasks:0"),
+                ("XLEN", "tasks:1"),
+                ("ZCARD", "leases:0"),
+                ("ZCARD", "leases:1"),
+            ] {
+                let key = format!("{{card:s{shard:02}}}:{key}");
+                let many: u64 = redis::cmd(count).arg(&key).query(&mut connection).unwrap();
+                if many > 0 {
+                    left.push((key, many));
+                }
+            }
+        }
+        left
+    }
+
+    /// Redis, past everything.
+    pub(crate) fn redis(&self) -> redis::Connection {
+        redis::Client::open(self.redis.url()).unwrap().get_connection().unwrap()
+    }
+}
+
+/// What the load said, without the tasks.
+fn summary(load: &Submitted) -> String {
+    let mut said = load.document.clone();
+    if let Some(said) = said.as_object_mut() {
+        let tasks = said.remove("tasks");
+        let open =
+            tasks.iter().flat_map(|tasks| tasks.as_array()).flatten().filter(|task| task["status"] != "succeeded");
+        said.insert("not succeeded".into(), open.cloned().collect());
+    }
+    said.to_string()
+}

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use card_core::retry::RetryPolicy;
 use card_core::tasks::Task;
 use card_loadtests::identities::Identities;
 use card_loadtests::ledger::Ledger;
@@ -15,10 +16,13 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::campaign::Plan;
-use crate::client::{Client, ClientError};
+use crate::client::{Client, ClientError, SyntheticUser};
 
-/// How long one request is tried before it is given up.
+/// How long one request, or the user for it, is tried before it is given up.
 const SEND_PATIENCE: Duration = Duration::from_secs(15);
+/// Between two tries to get a user.
+const BACK_OFF: RetryPolicy =
+    RetryPolicy { max_attempts: u32::MAX, base: Duration::from_millis(100), cap: Duration::from_secs(2) };
 
 /// What a sender tells.
 pub(super) enum Note {
@@ -63,7 +67,7 @@ pub(super) fn spawn(
                     }
                 }
                 // Whoever listens may be gone: then the stop is near.
-                let user = match identities.next().await {
+                let user = match user(&identities, &stop).await {
                     Ok(user) => user,
                     Err(error) => {
                         let _ = note.send(Note::Refused(error));
@@ -79,4 +83,27 @@ pub(super) fn spawn(
         });
     }
     (notes, senders)
+}
+
+/// A user for a request, with the patience that the request itself would get. Each try asks for other users: those that
+/// an answer was lost for are left alone.
+async fn user(identities: &Identities, stop: &CancellationToken) -> Result<SyntheticUser, ClientError> {
+    let begun = Instant::now();
+    let mut attempt = 1;
+    loop {
+        let error = match identities.next().await {
+            Ok(user) => return Ok(user),
+            Err(error) => error,
+        };
+        let wait = BACK_OFF.wait_after(attempt, rand::random()).unwrap_or(BACK_OFF.cap);
+        let wait = wait.max(error.retry_after().unwrap_or_default());
+        let passing = error.is_retryable() || error.is_unknown();
+        if !passing || begun.elapsed() + wait >= SEND_PATIENCE {
+            return Err(error);
+        }
+        if stop.run_until_cancelled(tokio::time::sleep(wait)).await.is_none() {
+            return Err(error);
+        }
+        attempt += 1;
+    }
 }

@@ -10,6 +10,7 @@ use redis::Msg;
 use tokio::time::{sleep, timeout};
 
 use super::messages;
+use super::reads::read;
 use super::rows::SHARDS;
 use super::shared::Shared;
 use crate::engine::EngineError;
@@ -117,25 +118,25 @@ pub(super) async fn look(shared: Arc<Shared>) {
 
 /// Takes in the latest state; called once before the engine is handed out, too.
 pub(super) async fn look_once(shared: &Shared, deletions: &mut Instant) -> Result<(), EngineError> {
-    let before = Instant::now();
-    let books =
+    let mut before = Instant::now();
+    // One broken connection is no Postgres that is away.
+    let books = read(|| {
+        before = Instant::now();
         sqlx::query!(r#"SELECT last_seq, paused, ledger_now() AS "now!" FROM books ORDER BY page DESC LIMIT 1"#)
             .fetch_one(&shared.pool)
-            .await
-            .map_err(super::failure::classify)?;
+    })
+    .await?;
     shared.clock.compare(before, Instant::from_micros(books.now), Instant::now());
     shared.delivery.set_paused(books.paused);
     // A place that nobody told us of: its message was lost, or is on its way.
     if shared.told.fetch_max(books.last_seq, Ordering::AcqRel) < books.last_seq {
         shared.hub.announce_all();
     }
-    let deleted = sqlx::query!(
-        "SELECT id, deleted_at FROM deleted_users WHERE deleted_at >= $1",
-        deletions.minus(OVERLAP).micros()
-    )
-    .fetch_all(&shared.pool)
-    .await
-    .map_err(super::failure::classify)?;
+    let since = deletions.minus(OVERLAP).micros();
+    let deleted = read(|| {
+        sqlx::query!("SELECT id, deleted_at FROM deleted_users WHERE deleted_at >= $1", since).fetch_all(&shared.pool)
+    })
+    .await?;
     if !deleted.is_empty() {
         let mut known = shared.deleted_mut();
         for row in &deleted {

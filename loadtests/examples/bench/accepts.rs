@@ -2,27 +2,31 @@
 
 use std::io::Write;
 
+use crate::given::{Engine, Given};
 use crate::platform::{Platform, ms};
 use crate::{Failed, hello, report, wrk};
 
 pub(crate) const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/bench/accept.lua");
-const SECONDS: u32 = 8;
 const ROUNDS: usize = 3;
-/// More than can be used up in one round.
-const USERS: usize = 900_000;
 
-pub(crate) async fn run() -> Result<(), Failed> {
+pub(crate) async fn run(given: Given) -> Result<(), Failed> {
     let (_child, hello) = hello::start().await?;
+    let (seconds, rounds) = (given.pick(8, 2), given.pick(ROUNDS, 1));
+    // More than can be used up in one round: wrk ends with the last.
+    let users = match given.engine {
+        Engine::Embedded => given.pick(900_000, 100_000),
+        Engine::Cluster => given.pick(500_000, 50_000),
+    };
     let mut ratios = Vec::new();
-    for round in 1..=ROUNDS {
-        let plain = wrk::run(&hello, 512, SECONDS, &[]).await?;
-        let platform = Platform::start().await?;
+    for round in 1..=rounds {
+        let plain = wrk::run(&hello, 512, seconds, &[]).await?;
+        let platform = given.platform().await?;
         // Accepting alone: what is measured is the accept, not what workers do beside it.
         platform.client.set_paused(true).await?;
-        let tokens = token_file(&platform, USERS).await?;
+        let tokens = token_file(&platform, users).await?;
         let tokens = tokens.path().to_string_lossy().into_owned();
         let script = [SCRIPT, &tokens, "/api/v1/replacements", r#"{"reason":"lost"}"#];
-        let accepts = wrk::run(&platform.url, 512, SECONDS, &script).await?;
+        let accepts = wrk::run(&platform.url, 512, seconds, &script).await?;
         let accepted = platform.client.stats().await?.accepted_total;
         ratios.push(accepts.rate / plain.rate);
         report!(
@@ -42,11 +46,11 @@ pub(crate) async fn run() -> Result<(), Failed> {
         platform.stop().await?;
     }
     ratios.sort_by(f64::total_cmp);
-    report!("durable accepts / hello-world: {:.1} % (median of {ROUNDS})", 100.0 * ratios[ROUNDS / 2]);
+    report!("durable accepts / hello-world: {:.1} % (median of {rounds})", 100.0 * ratios[rounds / 2]);
 
-    let platform = Platform::start().await?;
+    let platform = given.platform().await?;
     platform.client.set_paused(true).await?;
-    let tokens = token_file(&platform, 40_000).await?;
+    let tokens = token_file(&platform, given.pick(40_000, 10_000)).await?;
     let tokens = tokens.path().to_string_lossy().into_owned();
     let one = wrk::run(&platform.url, 1, 4, &[SCRIPT, &tokens, "/api/v1/replacements", r#"{"reason":"lost"}"#]).await?;
     report!("one client: accept p50 {}, p99 {}", ms(one.p50), ms(one.p99));
@@ -60,5 +64,6 @@ pub(crate) async fn token_file(platform: &Platform, users: usize) -> Result<temp
         writeln!(file, "{token}")?;
     }
     file.flush()?;
+    platform.rest().await?;
     Ok(file)
 }

@@ -1,14 +1,13 @@
 //! Whether password hashing delays others: accepts alone, and while a hundred logins a second are tried; alternating.
 
-use std::io::Write;
 use std::time::Duration;
 
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use crate::accepts::SCRIPT;
+use crate::adds::Adds;
 use crate::platform::{Platform, ms};
-use crate::{Failed, report, wrk};
+use crate::{Failed, report};
 
 const ROUNDS: usize = 5;
 const SECONDS: u32 = 5;
@@ -20,21 +19,18 @@ pub(crate) async fn run() -> Result<(), Failed> {
     let http = reqwest::Client::builder().no_proxy().build()?;
     let account = json!({"username": "bench", "password": "correct horse battery staple"});
     http.post(format!("{}/api/v1/users", platform.url)).json(&account).send().await?.error_for_status()?;
-    let mut tokens = tempfile::NamedTempFile::new()?;
-    writeln!(tokens, "{}", platform.token)?;
-    let tokens = tokens.path().to_string_lossy().into_owned();
-    let script = [SCRIPT, &tokens, "/api/v1/tasks", r#"{"kind":"add","payload":{"x":20,"y":22}}"#];
+    let adds = Adds::to(&platform)?;
     for connections in [512, 8] {
         let mut p99 = [const { Vec::new() }; 3];
         for _ in 0..ROUNDS {
-            p99[0].push(wrk::run(&platform.url, connections, SECONDS, &script).await?.p99);
+            p99[0].push(adds.send(connections, SECONDS).await?.p99);
             // The same requests from the same client, refused before anything is hashed: what the hashing itself adds
             // is the difference to these.
             let unhashed = json!({"username": "bench"});
             for (place, body) in [(1, &unhashed), (2, &account)] {
                 let stop = CancellationToken::new();
                 let logins = tokio::spawn(log_in(http.clone(), platform.url.clone(), body.clone(), stop.clone()));
-                p99[place].push(wrk::run(&platform.url, connections, SECONDS, &script).await?.p99);
+                p99[place].push(adds.send(connections, SECONDS).await?.p99);
                 stop.cancel();
                 let (tried, answered) = logins.await?;
                 if place == 2 {

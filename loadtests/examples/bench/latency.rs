@@ -7,18 +7,18 @@ use card_core::tasks::Add;
 use card_loadtests::client::{Accept, Caller, Order};
 use card_loadtests::observer::Observer;
 
-use crate::platform::{Platform, ms, percentile};
+use crate::given::Given;
+use crate::platform::{ms, percentile};
 use crate::{Failed, report};
 
-const SUBMITS: usize = 1_000;
-
-pub(crate) async fn run() -> Result<(), Failed> {
-    let platform = Platform::start().await?;
+pub(crate) async fn run(given: Given) -> Result<(), Failed> {
+    let submits = given.pick(1_000, 100);
+    let platform = given.platform().await?;
     let run = RunId::new();
     let observer = Observer::start(&platform.client, &run, Duration::from_secs(5), |_, _| {}).await?;
     let mut latencies = Vec::new();
-    for number in 0..SUBMITS {
-        let order = Order::Add(Add { x: number as i64, y: 1 });
+    for number in 0..submits {
+        let order = Order::Add(Add { x: number, y: 1 });
         let begun = Instant::now();
         let accept = Accept { caller: Caller::Operator, run: Some(&run), key: None };
         let task = platform.client.accept(&order, accept).await?;
@@ -29,7 +29,7 @@ pub(crate) async fn run() -> Result<(), Failed> {
     }
     latencies.sort_unstable();
     report!(
-        "idle, submit to final status known by the watcher: p50 {}, p95 {}, p99 {} ({SUBMITS} submits)",
+        "idle, submit to final status known by the watcher: p50 {}, p95 {}, p99 {} ({submits} submits)",
         ms(percentile(&latencies, 0.5)),
         ms(percentile(&latencies, 0.95)),
         ms(percentile(&latencies, 0.99)),

@@ -1,33 +1,43 @@
 //! Measures the platform against what it promises; every figure in `docs/performance.md` comes from here.
 //!
-//! `cargo build --release && cargo run --release -p card-loadtests --example bench -- WHAT`
+//! `cargo build --release && cargo run --release -p card-loadtests --example bench -- PART [cluster] [quick]`
 //!
 //! Each part starts the built `cardctl` with a state directory of its own on a free port, measures, and takes it down.
-//! Where a figure is a ratio, both sides run in the same call. `accepts` and `cycle` need `wrk` (Debian package);
-//! `peers` needs `redis-server`, `python3`, `node` and `npm`, and installs its tools on first use.
+//! Where a figure is a ratio, both sides run in the same call. On the cluster engine each platform has a new Postgres,
+//! with `fsync` and `synchronous_commit` on, and a new Redis that keeps nothing. `quick` tries the code in a minute; its
+//! figures say nothing.
+//!
+//! `accepts`, `cycle` and `backlog` need `wrk`, the cluster `postgresql` and `redis-server` (Debian packages). `peers`,
+//! which is in `cycle cluster`, needs `redis-server`, `python3`, `node` and `npm`, and installs its tools on first use.
 
 mod accepts;
+mod adds;
 mod audit;
 mod backlog;
+mod cluster;
 mod cycle;
 mod footprint;
 mod generator;
+mod given;
 mod hashing;
 mod hello;
 mod latency;
+mod part;
 mod peers;
 mod platform;
+mod scaling;
 mod stall;
 mod steps;
 mod streams;
+mod takeover;
 mod wrk;
 
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::given::Given;
+
 /// What went wrong; a benchmark stops at the first.
 type Failed = Box<dyn std::error::Error + Send + Sync>;
-
-const PARTS: &str = "accepts | cycle | latency | backlog | footprint | streams | hashing | generator | stall | steps | audit | all | peers";
 
 /// Reports a line of the result.
 #[macro_export]
@@ -53,36 +63,15 @@ async fn main() -> Result<(), Failed> {
 }
 
 async fn measure() -> Result<(), Failed> {
-    let part = std::env::args().nth(1).unwrap_or_default();
-    match part.as_str() {
-        "accepts" => accepts::run().await,
-        "cycle" => cycle::run().await,
-        "latency" => latency::run().await,
-        "backlog" => backlog::run().await,
-        "footprint" => footprint::run().await,
-        "streams" => streams::run().await,
-        "hashing" => hashing::run().await,
-        "all" => {
-            footprint::run().await?;
-            latency::run().await?;
-            accepts::run().await?;
-            cycle::run().await?;
-            hashing::run().await?;
-            streams::run().await?;
-            generator::run().await?;
-            stall::run().await?;
-            steps::run().await?;
-            audit::run().await?;
-            backlog::run().await
-        }
-        "generator" => generator::run().await,
-        "stall" => stall::run().await,
-        "steps" => steps::run().await,
-        "audit" => audit::run().await,
-        // Not among all: it installs what others wrote.
-        "peers" => peers::part(&std::env::args().skip(2).collect::<Vec<_>>()).await,
-        "generate" => generator::generate(&std::env::args().skip(2).collect::<Vec<_>>()).await,
+    let mut arguments = std::env::args().skip(1);
+    let name = arguments.next().unwrap_or_default();
+    let words: Vec<String> = arguments.collect();
+    match name.as_str() {
+        // With words of their own.
+        "peers" => peers::part(&words).await,
+        // What parts start again as a process of its own.
+        "generate" => generator::generate(&words).await,
         "hello" => hello::serve().await,
-        _ => Err(format!("which part? {PARTS}").into()),
+        name => part::run(name, Given::read(&words)?).await,
     }
 }

@@ -9,6 +9,7 @@ use card_loadtests::client::{Client, Token};
 use tokio::process::Command;
 
 use crate::Failed;
+use crate::cluster::Services;
 
 pub(crate) struct Platform {
     pub(crate) client: Client,
@@ -17,6 +18,8 @@ pub(crate) struct Platform {
     pub(crate) pid: u32,
     pub(crate) ready: Duration,
     state: tempfile::TempDir,
+    /// After the platform: they end when it is down.
+    pub(crate) services: Option<Services>,
 }
 
 /// The release binary beside this one.
@@ -42,11 +45,17 @@ impl Platform {
 
     /// With more variables in its environment.
     pub(crate) async fn start_with(variables: &[(&str, &str)]) -> Result<Self, Failed> {
+        Self::start_as(&[], variables).await
+    }
+
+    /// With more arguments of `up` as well.
+    pub(crate) async fn start_as(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Self, Failed> {
         let state = tempfile::tempdir()?;
         let begun = Instant::now();
         let output = command(&state)?
             .envs(variables.iter().copied())
             .args(["up", "-d", "-o", "json", "--port", &free_port()?.to_string()])
+            .args(arguments)
             .output()
             .await?;
         let ready = begun.elapsed();
@@ -59,7 +68,7 @@ impl Platform {
         let folder = up["state_dir"].as_str().ok_or("up names its state_dir")?;
         let token = std::fs::read_to_string(PathBuf::from(folder).join("operator-token"))?.trim().to_owned();
         let client = Client::new(&url, Some(Token::new(token.as_str())))?;
-        Ok(Self { client, url, token, pid, ready, state })
+        Ok(Self { client, url, token, pid, ready, state, services: None })
     }
 
     /// `cardctl` with these arguments, meaning this platform.
@@ -70,7 +79,7 @@ impl Platform {
     }
 
     pub(crate) async fn stop(self) -> Result<(), Failed> {
-        let status = command(&self.state)?.args(["down"]).stderr(Stdio::null()).status().await?;
+        let status = command(&self.state)?.args(["down"]).stdout(Stdio::null()).stderr(Stdio::null()).status().await?;
         if status.success() { Ok(()) } else { Err("down failed".into()) }
     }
 
@@ -99,12 +108,17 @@ impl Platform {
 
     /// Processor time used so far.
     pub(crate) fn processor(&self) -> Result<Duration, Failed> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid))?;
-        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-        // utime and stime, fields 14 and 15, in ticks of 10 ms.
-        let ticks: u64 = fields.get(11..13).ok_or("stat")?.iter().map(|text| text.parse::<u64>().unwrap_or(0)).sum();
-        Ok(Duration::from_millis(ticks * 10))
+        processor(self.pid)
     }
+}
+
+/// Processor time that a process has used so far.
+pub(crate) fn processor(pid: u32) -> Result<Duration, Failed> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    // utime and stime, fields 14 and 15, in ticks of 10 ms.
+    let ticks: u64 = fields.get(11..13).ok_or("stat")?.iter().map(|text| text.parse::<u64>().unwrap_or(0)).sum();
+    Ok(Duration::from_millis(ticks * 10))
 }
 
 impl Drop for Platform {

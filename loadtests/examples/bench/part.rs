@@ -1,0 +1,66 @@
+//! The parts that run on one engine or on both, by name.
+
+use crate::given::{Engine, Given};
+use crate::{
+    Failed, accepts, audit, backlog, cycle, footprint, generator, hashing, latency, report, scaling, stall, steps,
+    streams, takeover,
+};
+
+/// Those of the embedded engine, in the order of `all`.
+const EMBEDDED: [&str; 11] = [
+    "footprint",
+    "latency",
+    "accepts",
+    "cycle",
+    "hashing",
+    "streams",
+    "generator",
+    "stall",
+    "steps",
+    "audit",
+    "backlog",
+];
+/// Those of the cluster.
+const CLUSTER: [&str; 6] = ["latency", "accepts", "cycle", "takeover", "scaling", "backlog"];
+
+/// One part, or `all` of the engine.
+pub(crate) async fn run(name: &str, given: Given) -> Result<(), Failed> {
+    if name != "all" {
+        return one(name, given).await;
+    }
+    for name in of(given.engine) {
+        report!("-- {name}");
+        one(name, given).await?;
+    }
+    Ok(())
+}
+
+fn of(engine: Engine) -> &'static [&'static str] {
+    match engine {
+        Engine::Embedded => &EMBEDDED,
+        Engine::Cluster => &CLUSTER,
+    }
+}
+
+async fn one(name: &str, given: Given) -> Result<(), Failed> {
+    if !of(given.engine).contains(&name) {
+        let (engine, parts) = (given.engine.name(), of(given.engine).join(" | "));
+        return Err(format!("which part? On {engine} there are: {parts} | all; besides: autoscale | peers").into());
+    }
+    match name {
+        "accepts" => accepts::run(given).await,
+        "audit" => audit::run().await,
+        "backlog" => backlog::run(given).await,
+        "cycle" => cycle::run(given).await,
+        "footprint" => footprint::run().await,
+        "generator" => generator::run().await,
+        "hashing" => hashing::run().await,
+        "latency" => latency::run(given).await,
+        "scaling" => scaling::run(given).await,
+        "stall" => stall::run().await,
+        "steps" => steps::run().await,
+        "streams" => streams::run().await,
+        "takeover" => takeover::run(given).await,
+        other => Err(format!("{other} is listed and not written").into()),
+    }
+}

@@ -134,7 +134,11 @@ fn think(think: &Think) -> String {
 }
 
 fn kind(target: &str) -> &'static str {
-    if target == "embedded" { "embedded" } else { "an address" }
+    match target {
+        "embedded" => "embedded",
+        "processes" => "processes",
+        _ => "an address",
+    }
 }
 
 /// As durations are typed: `250ms`, `30s`, `5m`.

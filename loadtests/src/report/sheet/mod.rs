@@ -72,6 +72,8 @@ pub struct Row {
     pub target: Option<(String, f64)>,
     /// The lines of each column; the same lines everywhere.
     pub charts: Vec<Vec<Series>>,
+    /// What is to be seen in the chart of each column; none for none.
+    pub notes: Vec<String>,
 }
 
 impl Sheet {
@@ -98,6 +100,9 @@ impl Sheet {
                 }
                 @for (index, (row, top)) in self.rows.iter().zip(tops).enumerate() {
                     (row.name(top))
+                    @for (column, note) in row.notes.iter().enumerate() {
+                        text.note x=(short(self.left(column) + self.width(), 1)) y=(short(top + 10.0, 1)) { (note) }
+                    }
                     @for (column, series) in row.charts.iter().enumerate() {
                         svg x=(short(self.left(column), 1)) y=(short(top + NAME - ABOVE, 1)) width=(short(self.width(), 1))
                             height=(short(ABOVE + row.height + BELOW, 1)) {

@@ -15,8 +15,14 @@ fn sheet(title: &str, charts: Vec<Vec<Series>>) -> Sheet {
         over: 8.0,
         columns: vec![column("one"), column("other")],
         rows: vec![
-            Row { title: "Backlog, tasks", height: 100.0, target: target.clone(), charts: charts.clone() },
-            Row { title: "Workers", height: 100.0, target, charts },
+            Row {
+                title: "Backlog, tasks",
+                height: 100.0,
+                target: target.clone(),
+                charts: charts.clone(),
+                notes: vec![],
+            },
+            Row { title: "Workers", height: 100.0, target, charts, notes: vec!["at most 7".to_owned()] },
         ],
     }
 }
@@ -30,6 +36,7 @@ fn columns_share_an_axis_and_rows_the_labels_of_time() {
     // Below the lowest row alone; the stretches have their names above the highest.
     assert_eq!(drawn.matches(">10 s</text>").count(), 2, "{drawn}");
     assert_eq!(drawn.matches(">rush</text>").count(), 2, "{drawn}");
+    assert_eq!(drawn.matches(">at most 7</text>").count(), 1, "{drawn}");
 }
 
 #[test]

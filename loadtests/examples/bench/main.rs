@@ -13,6 +13,7 @@
 mod accepts;
 mod adds;
 mod audit;
+mod autoscale;
 mod backlog;
 mod cluster;
 mod cycle;
@@ -68,6 +69,7 @@ async fn measure() -> Result<(), Failed> {
     let words: Vec<String> = arguments.collect();
     match name.as_str() {
         // With words of their own.
+        "autoscale" => autoscale::run(&words).await,
         "peers" => peers::part(&words).await,
         // What parts start again as a process of its own.
         "generate" => generator::generate(&words).await,

@@ -166,8 +166,8 @@ END $$;
 
 -- Accepts a batch. The row with ord 0 tells the time of the batch and the place before its first task: task n has place
 -- seq + n. The other rows are the tasks that were not accepted as new, and why: 1 replay, 2 idempotency mismatch,
--- 3 exclusive (`task` is the open one), 4 accepted by an earlier try of this very call, whose answer was lost. `again`:
--- there may have been one for some of them.
+-- 3 exclusive (`task` is the open one), 4 accepted by an earlier try of this very call, whose answer was lost, 5 the
+-- same, and it is past waiting for its first attempt. `again`: there may have been an earlier try for some of them.
 CREATE FUNCTION accept_tasks(
     ids uuid[], kinds smallint[], owners uuid[], runs text[], payloads text[], exclusives text[],
     keys text[], fingerprints bytea[], again boolean
@@ -219,7 +219,9 @@ BEGIN
         END IF;
         RETURN QUERY
         SELECT a.n::integer,
-               (CASE WHEN own.seq IS NOT NULL THEN 4
+               (CASE WHEN own.seq IS NOT NULL THEN
+                         CASE WHEN (SELECT t.attempts = 0 AND NOT t.postponed AND t.status = 2 FROM tasks t WHERE t.id = a.id)
+                              THEN 4 ELSE 5 END
                      WHEN earlier.task <> a.id THEN CASE WHEN earlier.fingerprint = a.fingerprint THEN 1 ELSE 2 END
                      WHEN rival.id IS NOT NULL THEN 3
                      -- Another request of this very batch had the key, and was refused itself.

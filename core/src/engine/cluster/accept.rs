@@ -22,7 +22,7 @@ pub(super) struct Accepting(pub(super) Arc<Shared>);
 /// What the ledger answers for one task.
 pub(super) struct Verdict {
     pub(super) accepted: Accepted,
-    /// Where a new task stands.
+    /// Where a new task stands; it is rung for.
     identity: Option<Identity>,
 }
 
@@ -33,6 +33,7 @@ const FRESH: Duration = Duration::from_secs(1);
 const REPLAY: i16 = 1;
 const MISMATCH: i16 = 2;
 const EXCLUSIVE: i16 = 3;
+const AT_WORK: i16 = 5;
 
 #[async_trait]
 impl Work for Accepting {
@@ -81,10 +82,10 @@ impl Work for Accepting {
             let Some(index) = usize::try_from(row.ord - 1).ok().filter(|index| *index < batch.len()) else { continue };
             let (new, accepted_at) = (&batch[index], Instant::from_micros(row.accepted_at));
             let other = TaskId::from_uuid(row.task.unwrap_or_default());
-            let refused = |accepted| Verdict { accepted, identity: None };
+            let known = |accepted| Verdict { accepted, identity: None };
             verdicts[index] = match row.verdict {
-                MISMATCH => refused(Accepted::IdempotencyMismatch),
-                EXCLUSIVE => refused(Accepted::Exclusive { open: other }),
+                MISMATCH => known(Accepted::IdempotencyMismatch),
+                EXCLUSIVE => known(Accepted::Exclusive { open: other }),
                 REPLAY => {
                     let identity = Identity {
                         seq: 0,
@@ -94,9 +95,10 @@ impl Work for Accepting {
                         run: run_of(row.run.clone()).map_err(decode)?,
                         accepted_at,
                     };
-                    refused(Accepted::Replay(identity.queued()))
+                    known(Accepted::Replay(identity.queued()))
                 }
                 // This very task, by a try whose answer was lost.
+                AT_WORK => known(accepted(new, row.seq, accepted_at).accepted),
                 _ => accepted(new, row.seq, accepted_at),
             };
         }

@@ -41,6 +41,11 @@ pub(super) fn options(database: &str) -> Result<PgConnectOptions, EngineError> {
             ("synchronous_commit", "on"),
             ("statement_timeout", "30s"),
             ("default_transaction_isolation", "read committed"),
+            // Our statements follow an index in its order. While there are no statistics, to read everything and sort it
+            // looks cheaper to Postgres. What has no index is then taken for so dear that it would be compiled first.
+            ("enable_seqscan", "off"),
+            ("enable_bitmapscan", "off"),
+            ("jit", "off"),
         ])
         .statement_cache_capacity(64)
         .disable_statement_logging())
@@ -75,6 +80,9 @@ pub(super) async fn migrate_with(options: &PgConnectOptions) -> Result<Migrated,
         }
     };
     let from = version(&mut connection).await?;
+    if from == 0 {
+        refuse_what_is_not_ours(&mut connection).await?;
+    }
     let newest = MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or(0);
     MIGRATOR.run_direct(None, &mut connection, false).await.map_err(|error| match error {
         MigrateError::VersionMissing(version) | MigrateError::VersionTooNew(version, _) => EngineError::new(
@@ -106,6 +114,25 @@ async fn version(connection: &mut PgConnection) -> Result<i64, EngineError> {
         .fetch_one(connection)
         .await
         .map_err(failure::classify)
+}
+
+/// A database that holds something, and no migration of anybody's: an address that was mistyped, most likely.
+async fn refuse_what_is_not_ours(connection: &mut PgConnection) -> Result<(), EngineError> {
+    // One snapshot: another process may be migrating right now.
+    let foreign: bool = sqlx::query_scalar(
+        "SELECT count(*) > 0 AND count(*) FILTER (WHERE relname = '_sqlx_migrations') = 0 FROM pg_class
+         WHERE relnamespace = to_regnamespace(current_schema()) AND relkind IN ('r', 'p', 'v', 'm')",
+    )
+    .fetch_one(connection)
+    .await
+    .map_err(failure::classify)?;
+    if foreign {
+        return Err(EngineError::new(
+            ErrorKind::Broken,
+            "the database holds tables of something else; nothing was changed: name an empty one (CREATE DATABASE)",
+        ));
+    }
+    Ok(())
 }
 
 /// Whether the schema is the one that this program knows.

@@ -33,7 +33,7 @@ async fn totals(shared: &Shared) -> Result<Totals, EngineError> {
             Totals,
             r#"SELECT b.accepted, b.settled, b.dead, b.open, b.paused,
                       (SELECT count(*) FROM (SELECT 1 FROM tasks t WHERE t.status < 4 AND t.postponed
-                                             AND t.due_at > ledger_now() LIMIT $1) l) AS "later!",
+                                             AND t.due_at > (SELECT ledger_now()) LIMIT $1) l) AS "later!",
                       least((SELECT t.due_at FROM tasks t WHERE t.status < 4 AND t.kind = 0 AND NOT t.postponed ORDER BY t.seq LIMIT 1),
                             (SELECT t.due_at FROM tasks t WHERE t.status < 4 AND t.kind = 1 AND NOT t.postponed ORDER BY t.seq LIMIT 1))
                         AS oldest

@@ -18,7 +18,7 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::delivery::{Ready, Rung, Turn, by_shard};
-use super::failure;
+use super::reads::read;
 use super::retention;
 use super::rows::{Identity, json_of, kind_code, kind_of, run_of};
 use super::shared::Shared;
@@ -51,7 +51,7 @@ struct Walk {
 }
 
 #[derive(Default)]
-struct Sweep {
+pub(super) struct Sweep {
     walks: [Walk; Kind::ALL.len()],
     /// Everything put off until then has been rung for.
     due_until: i64,
@@ -103,7 +103,7 @@ pub(super) async fn run(shared: Arc<Shared>, retention: Duration, lease: Duratio
 
 impl Sweep {
     /// One round; answers how long to pause.
-    async fn round(&mut self, shared: &Shared) -> Result<Duration, EngineError> {
+    pub(super) async fn round(&mut self, shared: &Shared) -> Result<Duration, EngineError> {
         self.ring_due(shared).await?;
         let mut hurry = false;
         for kind in Kind::ALL {
@@ -115,16 +115,18 @@ impl Sweep {
     async fn ring_due(&mut self, shared: &Shared) -> Result<(), EngineError> {
         let mut after = self.due_until - OVERLAP;
         loop {
-            let rows = sqlx::query_as!(
-                OpenRow,
-                "SELECT id, seq, kind, attempts, owner, run, payload, accepted_at, due_at FROM tasks
-                 WHERE status < 4 AND postponed AND due_at > $1 AND due_at <= ledger_now() ORDER BY due_at LIMIT $2",
-                after,
-                STRETCH
-            )
-            .fetch_all(&shared.pool)
-            .await
-            .map_err(failure::classify)?;
+            let rows = read(|| {
+                sqlx::query_as!(
+                    OpenRow,
+                    "SELECT id, seq, kind, attempts, owner, run, payload, accepted_at, due_at FROM tasks
+                     WHERE status < 4 AND postponed AND due_at > $1 AND due_at <= (SELECT ledger_now())
+                     ORDER BY due_at LIMIT $2",
+                    after,
+                    STRETCH
+                )
+                .fetch_all(&shared.pool)
+            })
+            .await?;
             let more = rows.len() as i64 == STRETCH;
             let tasks = rows.into_iter().map(OpenRow::ready).collect::<Result<Vec<_>, _>>()?;
             for kind in Kind::ALL {
@@ -146,18 +148,20 @@ impl Sweep {
     /// One stretch of one kind; whether the next should follow at once.
     async fn walk(&mut self, shared: &Shared, kind: Kind) -> Result<bool, EngineError> {
         let walk = &mut self.walks[kind as usize];
-        let rows = sqlx::query_as!(
-            OpenRow,
-            "SELECT id, seq, kind, attempts, owner, run, payload, accepted_at, due_at FROM tasks
-             WHERE status < 4 AND kind = $1 AND seq > $2 AND due_at <= ledger_now() - $3::bigint ORDER BY seq LIMIT $4",
-            kind_code(kind),
-            walk.at,
-            i64::try_from(GRACE.as_micros()).unwrap_or(i64::MAX),
-            STRETCH
-        )
-        .fetch_all(&shared.pool)
-        .await
-        .map_err(failure::classify)?;
+        let rows = read(|| {
+            sqlx::query_as!(
+                OpenRow,
+                "SELECT id, seq, kind, attempts, owner, run, payload, accepted_at, due_at FROM tasks
+                 WHERE status < 4 AND kind = $1 AND seq > $2 AND due_at <= (SELECT ledger_now()) - $3::bigint
+                 ORDER BY seq LIMIT $4",
+                kind_code(kind),
+                walk.at,
+                i64::try_from(GRACE.as_micros()).unwrap_or(i64::MAX),
+                STRETCH
+            )
+            .fetch_all(&shared.pool)
+        })
+        .await?;
         let more = rows.len() as i64 == STRETCH;
         let tasks = rows.into_iter().map(OpenRow::ready).collect::<Result<Vec<_>, _>>()?;
         let Some(rung) = ring(shared, kind, &tasks.iter().collect::<Vec<_>>()).await? else { return Ok(false) };
@@ -213,11 +217,14 @@ async fn still_open(shared: &Shared, tasks: &[&Ready]) -> Result<HashSet<Uuid>, 
         return Ok(HashSet::new());
     }
     let ids: Vec<Uuid> = tasks.iter().map(|ready| ready.identity.id.uuid()).collect();
-    let open =
-        sqlx::query_scalar!("SELECT id FROM tasks WHERE id = ANY ($1) AND status < 4 AND due_at <= ledger_now()", &ids)
-            .fetch_all(&shared.pool)
-            .await
-            .map_err(failure::classify)?;
+    let open = read(|| {
+        sqlx::query_scalar!(
+            "SELECT id FROM tasks WHERE id = ANY ($1) AND status < 4 AND due_at <= (SELECT ledger_now())",
+            &ids
+        )
+        .fetch_all(&shared.pool)
+    })
+    .await?;
     Ok(open.into_iter().collect())
 }
 

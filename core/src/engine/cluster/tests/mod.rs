@@ -1,7 +1,12 @@
 //! The conformance suite on Postgres and Redis, and what only these two can do wrong.
 
+mod again;
+mod checked;
 mod doorbell;
 mod nodes;
+mod opening;
+mod plans;
+mod retained;
 mod several;
 
 use std::sync::Arc;

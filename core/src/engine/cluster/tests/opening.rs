@@ -1,0 +1,115 @@
+//! Opening: whose database, which version, and two hundred at once.
+
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+
+use super::*;
+use crate::engine::ErrorKind;
+use crate::testing::{Postgres, PostgresOptions};
+
+async fn run(database: &str, statements: &'static str) {
+    let mut connection = PgConnection::connect(database).await.unwrap();
+    sqlx::raw_sql(AssertSqlSafe(statements)).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+}
+
+/// The names of all that is in a database, and what is noted of migrations.
+async fn contents(database: &str) -> Vec<String> {
+    let mut connection = PgConnection::connect(database).await.unwrap();
+    let names = sqlx::query_scalar(
+        "SELECT relname || ' ' || relfilenode FROM pg_class WHERE relnamespace = 'public'::regnamespace
+         UNION ALL SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace ORDER BY 1",
+    );
+    let names = names.fetch_all(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    names
+}
+
+async fn refused(database: &Database) -> EngineError {
+    let address = Address { database: database.url().to_owned(), redis: database.redis().to_owned() };
+    let error = open_engine(&address, &Settings::default()).await.err().expect("refused");
+    assert_eq!(error.kind(), ErrorKind::Broken, "{error:?}");
+    assert_eq!(migrate(database.url()).await.unwrap_err().kind(), ErrorKind::Broken);
+    error
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_hundred_at_once_migrate_an_empty_database_once() {
+    let postgres = Postgres::start(PostgresOptions::default().with("max_connections", "300"));
+    let redis = std::env::var("CARD_TEST_REDIS_URL").expect("see Database::create");
+    let database = Database::create_in(&postgres.url("postgres"), &redis);
+    let bare = (0..180).map(|_| migrate(database.url()));
+    let opened = (0..20).map(|_| {
+        let address = Address { database: database.url().to_owned(), redis: redis.clone() };
+        let mut settings = Settings::default();
+        settings.delivery.prefix = database.prefix().to_owned();
+        async move { open_engine(&address, &settings).await }
+    });
+    let (bare, opened) = tokio::join!(join_all(bare), join_all(opened));
+    let newest = bare[0].as_ref().unwrap().to;
+    for migrated in bare {
+        let migrated = migrated.unwrap();
+        assert_eq!(migrated.to, newest);
+        assert!(migrated.from == 0 || migrated.from == newest);
+    }
+    for engine in opened {
+        let engine = engine.unwrap();
+        engine.ping().await.unwrap();
+        engine.close().await;
+    }
+    let mut connection = PgConnection::connect(database.url()).await.unwrap();
+    let migrations: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM _sqlx_migrations").fetch_one(&mut connection).await.unwrap();
+    let pages: i64 = sqlx::query_scalar("SELECT count(*) FROM books").fetch_one(&mut connection).await.unwrap();
+    assert_eq!((migrations, pages), (newest, 1));
+    assert_eq!(migrate(database.url()).await.unwrap(), Migrated { from: newest, to: newest });
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_refused_untouched() {
+    let database = Database::create();
+    let newest = migrate(database.url()).await.unwrap().to;
+    run(
+        database.url(),
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+         VALUES (9000, 'of the future', true, 'x', 1)",
+    )
+    .await;
+    let before = contents(database.url()).await;
+    let error = refused(&database).await.to_string();
+    assert!(error.contains("9000") && error.contains("newer") && error.contains(&newest.to_string()), "{error}");
+    assert_eq!(contents(database.url()).await, before);
+}
+
+#[tokio::test]
+async fn a_schema_that_something_else_changed_is_refused() {
+    let database = Database::create();
+    migrate(database.url()).await.unwrap();
+    run(database.url(), "UPDATE _sqlx_migrations SET checksum = 'other' WHERE version = 1").await;
+    let error = refused(&database).await.to_string();
+    assert!(error.contains("changed by something else"), "{error}");
+}
+
+#[tokio::test]
+async fn a_database_of_something_else_is_refused_untouched() {
+    let database = Database::create();
+    run(database.url(), "CREATE TABLE tasks (id integer); INSERT INTO tasks VALUES (7)").await;
+    let before = contents(database.url()).await;
+    let error = refused(&database).await.to_string();
+    assert!(error.contains("something else") && error.contains("empty"), "{error}");
+    assert_eq!(contents(database.url()).await, before);
+}
+
+#[tokio::test]
+async fn what_cannot_be_opened_is_told_apart_and_names_no_password() {
+    let database = Database::create();
+    let address = |database: String| Address { database, redis: "redis://127.0.0.1:1/".into() };
+    let missing = database.url().replace(database.prefix(), "there_is_none").replace("card@", "card:hunter2@");
+    let settings = Settings::default();
+    let error = open_engine(&address(missing), &settings).await.err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::Broken);
+    assert!(!format!("{error:?} {}", error.shared()).contains("hunter2"), "{error:?}");
+    let away = "postgres://card:hunter2@127.0.0.1:1/card".to_owned();
+    let error = open_engine(&address(away), &settings).await.err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert!(!format!("{error:?} {}", error.shared()).contains("hunter2"), "{error:?}");
+}

@@ -1,0 +1,177 @@
+//! How Postgres carries our statements out: by an index, whatever its statistics say.
+
+use sqlx::postgres::PgPoolOptions;
+use uuid::Uuid;
+
+use super::lane::Work;
+use super::*;
+use crate::engine::conformance::{add, add_in, failed};
+use crate::ids::UserId;
+use crate::tasks::TaskFilter;
+
+const OPEN: i64 = 200_000;
+
+/// Reads of `tasks` and `events` since the database was made.
+#[derive(Debug, Clone, Copy)]
+struct Reads {
+    sequential: i64,
+    entries: i64,
+}
+
+/// On one connection, so that what it has read is known when asked for; no engine beside it.
+async fn alone(database: &Database) -> Arc<Shared> {
+    migrate(database.url()).await.unwrap();
+    let options = open::options(database.url()).unwrap();
+    let pool = PgPoolOptions::new().max_connections(1).min_connections(1).connect_with(options).await.unwrap();
+    retention::ensure_days(&pool).await.unwrap();
+    let link = Link::new(database.redis()).unwrap();
+    let delivery = Arc::new(Delivery::new(link, database.prefix(), 100_000));
+    let (ringer, _) = Ringer::start(&delivery);
+    Arc::new(Shared {
+        pool,
+        delivery,
+        ringer,
+        hub: Arc::default(),
+        clock: clock::Clock::default(),
+        origin: 1,
+        told: 0.into(),
+        look: tokio::sync::Notify::new(),
+        deleted: std::sync::RwLock::default(),
+        ledger_away: false.into(),
+        stop: CancellationToken::new(),
+    })
+}
+
+/// Fills in tasks that were accepted long enough ago for the sweep, without a word to the planner.
+async fn fill(shared: &Shared) {
+    for statement in [
+        "DO $$ DECLARE day regclass; BEGIN
+             FOR day IN SELECT inhrelid FROM pg_inherits WHERE inhparent = 'events'::regclass LOOP
+                 EXECUTE format('ALTER TABLE %s SET (autovacuum_enabled = off)', day);
+             END LOOP;
+         END $$",
+        "ALTER TABLE tasks SET (autovacuum_enabled = off)",
+        "INSERT INTO tasks (id, seq, kind, status, attempts, postponed, owner, payload, accepted_at, due_at)
+         SELECT ('00000000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, n, n % 2, 2, 0, n % 100 = 0,
+                gen_random_uuid(), '{}', ledger_now() - 60000000, ledger_now() - 60000000 + n
+         FROM generate_series(1, 200000) n",
+        "INSERT INTO events (seq, at, task, kind, owner, accepted_at, accepted_seq, status, attempts)
+         SELECT seq, accepted_at, id, kind, owner, accepted_at, seq, 2, 0 FROM tasks",
+        "INSERT INTO books VALUES (1, 0, 200000, 200000, 0, 0, '{100000,100000}', 0, false)",
+    ] {
+        sqlx::query(statement).execute(&shared.pool).await.unwrap();
+    }
+}
+
+async fn reads(shared: &Shared) -> Reads {
+    // Two statements: the first hands in what this session has counted.
+    sqlx::query("SELECT pg_stat_force_next_flush()").execute(&shared.pool).await.unwrap();
+    let (sequential, entries): (i64, i64) = sqlx::query_as(
+        "SELECT coalesce(sum(pg_stat_get_numscans(oid)) FILTER (WHERE relkind = 'r'), 0)::bigint,
+                coalesce(sum(pg_stat_get_tuples_returned(oid)), 0)::bigint
+         FROM pg_class WHERE relname ~ '^(tasks|events)'",
+    )
+    .fetch_one(&shared.pool)
+    .await
+    .unwrap();
+    Reads { sequential, entries }
+}
+
+/// Does a thing as often as it takes until Postgres keeps a plan for all parameters, and looks at the reads of each.
+async fn reads_little(shared: &Shared, what: &str, most: i64, mut act: impl AsyncFnMut()) {
+    for time in 1..=8 {
+        let before = reads(shared).await;
+        act().await;
+        let after = reads(shared).await;
+        assert_eq!(after.sequential, before.sequential, "{what} scanned a table, time {time}");
+        let entries = after.entries - before.entries;
+        assert!(entries <= most, "{what} read {entries} entries, time {time}; {most} at most");
+    }
+}
+
+fn ends(from: i64, count: i64, end: impl Fn() -> End) -> Vec<EndAttempt> {
+    let lease = |row: i64| Lease {
+        task: TaskId::from_uuid(Uuid::from_u128(0x7000_8000_0000_0000_0000 | u128::try_from(row).unwrap())),
+        row,
+        token: 0,
+        worker: WorkerId::new(),
+    };
+    (from..from + count).map(|row| EndAttempt { lease: lease(row), started_at: Instant::now(), end: end() }).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_statement_reads_a_whole_table_whose_statistics_nobody_has_made() {
+    let database = Database::create();
+    let shared = &alone(&database).await;
+    fill(shared).await;
+    let (accepting, ending) = (accept::Accepting(Arc::clone(shared)), settle::Ending(Arc::clone(shared)));
+    let mut row = 1;
+
+    for again in [false, true] {
+        reads_little(shared, "an accept of a hundred", 2_000, async || {
+            let batch: Vec<_> = (0..100).map(|_| add_in(&RunId::new())).collect();
+            let mut connection = shared.pool.acquire().await.unwrap();
+            accepting.carry_out(&mut connection, &batch, again).await.unwrap();
+            // And the same once more, which is refused: every reason is looked for.
+            accepting.carry_out(&mut connection, &batch, again).await.unwrap();
+        })
+        .await;
+        reads_little(shared, "a settle of a hundred", 2_000, async || {
+            let batch = ends(row, 100, || End::Settle(done()));
+            row += 100;
+            let mut connection = shared.pool.acquire().await.unwrap();
+            let ended = ending.carry_out(&mut connection, &batch, again).await.unwrap();
+            assert!(ended.iter().all(|ended| ended.settled == Settled::Applied));
+            let ended = ending.carry_out(&mut connection, &batch, false).await.unwrap();
+            assert!(ended.iter().all(|ended| ended.settled == Settled::AlreadyFinal));
+        })
+        .await;
+        reads_little(shared, "a retry and a give-up", 200, async || {
+            let mut batch = ends(row, 5, || End::RetryAt { wait: 1, error: failed(), counts: true });
+            batch.extend(ends(row + 5, 5, || End::GiveUp(failed())));
+            row += 10;
+            let mut connection = shared.pool.acquire().await.unwrap();
+            let ended = ending.carry_out(&mut connection, &batch, again).await.unwrap();
+            assert!(ended.iter().all(|ended| ended.settled == Settled::Applied));
+        })
+        .await;
+    }
+
+    // What is put off, in one go; then stretch by stretch.
+    let mut sweep = sweep::Sweep::default();
+    sweep.round(shared).await.unwrap();
+    reads_little(shared, "a round of the sweep", 12_000, async || {
+        sweep.round(shared).await.unwrap();
+    })
+    .await;
+    reads_little(shared, "stats", 2_000, async || {
+        operate::stats(shared).await.unwrap();
+    })
+    .await;
+    reads_little(shared, "a task", 20, async || {
+        super::reads::get(&shared.pool, ends(150_000, 1, || End::GiveUp(failed()))[0].lease.task)
+            .await
+            .unwrap()
+            .unwrap();
+    })
+    .await;
+    reads_little(shared, "dead letters", 1_000, async || {
+        let dead = TaskFilter { status: Some(Status::Dead), ..TaskFilter::default() };
+        super::reads::list(shared, &dead, i64::MAX, 100).await.unwrap();
+    })
+    .await;
+    reads_little(shared, "the newest tasks", 6_000, async || {
+        super::reads::list(shared, &TaskFilter::default(), i64::MAX, 100).await.unwrap();
+    })
+    .await;
+    let one_run = EventFilter { run: Some(RunId::new()), ..EventFilter::default() };
+    let one_task = EventFilter { tasks: vec![add().id], ..EventFilter::default() };
+    let one_owner = EventFilter { owner: Some(UserId::new()), ..EventFilter::default() };
+    for filter in [EventFilter::default(), one_run, one_task, one_owner] {
+        reads_little(shared, "a page of the log", 1_000, async || {
+            log::events_after(&shared.pool, &filter, 100_000, 100).await.unwrap();
+        })
+        .await;
+    }
+    assert!(OPEN > 10 * row, "most are open still");
+}

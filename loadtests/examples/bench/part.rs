@@ -44,8 +44,10 @@ fn of(engine: Engine) -> &'static [&'static str] {
 
 async fn one(name: &str, given: Given) -> Result<(), Failed> {
     if !of(given.engine).contains(&name) {
-        let (engine, parts) = (given.engine.name(), of(given.engine).join(" | "));
-        return Err(format!("which part? On {engine} there are: {parts} | all; besides: autoscale | peers").into());
+        let parts = |engine: Engine| format!("on {}: {} | all", engine.name(), of(engine).join(" | "));
+        let [embedded, cluster] = [Engine::Embedded, Engine::Cluster].map(parts);
+        let on = given.engine.name();
+        return Err(format!("no part {name:?} on {on}; {embedded}; {cluster}; besides: autoscale | peers").into());
     }
     match name {
         "accepts" => accepts::run(given).await,

@@ -15,6 +15,7 @@ mod sample;
 mod side;
 mod table;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -42,6 +43,8 @@ struct Experiment {
 struct Side {
     metric: Metric,
     accepted: u64,
+    /// How many requests were not accepted, by problem.
+    errors: BTreeMap<String, u64>,
     /// From the intended start to the final status, in seconds.
     end_to_end_s: [f64; 3],
     samples: Vec<Sample>,

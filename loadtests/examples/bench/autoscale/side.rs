@@ -64,7 +64,8 @@ pub(super) async fn run(metric: Metric) -> Result<(Side, Option<String>), Failed
     }
     let latency = &found.e2e_intended_ms;
     let end_to_end_s = [latency.p50, latency.p95, latency.max].map(|millis| millis / 1000.0);
-    let side = Side { metric, accepted: correctness.accepted, end_to_end_s, samples };
+    let side =
+        Side { metric, accepted: correctness.accepted, errors: found.errors.by_code.clone(), end_to_end_s, samples };
     Ok((side, found.platform.version.clone()))
 }
 

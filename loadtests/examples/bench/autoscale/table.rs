@@ -7,8 +7,12 @@ use super::{Experiment, Side};
 /// A row's name and its figure for each run.
 type Row = (&'static str, fn(&Side) -> String);
 
-const ROWS: [Row; 11] = [
+const ROWS: [Row; 12] = [
     ("accepted, all settled once", |side| side.accepted.to_string()),
+    ("not accepted", |side| match side.errors.is_empty() {
+        true => "0".to_owned(),
+        false => side.errors.iter().map(|(code, count)| format!("{count} {code}")).collect::<Vec<_>>().join(", "),
+    }),
     ("workers at most", |side| side.most_workers().to_string()),
     ("workers at the end", |side| side.samples.last().map_or(0, |sample| sample.workers).to_string()),
     ("completed in the rush, mean", |side| format!("{:.0}/s", side.completed_in_rush())),

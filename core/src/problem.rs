@@ -78,6 +78,8 @@ problems! {
     Overloaded = "overloaded", 503, "Too much is under way";
     /// A part that is needed does not answer, or its disk is full.
     Unavailable = "unavailable", 503, "A part of the platform is unavailable";
+    /// A write was under way when a part that is needed went away.
+    OutcomeUnknown = "outcome-unknown", 503, "It is not known whether this was done";
     /// The platform is stopping.
     Stopping = "stopping", 503, "The platform is stopping";
 }

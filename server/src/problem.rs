@@ -149,7 +149,7 @@ impl From<EngineError> for Refusal {
                 Self::new(Code::Unavailable, "The ledger does not answer now. Nothing was changed; try again.")
             }
             ErrorKind::Unknown => Self::new(
-                Code::Unavailable,
+                Code::OutcomeUnknown,
                 "It is not known whether the ledger took this. Send it again with the same Idempotency-Key to find out.",
             ),
             ErrorKind::Closed => Self::stopping(),
@@ -166,5 +166,17 @@ impl Refusal {
     /// The platform stops.
     pub(crate) fn stopping() -> Self {
         Self::new(Code::Stopping, "The platform is stopping and takes no new work. Nothing was changed; try again.")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_known_is_not_called_unchanged() {
+        let code = |kind| Refusal::from(EngineError::new(kind, "the connection broke")).code();
+        assert_eq!(code(ErrorKind::Unavailable), Code::Unavailable);
+        assert_eq!(code(ErrorKind::Unknown), Code::OutcomeUnknown);
     }
 }

@@ -80,18 +80,20 @@ impl ClientError {
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Unreachable { .. } => true,
-            Self::Refused { problem, .. } => matches!(problem.status, 408 | 429 | 503),
+            Self::Refused { problem, .. } => matches!(problem.status, 408 | 429 | 503) && !self.is_unknown(),
             _ => false,
         }
     }
 
     /// Whether the call may have been carried out although there is no answer. A 5xx other than 503 says as little
-    /// as a cut connection, and so does a 2xx whose body can't be read.
+    /// as a cut connection, and so does a 2xx whose body can't be read, or a platform that does not know itself.
     #[must_use]
     pub fn is_unknown(&self) -> bool {
         match self {
             Self::NoAnswer { .. } | Self::Protocol { .. } => true,
-            Self::Refused { problem, .. } => problem.status >= 500 && problem.status != 503,
+            Self::Refused { problem, .. } => {
+                problem.code == Code::OutcomeUnknown || (problem.status >= 500 && problem.status != 503)
+            }
             _ => false,
         }
     }
@@ -102,6 +104,30 @@ impl ClientError {
         match self {
             Self::Refused { retry_after, .. } => *retry_after,
             _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_platform_that_does_not_know_is_asked_again_and_believed_nothing() {
+        for (code, retryable, unknown) in [
+            (Code::Unavailable, true, false),
+            (Code::Overloaded, true, false),
+            (Code::OutcomeUnknown, false, true),
+            (Code::Internal, false, true),
+            (Code::ReplacementOpen, false, false),
+        ] {
+            let document = serde_json::json!({
+                "type": "", "title": "", "status": code.status(), "detail": "", "instance": "", "code": code,
+                "request_id": "",
+            });
+            let problem = Box::new(serde_json::from_value(document).unwrap());
+            let error = ClientError::Refused { problem, retry_after: None };
+            assert_eq!((error.is_retryable(), error.is_unknown()), (retryable, unknown), "{code}");
         }
     }
 }

@@ -120,7 +120,7 @@ impl Answers {
         let cause = refusal.cause().unwrap_or_default();
         if code == Code::Internal {
             tracing::error!(request_id, %method, route, %code, cause, "a request failed");
-        } else if code == Code::Unavailable {
+        } else if matches!(code, Code::Unavailable | Code::OutcomeUnknown) {
             // When the ledger is away every request fails the same way.
             if let Some(suppressed) = self.quiet.admit() {
                 tracing::warn!(request_id, %method, route, %code, cause, suppressed, "a request failed");

@@ -88,6 +88,12 @@ CREATE TABLE books (
 );
 INSERT INTO books VALUES (0, 0, 0, 0, 0, 0, '{0,0}', 0, false);
 
+-- Which ledger this is: platforms that share a Redis are kept apart by it.
+CREATE TABLE ledger (
+    id uuid PRIMARY KEY
+);
+INSERT INTO ledger VALUES (gen_random_uuid());
+
 CREATE TABLE idempotency (
     -- The nil UUID for what nobody owns.
     owner       uuid NOT NULL,

@@ -89,7 +89,8 @@ async fn open_engine(address: &Address, settings: &Settings) -> Result<ClusterEn
     let options = open::options(&address.database)?;
     let link = Link::new(&address.redis)?;
     let pool = open::prepare(&options).await?;
-    let delivery = Arc::new(Delivery::new(link, &settings.delivery.prefix, settings.delivery.limit));
+    let namespace = open::namespace(&pool, &settings.delivery.prefix).await?;
+    let delivery = Arc::new(Delivery::new(link, &namespace, settings.delivery.limit));
     let (ringer, mut tasks) = Ringer::start(&delivery);
     let shared = Arc::new(Shared {
         pool,
@@ -99,12 +100,13 @@ async fn open_engine(address: &Address, settings: &Settings) -> Result<ClusterEn
         clock: clock::Clock::default(),
         origin: rand::random(),
         told: 0.into(),
+        listens: false.into(),
         look: tokio::sync::Notify::new(),
         deleted: std::sync::RwLock::default(),
         ledger_away: false.into(),
         stop: CancellationToken::new(),
     });
-    watch::look_once(&shared, &mut Instant::from_micros(0)).await?;
+    watch::look_once(&shared, &mut watch::Seen::default()).await?;
     let limit = settings.ledger.batch_limit;
     let (accepts, accepting) = Lane::start(options.clone(), Arc::new(Accepting(Arc::clone(&shared))), limit);
     let (ends, ending) = Lane::start(options, Arc::new(Ending(Arc::clone(&shared))), limit);
@@ -114,6 +116,14 @@ async fn open_engine(address: &Address, settings: &Settings) -> Result<ClusterEn
     tasks.push(tokio::spawn(sweep::run(Arc::clone(&shared), settings.ledger.event_retention, settings.worker.lease)));
     let lanes = Mutex::new(Some(Arc::new(Lanes { accepts, ends })));
     Ok(ClusterEngine { shared, lanes, tasks: Mutex::new(tasks) })
+}
+
+/// An engine that nobody closed ends its tasks all the same.
+impl Drop for ClusterEngine {
+    fn drop(&mut self) {
+        self.shared.stop.cancel();
+        self.shared.ringer.close();
+    }
 }
 
 impl ClusterEngine {

@@ -135,6 +135,14 @@ async fn refuse_what_is_not_ours(connection: &mut PgConnection) -> Result<(), En
     Ok(())
 }
 
+/// Begins the names of everything in Redis: the prefix that was asked for, and the ledger that it is about, so that two
+/// platforms on one Redis never hand out each other's tasks.
+pub(super) async fn namespace(pool: &PgPool, prefix: &str) -> Result<String, EngineError> {
+    let ledger = sqlx::query_scalar!("SELECT id FROM ledger").fetch_one(pool).await.map_err(failure::classify)?;
+    let ledger = ledger.simple().to_string();
+    Ok(format!("{prefix}:{}", &ledger[..12]))
+}
+
 /// Whether the schema is the one that this program knows.
 pub(super) async fn check_schema(pool: &PgPool) -> Result<(), EngineError> {
     let newest = MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or(0);

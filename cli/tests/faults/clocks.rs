@@ -52,7 +52,7 @@ async fn run(platform: Platform, off: [Part; 1]) {
         platform.redis.flush_all();
     }
     parts.extend(off);
-    platform.prove(load.ends().await, parts).await;
+    platform.prove(300, load.ends().await, parts).await;
 }
 
 fn is_noticed(part: &Part) {

@@ -15,7 +15,7 @@ async fn a_redis_that_is_emptied_again_and_again_loses_nothing() {
         platform.until_accepted(flush * 100).await;
         platform.redis.flush_all();
     }
-    platform.prove(load.ends().await, parts).await;
+    platform.prove(1_000, load.ends().await, parts).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -30,7 +30,7 @@ async fn a_redis_that_is_killed_and_comes_back_empty_loses_nothing() {
         platform.until_accepted(300 + round * 400).await;
         platform.redis.start_again_empty();
     }
-    platform.prove(load.ends().await, parts).await;
+    platform.prove(1_000, load.ends().await, parts).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -45,5 +45,5 @@ async fn a_redis_that_says_nothing_for_10_s_only_delays() {
     // Accepts go on without it.
     platform.until_accepted(before.accepted_total + 400).await;
     platform.redis.resume();
-    platform.prove(load.ends().await, parts).await;
+    platform.prove(1_000, load.ends().await, parts).await;
 }

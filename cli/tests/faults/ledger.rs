@@ -25,7 +25,7 @@ async fn a_postgres_that_crashes_and_comes_back_loses_nothing_and_refuses_meanwh
     platform.postgres.stop(Shutdown::Immediate);
     until_refused(&platform).await;
     platform.postgres.start_again();
-    platform.prove(load.ends().await, parts).await;
+    platform.prove(1_200, load.ends().await, parts).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -38,7 +38,31 @@ async fn a_postgres_whose_processes_are_killed_loses_nothing() {
         platform.postgres.kill();
         platform.postgres.start_again();
     }
-    platform.prove(load.ends().await, parts).await;
+    platform.prove(800, load.ends().await, parts).await;
+}
+
+/// The load test takes no for an answer, so a request whose fate is not known must not pass for a refusal: it may be there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_postgres_that_is_away_for_long_refuses_what_it_does_not_take() {
+    let platform = Platform::start(Duration::from_millis(20)).await;
+    let parts = [platform.server("server").await, platform.worker("worker").await];
+    let load = platform.load_test(40, "10s");
+    platform.until_accepted(200).await;
+    platform.postgres.stop(Shutdown::Immediate);
+    until_refused(&platform).await;
+    platform.postgres.start_again();
+    let load = load.ends().await.document;
+    let correctness = &load["correctness"];
+    for what in ["lost", "duplicate", "stuck", "unverified"] {
+        assert_eq!(correctness[what], 0, "{what}: {correctness}\n{}", platform.logs());
+    }
+    let refused = load["errors"]["by_code"].as_object().unwrap();
+    assert!(refused.contains_key("unavailable"), "{refused:?}");
+    assert!(refused.keys().all(|code| ["unavailable", "outcome-unknown"].contains(&code.as_str())), "{refused:?}");
+    let found = platform.prove_run(load["run"].as_str().unwrap(), parts).await.len() as u64;
+    let (accepted, unanswered) =
+        (correctness["accepted"].as_u64().unwrap(), correctness["unanswered"].as_u64().unwrap_or(0));
+    assert!((accepted..=accepted + unanswered).contains(&found), "{found}: {correctness}");
 }
 
 /// An accept is answered with 503, in time, and says when to come again.

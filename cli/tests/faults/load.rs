@@ -12,33 +12,29 @@ use tokio::time::timeout;
 /// The program gives up before this.
 const END: Duration = Duration::from_secs(150);
 
-pub(crate) struct Load {
-    child: Child,
-    count: u64,
-}
+pub(crate) struct Load(Child);
 
 /// What the program said at its end.
-pub(crate) struct Submitted {
+pub(crate) struct Ended {
     pub(crate) code: Option<i32>,
     pub(crate) document: Value,
-    pub(crate) count: u64,
 }
 
 impl Load {
-    pub(crate) fn start(mut command: Command, count: u64) -> Self {
+    pub(crate) fn start(mut command: Command) -> Self {
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-        Self { child: command.spawn().unwrap(), count }
+        Self(command.spawn().unwrap())
     }
 
-    pub(crate) async fn ends(self) -> Submitted {
-        let output = timeout(END, self.child.wait_with_output()).await.expect("the load ends by itself").unwrap();
+    pub(crate) async fn ends(self) -> Ended {
+        let output = timeout(END, self.0.wait_with_output()).await.expect("the load ends by itself").unwrap();
         let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         let document = serde_json::from_str(&stdout).unwrap_or_else(|error| panic!("{error}: {stdout}{stderr}"));
-        Submitted { code: output.status.code(), document, count: self.count }
+        Ended { code: output.status.code(), document }
     }
 }
 
-impl Submitted {
+impl Ended {
     pub(crate) fn run(&self) -> &str {
         self.document["run"].as_str().unwrap()
     }

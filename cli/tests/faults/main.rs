@@ -7,6 +7,7 @@ mod part;
 mod platform;
 mod proof;
 
+mod chaos;
 mod clocks;
 mod doorbell;
 mod ledger;

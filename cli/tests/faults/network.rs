@@ -22,5 +22,5 @@ async fn connections_that_are_cut_at_random_for_30_s_lose_nothing() {
         platform.proxies.iter().for_each(|proxy| proxy.cut_all());
     }
     platform.proxies.iter().for_each(|proxy| proxy.let_live());
-    platform.prove(load.ends().await, parts).await;
+    platform.prove(1_500, load.ends().await, parts).await;
 }

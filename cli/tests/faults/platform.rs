@@ -122,7 +122,14 @@ impl Platform {
     pub(crate) fn submit(&self, count: u64, flags: &[&str]) -> Load {
         let mut command = self.cardctl(&["submit", "-c", &count.to_string(), "-o", "json"]);
         command.args(flags);
-        Load::start(command, count)
+        Load::start(command)
+    }
+
+    /// A load test of so many users, which counts what is refused and leaves what it made.
+    pub(crate) fn load_test(&self, users: u64, duration: &str) -> Load {
+        let mut command = self.cardctl(&["loadtest", "run", "-u", &users.to_string(), "-d", duration, "--ramp", "0s"]);
+        command.args(["--think", "50ms..350ms", "--slo", "none", "--settle", "1s", "--keep", "-o", "json"]);
+        Load::start(command)
     }
 
     /// The program as an operator uses it from elsewhere.

@@ -42,7 +42,7 @@ async fn of_two_servers_and_four_workers_one_of_each_may_die() {
     platform.until_accepted(650).await;
     second.kill().await;
     workers.push(third);
-    platform.prove(load.ends().await, workers).await;
+    platform.prove(1_000, load.ends().await, workers).await;
 }
 
 impl Platform {

@@ -51,7 +51,7 @@ async fn a_killed_workers_tasks_run_elsewhere_within_5_s_and_have_one_card() {
         assert!((Duration::ZERO..=TAKEN_OVER).contains(&after), "{task} was taken over after {after:?}");
     }
     one_card_each(&platform, &mut ledger, &load.tasks()).await;
-    platform.prove(load, parts).await;
+    platform.prove(400, load, parts).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -64,7 +64,7 @@ async fn when_all_workers_are_killed_accepts_go_on_and_new_ones_do_the_rest() {
     join_all(workers.into_iter().map(crate::part::Part::kill)).await;
     platform.until_accepted(300).await;
     parts.extend(join_all(["worker-4", "worker-5"].map(|name| platform.worker(name))).await);
-    platform.prove(load.ends().await, parts).await;
+    platform.prove(600, load.ends().await, parts).await;
 }
 
 /// Each task's card is the one that the bureau has for it, and nobody else has that.

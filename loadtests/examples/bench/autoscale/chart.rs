@@ -78,8 +78,7 @@ fn column(side: &Side) -> Column {
     };
     let [_, p95, _] = side.end_to_end_s;
     let done = number(side.completed_in_rush().round());
-    let finding =
-        format!("In the rush {done} of {}/s are done; end to end p95 {} s", number(rush_rate()), number(p95));
+    let finding = format!("In the rush {done} of {}/s are done; end to end p95 {} s", number(rush_rate()), number(p95));
     Column { heading, finding }
 }
 

@@ -245,7 +245,7 @@ impl Engine for ClusterEngine {
             // Redis forgot them, or they are over: the ledger knows which.
             let ids: Vec<_> = unknown.iter().map(|lease| lease.task.uuid()).collect();
             let open = reads::read(|| {
-                sqlx::query_scalar!("SELECT id FROM tasks WHERE id = ANY ($1) AND status < 4", &ids)
+                sqlx::query_scalar!("SELECT id FROM tasks WHERE id = ANY ($1) AND status + 0 < 4", &ids)
                     .fetch_all(&shared.pool)
             })
             .await?;

@@ -219,7 +219,7 @@ async fn still_open(shared: &Shared, tasks: &[&Ready]) -> Result<HashSet<Uuid>, 
     let ids: Vec<Uuid> = tasks.iter().map(|ready| ready.identity.id.uuid()).collect();
     let open = read(|| {
         sqlx::query_scalar!(
-            "SELECT id FROM tasks WHERE id = ANY ($1) AND status < 4 AND due_at <= (SELECT ledger_now())",
+            "SELECT id FROM tasks WHERE id = ANY ($1) AND status + 0 < 4 AND due_at <= (SELECT ledger_now())",
             &ids
         )
         .fetch_all(&shared.pool)

@@ -36,6 +36,12 @@ pub(super) fn logged(origin: u64, last: i64, changes: &[Change]) -> Vec<u8> {
     bytes
 }
 
+/// Says that others have missed something.
+pub(super) fn missed() -> Vec<u8> {
+    // Nobody's, no place, and no names.
+    vec![0; 17]
+}
+
 /// None for what another version wrote.
 pub(super) fn read_logged(bytes: &[u8]) -> Option<Logged> {
     let mut rest = bytes;

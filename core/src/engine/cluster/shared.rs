@@ -24,6 +24,8 @@ pub(super) struct Shared {
     pub(super) origin: u64,
     /// The latest place in the log that this process has told its subscribers of.
     pub(super) told: AtomicI64,
+    /// Whether messages reach this process.
+    pub(super) listens: AtomicBool,
     /// Rung when the ledger should be looked at before the next look is due.
     pub(super) look: tokio::sync::Notify,
     pub(super) deleted: RwLock<HashSet<UserId>>,

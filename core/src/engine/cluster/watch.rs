@@ -32,9 +32,10 @@ pub(super) async fn listen(shared: Arc<Shared>) {
     while !shared.stop.is_cancelled() {
         let _ = shared.stop.run_until_cancelled(listen_once(&shared, turn)).await;
         turn += 1;
-        // What was published meanwhile was not heard.
+        shared.listens.store(false, Ordering::Release);
+        shared.look.notify_one();
+        // Claimers can't be told any more.
         shared.delivery.hint_all();
-        shared.hub.announce_all();
         let _ = shared.stop.run_until_cancelled(sleep(PAUSE)).await;
     }
 }
@@ -43,9 +44,12 @@ async fn listen_once(shared: &Shared, turn: usize) -> redis::RedisResult<()> {
     let keys = &shared.delivery.keys;
     let (mut sink, mut stream) = shared.delivery.link.messages(turn).await?.split();
     for channel in [&keys.rung, &keys.logged, &keys.running, &keys.note] {
-        sink.subscribe(channel).await?;
+        timeout(QUIET, sink.subscribe(channel)).await.map_err(std::io::Error::from)??;
     }
+    // What was published before was not heard.
+    shared.listens.store(true, Ordering::Release);
     shared.delivery.hint_all();
+    shared.hub.announce_all();
     loop {
         match timeout(QUIET, stream.next()).await {
             Ok(Some(message)) => hear(shared, &message),
@@ -94,9 +98,9 @@ fn hear(shared: &Shared, message: &Msg) {
 
 /// Looks at the ledger until the engine stops.
 pub(super) async fn look(shared: Arc<Shared>) {
-    let mut deletions = Instant::from_micros(0);
+    let mut seen = Seen::default();
     loop {
-        match shared.stop.run_until_cancelled(look_once(&shared, &mut deletions)).await {
+        match shared.stop.run_until_cancelled(look_once(&shared, &mut seen)).await {
             None => return,
             Some(Ok(())) => {
                 if shared.ledger_away.swap(false, Ordering::AcqRel) {
@@ -109,15 +113,26 @@ pub(super) async fn look(shared: Arc<Shared>) {
                 }
             }
         }
-        let pause = timeout(LOOK, shared.look.notified());
+        // The only way to hear of anything, while there are no messages.
+        let pause = if shared.listens.load(Ordering::Acquire) { LOOK } else { PAUSE };
+        let pause = timeout(pause, shared.look.notified());
         if shared.stop.run_until_cancelled(pause).await.is_none() {
             return;
         }
     }
 }
 
+/// What the looks so far have seen.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    /// The latest place in the log.
+    last: i64,
+    /// When the latest deletion of a user was, in microseconds.
+    deletion: i64,
+}
+
 /// Takes in the latest state; called once before the engine is handed out, too.
-pub(super) async fn look_once(shared: &Shared, deletions: &mut Instant) -> Result<(), EngineError> {
+pub(super) async fn look_once(shared: &Shared, seen: &mut Seen) -> Result<(), EngineError> {
     let mut before = Instant::now();
     // One broken connection is no Postgres that is away.
     let books = read(|| {
@@ -128,11 +143,14 @@ pub(super) async fn look_once(shared: &Shared, deletions: &mut Instant) -> Resul
     .await?;
     shared.clock.compare(before, Instant::from_micros(books.now), Instant::now());
     shared.delivery.set_paused(books.paused);
-    // A place that nobody told us of: its message was lost, or is on its way.
-    if shared.told.fetch_max(books.last_seq, Ordering::AcqRel) < books.last_seq {
+    // A place that nobody told us of: its message was lost, or is on its way. While we don't listen, places before one
+    // of our own may be such as well.
+    let untold = shared.told.fetch_max(books.last_seq, Ordering::AcqRel) < books.last_seq;
+    let news = std::mem::replace(&mut seen.last, books.last_seq) < books.last_seq;
+    if untold || (news && !shared.listens.load(Ordering::Acquire)) {
         shared.hub.announce_all();
     }
-    let since = deletions.minus(OVERLAP).micros();
+    let since = seen.deletion.saturating_sub(i64::try_from(OVERLAP.as_micros()).unwrap_or(i64::MAX));
     let deleted = read(|| {
         sqlx::query!("SELECT id, deleted_at FROM deleted_users WHERE deleted_at >= $1", since).fetch_all(&shared.pool)
     })
@@ -141,7 +159,7 @@ pub(super) async fn look_once(shared: &Shared, deletions: &mut Instant) -> Resul
         let mut known = shared.deleted_mut();
         for row in &deleted {
             known.insert(UserId::from_uuid(row.id));
-            *deletions = (*deletions).max(Instant::from_micros(row.deleted_at));
+            seen.deletion = seen.deletion.max(row.deleted_at);
         }
     }
     Ok(())

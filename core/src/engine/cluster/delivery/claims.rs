@@ -145,7 +145,7 @@ impl Delivery {
         leases: &[Lease],
         lease: std::time::Duration,
     ) -> RedisResult<(Vec<Lease>, Vec<Lease>)> {
-        let (mut lost, mut unknown) = (Vec::new(), Vec::new());
+        let (mut lost, mut unknown, mut failed) = (Vec::new(), Vec::new(), None);
         for (shard, leases) in grouped(leases) {
             let keys = self.keys.shard(shard);
             let mut call = self.scripts.extend.prepare_invoke();
@@ -157,8 +157,16 @@ impl Delivery {
             for lease in &leases {
                 call.arg(lease.row).arg(Token(lease.token).stored());
             }
-            let answers: Vec<u8> =
-                self.link.run(|mut connection| async move { call.invoke_async(&mut connection).await }).await?;
+            let answers: RedisResult<Vec<u8>> =
+                self.link.run(|mut connection| async move { call.invoke_async(&mut connection).await }).await;
+            let answers = match answers {
+                Ok(answers) => answers,
+                // Leases of the other shards must not run out for it.
+                Err(error) => {
+                    failed = Some(error);
+                    continue;
+                }
+            };
             for (lease, answer) in leases.into_iter().zip(answers) {
                 match answer {
                     0 => {}
@@ -167,7 +175,7 @@ impl Delivery {
                 }
             }
         }
-        Ok((lost, unknown))
+        failed.map_or(Ok((lost, unknown)), Err)
     }
 
     /// Takes in leases that Redis has lost; answers those that others were faster with.

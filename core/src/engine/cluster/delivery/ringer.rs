@@ -4,10 +4,13 @@
 //! its lease runs out and the next worker is told that it is final.
 
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use futures::future::join_all;
 use tokio::sync::mpsc;
+use tokio::time::sleep;
 
+use super::super::messages;
 use super::super::rows::SHARDS;
 use super::{Delivery, Ready, by_shard};
 use crate::tasks::Kind;
@@ -16,6 +19,9 @@ use crate::tasks::Kind;
 const WAITING_LIMIT: usize = 100_000;
 /// Told in one go.
 const BATCH: usize = 1_000;
+
+/// Between tries to tell others that they have missed something.
+const PAUSE: Duration = Duration::from_millis(250);
 
 /// A task that is to be let go.
 #[derive(Debug, Clone, Copy)]
@@ -78,9 +84,12 @@ impl Ringer {
                     Channel::Running => &keys.running,
                     Channel::Note => &keys.note,
                 };
-                if doorbell.publish(name, message).await.is_err() {
-                    // Redis is away: what waits is old news when it is back.
+                let mut told = doorbell.publish(name, message).await.is_ok();
+                while !told && !waiting.is_closed() {
+                    sleep(PAUSE).await;
+                    // Old news by now: when Redis is back, others are told only that they missed something.
                     while waiting.try_recv().is_ok() {}
+                    told = doorbell.publish(&keys.logged, messages::missed()).await.is_ok();
                 }
             }
         });

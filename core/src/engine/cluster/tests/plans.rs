@@ -35,6 +35,7 @@ async fn alone(database: &Database) -> Arc<Shared> {
         clock: clock::Clock::default(),
         origin: 1,
         told: 0.into(),
+        listens: false.into(),
         look: tokio::sync::Notify::new(),
         deleted: std::sync::RwLock::default(),
         ledger_away: false.into(),

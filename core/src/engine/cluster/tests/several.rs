@@ -10,6 +10,7 @@ use crate::engine::Signal;
 use crate::engine::conformance::{accepted, add, add_in, claim_nothing, claim_one, replacement};
 use crate::ids::UserId;
 use crate::tasks::Idempotency;
+use crate::testing::{Proxy, Redis};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reader_beside_three_processes_at_work_sees_each_event_once_and_in_order() {
@@ -184,4 +185,29 @@ async fn a_request_that_was_refused_has_not_used_its_key_for_those_beside_it() {
     bed.engine.settle(&claim.lease, claim.started_at, done()).await.unwrap();
     let answer = bed.engine.accept(with_key("mine", replacement(owner))).await.unwrap();
     assert!(matches!(answer, Accepted::New(_)), "{answer:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_that_no_message_reaches_hears_of_others_tasks_by_looking() {
+    let database = Database::create();
+    let redis = Redis::start();
+    let proxy = Proxy::start(redis.address());
+    let bed = start_with(database, Redis::url_at(proxy.address()), |_| {}).await;
+    let direct = Address { redis: redis.url(), ..bed.address.clone() };
+    let other = open_engine(&direct, &bed.settings).await.unwrap();
+    let listens = || bed.engine.shared.listens.load(Ordering::Acquire);
+    eventually("messages reach it", async || listens()).await;
+    proxy.refuse(true);
+    proxy.cut_all();
+    eventually("no message reaches it", async || !listens()).await;
+    for _ in 0..3 {
+        let run = RunId::new();
+        let wakeups = bed.engine.wakeups(&EventFilter { run: Some(run.clone()), ..EventFilter::default() });
+        accepted(&other, add_in(&run)).await;
+        // A place of its own behind the other's must not hide that.
+        accepted(&*bed.engine, add()).await;
+        timeout(PATIENCE, wakeups.signal()).await.unwrap();
+    }
+    proxy.refuse(false);
+    eventually("messages reach it again", async || listens()).await;
 }

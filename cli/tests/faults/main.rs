@@ -2,6 +2,7 @@
 //! real processes of its own, a load of unique users by the real program, and ends with the audit: lost 0, duplicate 0,
 //! stuck 0, each effect once, and nothing is held any more.
 
+mod kept;
 mod load;
 mod part;
 mod platform;

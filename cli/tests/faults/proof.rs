@@ -1,15 +1,13 @@
 //! The end of each test: nothing that was accepted is lost, doubled or stuck, and nothing is held any more.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use card_core::ids::TaskId;
 use card_core::tasks::Status;
-use tokio::time::{Instant, sleep};
 
 use crate::load::Ended;
 use crate::part::Part;
-use crate::platform::{PATIENCE, Platform};
+use crate::platform::Platform;
 
 impl Platform {
     /// Proves a load of so many requests that was watched to its end, then stops what still runs. Whatever the fault was,
@@ -64,48 +62,6 @@ impl Platform {
                 return found;
             }
         }
-    }
-
-    /// No lease, no entry and no mark is left: memory follows the backlog, and there is none.
-    async fn until_redis_is_empty(&self) {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let left = self.left_in_redis();
-            if left.is_empty() {
-                return;
-            }
-            assert!(Instant::now() < deadline, "Redis still holds {left:?}\n{}", self.logs());
-            sleep(Duration::from_millis(50)).await;
-        }
-    }
-
-    /// Keys that hold something, and how much.
-    fn left_in_redis(&self) -> Vec<(String, u64)> {
-        let mut connection = self.redis();
-        let mut left = Vec::new();
-        let keys: Vec<String> = redis::cmd("KEYS").arg("{card:*}:*").query(&mut connection).unwrap();
-        for key in keys {
-            let kind: String = redis::cmd("TYPE").arg(&key).query(&mut connection).unwrap();
-            let count = match kind.as_str() {
-                // It went meanwhile.
-                "none" => continue,
-                "stream" => "XLEN",
-                "set" => "SCARD",
-                "zset" => "ZCARD",
-                _ => "HLEN",
-            };
-            let many: u64 = redis::cmd(count).arg(&key).query(&mut connection).unwrap();
-            // An empty stream stays, for its group; everything else goes when it is empty.
-            if many > 0 {
-                left.push((key, many));
-            }
-        }
-        left
-    }
-
-    /// Redis, past everything.
-    pub(crate) fn redis(&self) -> redis::Connection {
-        redis::Client::open(self.redis.url()).unwrap().get_connection().unwrap()
     }
 }
 

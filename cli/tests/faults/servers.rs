@@ -44,16 +44,3 @@ async fn of_two_servers_and_four_workers_one_of_each_may_die() {
     workers.push(third);
     platform.prove(1_000, load.ends().await, workers).await;
 }
-
-impl Platform {
-    /// How many tasks Redis knows of.
-    fn known(&self) -> u64 {
-        let mut connection = self.redis();
-        let mut all = redis::pipe();
-        for shard in 0..8 {
-            all.cmd("SCARD").arg(format!("{{card:s{shard:02}}}:known"));
-        }
-        let known: Vec<u64> = all.query(&mut connection).unwrap();
-        known.iter().sum()
-    }
-}

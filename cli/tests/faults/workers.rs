@@ -86,16 +86,3 @@ async fn one_card_each(platform: &Platform, ledger: &mut PgConnection, tasks: &B
         assert!(seen.insert(card), "{task} shares its card");
     }
 }
-
-impl Platform {
-    /// The rows of the tasks that Redis thinks a worker has; see `claim.lua`.
-    fn held_by(&self, worker: WorkerId) -> Vec<i64> {
-        let (mut connection, worker) = (self.redis(), worker.to_string());
-        let held = (0..8).flat_map(|shard| {
-            let key = format!("{{card:s{shard:02}}}:held");
-            let held: Vec<(i64, String)> = redis::cmd("HGETALL").arg(key).query(&mut connection).unwrap();
-            held
-        });
-        held.filter(|(_, lease)| lease.split(' ').nth(1) == Some(&worker)).map(|(row, _)| row).collect()
-    }
-}

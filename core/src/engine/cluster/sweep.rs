@@ -175,8 +175,8 @@ impl Sweep {
         if rung.passed < tasks.len() {
             let since = *walk.held_up_since.get_or_insert_with(tokio::time::Instant::now);
             if since.elapsed() < HELD_UP {
-                // Some of it came in: go on where there was no room.
-                return Ok(rung.new > 0);
+                // Go on here when there is room again: at once there would be room for a few, and all would be read for them.
+                return Ok(false);
             }
         }
         walk.held_up_since = None;

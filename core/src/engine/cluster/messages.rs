@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::delivery::Ready;
+use super::delivery::{Ready, take};
 use crate::engine::hub::Change;
 use crate::ids::{RunId, TaskId, UserId};
 use crate::tasks::Kind;
@@ -92,12 +92,6 @@ pub(super) fn read_running(bytes: &[u8]) -> Option<(u64, Instant, Vec<Ready>)> {
         tasks.push(Ready::unpack(*Kind::ALL.get(usize::from(kind))?, packed)?);
     }
     Some((origin, started_at, tasks))
-}
-
-fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
-    let (first, others) = rest.split_first_chunk()?;
-    *rest = others;
-    Some(*first)
 }
 
 #[cfg(test)]

@@ -32,7 +32,7 @@ use self::claims::Token;
 pub(super) use self::claims::shard_of_lease;
 pub(super) use self::keys::Keys;
 pub(super) use self::link::Link;
-pub(super) use self::packed::Ready;
+pub(super) use self::packed::{Ready, take};
 pub(super) use self::ringer::{Channel, Letting, Ringer};
 use self::scripts::Scripts;
 use super::rows::{SHARDS, shard_of};

@@ -211,17 +211,17 @@ impl Engine for ClusterEngine {
     async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claim>, EngineError> {
         let delivery = &self.shared.delivery;
         let deadline = tokio::time::Instant::now() + request.wait;
-        let seen = delivery.see(request.worker, &request.host, self.shared.clock.now()).await;
+        let seen = delivery.see(request.worker, Some(&request.host), self.shared.clock.now()).await;
         seen.map_err(failure::redis)?;
-        let mut everywhere = true;
         loop {
             self.check_open()?;
+            delivery.look(LOOK);
             let bell = delivery.bell.notified();
             tokio::pin!(bell);
             bell.as_mut().enable();
             if !delivery.paused.load(Ordering::Acquire) && request.max > 0 {
                 let now = self.shared.clock.now();
-                let found = delivery.claim(request, now, everywhere).await.map_err(failure::redis)?;
+                let found = delivery.claim(request, now).await.map_err(failure::redis)?;
                 if !found.is_empty() {
                     return Ok(self.begin(found, now));
                 }
@@ -231,15 +231,18 @@ impl Engine for ClusterEngine {
                 return Ok(Vec::new());
             }
             let pause = tokio::time::timeout_at(deadline.min(now + LOOK), bell);
-            everywhere = match self.shared.stop.run_until_cancelled(pause).await {
-                None => return Err(failure::closed()),
-                Some(rung) => rung.is_err(),
-            };
+            if self.shared.stop.run_until_cancelled(pause).await.is_none() {
+                return Err(failure::closed());
+            }
         }
     }
 
     async fn extend(&self, leases: &[Lease], lease: Duration) -> Result<Vec<Lease>, EngineError> {
         let shared = &self.shared;
+        if let Some(first) = leases.first() {
+            // Whether it is heard or not: the leases matter more.
+            let _ = shared.delivery.see(first.worker, None, shared.clock.now()).await;
+        }
         let (mut lost, unknown) = shared.delivery.extend(leases, lease).await.map_err(failure::redis)?;
         if !unknown.is_empty() {
             // Redis forgot them, or they are over: the ledger knows which.

@@ -11,7 +11,6 @@ use tokio::time::{sleep, timeout};
 
 use super::messages;
 use super::reads::read;
-use super::rows::SHARDS;
 use super::shared::Shared;
 use crate::engine::EngineError;
 use crate::ids::UserId;
@@ -63,9 +62,9 @@ async fn listen_once(shared: &Shared, turn: usize) -> redis::RedisResult<()> {
 fn hear(shared: &Shared, message: &Msg) {
     let (keys, channel, bytes) = (&shared.delivery.keys, message.get_channel_name(), message.get_payload_bytes());
     if channel == keys.rung {
-        match std::str::from_utf8(bytes).ok().and_then(|text| text.parse::<usize>().ok()) {
-            Some(shard) if shard < SHARDS => shared.delivery.hint(shard),
-            _ => shared.delivery.hint_all(),
+        match std::str::from_utf8(bytes).ok().and_then(|text| text.parse().ok()) {
+            Some(place) => shared.delivery.hint(place),
+            None => shared.delivery.hint_all(),
         }
     } else if channel == keys.logged {
         if shared.hub.is_idle() {

@@ -44,26 +44,20 @@ pub(in super::super) fn shard_of_lease(lease: &Lease) -> usize {
 }
 
 impl Delivery {
-    /// Takes up to `request.max` tasks, from the shards that may have some; from all of them if `everywhere`.
+    /// Takes up to `request.max` tasks from the shards that may have some.
     pub(in super::super) async fn claim(
         &self,
         request: &ClaimRequest,
         now: Instant,
-        everywhere: bool,
     ) -> RedisResult<Vec<(Ready, Lease)>> {
-        // What is rung for from here on sets its bit again.
-        let hinted = self.hinted.swap(0, Ordering::AcqRel);
-        let hinted = if everywhere { (1 << SHARDS) - 1 } else { hinted };
-        if hinted == 0 || request.kinds.is_empty() {
-            self.hinted.fetch_or(hinted, Ordering::AcqRel);
-            return Ok(Vec::new());
-        }
+        // What is rung for from here on is hinted at again.
+        let hinted = self.hints.take(&request.kinds);
         // Each time another shard and another kind comes first, so that none waits for ever.
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         let mut shards: VecDeque<usize> =
-            (0..SHARDS).map(|step| (turn + step) % SHARDS).filter(|shard| hinted & (1 << shard) != 0).collect();
+            (0..SHARDS).map(|step| (turn + step) % SHARDS).filter(|shard| hinted[*shard]).collect();
         let (mut claims, mut failed) = (Vec::new(), None);
-        // As many shards at once as there is something to ask for; the others only if those had too little.
+        // As many shards at once as there is something to ask for, each for its share; then those that had all of theirs.
         while claims.len() < request.max && !shards.is_empty() {
             let left = request.max - claims.len();
             let asked: Vec<usize> = shards.drain(..shards.len().min(left)).collect();
@@ -77,21 +71,24 @@ impl Delivery {
             for (shard, (wanted, answer)) in asked.iter().zip(join_all(calls).await) {
                 match answer {
                     Ok(found) => {
-                        // It may have more.
                         if found.len() >= wanted {
-                            self.hinted.fetch_or(1 << shard, Ordering::AcqRel);
+                            shards.push_back(*shard);
                         }
                         claims.extend(found);
                     }
                     Err(error) => {
-                        self.hinted.fetch_or(1 << shard, Ordering::AcqRel);
+                        self.hints.put_back(*shard, &request.kinds);
                         failed = Some(error);
                     }
                 }
             }
         }
-        for shard in shards {
-            self.hinted.fetch_or(1 << shard, Ordering::AcqRel);
+        for shard in &shards {
+            self.hints.put_back(*shard, &request.kinds);
+        }
+        if !shards.is_empty() {
+            // Another claimer of this process may have looked while nothing was hinted at.
+            self.bell.notify_waiters();
         }
         match failed {
             // What was claimed elsewhere must not be forgotten; the next claim meets the error again.

@@ -14,14 +14,16 @@
 //! Entries are deleted when their task is let go, so memory follows the backlog; a limit bounds it whatever the backlog.
 
 mod claims;
+mod hints;
 mod keys;
 mod link;
 mod packed;
 mod ringer;
 mod scripts;
 
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -30,6 +32,7 @@ use tokio::sync::Notify;
 
 use self::claims::Token;
 pub(super) use self::claims::shard_of_lease;
+use self::hints::Hints;
 pub(super) use self::keys::Keys;
 pub(super) use self::link::Link;
 pub(super) use self::packed::{Ready, take};
@@ -43,6 +46,8 @@ use crate::time::Instant;
 
 /// A worker not heard of for this long is not counted any more.
 const WORKER_FORGOTTEN: Duration = Duration::from_secs(15);
+/// That a worker is alive is said no more often.
+const WORKER_TOLD: Duration = Duration::from_secs(1);
 
 /// The doorbell, as one process uses it.
 pub(super) struct Delivery {
@@ -52,8 +57,9 @@ pub(super) struct Delivery {
     limit: usize,
     /// Rung when a claim may find something.
     pub(super) bell: Notify,
-    /// Shards that may have something for claimers, one bit each.
-    hinted: AtomicUsize,
+    hints: Hints,
+    /// When each worker of this process was last told of, and where it runs.
+    seen: Mutex<HashMap<WorkerId, (tokio::time::Instant, String)>>,
     turn: AtomicUsize,
     pub(super) paused: AtomicBool,
 }
@@ -103,23 +109,28 @@ impl Delivery {
             scripts: Scripts::default(),
             limit,
             bell: Notify::new(),
-            // Nothing is known yet: look everywhere first.
-            hinted: AtomicUsize::new((1 << SHARDS) - 1),
+            hints: Hints::default(),
+            seen: Mutex::default(),
             turn: AtomicUsize::new(0),
             paused: AtomicBool::new(false),
         }
     }
 
-    /// Claimers should look at a shard.
-    pub(super) fn hint(&self, shard: usize) {
-        self.hinted.fetch_or(1 << (shard % SHARDS), Ordering::AcqRel);
+    /// Claimers should look at a place that another process has rung for; at all, if it is none.
+    pub(super) fn hint(&self, place: usize) {
+        self.hints.set(place);
         self.bell.notify_waiters();
     }
 
     /// Claimers should look everywhere.
     pub(super) fn hint_all(&self) {
-        self.hinted.store((1 << SHARDS) - 1, Ordering::Release);
+        self.hints.set_everywhere();
         self.bell.notify_waiters();
+    }
+
+    /// Claimers should look everywhere if they have not done so for so long.
+    pub(super) fn look(&self, every: Duration) {
+        self.hints.look(every);
     }
 
     pub(super) fn set_paused(&self, paused: bool) {
@@ -132,7 +143,11 @@ impl Delivery {
     pub(super) async fn ring(&self, shard: usize, kind: Kind, tasks: &[&Ready]) -> RedisResult<Rung> {
         let keys = self.keys.shard(shard);
         let mut call = self.scripts.ring.prepare_invoke();
-        call.key(&keys.known).key(&keys.streams[code(kind)]).arg(self.limit).arg(&self.keys.rung).arg(shard);
+        call.key(&keys.known)
+            .key(&keys.streams[code(kind)])
+            .arg(self.limit)
+            .arg(&self.keys.rung)
+            .arg(Hints::place(shard, kind));
         for task in tasks {
             call.arg(task.identity.seq).arg(task.pack());
         }
@@ -199,11 +214,26 @@ impl Delivery {
         Ok(held.map_or(known, |held| held.token != Token(lease.token).stored()))
     }
 
-    /// Says that a worker is alive.
-    pub(super) async fn see(&self, worker: WorkerId, host: &str, now: Instant) -> RedisResult<()> {
+    /// Says that a worker is alive, unless that was said a moment ago. One that only renews its leases need not say again
+    /// where it runs.
+    pub(super) async fn see(&self, worker: WorkerId, host: Option<&str>, now: Instant) -> RedisResult<()> {
+        let clock = tokio::time::Instant::now();
+        let known = self.seen().get(&worker).cloned();
+        if known.as_ref().is_some_and(|(told, _)| clock.duration_since(*told) < WORKER_TOLD) {
+            return Ok(());
+        }
+        let Some(host) = host.map(str::to_owned).or_else(|| known.map(|(_, host)| host)) else { return Ok(()) };
         let mut command = redis::cmd("HSET");
         command.arg(self.keys.workers()).arg(worker.to_string()).arg(format!("{} {host}", now.micros()));
-        self.link.run(|mut connection| async move { command.query_async(&mut connection).await }).await
+        self.link.run(|mut connection| async move { command.query_async::<()>(&mut connection).await }).await?;
+        let mut seen = self.seen();
+        seen.retain(|_, (told, _)| clock.duration_since(*told) < WORKER_FORGOTTEN);
+        seen.insert(worker, (clock, host));
+        Ok(())
+    }
+
+    fn seen(&self) -> MutexGuard<'_, HashMap<WorkerId, (tokio::time::Instant, String)>> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What all shards hold.
@@ -221,7 +251,7 @@ impl Delivery {
         }))
         .await;
         let mut figures = Figures::default();
-        let mut inflight = std::collections::HashMap::<String, u64>::new();
+        let mut inflight = HashMap::<String, u64>::new();
         for shard in shards {
             let (held, workers, oldest) = shard?;
             figures.held += held;

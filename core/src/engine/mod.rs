@@ -15,6 +15,7 @@
 pub mod cluster;
 mod error;
 pub mod hub;
+mod identity;
 pub mod sqlite;
 
 #[cfg(test)]

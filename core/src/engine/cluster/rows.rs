@@ -3,6 +3,7 @@
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
+pub(super) use crate::engine::identity::Identity;
 use crate::engine::{EngineError, ErrorKind};
 use crate::ids::{RunId, TaskId, UserId};
 use crate::tasks::{Kind, Status, Task, TaskError};
@@ -62,41 +63,6 @@ pub(super) fn unreadable(what: &str) -> EngineError {
 /// Places and totals are never negative.
 pub(super) fn unsigned(number: i64) -> u64 {
     u64::try_from(number).unwrap_or(0)
-}
-
-/// The immutable part of a task.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Identity {
-    pub(super) seq: i64,
-    pub(super) id: TaskId,
-    pub(super) kind: Kind,
-    pub(super) owner: Option<UserId>,
-    pub(super) run: Option<RunId>,
-    pub(super) accepted_at: Instant,
-}
-
-impl Identity {
-    /// The task as it was right after it was accepted.
-    pub(super) fn queued(&self) -> Task {
-        Task {
-            id: self.id,
-            kind: self.kind,
-            owner: self.owner,
-            run: self.run.clone(),
-            status: Status::Queued,
-            attempts: 0,
-            accepted_at: self.accepted_at,
-            started_at: None,
-            settled_at: None,
-            result: None,
-            error: None,
-        }
-    }
-
-    /// The task while a worker holds a lease on it.
-    pub(super) fn running(&self, attempt: u32, started_at: Instant) -> Task {
-        Task { status: Status::Running, attempts: attempt, started_at: Some(started_at), ..self.queued() }
-    }
 }
 
 /// A row of `events`.

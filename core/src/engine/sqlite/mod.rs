@@ -186,7 +186,8 @@ impl Engine for SqliteEngine {
                     .into_iter()
                     .map(|(claim, identity)| {
                         if listened {
-                            self.shared.hub.announce_transient(&identity.running(claim.attempt, claim.started_at));
+                            let running = identity.running(claim.attempt, claim.started_at);
+                            self.shared.hub.announce_transient(&Arc::new(running));
                         }
                         claim
                     })

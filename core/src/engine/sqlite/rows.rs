@@ -1,12 +1,11 @@
 //! How tasks, statuses and kinds are written in rows, and read back.
 
-use std::sync::Arc;
-
 use rusqlite::types::Type;
 use rusqlite::{Error, Row};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
+pub(super) use crate::engine::identity::Identity;
 use crate::ids::{RunId, TaskId, UserId};
 use crate::tasks::{Kind, Status, Task, TaskError};
 use crate::time::Instant;
@@ -76,17 +75,6 @@ fn invalid(column: usize, kind: Type) -> Error {
     Error::InvalidColumnType(column, "unreadable".into(), kind)
 }
 
-/// Columns 0..6 of a task's immutable part.
-#[derive(Debug, Clone)]
-pub(super) struct Identity {
-    pub(super) seq: i64,
-    pub(super) id: TaskId,
-    pub(super) kind: Kind,
-    pub(super) owner: Option<UserId>,
-    pub(super) run: Option<RunId>,
-    pub(super) accepted_at: Instant,
-}
-
 impl Identity {
     /// Reads `seq, id, kind, owner, run, accepted_at` from the first six columns.
     pub(super) fn read(row: &Row<'_>) -> Result<Self, Error> {
@@ -98,29 +86,6 @@ impl Identity {
             run: run(row, 4)?,
             accepted_at: Instant::from_micros(row.get(5)?),
         })
-    }
-
-    /// The task as it was right after it was accepted.
-    pub(super) fn queued(&self) -> Task {
-        Task {
-            id: self.id,
-            kind: self.kind,
-            owner: self.owner,
-            run: self.run.clone(),
-            status: Status::Queued,
-            attempts: 0,
-            accepted_at: self.accepted_at,
-            started_at: None,
-            settled_at: None,
-            result: None,
-            error: None,
-        }
-    }
-
-    /// The task while a worker holds a lease on it.
-    pub(super) fn running(&self, attempt: u32, started_at: Instant) -> Arc<Task> {
-        let started_at = Some(started_at);
-        Arc::new(Task { status: Status::Running, attempts: attempt, started_at, ..self.queued() })
     }
 }
 

@@ -18,9 +18,13 @@ use tokio::time::{sleep, timeout};
 
 use super::*;
 use crate::engine::conformance::{Testbed, done, engine_conformance, request};
+use crate::engine::{Accepted, ClaimRequest, Engine, EventFilter, Lease, Settled};
 use crate::ids::WorkerId;
+use crate::ids::{RunId, TaskId};
 use crate::settings::Settings;
+use crate::tasks::{NewTask, Status};
 use crate::testing::Database;
+use crate::time::Instant;
 
 /// How long anything here may take before the test has failed.
 const PATIENCE: Duration = Duration::from_secs(45);

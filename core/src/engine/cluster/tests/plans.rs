@@ -4,6 +4,7 @@ use sqlx::postgres::PgPoolOptions;
 use uuid::Uuid;
 
 use super::lane::Work;
+use super::settle::{End, EndAttempt};
 use super::*;
 use crate::engine::conformance::{add, add_in, failed};
 use crate::ids::UserId;

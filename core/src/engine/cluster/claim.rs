@@ -1,0 +1,96 @@
+//! Claiming: waits for the bell, takes from Redis, tells who listens. And keeping leases, in a Redis that forgot them, too.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::delivery::{Channel, Ready};
+use super::{ClusterEngine, failure, messages, reads};
+use crate::engine::{Claim, ClaimRequest, EngineError, Lease};
+use crate::time::Instant;
+
+/// A waiting claim looks everywhere this often, whatever the messages say; also how late a lease that ran out is seen.
+const LOOK: Duration = Duration::from_millis(250);
+
+impl ClusterEngine {
+    /// Hands out what is due, waiting for the first.
+    pub(super) async fn hand_out(&self, request: &ClaimRequest) -> Result<Vec<Claim>, EngineError> {
+        let delivery = &self.shared.delivery;
+        let deadline = tokio::time::Instant::now() + request.wait;
+        let seen = delivery.see(request.worker, Some(&request.host), self.shared.clock.now()).await;
+        seen.map_err(failure::redis)?;
+        loop {
+            self.check_open()?;
+            delivery.look(LOOK);
+            let bell = delivery.bell.notified();
+            tokio::pin!(bell);
+            bell.as_mut().enable();
+            if !delivery.paused.load(Ordering::Acquire) && request.max > 0 {
+                let now = self.shared.clock.now();
+                let found = delivery.claim(request, now).await.map_err(failure::redis)?;
+                if !found.is_empty() {
+                    return Ok(self.begin(found, now));
+                }
+            }
+            let now = tokio::time::Instant::now();
+            if request.max == 0 || now >= deadline {
+                return Ok(Vec::new());
+            }
+            let pause = tokio::time::timeout_at(deadline.min(now + LOOK), bell);
+            if self.shared.stop.run_until_cancelled(pause).await.is_none() {
+                return Err(failure::closed());
+            }
+        }
+    }
+
+    /// Renews leases; answers those that are lost.
+    pub(super) async fn renew(&self, leases: &[Lease], lease: Duration) -> Result<Vec<Lease>, EngineError> {
+        let shared = &self.shared;
+        if let Some(first) = leases.first() {
+            // Whether it is heard or not: the leases matter more.
+            let _ = shared.delivery.see(first.worker, None, shared.clock.now()).await;
+        }
+        let (mut lost, unknown) = shared.delivery.extend(leases, lease).await.map_err(failure::redis)?;
+        if !unknown.is_empty() {
+            // Redis forgot them, or they are over: the ledger knows which.
+            let ids: Vec<_> = unknown.iter().map(|lease| lease.task.uuid()).collect();
+            let open = reads::read(|| {
+                sqlx::query_scalar!("SELECT id FROM tasks WHERE id = ANY ($1) AND status + 0 < 4", &ids)
+                    .fetch_all(&shared.pool)
+            })
+            .await?;
+            let (open, over): (Vec<_>, Vec<_>) =
+                unknown.into_iter().partition(|lease| open.contains(&lease.task.uuid()));
+            lost.extend(over);
+            lost.extend(shared.delivery.adopt(&open, lease, shared.clock.now()).await.map_err(failure::redis)?);
+        }
+        Ok(lost)
+    }
+
+    fn begin(&self, found: Vec<(Ready, Lease)>, started_at: Instant) -> Vec<Claim> {
+        let shared = &self.shared;
+        let tasks: Vec<_> = found.iter().map(|(ready, _)| ready).collect();
+        if !tasks.is_empty() {
+            shared.ringer.tell(Channel::Running, messages::running(shared.origin, started_at, &tasks));
+        }
+        let listened = !shared.hub.is_idle();
+        let begun = found.into_iter().map(|(ready, lease)| {
+            let Ready { identity, payload, attempts, .. } = ready;
+            let attempt = attempts + 1;
+            if listened {
+                shared.hub.announce_transient(&Arc::new(identity.running(attempt, started_at)));
+            }
+            Claim {
+                lease,
+                kind: identity.kind,
+                owner: identity.owner,
+                run: identity.run,
+                payload,
+                attempt,
+                accepted_at: identity.accepted_at,
+                started_at,
+            }
+        });
+        begun.collect()
+    }
+}

@@ -1,0 +1,173 @@
+//! The engine's calls, each led to the file that does it.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::settle::{End, EndAttempt};
+use super::{ClusterEngine, clean, log, open, operate, overlay, reads};
+use crate::engine::hub::Subscription;
+use crate::engine::{
+    Accepted, Claim, ClaimRequest, Cleaned, EffectPage, Engine, EngineError, EventFilter, EventPage, EventSeq, Lease,
+    Retried, Settled,
+};
+use crate::ids::{RunId, TaskId};
+use crate::tasks::{Attempt, NewTask, Outcome, Scaling, Stats, Status, Task, TaskError, TaskFilter, TaskPage};
+use crate::time::Instant;
+
+impl ClusterEngine {
+    async fn end(&self, lease: &Lease, started_at: Instant, end: End) -> Result<Settled, EngineError> {
+        let ended = self.lanes()?.ends.ask(EndAttempt { lease: *lease, started_at, end }).await?;
+        Ok(ended.settled)
+    }
+
+    /// Whether another worker has the task. A Redis that does not answer remembers nothing, as far as we know.
+    async fn is_lost(&self, lease: &Lease) -> bool {
+        self.shared.delivery.is_lost(lease).await.unwrap_or(false)
+    }
+
+    /// What to tell of an attempt whose lease is another's: it may be that nobody needs it any more.
+    async fn lost_or_over(&self, lease: &Lease) -> Result<Settled, EngineError> {
+        let found = reads::get(&self.shared.pool, lease.task).await?;
+        Ok(match found {
+            Some((_, task)) if task.status.is_final() => Settled::AlreadyFinal,
+            Some(_) => Settled::LostLease,
+            None => Settled::Gone,
+        })
+    }
+}
+
+#[async_trait]
+impl Engine for ClusterEngine {
+    fn name(&self) -> &'static str {
+        "cluster"
+    }
+
+    async fn accept(&self, new: NewTask) -> Result<Accepted, EngineError> {
+        Ok(self.lanes()?.accepts.ask(new).await?.accepted)
+    }
+
+    async fn get(&self, id: TaskId) -> Result<Option<Task>, EngineError> {
+        self.check_open()?;
+        let Some(found) = reads::get(&self.shared.pool, id).await? else { return Ok(None) };
+        let mut found = [found];
+        overlay::show_running(&self.shared.delivery, &mut found).await;
+        let [(_, task)] = found;
+        Ok(Some(task))
+    }
+
+    async fn list(&self, filter: &TaskFilter, cursor: Option<&str>, limit: usize) -> Result<TaskPage, EngineError> {
+        self.check_open()?;
+        let before = reads::cursor(cursor, i64::MAX)?;
+        let (mut found, next) = reads::list(&self.shared, filter, before, limit.clamp(1, 1000)).await?;
+        if !matches!(filter.status, Some(Status::Queued | Status::Running | Status::Retrying)) {
+            overlay::show_running(&self.shared.delivery, &mut found).await;
+        }
+        let items = found.into_iter().map(|(_, task)| task).collect();
+        Ok(TaskPage { items, next: next.map(|place| place.to_string()) })
+    }
+
+    async fn attempts(&self, id: TaskId) -> Result<Vec<Attempt>, EngineError> {
+        self.check_open()?;
+        reads::attempts(&self.shared.pool, id).await
+    }
+
+    async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claim>, EngineError> {
+        self.hand_out(request).await
+    }
+
+    async fn extend(&self, leases: &[Lease], lease: Duration) -> Result<Vec<Lease>, EngineError> {
+        self.renew(leases, lease).await
+    }
+
+    async fn settle(&self, lease: &Lease, started_at: Instant, outcome: Outcome) -> Result<Settled, EngineError> {
+        self.end(lease, started_at, End::Settle(outcome)).await
+    }
+
+    async fn retry_at(
+        &self,
+        lease: &Lease,
+        started_at: Instant,
+        due: Instant,
+        error: TaskError,
+        counts: bool,
+    ) -> Result<Settled, EngineError> {
+        if self.is_lost(lease).await {
+            return self.lost_or_over(lease).await;
+        }
+        let wait = i64::try_from(self.shared.clock.until(due).as_micros()).unwrap_or(i64::MAX / 4);
+        self.end(lease, started_at, End::RetryAt { wait, error, counts }).await
+    }
+
+    async fn give_up(&self, lease: &Lease, started_at: Instant, error: TaskError) -> Result<Settled, EngineError> {
+        if self.is_lost(lease).await {
+            return self.lost_or_over(lease).await;
+        }
+        self.end(lease, started_at, End::GiveUp(error)).await
+    }
+
+    async fn events_after(
+        &self,
+        filter: &EventFilter,
+        after: EventSeq,
+        limit: usize,
+    ) -> Result<EventPage, EngineError> {
+        self.check_open()?;
+        log::events_after(&self.shared.pool, filter, after, limit.clamp(1, 1000)).await
+    }
+
+    async fn last_event(&self) -> Result<EventSeq, EngineError> {
+        self.check_open()?;
+        operate::last_event(&self.shared.pool).await
+    }
+
+    fn wakeups(&self, filter: &EventFilter) -> Subscription {
+        self.shared.hub.subscribe(filter)
+    }
+
+    async fn stats(&self) -> Result<Stats, EngineError> {
+        self.check_open()?;
+        operate::stats(&self.shared).await
+    }
+
+    async fn scaling(&self) -> Result<Scaling, EngineError> {
+        self.check_open()?;
+        operate::scaling(&self.shared).await
+    }
+
+    async fn set_paused(&self, paused: bool) -> Result<(), EngineError> {
+        self.check_open()?;
+        operate::set_paused(&self.shared, paused).await
+    }
+
+    async fn retry_dead(&self, id: TaskId) -> Result<Retried, EngineError> {
+        self.check_open()?;
+        operate::retry_dead(&self.shared, id).await
+    }
+
+    async fn discard(&self, id: TaskId, reason: String) -> Result<bool, EngineError> {
+        self.check_open()?;
+        operate::discard(&self.shared, id, &reason).await
+    }
+
+    async fn effects(&self, run: &RunId, cursor: Option<&str>, limit: usize) -> Result<EffectPage, EngineError> {
+        self.check_open()?;
+        let after = reads::cursor(cursor, 0)?;
+        reads::effects(&self.shared.pool, run, after, limit.clamp(1, 10_000)).await
+    }
+
+    async fn clean_run(&self, run: &RunId) -> Result<Cleaned, EngineError> {
+        self.check_open()?;
+        clean::run(self, run).await
+    }
+
+    async fn ping(&self) -> Result<(), EngineError> {
+        self.check_open()?;
+        open::check_schema(&self.shared.pool).await?;
+        operate::can_write(&self.shared.pool).await
+    }
+
+    async fn close(&self) {
+        self.shut().await;
+    }
+}

@@ -1,0 +1,1 @@
+//! Container images, made in this process: no daemon, no base image.

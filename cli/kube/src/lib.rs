@@ -1,0 +1,8 @@
+//! What cardctl does to a Kubernetes cluster, and what it reads there: apply, prune, wait, explain, forward.
+//!
+//! It knows objects and their states, not the platform that they make up: which objects there are is `card-manifests`'
+//! affair, what a user is told is the command line's.
+
+mod object;
+
+pub use self::object::ObjectRef;

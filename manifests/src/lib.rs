@@ -1,0 +1,1 @@
+//! The platform's Kubernetes manifests, and what makes one set of objects of them.

@@ -4,5 +4,6 @@
 //! affair, what a user is told is the command line's.
 
 mod object;
+pub mod state;
 
 pub use self::object::ObjectRef;

@@ -5,5 +5,7 @@
 
 mod object;
 pub mod state;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 
 pub use self::object::ObjectRef;

@@ -1,3 +1,7 @@
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tokio::io::{AsyncBufReadExt, BufReader};
+
 use crate::place::{Ended, OPERATOR, Place};
 
 const DATABASE: (&str, &str) = ("CARD_DATABASE_URL", "postgres://card:hunter2@127.0.0.1:1/card");
@@ -125,4 +129,25 @@ async fn secrets_come_from_files_with_a_line_end() {
     let server = crate::running::Running::start(command).await;
     assert_eq!(server.get("/api/v1/stats").await.0, 200);
     server.stop().await;
+}
+
+#[tokio::test]
+async fn a_migration_waits_for_postgres_no_longer_than_it_was_told_and_stops_when_asked() {
+    let place = Place::new();
+    let mut command = place.bare(&["migrate", "--wait", "50ms"]);
+    command.envs([DATABASE]);
+    let ended = Ended::of(command).await;
+    assert!(ended.stderr.contains("waiting for Postgres"), "{}", ended.stderr);
+    assert!(ended.stderr.trim_end().ends_with("that was tried for 50ms"), "{}", ended.stderr);
+    assert_eq!(ended.code, Some(3));
+    assert!(!ended.stderr.contains("hunter2"), "{}", ended.stderr);
+
+    let mut command = place.bare(&["migrate", "--wait", "10m"]);
+    let mut child = command.envs([DATABASE]).spawn().unwrap();
+    let mut stderr = BufReader::new(child.stderr.take().unwrap()).lines();
+    assert!(stderr.next_line().await.unwrap().unwrap().contains("waiting for Postgres"));
+    kill(Pid::from_raw(child.id().unwrap().try_into().unwrap()), Signal::SIGTERM).unwrap();
+    let asked = stderr.next_line().await.unwrap().unwrap();
+    assert!(asked.starts_with("error: asked to stop"), "{asked}");
+    assert_eq!(child.wait().await.unwrap().code(), Some(3));
 }

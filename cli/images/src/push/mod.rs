@@ -1,0 +1,183 @@
+//! Images to a registry, and what is there already is not sent again.
+
+mod blobs;
+mod credentials;
+mod failure;
+mod place;
+
+use std::sync::Arc;
+
+use oci_client::client::{Client, ClientConfig, ClientProtocol};
+use oci_client::secrets::RegistryAuth;
+use oci_client::{Reference as Remote, RegistryOperation};
+use oci_spec::image::MediaType;
+
+pub use self::credentials::{Credentials, credentials};
+pub(crate) use self::failure::failure;
+pub use self::place::Place;
+use crate::archive::Contents;
+use crate::catalog::Image;
+use crate::digest::Digest;
+use crate::error::{ErrorKind, ImageError};
+use crate::index::MultiPlatform;
+use crate::platform::Platform;
+use crate::reference::Reference;
+
+/// What goes on, for who shows it.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// A blob of so many bytes comes next.
+    Blob {
+        /// Of which image.
+        name: String,
+        /// Its digest.
+        digest: Digest,
+        /// In bytes.
+        size: u64,
+        /// It is there: nothing is sent.
+        present: bool,
+    },
+    /// So many more bytes are on their way.
+    Sent(u64),
+    /// It failed and is tried again.
+    Again(String),
+}
+
+/// Takes [`Event`]s.
+pub type Watch = Arc<dyn Fn(Event) + Send + Sync>;
+
+/// What is in the registry now.
+#[derive(Debug, Clone)]
+pub struct Pushed {
+    /// What it is in the platform.
+    pub component: String,
+    /// Its name, tag and digest there.
+    pub reference: Reference,
+    /// For which platforms.
+    pub platforms: Vec<Platform>,
+    /// Bytes of blobs that were sent.
+    pub sent: u64,
+    /// Bytes of blobs that were there.
+    pub present: u64,
+}
+
+/// A registry and who speaks to it.
+pub(crate) struct Registry {
+    pub(crate) client: Client,
+    pub(crate) auth: RegistryAuth,
+    pub(crate) host: String,
+}
+
+impl Registry {
+    pub(crate) fn new(place: &Place, credentials: Option<&Credentials>) -> Result<Self, ImageError> {
+        let config = ClientConfig {
+            protocol: if place.is_plain { ClientProtocol::Http } else { ClientProtocol::Https },
+            connect_timeout: Some(std::time::Duration::from_secs(10)),
+            read_timeout: Some(std::time::Duration::from_secs(60)),
+            user_agent: concat!("cardctl/", env!("CARGO_PKG_VERSION")),
+            ..ClientConfig::default()
+        };
+        let client = Client::try_from(config).map_err(ImageError::internal)?;
+        let auth = credentials.map_or(RegistryAuth::Anonymous, Credentials::auth);
+        Ok(Self { client, auth, host: place.registry.clone() })
+    }
+
+    /// Signs in, for what follows.
+    pub(crate) async fn enter(&self, image: &Remote, operation: RegistryOperation) -> Result<(), ImageError> {
+        self.client.auth(image, &self.auth, operation).await.map(drop).map_err(|error| failure(&self.host, &error))
+    }
+}
+
+/// Sends images, those of one name and several platforms under one index.
+///
+/// # Errors
+/// The registry can't be reached, refuses, or breaks off too often. What arrived stays there and is not sent again the
+/// next time; a name stands for an image only when all of it arrived.
+pub async fn push(
+    images: &[Image],
+    place: &Place,
+    credentials: Option<&Credentials>,
+    watch: &Watch,
+) -> Result<Vec<Pushed>, ImageError> {
+    let registry = Registry::new(place, credentials)?;
+    let images: Vec<_> = images.iter().map(|image| image.in_repository(&place.repository)).collect();
+    let indexes = MultiPlatform::of(&images)?;
+    let mut pushed = Vec::new();
+    for image in &images {
+        let done = one(&registry, image, watch).await?;
+        // Of several platforms it is the index that has a name.
+        if !indexes.iter().any(|index| index.name == image.name) {
+            pushed.push(done);
+        } else if let Some(place) = pushed.iter_mut().find(|known: &&mut Pushed| known.component == done.component) {
+            place.sent += done.sent;
+            place.present += done.present;
+        } else {
+            pushed.push(done);
+        }
+    }
+    for index in &indexes {
+        let reference = index.reference();
+        document(&registry, &reference, &index.document, MediaType::ImageIndex).await?;
+        for known in pushed.iter_mut().filter(|known| known.component == index.component) {
+            known.reference = reference.clone();
+            known.platforms = index.platforms.clone();
+        }
+    }
+    Ok(pushed)
+}
+
+async fn one(registry: &Registry, image: &Image, watch: &Watch) -> Result<Pushed, ImageError> {
+    let contents = Contents::read(&image.archive)?;
+    let reference = image.reference();
+    let remote = remote(&reference)?;
+    registry.enter(&remote, RegistryOperation::Push).await?;
+    let (mut sent, mut present) = (0, 0);
+    for digest in [&image.layer_digest, &image.config_digest] {
+        let bytes = whole(image, &contents, digest)?;
+        let size = bytes.len() as u64;
+        let is_present = blobs::send(registry, &remote, &image.name, digest, bytes, watch).await?;
+        *(if is_present { &mut present } else { &mut sent }) += size;
+    }
+    // Last: a manifest in a registry promises that its blobs are there.
+    let manifest = whole(image, &contents, &image.manifest_digest)?;
+    document(registry, &reference, &manifest, MediaType::ImageManifest).await?;
+    Ok(Pushed { component: image.component.clone(), reference, platforms: vec![image.platform], sent, present })
+}
+
+/// A blob of an archive, if it is what was built.
+fn whole(image: &Image, contents: &Contents, digest: &Digest) -> Result<bytes::Bytes, ImageError> {
+    let bytes = contents.blob(digest).filter(|bytes| Digest::of(bytes) == *digest);
+    bytes.cloned().ok_or_else(|| {
+        ImageError::new(
+            "damaged-archive",
+            ErrorKind::Different,
+            format!("{} is not what was built: the blob {digest} is missing or damaged", image.archive.display()),
+        )
+        .fix("cardctl images build")
+    })
+}
+
+/// Sends a manifest or an index under its tag, and asks the registry what it has there now.
+async fn document(registry: &Registry, reference: &Reference, bytes: &[u8], kind: MediaType) -> Result<(), ImageError> {
+    let remote = remote(reference)?;
+    let kind = kind.to_string().parse().map_err(ImageError::internal)?;
+    let failed = |error| failure(&registry.host, &error);
+    registry.client.push_manifest_raw(&remote, bytes.to_vec(), kind).await.map_err(failed)?;
+    let there = registry.client.fetch_manifest_digest(&remote, &registry.auth).await.map_err(failed)?;
+    if there == reference.digest.as_str() {
+        return Ok(());
+    }
+    Err(ImageError::new(
+        "not-pushed",
+        ErrorKind::Different,
+        format!("{reference} was sent to the registry, which has another image by that name"),
+    )
+    .evidence(format!("expected {}, found {there}", reference.digest)))
+}
+
+pub(crate) fn remote(reference: &Reference) -> Result<Remote, ImageError> {
+    reference.tagged().parse().map_err(|error| {
+        ImageError::new("repository", ErrorKind::Usage, format!("{reference} is no name in a registry"))
+            .evidence(format!("{error}"))
+    })
+}

@@ -82,6 +82,18 @@ impl State {
         Self::new(Phase::Missing, "missing", "it is not there")
     }
 
+    /// Of an object about which nothing is known yet.
+    #[must_use]
+    pub fn unknown() -> Self {
+        Self::in_progress("unknown", "")
+    }
+
+    /// Of an object of a kind that has nothing to become.
+    #[must_use]
+    pub fn exists() -> Self {
+        Self::ready()
+    }
+
     /// Whether it is all that it should be.
     #[must_use]
     pub fn is_ready(&self) -> bool {

@@ -1,0 +1,5 @@
+//! What containers write.
+
+mod line;
+
+pub use self::line::plain;

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use crate::latency::Latency;
 use crate::observer::Final;
+use crate::shard::Figures;
 
 /// A start that is later than this is a late one: below it is the grain of timers and threads.
 pub const LATE: Duration = Duration::from_millis(10);
@@ -131,33 +132,30 @@ impl Meter {
         }
     }
 
-    /// Errors by code.
+    /// What was counted and timed so far.
     #[must_use]
-    pub fn by_code(&self) -> BTreeMap<&'static str, u64> {
-        self.by_code.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Takes another stretch in.
-    pub fn add(&self, other: &Self) {
-        let counts = |meter: &Self| {
-            [&meter.offered, &meter.accepted, &meter.completed, &meter.errors, &meter.late, &meter.held_back]
-                .map(|count| count.load(Ordering::Relaxed))
-        };
-        let own = [&self.offered, &self.accepted, &self.completed, &self.errors, &self.late, &self.held_back];
-        for (count, more) in own.into_iter().zip(counts(other)) {
-            count.fetch_add(more, Ordering::Relaxed);
+    pub fn figures(&self) -> Figures {
+        let [offered, accepted, completed, errors, late, held_back] =
+            [&self.offered, &self.accepted, &self.completed, &self.errors, &self.late, &self.held_back]
+                .map(|count| count.load(Ordering::Relaxed));
+        let by_code = self.by_code.lock().unwrap_or_else(PoisonError::into_inner);
+        let by_code = by_code.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect();
+        Figures {
+            offered,
+            accepted,
+            completed,
+            errors,
+            late,
+            held_back,
+            by_code,
+            lateness: self.lateness.recorded(),
+            accept: self.accept.recorded(),
+            accept_intended: self.accept_intended.recorded(),
+            e2e: self.e2e.recorded(),
+            e2e_intended: self.e2e_intended.recorded(),
+            queue_wait: self.queue_wait.recorded(),
+            work: self.work.recorded(),
+            status: self.status.recorded(),
         }
-        for (own, more) in self.latencies().into_iter().zip(other.latencies()) {
-            own.add(more);
-        }
-        let mut by_code = self.by_code.lock().unwrap_or_else(PoisonError::into_inner);
-        for (name, count) in other.by_code() {
-            *by_code.entry(name).or_insert(0) += count;
-        }
-    }
-
-    fn latencies(&self) -> [&Latency; 8] {
-        let Self { lateness, accept, accept_intended, e2e, e2e_intended, queue_wait, work, status, .. } = self;
-        [lateness, accept, accept_intended, e2e, e2e_intended, queue_wait, work, status]
     }
 }

@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::latency::Percentiles;
 use crate::result::Sample;
 
 /// What is being done.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Doing {
     /// Users are generated, the event stream is opened.
     #[default]
@@ -24,7 +27,7 @@ pub enum Doing {
 }
 
 /// Which step of several.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct AtStep {
     /// Counts from 1.
     pub number: usize,

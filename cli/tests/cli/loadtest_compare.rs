@@ -56,6 +56,7 @@ fn result(p95: f64) -> Report {
         breakpoint: None,
         validity: Validity { verdict: Verdict::Pass, ..Validity::default() },
         regression: None,
+        generators: Vec::new(),
         timeline: (1..=30).map(second).collect(),
     }
 }

@@ -22,6 +22,7 @@ use crate::observer::{Final, Observer};
 use crate::orders::Orders;
 use crate::plan::{Journey, Mix};
 use crate::sender::{Sender, Sent};
+use crate::share::Share;
 
 /// What the users of a load share.
 pub struct Crew {
@@ -43,6 +44,8 @@ pub struct Crew {
     pub patience: Duration,
     /// How many visits there were: each has a number, and with it its journey and its order.
     pub visits: AtomicU64,
+    /// Which of all visits are this crew's.
+    pub share: Share,
 }
 
 /// One visit of one user.
@@ -85,7 +88,7 @@ impl Crew {
                 return Ok(Went::Refused(pause(&error)));
             }
         };
-        let number = self.visits.fetch_add(1, Ordering::Relaxed);
+        let number = self.share.place(self.visits.fetch_add(1, Ordering::Relaxed));
         let (went, user) = match self.mix.pick(number) {
             Journey::Submit => submit::run(self, visit, user, number).await?,
             Journey::SubmitStatus => submit_status::run(self, visit, user, number).await?,

@@ -3,6 +3,10 @@
 use crate::audit;
 use crate::result::{Correctness, Verdict};
 
-pub(super) fn verdict(found: &Correctness) -> Verdict {
-    audit::verdict(found.accepted, found.lost + found.duplicate + found.stuck, found.unverified)
+/// A generator that is missing took its ledger with it: what that owes nobody knows, so what the others prove is not all.
+pub(super) fn verdict(found: &Correctness, one_is_missing: bool) -> Verdict {
+    match audit::verdict(found.accepted, found.lost + found.duplicate + found.stuck, found.unverified) {
+        Verdict::Pass if one_is_missing => Verdict::Inconclusive,
+        verdict => verdict,
+    }
 }

@@ -11,6 +11,7 @@
 mod breakpoint;
 mod correctness;
 mod exit;
+mod generators;
 mod limit;
 mod measured;
 mod pace;
@@ -33,7 +34,8 @@ pub const INTERRUPTED: &str = "interrupted";
 /// Fills in every verdict, what broke at each step, what a search found, and the exit code. What was measured stays as
 /// it is, so judging twice is judging once. The comparison with a baseline must be there already, if there is one.
 pub fn judge(report: &mut Report) {
-    report.correctness.verdict = correctness::verdict(&report.correctness);
+    let one_is_missing = generators::missing(report).next().is_some();
+    report.correctness.verdict = correctness::verdict(&report.correctness, one_is_missing);
     step::judge(report);
     report.breakpoint = breakpoint::find(report);
     report.slo = promise::judge(report);

@@ -1,7 +1,7 @@
 //! Whether the figures can be believed.
 
 use super::limit::{BUSY, Limit};
-use super::{interrupted, measured, step};
+use super::{generators, interrupted, measured, step};
 use crate::plan::{grouped, percent};
 use crate::result::{Report, Sample, Step, Verdict};
 
@@ -37,7 +37,7 @@ pub(super) fn of_step(report: &Report, step: &Step) -> Vec<String> {
 }
 
 fn reasons(report: &Report) -> Vec<String> {
-    let mut reasons = Vec::new();
+    let mut reasons: Vec<String> = generators::missing(report).collect();
     if interrupted(report) {
         reasons.push("only what came until it was interrupted is in the figures".to_owned());
     }
@@ -57,6 +57,8 @@ fn reasons(report: &Report) -> Vec<String> {
         let times = times(validity.stream_gaps);
         reasons.push(format!("the event stream had a gap {times}, so ends were heard later than they came"));
     }
+    let of_each = generators::reasons(report, &reasons);
+    reasons.extend(of_each);
     reasons
 }
 
@@ -123,7 +125,7 @@ fn saturated(seconds: &[&Sample]) -> Option<String> {
 }
 
 fn notes(report: &Report) -> Vec<String> {
-    let mut notes = Vec::new();
+    let mut notes: Vec<String> = generators::note(report).into_iter().collect();
     if let Some(busy) = report.validity.machine_cpu.filter(|busy| report.generator.shared && *busy >= FULL) {
         let busy = percent(busy);
         notes.push(format!("generator and platform share a machine that was {busy} busy: each slows the other down"));

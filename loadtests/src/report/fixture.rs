@@ -7,8 +7,8 @@ use std::time::Duration;
 use crate::latency::Percentiles;
 use crate::plan::{Metric, Mix, Model, Op, Plan, Slo, Stage, Stat, presets};
 use crate::result::{
-    Breakpoint, Change, Correctness, Distribution, Errors, Finding, Generator, Phase, Platform, Rates, Regression,
-    Report, Sample, SloResult, Step, Validity, Verdict,
+    Breakpoint, Change, Correctness, Distribution, Errors, Finding, Generator, Part, Phase, Platform, Rates,
+    Regression, Report, Sample, SloResult, Step, Validity, Verdict,
 };
 
 /// 12,000 accepted less a few, 96 seconds, exit code 9.
@@ -60,6 +60,7 @@ pub(crate) fn report() -> Report {
         }),
         validity: validity(),
         regression: Some(regression()),
+        generators: vec![generator(1), generator(2)],
         timeline: (1..=96).map(second).collect(),
     }
 }
@@ -88,8 +89,25 @@ pub(crate) fn empty() -> Report {
         breakpoint: None,
         validity: Validity::default(),
         regression: None,
+        generators: Vec::new(),
         timeline: Vec::new(),
         ..report()
+    }
+}
+
+fn generator(number: u64) -> Part {
+    Part {
+        number,
+        run: format!("7hq2m1-{number}"),
+        missing: None,
+        last_lines: Vec::new(),
+        accepted: Some(6_000 - number),
+        cores: Some(8),
+        generator_cpu: Some(0.12),
+        clock_ahead_ms: Some(-1.5),
+        clock_within_ms: Some(0.4),
+        late_ms: Some(0.2),
+        reasons: Vec::new(),
     }
 }
 

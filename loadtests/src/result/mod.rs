@@ -6,6 +6,7 @@
 
 mod audit;
 mod figures;
+mod generators;
 mod regression;
 mod schema;
 mod steps;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::audit::{Correctness, Finding};
 pub use self::figures::{Distribution, Errors, Rates, SloResult};
+pub use self::generators::Part;
 pub use self::regression::{Change, Regression};
 pub use self::schema::schema;
 pub use self::steps::{Breakpoint, Step};
@@ -99,6 +101,9 @@ pub struct Report {
     pub validity: Validity,
     /// Against a baseline, if one was asked for.
     pub regression: Option<Regression>,
+    /// The generators, where several made the load together; empty for one alone.
+    #[serde(default)]
+    pub generators: Vec<Part>,
     /// Second by second.
     pub timeline: Vec<Sample>,
 }

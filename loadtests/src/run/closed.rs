@@ -69,7 +69,8 @@ pub(super) async fn run(drive: &Arc<Drive>) -> Result<(), GooseError> {
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "plans have at most 100,000 users")]
 fn users(drive: &Drive) -> usize {
-    drive.plan.peak(drive.size).ceil().max(1.0) as usize
+    let all = drive.plan.peak(drive.size).ceil().max(1.0) as u64;
+    drive.crew.share.of_many(all).max(1) as usize
 }
 
 fn configuration(drive: &Drive, users: usize) -> GooseConfiguration {
@@ -186,6 +187,6 @@ impl Muster {
     /// The first point of the course from `from` on at which a user is to be active; none if it is not again.
     #[expect(clippy::cast_precision_loss, reason = "a number of users")]
     fn due(&self, user: usize, from: Duration) -> Option<Duration> {
-        self.drive.plan.exceeds(self.drive.size, user as f64, from)
+        self.drive.plan.exceeds(self.drive.size, self.drive.crew.share.place(user as u64) as f64, from)
     }
 }

@@ -14,10 +14,22 @@ use crate::journeys::Crew;
 use crate::meter::{Meter, Second};
 use crate::moment::{AtStep, Doing};
 use crate::plan::{Model, Plan};
+use crate::share::Start;
 
 /// Requests that are under way when a course is over are waited for so long: as long as a client waits for an answer,
 /// and follows up on a lost one.
 const LAST_ANSWERS: Duration = Duration::from_secs(50);
+
+/// Which course it is.
+#[derive(Clone, Copy)]
+pub(super) struct Which {
+    /// Users at once, or arrivals a second; 1 if the plan's stages say it themselves.
+    pub(super) size: f64,
+    /// Which step of several.
+    pub(super) step: Option<AtStep>,
+    /// When all generators begin, if there are others.
+    pub(super) start: Option<Start>,
+}
 
 /// What a course left behind.
 pub(super) struct Course {
@@ -35,6 +47,8 @@ pub(super) struct Course {
     pub(super) planned: Option<u64>,
     /// The rule that ended it before its time.
     pub(super) aborted: Option<String>,
+    /// When all were to begin, and how much later this one did; none without others.
+    pub(super) start: Option<(Start, Duration)>,
 }
 
 /// Runs the plan's course once. Returns when nothing more is sent and every answer is there (or given up).
@@ -43,16 +57,16 @@ pub(super) struct Course {
 /// The generator can't start, or the ledger can't be written.
 pub(super) async fn run(
     plan: &Plan,
-    size: f64,
-    step: Option<AtStep>,
+    which: Which,
     crew: &Arc<Crew>,
     second: &Arc<Second>,
     timeline: &Timeline,
     stop: &CancellationToken,
 ) -> Result<Course, RunError> {
+    let Which { size, step, start } = which;
     let over = stop.child_token();
     let meters = [Arc::new(Meter::new(second)), Arc::new(Meter::new(second))];
-    let drive = Arc::new(Drive::new(plan, size, crew, meters, over.clone()));
+    let drive = Arc::new(Drive::new(plan, size, crew, meters, over.clone(), start.map(|start| start.at)));
     let generator = tokio::spawn({
         let drive = Arc::clone(&drive);
         async move {
@@ -71,6 +85,8 @@ pub(super) async fn run(
         begun = begun(&drive) => begun,
         early = &mut generator => return Err(died(early)),
     };
+    // Where others begin too, it lies ahead. Stopped before, the course is over at once.
+    drive.until(begun).await;
     let from_s = timeline.elapsed() - begun.elapsed().as_secs_f64();
     timeline.course(size, step, &over);
     timeline.enter(if plan.warm_up.is_zero() { Doing::Steady } else { Doing::Ramp });
@@ -98,7 +114,8 @@ pub(super) async fn run(
     if let Some(error) = drive.failure() {
         return Err(RunError::Ledger(error));
     }
-    let planned = (plan.model == Model::Open).then(|| open::planned(plan, size, plan.warm_up.min(ran), ran));
+    let planned =
+        (plan.model == Model::Open).then(|| open::planned(plan, crew.share, size, plan.warm_up.min(ran), ran));
     Ok(Course {
         size,
         measured_s: (measured_from, to_s),
@@ -107,6 +124,7 @@ pub(super) async fn run(
         ramp: Arc::clone(&drive.ramp),
         planned,
         aborted: timeline.aborted(),
+        start: start.map(|start| (start, begun.saturating_duration_since(start.at))),
     })
 }
 

@@ -25,6 +25,8 @@ pub(super) struct Drive {
     pub(super) over: CancellationToken,
     /// What was begun and goes on: it ends by itself.
     pub(super) visits: TaskTracker,
+    /// When all generators begin, if there are others.
+    start: Option<Instant>,
     begun: OnceLock<Instant>,
     failed: OnceLock<io::Error>,
 }
@@ -36,6 +38,7 @@ impl Drive {
         crew: &Arc<Crew>,
         meters: [Arc<Meter>; 2],
         over: CancellationToken,
+        start: Option<Instant>,
     ) -> Self {
         let [ramp, steady] = meters;
         Self {
@@ -46,14 +49,19 @@ impl Drive {
             steady,
             over,
             visits: TaskTracker::new(),
+            start,
             begun: OnceLock::new(),
             failed: OnceLock::new(),
         }
     }
 
-    /// The clock of the course starts. Both generators call this when they can begin, once.
+    /// The clock of the course starts: now, or when all begin, if that is still to come. Both generators call this when
+    /// they can begin, once.
     pub(super) fn begin(&self) -> Instant {
-        *self.begun.get_or_init(Instant::now)
+        *self.begun.get_or_init(|| {
+            let now = Instant::now();
+            self.start.map_or(now, |start| start.max(now))
+        })
     }
 
     /// When the clock was started, if it was.

@@ -28,7 +28,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use self::course::Course;
+use self::course::{Course, Which};
 use self::timeline::Timeline;
 use crate::audit::{Drain, Stage, prove};
 use crate::client::Client;
@@ -44,9 +44,13 @@ use crate::orders::Orders;
 use crate::plan::{Model, Plan};
 use crate::result::Report;
 use crate::sender::{OnRefusal, Sender};
+use crate::shard::{Shard, merge};
+use crate::share::{Muster, MusterError, Share, Start};
 
 /// How long a lost answer is followed up before nobody knows.
 const SEND_PATIENCE: Duration = Duration::from_secs(15);
+/// How long the other generators are waited for.
+const MUSTER_PATIENCE: Duration = Duration::from_secs(120);
 /// How long the event stream may be away.
 const STREAM_PATIENCE: Duration = Duration::from_secs(60);
 /// Users of the open model that are ready before the clock starts and kept ready: arrivals of so long, within bounds.
@@ -97,10 +101,27 @@ pub async fn carry_out(
     moments: &watch::Sender<Moment>,
     stop: &CancellationToken,
 ) -> Result<Report, RunError> {
+    let shard = carry_share(setup, Share::WHOLE, moments, stop).await?;
+    let mut report = merge(vec![shard], &[], None).map_err(|error| RunError::Generator(error.to_string()))?;
+    judge::judge(&mut report);
+    Ok(report)
+}
+
+/// Carries out a share of a plan, together with others who have the other shares: what it found, of which nothing is
+/// judged. It waits for the others before each course.
+///
+/// # Errors
+/// See [`RunError`]. If the others do not come, nothing is sent.
+pub async fn carry_share(
+    setup: &Setup,
+    share: Share,
+    moments: &watch::Sender<Moment>,
+    stop: &CancellationToken,
+) -> Result<Shard, RunError> {
     machine::use_small_pages();
     let started_at = card_core::time::Instant::now();
     let begun = tokio::time::Instant::now();
-    let mut run = Run::prepare(setup, moments, stop).await?;
+    let mut run = Run::prepare(setup, share, moments, stop).await?;
     run.flushed = Some(flush_now_and_then(&run.ledger));
     let carried = run.courses().await;
     run.flushed = None;
@@ -108,7 +129,7 @@ pub async fn carry_out(
     carried?;
     let crew = &run.crew;
     let drain = Drain { bound: setup.plan.drain, settle: setup.plan.settle, stop: stop.clone() };
-    let audit = prove(&setup.client, &setup.run, &run.ledger, &crew.observer, drain, |stage| {
+    let audit = prove(&setup.client, &run.run, &run.ledger, &crew.observer, drain, |stage| {
         run.timeline.enter(match stage {
             Stage::Drain => Doing::Drain,
             Stage::Settle => Doing::Settle,
@@ -116,17 +137,18 @@ pub async fn carry_out(
         });
     })
     .await;
-    let mut report = run.report();
-    report.correctness = audit.into();
-    report.started_at = started_at.to_string();
-    report.took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-    judge::judge(&mut report);
-    Ok(report)
+    let mut shard = run.shard();
+    shard.correctness = audit.into();
+    shard.started_at = started_at.to_string();
+    shard.took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+    Ok(shard)
 }
 
 /// A load test that is being carried out.
 struct Run<'a> {
     setup: &'a Setup,
+    /// What this generator tags everything with.
+    run: RunId,
     stop: &'a CancellationToken,
     ledger: Arc<Ledger>,
     crew: Arc<Crew>,
@@ -135,6 +157,8 @@ struct Run<'a> {
     workers: Option<u64>,
     version: Option<String>,
     courses: Vec<Course>,
+    /// Why the other generators did not come to another course.
+    alone: Option<String>,
     flushed: Option<AbortOnDropHandle<()>>,
     _replenish: Option<AbortOnDropHandle<()>>,
 }
@@ -142,16 +166,18 @@ struct Run<'a> {
 impl<'a> Run<'a> {
     async fn prepare(
         setup: &'a Setup,
+        share: Share,
         moments: &watch::Sender<Moment>,
         stop: &'a CancellationToken,
     ) -> Result<Self, RunError> {
-        let Setup { client, run, seed, plan, .. } = setup;
+        let Setup { client, seed, plan, .. } = setup;
+        let run = &share.run(&setup.run);
         // Asked first: a platform that is not there, or refuses, is no load test.
         let stats = client.stats().await?;
         let ledger = Arc::new(Ledger::create(setup.ledger.as_deref(), run, *seed, true)?);
         let observer = Observer::of_ends(client, run, STREAM_PATIENCE).await?;
         let identities = Arc::new(Identities::new(client, run, u64::MAX));
-        let replenish = keep_users_ready(plan, &identities);
+        let replenish = keep_users_ready(plan, share, &identities);
         let sender = Sender::new(client, run, Arc::clone(&ledger), SEND_PATIENCE, CancellationToken::new());
         let crew = Crew {
             client: client.clone(),
@@ -163,11 +189,13 @@ impl<'a> Run<'a> {
             mix: plan.journey.clone(),
             patience: plan.patience,
             visits: AtomicU64::new(0),
+            share,
         };
         let second = Arc::new(Second::default());
-        let timeline = Timeline::start(client, plan, &second, moments);
+        let timeline = Timeline::start(client, plan, share, &second, moments);
         Ok(Self {
             setup,
+            run: run.clone(),
             stop,
             ledger,
             crew: Arc::new(crew),
@@ -176,6 +204,7 @@ impl<'a> Run<'a> {
             workers: Some(stats.workers.len() as u64),
             version: client.version().await,
             courses: Vec::new(),
+            alone: None,
             flushed: None,
             _replenish: replenish,
         })
@@ -205,16 +234,39 @@ impl<'a> Run<'a> {
 
     async fn course(&mut self, size: f64, step: Option<AtStep>) -> Result<(), RunError> {
         let (plan, stop) = (&self.setup.plan, self.stop);
+        let share = self.crew.share;
         // Before the clock starts: who still waited when the last course was over is not used again. A platform that
         // goes away between two courses is a result: the visits tell.
-        if let Err(error) = self.crew.identities.have(users_ready(plan, size)).await
+        if let Err(error) = self.crew.identities.have(users_ready(plan, share, size)).await
             && self.courses.is_empty()
         {
             return Err(error.into());
         }
-        let course = course::run(plan, size, step, &self.crew, &self.second, &self.timeline, stop).await?;
+        let start = match self.muster().await {
+            Ok(start) => start,
+            // The load is over before it began: the course is an empty one.
+            Err(MusterError::Stopped) => None,
+            Err(error) if self.courses.is_empty() => return Err(RunError::Generator(error.to_string())),
+            Err(error) => {
+                // No rule was broken: it is an interruption.
+                self.alone = Some(format!("{}: {error}", judge::INTERRUPTED));
+                return Ok(());
+            }
+        };
+        let which = Which { size, step, start };
+        let course = course::run(plan, which, &self.crew, &self.second, &self.timeline, stop).await?;
         self.courses.push(course);
         Ok(())
+    }
+
+    /// Waits until all generators can begin; none if there are no others.
+    async fn muster(&self) -> Result<Option<Start>, MusterError> {
+        let share = self.crew.share;
+        if share.is_whole() {
+            return Ok(None);
+        }
+        let muster = Muster { share, run: self.setup.run.clone(), patience: MUSTER_PATIENCE };
+        muster.meet(&self.setup.client, self.courses.len() + 1, self.stop).await.map(Some)
     }
 
     /// Between two courses: what the one has left must not weigh on the next.
@@ -230,25 +282,25 @@ impl<'a> Run<'a> {
         if self.stop.is_cancelled() {
             return Some("interrupted".to_owned());
         }
-        self.courses.iter().find_map(|course| course.aborted.clone())
+        self.courses.iter().find_map(|course| course.aborted.clone()).or_else(|| self.alone.clone())
     }
 }
 
 /// How many users a course at this size begins with.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number of users")]
-fn users_ready(plan: &Plan, size: f64) -> u64 {
+fn users_ready(plan: &Plan, share: Share, size: f64) -> u64 {
     let peak = plan.peak(size);
     match plan.model {
-        Model::Closed => peak.ceil() as u64,
-        Model::Open => ((peak * READY_FOR) as u64).clamp(READY.0, READY.1),
+        Model::Closed => share.of_many(peak.ceil() as u64),
+        Model::Open => share.of_many((peak * READY_FOR) as u64).clamp(READY.0, READY.1),
     }
 }
 
 /// Keeps users ready for arrivals: each takes one until its task has ended.
-fn keep_users_ready(plan: &Plan, identities: &Arc<Identities>) -> Option<AbortOnDropHandle<()>> {
+fn keep_users_ready(plan: &Plan, share: Share, identities: &Arc<Identities>) -> Option<AbortOnDropHandle<()>> {
     let sizes = plan.steps.iter().copied().chain(plan.growth.map(|growth| growth.up_to));
     let largest = sizes.reduce(f64::max).unwrap_or(1.0);
-    let keep = users_ready(plan, largest) / 2;
+    let keep = users_ready(plan, share, largest) / 2;
     let identities = Arc::clone(identities);
     (plan.model == Model::Open).then(|| {
         AbortOnDropHandle::new(tokio::spawn(async move {

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use super::drive::Drive;
 use crate::plan::Plan;
+use crate::share::Share;
 
 /// The thread sleeps no longer than this, so that it sees the end.
 const NAP: Duration = Duration::from_millis(20);
@@ -23,7 +24,8 @@ const GRAIN: Duration = Duration::from_micros(50);
 
 /// Sends arrivals until the drive is over. When this returns, no more begin; those under way go on.
 pub(super) async fn run(drive: &Arc<Drive>) {
-    let permits = usize::try_from(drive.plan.max_in_flight).unwrap_or(Semaphore::MAX_PERMITS);
+    let permits = drive.crew.share.of_many(drive.plan.max_in_flight);
+    let permits = usize::try_from(permits).unwrap_or(Semaphore::MAX_PERMITS);
     let permits = Arc::new(Semaphore::new(permits.clamp(1, Semaphore::MAX_PERMITS)));
     let ended = Arc::new(AtomicBool::new(false));
     let clock = std::thread::spawn({
@@ -40,7 +42,7 @@ fn keep_time(drive: &Arc<Drive>, permits: &Arc<Semaphore>, ended: &AtomicBool, r
     let begun = drive.begin();
     let arrivals = Arrivals::of(&drive.plan, drive.size);
     for number in 0.. {
-        let Some(into) = arrivals.at(number) else { return };
+        let Some(into) = arrivals.at(drive.crew.share.place(number)) else { return };
         let intended = begun + into;
         loop {
             if ended.load(Ordering::Relaxed) {
@@ -112,9 +114,9 @@ impl Arrivals {
     }
 }
 
-/// Arrivals that a plan has between two points of its course.
+/// Arrivals that a share of a plan has between two points of its course.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number of arrivals")]
-pub(super) fn planned(plan: &Plan, size: f64, from: Duration, to: Duration) -> u64 {
+pub(super) fn planned(plan: &Plan, share: Share, size: f64, from: Duration, to: Duration) -> u64 {
     let arrivals = Arrivals::of(plan, size);
     let until = |point: Duration| -> f64 {
         let at = point.as_secs_f64();
@@ -128,7 +130,7 @@ pub(super) fn planned(plan: &Plan, size: f64, from: Duration, to: Duration) -> u
             .sum()
     };
     // As many as [`Arrivals::at`] has before a point: each comes in the middle of its interval.
-    let before = |point| (until(point) - 0.5).ceil() as u64;
+    let before = |point| share.of_many((until(point) - 0.5).ceil() as u64);
     before(to).saturating_sub(before(from))
 }
 
@@ -170,7 +172,15 @@ mod tests {
     #[test]
     fn what_is_planned_is_what_arrives() {
         let plan = plan(&[(50.0, 500), (50.0, 1500), (400.0, 0), (400.0, 250)]);
-        assert_eq!(planned(&plan, 1.0, Duration::ZERO, plan.course()), all(&plan).len() as u64);
-        assert_eq!(planned(&plan, 2.0, Duration::from_millis(500), Duration::from_secs(2)), 150);
+        let all = all(&plan).len() as u64;
+        assert_eq!(planned(&plan, Share::WHOLE, 1.0, Duration::ZERO, plan.course()), all);
+        let part = |share: &str, size, from, to| {
+            planned(&plan, share.parse().unwrap(), size, Duration::from_millis(from), Duration::from_millis(to))
+        };
+        assert_eq!(part("1/1", 2.0, 500, 2000), 150);
+        let parts = ["1/4", "2/4", "3/4", "4/4"].map(|share| part(share, 2.0, 500, 2000));
+        assert_eq!((parts.iter().sum::<u64>(), parts.iter().max()), (150, Some(&38)));
+        let parts = ["1/3", "2/3", "3/3"].map(|share| part(share, 1.0, 0, 2250));
+        assert_eq!(parts.iter().sum::<u64>(), all);
     }
 }

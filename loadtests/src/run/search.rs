@@ -4,6 +4,7 @@ use super::{Run, RunError};
 use crate::judge;
 use crate::moment::AtStep;
 use crate::result::Verdict;
+use crate::shard::merge;
 
 impl Run<'_> {
     /// Courses at growing sizes.
@@ -41,7 +42,7 @@ impl Run<'_> {
     }
 
     fn last_step_held(&self) -> bool {
-        let mut report = self.report();
+        let Ok(mut report) = merge(vec![self.shard()], &[], None) else { return false };
         judge::judge(&mut report);
         report.steps.last().is_some_and(|step| step.verdict == Verdict::Pass)
     }

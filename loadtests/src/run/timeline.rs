@@ -17,6 +17,8 @@ use crate::meter::Second;
 use crate::moment::{AtStep, Doing, Moment};
 use crate::plan::{AbortRule, Plan, Watch};
 use crate::result::{Phase, Sample};
+use crate::shard::Taken;
+use crate::share::Share;
 
 const SECOND: Duration = Duration::from_secs(1);
 /// How often a new look is shown.
@@ -38,7 +40,7 @@ struct Now {
 }
 
 struct State {
-    samples: Vec<Sample>,
+    samples: Vec<Taken>,
     taken: Instant,
     processor: Processor,
     now: Now,
@@ -58,6 +60,7 @@ pub(super) struct Timeline {
 struct Shared {
     begun: Instant,
     plan: Plan,
+    share: Share,
     second: Arc<Second>,
     state: Mutex<State>,
     moments: watch::Sender<Moment>,
@@ -66,7 +69,13 @@ struct Shared {
 
 impl Timeline {
     /// Begins now.
-    pub(super) fn start(client: &Client, plan: &Plan, second: &Arc<Second>, moments: &watch::Sender<Moment>) -> Self {
+    pub(super) fn start(
+        client: &Client,
+        plan: &Plan,
+        share: Share,
+        second: &Arc<Second>,
+        moments: &watch::Sender<Moment>,
+    ) -> Self {
         let begun = Instant::now();
         let state = State {
             samples: Vec::new(),
@@ -82,6 +91,7 @@ impl Timeline {
         let shared = Arc::new(Shared {
             begun,
             plan: plan.clone(),
+            share,
             second: Arc::clone(second),
             state: Mutex::new(state),
             moments: moments.clone(),
@@ -96,7 +106,7 @@ impl Timeline {
 
     /// A course begins: its rules to end before the time cancel `over`.
     pub(super) fn course(&self, size: f64, step: Option<AtStep>, over: &CancellationToken) {
-        let watches = self.shared.plan.abort_on.iter().map(AbortRule::watch).collect();
+        let watches = self.shared.share.rules(&self.shared.plan).iter().map(AbortRule::watch).collect();
         *self.shared.abort() = Some((over.clone(), None));
         let mut state = self.shared.state();
         let course = Some((Instant::now(), self.shared.plan.course(), size));
@@ -126,7 +136,7 @@ impl Timeline {
     }
 
     /// The seconds so far.
-    pub(super) fn samples(&self) -> Vec<Sample> {
+    pub(super) fn samples(&self) -> Vec<Taken> {
         self.shared.state().samples.clone()
     }
 }
@@ -177,7 +187,8 @@ impl Shared {
         for (total, count) in state.totals.iter_mut().zip(counts) {
             *total += count;
         }
-        let (accept, e2e) = (accept.take(), e2e.take());
+        let (accepts, ends) = (accept.take(), e2e.take());
+        let (accept, e2e) = (accepts.percentiles(), ends.percentiles());
         (state.accept, state.e2e) = (accept, e2e);
         #[expect(clippy::cast_precision_loss, reason = "counts of a second")]
         let [offered, accepted, completed, errors] = counts.map(|count| count as f64 / took.as_secs_f64());
@@ -213,7 +224,9 @@ impl Shared {
                 over.cancel();
             }
         }
-        state.samples.push(sample);
+        let taken = Taken { sample, ..Taken::default() };
+        // Only what others are to be added to needs more than its percentiles.
+        state.samples.push(if self.share.is_whole() { taken } else { taken.with(&accepts, &ends) });
     }
 
     /// Shows how far it is.
@@ -231,14 +244,14 @@ impl Shared {
             course,
             into_course,
             step: state.now.step,
-            second: samples.last().cloned(),
+            second: samples.last().map(|taken| taken.sample.clone()),
             offered,
             accepted,
             completed,
             errors,
             accept: state.accept,
             e2e: state.e2e,
-            backlog: samples.iter().rev().take(SPARK).rev().filter_map(|sample| sample.backlog).collect(),
+            backlog: samples.iter().rev().take(SPARK).rev().filter_map(|taken| taken.sample.backlog).collect(),
         };
         drop(state);
         self.moments.send_replace(moment);

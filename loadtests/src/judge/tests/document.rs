@@ -43,6 +43,7 @@ pub(super) fn sound(slo: &[&str]) -> Report {
         breakpoint: None,
         validity: Validity { generator_cpu: 0.2, machine_cpu: Some(0.5), ..Validity::default() },
         regression: None,
+        generators: Vec::new(),
         timeline,
     }
 }

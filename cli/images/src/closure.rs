@@ -58,7 +58,7 @@ impl Search {
         if let Some(loader) = object.interpreter.clone() {
             let path = PathBuf::from(&loader);
             let here = self.here(&path);
-            let bytes = std::fs::read(&here).map_err(|_| missing(&loader, program, &[path.clone()]))?;
+            let bytes = std::fs::read(&here).map_err(|_| missing(&loader, program, std::slice::from_ref(&path)))?;
             // libc asks for the loader by its name.
             known.extend(path.file_name().map(|name| name.to_string_lossy().into_owned()));
             closure.files.insert(path, bytes);

@@ -172,7 +172,7 @@ impl Store {
                         ErrorKind::Environment,
                         format!("another process has been writing to {} for a minute", self.dir.display()),
                     )
-                    .fix("end that process, or name another place with --output"));
+                    .fix("end that process, or name another place with --out"));
                 }
                 // The kernel can't be waited for with a deadline.
                 Err(std::fs::TryLockError::WouldBlock) => std::thread::sleep(LOOK),

@@ -82,7 +82,7 @@ impl<'a> Check<'a> {
     /// A manifest of the index; its tag, if it is one of ours, is made from its digest.
     fn named(&mut self, descriptor: &Descriptor) {
         for name in descriptor.annotations().iter().flat_map(|annotations| annotations.values()) {
-            self.tag(name.rsplit(':').next().unwrap_or(name), &descriptor.digest().to_string());
+            self.tag(name.rsplit(':').next().unwrap_or(name), descriptor.digest().as_ref());
         }
         self.manifest(descriptor);
     }
@@ -105,7 +105,7 @@ impl<'a> Check<'a> {
         let Some(manifest) = self.document::<ImageManifest>(&name, Some(bytes)) else { return };
         let config = self.blob(manifest.config());
         let config: Option<ImageConfiguration> =
-            config.and_then(|bytes| self.document(&manifest.config().digest().to_string(), Some(bytes)));
+            config.and_then(|bytes| self.document(manifest.config().digest().as_ref(), Some(bytes)));
         let diff_ids: Vec<String> = config.map(|config| config.rootfs().diff_ids().clone()).unwrap_or_default();
         if diff_ids.len() != manifest.layers().len() {
             self.differ(

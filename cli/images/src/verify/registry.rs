@@ -66,7 +66,7 @@ pub async fn registry(
             continue;
         };
         for blob in manifest.layers().iter().chain([manifest.config()]) {
-            verified.blob(&registry, &image, &blob.digest().to_string(), blob.size()).await?;
+            verified.blob(&registry, &image, blob.digest().as_ref(), blob.size()).await?;
         }
     }
     Ok(verified)

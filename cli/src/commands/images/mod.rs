@@ -1,17 +1,58 @@
 //! `cardctl images`: container images of the platform's binaries, made here.
 
+mod build;
+mod built;
+mod list;
+mod load;
+mod place;
+mod progress;
+mod push;
+mod shown;
+mod trouble;
+mod verify;
+
+pub use self::built::{BuildOptions, built_images};
+pub use self::place::store;
+pub use self::trouble::failure;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
 
+const EXAMPLES: &str = "\
+Examples:
+  cardctl images build                          in the source tree: build the binaries and their images
+  cardctl images load --into minikube           put them where Kubernetes finds them, verified by digest
+  cardctl images push ghcr.io/ada/cards         or into a registry
+  cardctl images list
+  cardctl images verify                         every digest computed again";
+
 /// Images: build, load, push, list, verify
 #[derive(Debug, clap::Args)]
-pub struct ImagesArgs {}
+#[command(after_help = EXAMPLES, arg_required_else_help = true)]
+pub struct ImagesArgs {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Verb {
+    Build(build::BuildArgs),
+    Load(load::LoadArgs),
+    Push(push::PushArgs),
+    List(list::ListArgs),
+    Verify(verify::VerifyArgs),
+}
 
 /// Does what was asked.
 ///
 /// # Errors
 /// Whatever the verb says.
-pub async fn run(_args: ImagesArgs, _context: &Context) -> Result<Exit, Failure> {
-    Err(Failure::internal("not here yet"))
+pub async fn run(args: ImagesArgs, context: &Context) -> Result<Exit, Failure> {
+    match args.verb {
+        Verb::Build(args) => build::run(args, context).await,
+        Verb::Load(args) => load::run(args, context).await,
+        Verb::Push(args) => push::run(args, context).await,
+        Verb::List(args) => list::run(args, context).await,
+        Verb::Verify(args) => verify::run(args, context).await,
+    }
 }

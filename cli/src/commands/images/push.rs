@@ -1,0 +1,102 @@
+//! `cardctl images push`.
+
+use std::sync::Arc;
+
+use card_images::push::{self, Event, Place, Pushed, Watch};
+use card_images::{Component, Platform};
+use serde::Serialize;
+
+use super::place::{Which, parse_component};
+use super::progress::{Doing, megabytes};
+use super::trouble::failure;
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::failure::Failure;
+
+/// Push images to a registry; what is there already is not sent again
+///
+/// Prints what was pushed as name@digest. Images of one name for several platforms get an index over them. Credentials
+/// come from CARDCTL_REGISTRY_USERNAME and CARDCTL_REGISTRY_PASSWORD (or CARDCTL_REGISTRY_PASSWORD_FILE), or from
+/// where docker login keeps them. Plain HTTP is spoken with this machine only.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  cardctl images push ghcr.io/ada/cards
+  cardctl images push localhost:5000/cards server worker")]
+pub(super) struct PushArgs {
+    /// The registry, and a path in it
+    #[arg(value_name = "REGISTRY/PATH")]
+    place: String,
+    /// server, worker, generator, or the names of their binaries [default: all that were built]
+    #[arg(value_name = "NAME", value_parser = parse_component)]
+    names: Vec<Component>,
+    #[command(flatten)]
+    which: Which,
+}
+
+#[derive(Serialize)]
+struct Document {
+    registry: String,
+    images: Vec<Line>,
+}
+
+#[derive(Serialize)]
+struct Line {
+    component: String,
+    reference: String,
+    digest: String,
+    pinned: String,
+    platforms: Vec<Platform>,
+    sent: u64,
+    present: u64,
+}
+
+impl From<Pushed> for Line {
+    fn from(Pushed { component, reference, platforms, sent, present }: Pushed) -> Self {
+        Self {
+            component,
+            reference: reference.tagged(),
+            digest: reference.digest.to_string(),
+            pinned: reference.pinned(),
+            platforms,
+            sent,
+            present,
+        }
+    }
+}
+
+pub(super) async fn run(args: PushArgs, context: &Context) -> Result<Exit, Failure> {
+    let place: Place = args.place.parse().map_err(failure)?;
+    let images = args.which.images(context, &args.names)?;
+    let credentials = push::credentials(&place.registry, |name| std::env::var_os(name)).await.map_err(failure)?;
+    let watch = watch(Doing::new(&context.printer));
+    let pushed = tokio::select! {
+        pushed = push::push(&images, &place, credentials.as_ref(), &watch) => pushed.map_err(failure),
+        () = context.stop.cancelled() => Err(context.interruption().left("blobs that arrived stay in the registry")),
+    };
+    // The bar goes before there is anything on stdout.
+    drop(watch);
+    let lines: Vec<_> = pushed?.into_iter().map(Line::from).collect();
+    for line in &lines {
+        context.printer.step(format!(
+            "{}: {} sent, {} was there",
+            line.reference,
+            megabytes(line.sent),
+            megabytes(line.present)
+        ));
+        context.printer.text(&line.pinned)?;
+    }
+    context.printer.data(&Document { registry: place.registry, images: lines })?;
+    Ok(Exit::Done)
+}
+
+fn watch(doing: Doing) -> Watch {
+    Arc::new(move |event| match event {
+        Event::Blob { name, digest, size, present } => {
+            let what = if present { "is there" } else { "is sent" };
+            doing.bytes(size, format!("{name}: {} {what}", digest.short()));
+        }
+        Event::Sent(bytes) => doing.more(bytes),
+        Event::Again(why) => doing.at(format!("trying again: {why}")),
+    })
+}

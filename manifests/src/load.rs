@@ -146,7 +146,7 @@ mod tests {
             (format!("{A}---\n# b\nkind: Secret\n"), "/x.yaml:7: this is no object"),
             (format!("{A}---\napiVersion: v1\nkind: Secret\n"), "/x.yaml:6: an object has no metadata.name"),
             (format!("{A}---\n{A}"), "/x.yaml:6: configmap/a is there twice"),
-            ("a: [\n".to_owned(), "/x.yaml:2: "),
+            ("a: [\n".to_owned(), "/x.yaml:1: "),
             ("- 1\n".to_owned(), "/x.yaml:1: this is no object"),
             ("# nothing\n".to_owned(), "/x.yaml: there are no objects in it"),
             (

@@ -61,7 +61,7 @@ fn split(text: &str) -> Vec<(usize, String)> {
 fn same_to_both(text: &str) -> Result<(), YamlError> {
     let newer: Value = parse(text, newer())?;
     let older = serde_saphyr::options! { strict_booleans: false, legacy_octal_numbers: true, with_snippet: false };
-    if parse(text, older).is_ok_and(|older: Value| older == newer) {
+    if parse(text, older).is_ok_and(|older: Value| older == newer) && !has_switch_for_key(text, &newer) {
         return Ok(());
     }
     let suspect = text.lines().enumerate().find_map(|(index, line)| Some((index + 1, suspect(line)?)));
@@ -75,13 +75,33 @@ fn same_to_both(text: &str) -> Result<(), YamlError> {
     })
 }
 
+/// Keys are text to us whatever they look like, and true or false to YAML 1.1 if they have no quotes.
+fn has_switch_for_key(text: &str, value: &Value) -> bool {
+    let is_bare = |key: &str| {
+        let begins = |line: &str| {
+            line.trim_start_matches([' ', '-', '{']).strip_prefix(key).is_some_and(|rest| rest.starts_with(':'))
+        };
+        text.lines().any(begins)
+    };
+    match value {
+        Value::Object(fields) => {
+            fields.iter().any(|(key, value)| is_switch(key) && is_bare(key) || has_switch_for_key(text, value))
+        }
+        Value::Array(items) => items.iter().any(|item| has_switch_for_key(text, item)),
+        _ => false,
+    }
+}
+
+fn is_switch(word: &str) -> bool {
+    matches!(word.to_ascii_lowercase().as_str(), "yes" | "no" | "on" | "off" | "y" | "n")
+}
+
 /// The word of a line that is most likely meant.
 fn suspect(line: &str) -> Option<&str> {
     let content = line.split(" #").next()?;
     content.split([' ', '\t', ',', '[', ']', '{', '}', ':']).find(|word| {
-        let switch = matches!(word.to_ascii_lowercase().as_str(), "yes" | "no" | "on" | "off" | "y" | "n");
         let octal = word.len() > 1 && word.starts_with('0') && word.bytes().all(|byte| byte.is_ascii_digit());
-        switch || octal
+        is_switch(word) || octal
     })
 }
 
@@ -221,8 +241,7 @@ fn is_plain(content: &str) -> bool {
     // A colon makes a key only before a space or at the end.
     let colon = |at: usize| bytes[at] == b':' && bytes.get(at + 1).is_some_and(|next| good(next) || *next == b':');
     let all = (0..bytes.len()).all(|at| good(&bytes[at]) || colon(at));
-    let lower = content.to_ascii_lowercase();
-    let word = matches!(lower.as_str(), "true" | "false" | "null" | "yes" | "no" | "on" | "off" | "y" | "n");
+    let word = is_switch(content) || matches!(content.to_ascii_lowercase().as_str(), "true" | "false" | "null");
     starts && all && !word
 }
 

@@ -40,7 +40,7 @@ fn what_is_not_supported_is_an_error_and_never_ignored() {
         ("resources: [d.yaml]\npatches:\n  - path: p.yaml\n", "top/kustomization.yaml:3: unknown field"),
         ("patchesStrategicMerge: []\n", "unknown field"),
         ("labels:\n  - pairs: {a: b}\n    includeSelectors: true\n", "top/kustomization.yaml:3: unknown field"),
-        ("images:\n  - name: x\n    tagSuffix: y\n", "unknown field"),
+        ("images:\n  - name: x\n    tagSuffix: z\n", "unknown field"),
         ("configMapGenerator:\n  - name: c\n    behavior: replace\n", "unknown variant"),
         ("kind: Other\n", "top/kustomization.yaml: kind Other is not supported"),
         ("apiVersion: v1\n", "apiVersion v1 is not supported"),
@@ -53,7 +53,7 @@ fn what_is_not_supported_is_an_error_and_never_ignored() {
         ("configMapGenerator:\n  - name: c\n    literals: [A]\n", "A is not KEY=value"),
         ("configMapGenerator:\n  - name: c\n    behavior: merge\n", "there is no configmap/c to merge with"),
         ("configMapGenerator:\n  - name: c\n    files: [none.txt]\n", "there is no none.txt"),
-        ("a: [\n", "top/kustomization.yaml:2: "),
+        ("a: [\n", "top/kustomization.yaml:1: "),
     ] {
         let error = built(kustomization).unwrap_err();
         assert!(error.contains(reason), "{kustomization}: {error}");

@@ -75,7 +75,7 @@ fn what_can_not_be_changed_safely_is_left_alone() {
         ("images:\n  - newTag: a\n    name: card-server\n", "/kustomization.yaml:2: an entry of images does not begin"),
         ("images:\n  - {name: card-server, newTag: a}\n", "/kustomization.yaml:1: its images are written in a way"),
         ("- a\n", "/kustomization.yaml:1: this is no kustomization"),
-        ("a: [\n", "/kustomization.yaml:2: "),
+        ("a: [\n", "/kustomization.yaml:1: "),
     ] {
         let error = pinned(text, &[("card-server", &server)]).unwrap_err();
         assert!(error.starts_with(reason), "{error}");

@@ -186,10 +186,7 @@ fn what_can_not_be_meant_is_refused_with_what_may_be_there() {
             error(|values| drop(values.images.insert("card-sever".into(), "a".into()))),
             "image: there is no image \"card-sever\"",
         ),
-        (
-            error(|values| drop(values.images.insert("server".into(), "a:1".into()))),
-            "image: card-server is given twice",
-        ),
+        (error(|values| drop(values.images.insert("server".into(), "a:1".into()))), "image: server is given twice"),
         (error(|values| drop(values.images.insert("redis".into(), "A B".into()))), "image: \"A B\" is no reference"),
     ] {
         assert!(message.starts_with(reason), "{message}");

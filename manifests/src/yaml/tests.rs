@@ -38,16 +38,16 @@ fn a_mistake_is_named_with_its_line_in_the_whole_text() {
     let error = documents("a: 1\n---\nb: 1\nb: 2\n").unwrap_err();
     assert_eq!(error.line, 4, "{error:?}");
     assert!(error.message.contains("duplicate"), "{error:?}");
-    assert_eq!(documents("a: [1\n").unwrap_err().line, 2);
+    assert_eq!(documents("a: [1\n").unwrap_err().line, 1);
 }
 
 #[test]
 fn objects_are_written_with_what_they_are_first() {
     let object = json!({"spec": {"b": [1, {"name": "x", "a": []}, [true]], "empty": {}, "text": "a\n b\n"},
-        "kind": "K", "metadata": {"labels": {"on": "no"}, "name": "n"}, "apiVersion": "v1"});
+        "kind": "K", "metadata": {"labels": {"on": "no"}, "name": "m"}, "apiVersion": "v1"});
     assert_eq!(
         to_yaml(&[object, json!({"a": null})]),
-        "apiVersion: v1\nkind: K\nmetadata:\n  name: n\n  labels:\n    \"on\": \"no\"\nspec:\n  b:\n    - 1\n    - name: x\n      a: []\n    - - true\n  empty: {}\n  text: |\n    a\n     b\n---\na: null\n"
+        "apiVersion: v1\nkind: K\nmetadata:\n  name: m\n  labels:\n    \"on\": \"no\"\nspec:\n  b:\n    - 1\n    - name: x\n      a: []\n    - - true\n  empty: {}\n  text: |\n    a\n     b\n---\na: null\n"
     );
 }
 

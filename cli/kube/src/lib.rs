@@ -3,12 +3,35 @@
 //! It knows objects and their states, not the platform that they make up: which objects there are is `card-manifests`'
 //! affair, what a user is told is the command line's.
 
+pub mod apply;
+pub mod cluster;
 pub mod diagnose;
+pub mod diff;
+pub mod down;
+mod fields;
+pub mod forward;
+pub mod inventory;
 pub mod logs;
+pub mod namespace;
 mod object;
+pub mod prune;
+mod remove;
+pub mod secret;
 pub mod state;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod wait;
 
 pub use self::object::ObjectRef;
+pub use self::remove::{Held, Removal};
+
+/// Under which name we own fields.
+pub const FIELD_MANAGER: &str = "cardctl";
+
+/// The first twelve digits of the SHA-256.
+pub(crate) fn digest(bytes: &[u8]) -> String {
+    use sha2::Digest;
+    let mut text = hex::encode(sha2::Sha256::digest(bytes));
+    text.truncate(12);
+    text
+}

@@ -1,0 +1,160 @@
+//! Why a cluster was not used, or did not do what it was asked.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use kube::client::AuthError;
+use kube::core::Status;
+
+use super::{Call, Identity};
+
+/// Each says what is known; [`ClusterError::fix`] says what helps.
+#[derive(Debug, Clone, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say what the fields are")]
+pub enum ClusterError {
+    #[error("there is no kubeconfig: looked at {}", paths(looked))]
+    NoKubeconfig { looked: Vec<PathBuf> },
+    #[error("the kubeconfig {} can't be used: {reason}", path.display())]
+    Kubeconfig { path: PathBuf, reason: String },
+    #[error("which cluster is not said: no context was named")]
+    NoContext { known: Vec<String>, current: Option<String> },
+    #[error("the kubeconfig has no context {asked:?}")]
+    UnknownContext { asked: String, known: Vec<String> },
+    #[error("the context {context:?} can't be used: {reason}")]
+    Unusable { context: String, reason: String },
+    #[error("the context {context:?} is not local ({server}), and it was not allowed by name")]
+    NotAllowed { context: String, server: String },
+    #[error("{server} can't be reached: {reason}")]
+    Unreachable { server: String, reason: String },
+    #[error("{server} did not answer within {} s", after.as_secs_f32())]
+    Timeout { server: String, after: Duration },
+    #[error("no secure connection with {server}: {reason}")]
+    Tls { server: String, reason: String },
+    #[error("logging in to {server} failed: {reason}")]
+    Login { server: String, reason: String },
+    #[error("{server} does not know us: {message}")]
+    Unauthorised { server: String, message: String },
+    #[error("not allowed to {verb} {resource}{}: {message}", within(namespace))]
+    Forbidden { verb: &'static str, resource: String, namespace: Option<String>, message: String },
+    #[error("this is another cluster than before: it was {was}, it is {is}")]
+    Changed { was: Identity, is: Identity },
+    #[error("the kubeconfig's context {context:?} was changed meanwhile: it was {was}, it is {is}")]
+    ContextChanged { context: String, was: String, is: String },
+    #[error("{server} answered {code}: {}", status.message)]
+    Refused { server: String, code: u16, status: Box<Status> },
+    #[error("{server} answered what is no answer of Kubernetes: {reason}")]
+    Nonsense { server: String, reason: String },
+}
+
+fn paths(paths: &[PathBuf]) -> String {
+    paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
+}
+
+fn within(namespace: &Option<String>) -> String {
+    namespace.as_ref().map(|namespace| format!(" in the namespace {namespace}")).unwrap_or_default()
+}
+
+impl ClusterError {
+    /// Whether the same call may work in a moment.
+    #[must_use]
+    pub fn again_helps(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::Timeout { .. } => true,
+            Self::Refused { code, .. } => matches!(code, 429 | 500..),
+            _ => false,
+        }
+    }
+
+    /// What helps.
+    #[must_use]
+    pub fn fix(&self) -> Option<String> {
+        Some(match self {
+            Self::NoKubeconfig { .. } => "start a cluster (`minikube start`), or set KUBECONFIG".to_owned(),
+            Self::NoContext { known, current } => {
+                let likely = current.as_ref().or(known.first())?;
+                format!("name it: --context {likely} (there are: {})", known.join(", "))
+            }
+            Self::UnknownContext { known, .. } => format!("there are: {}", known.join(", ")),
+            Self::NotAllowed { context, .. } => format!("if you mean it, allow it: --allow-context {context}"),
+            Self::Unreachable { .. } | Self::Timeout { .. } => {
+                "check that the cluster runs: `kubectl cluster-info`".to_owned()
+            }
+            Self::Tls { .. } => {
+                "the certificate of the server does not fit the kubeconfig: fetch the kubeconfig anew".to_owned()
+            }
+            Self::Login { .. } | Self::Unauthorised { .. } => "log in again, or fetch the kubeconfig anew".to_owned(),
+            Self::Forbidden { verb, resource, namespace, .. } => match namespace {
+                Some(namespace) => {
+                    format!("ask for the right; check with `kubectl auth can-i {verb} {resource} -n {namespace}`")
+                }
+                None => format!("ask for the right; check with `kubectl auth can-i {verb} {resource}`"),
+            },
+            Self::Changed { .. } | Self::ContextChanged { .. } => {
+                "nothing more was written; run the command again if the new one is meant".to_owned()
+            }
+            Self::Kubeconfig { .. } | Self::Unusable { .. } | Self::Refused { .. } | Self::Nonsense { .. } => {
+                return None;
+            }
+        })
+    }
+
+    pub(crate) fn is_not_found(&self) -> bool {
+        matches!(self, Self::Refused { code: 404, .. })
+    }
+
+    pub(crate) fn is_conflict(&self) -> bool {
+        matches!(self, Self::Refused { code: 409, .. })
+    }
+}
+
+/// Of an answer that is no success.
+pub(super) fn of_status(code: u16, status: Status, call: &Call, server: &str) -> ClusterError {
+    match code {
+        401 => ClusterError::Unauthorised { server: server.to_owned(), message: status.message },
+        // 403 is also what admission says (quota, pod security, a namespace that ends); of the two only the authoriser's
+        // names a user who "cannot". There is no field that tells them apart.
+        403 if status.message.contains("\" cannot ") => ClusterError::Forbidden {
+            verb: call.verb,
+            resource: call.resource.clone(),
+            namespace: call.namespace.clone(),
+            message: status.message,
+        },
+        _ => ClusterError::Refused { server: server.to_owned(), code, status: Box::new(status) },
+    }
+}
+
+/// Of a request that got no answer: told apart by the types in the chain, not by their texts.
+pub(super) fn of_client(error: kube::Error, server: &str) -> ClusterError {
+    let server = server.to_owned();
+    let reason = deepest(&error);
+    let mut at: Option<&(dyn std::error::Error + 'static)> = Some(&error);
+    while let Some(cause) = at {
+        if let Some(login) = cause.downcast_ref::<AuthError>() {
+            return ClusterError::Login { server, reason: of_login(login) };
+        }
+        let io = cause.downcast_ref::<std::io::Error>();
+        let tls = io.and_then(std::io::Error::get_ref).is_some_and(|inner| inner.is::<rustls::Error>());
+        if tls || cause.is::<rustls::Error>() || cause.is::<kube::client::RustlsTlsError>() {
+            return ClusterError::Tls { server, reason };
+        }
+        at = cause.source();
+    }
+    ClusterError::Unreachable { server, reason }
+}
+
+/// Without what the plugin wrote: that may be a token.
+fn of_login(error: &AuthError) -> String {
+    match error {
+        AuthError::AuthExecRun { cmd, out } => format!("{cmd} ended with {}", out.status),
+        AuthError::AuthExecParse(_) => "the answer of the plugin can't be read".to_owned(),
+        other => other.to_string().lines().next().unwrap_or_default().to_owned(),
+    }
+}
+
+fn deepest(error: &dyn std::error::Error) -> String {
+    let mut at = error;
+    while let Some(source) = at.source() {
+        at = source;
+    }
+    at.to_string()
+}

@@ -73,13 +73,13 @@ fn crashed(
     let restarts = status["restartCount"].as_u64().and_then(|count| u32::try_from(count).ok()).unwrap_or(0);
     let crashes = if running { restarts } else { restarts.saturating_add(1) };
     let lines = recorded.log_lines(&named.name, name);
-    let killed = probe::killed(events, name);
+    let killed = probe::killed(events, name, time(&ended["startedAt"]));
     let message = text(&ended["message"]);
     let message = if message.is_empty() && start_error { text(&waiting["message"]) } else { message };
     let (reason, said) = match killed {
         _ if ended["reason"] == "OOMKilled" => (Reason::OutOfMemory, "killed because it ran out of memory".to_owned()),
         _ if is_start_error(message) || ended["reason"] == "StartError" => (start_refused(message), message.to_owned()),
-        Some((reason, message)) if ended["exitCode"] != 0 => (reason, message),
+        Some(killed) => killed,
         _ => symptom::told(lines, name, ended["exitCode"].as_i64()),
     };
     let exit_code = ended["exitCode"].as_i64().and_then(|code| i32::try_from(code).ok());

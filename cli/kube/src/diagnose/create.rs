@@ -51,7 +51,12 @@ fn reason(message: &str) -> (Reason, Option<String>) {
         (Reason::QuotaExceeded, None)
     } else if has("failed quota") {
         (Reason::QuotaNeedsLimits, None)
-    } else if has("usage per Container") || has("usage per Pod") || has("max limit to request ratio") {
+    } else if has("usage per Container")
+        || has("usage per Pod")
+        || has("max limit to request ratio")
+        || has("must be less than or equal to")
+    {
+        // The last: limits that the range sets by default, below what is requested.
         (Reason::LimitRange, None)
     } else if has("failed calling webhook") {
         (Reason::WebhookUnreachable, None)

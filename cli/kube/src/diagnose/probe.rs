@@ -1,5 +1,6 @@
 //! Probes that fail.
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::recorded::{Event, text, time};
@@ -39,10 +40,12 @@ pub(super) fn unready(
     Some(Finding { log_lines: recorded.log_lines(&named.name, name).to_vec(), crashes: restarts, ..found })
 }
 
-/// Whether a probe killed the container, and what the probe said.
-pub(super) fn killed(events: &[Event<'_>], container: &str) -> Option<(Reason, String)> {
+/// Whether a probe killed the run of a container that started then, and what the probe said. Exit codes do not tell: who
+/// listens to signals ends well.
+pub(super) fn killed(events: &[Event<'_>], container: &str, started: Option<Timestamp>) -> Option<(Reason, String)> {
     let of = |event: &&Event<'_>| event.is_about(container);
-    let killing = events.iter().rev().filter(of).find(|event| event.reason() == "Killing")?;
+    let killing =
+        events.iter().rev().filter(of).find(|event| event.reason() == "Killing" && event.last() >= started)?;
     let (reason, probe) = if killing.message().contains("failed liveness probe") {
         (Reason::LivenessProbeFailed, "Liveness")
     } else if killing.message().contains("failed startup probe") {

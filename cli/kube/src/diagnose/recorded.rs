@@ -99,7 +99,7 @@ impl Recorded {
     }
 
     /// The pods that tell about the newest version of a workload; none that are going away.
-    pub(super) fn pods_of<'a>(&'a self, owner: &ObjectRef, object: &'a Value) -> Vec<&'a Value> {
+    pub(crate) fn pods_of<'a>(&'a self, owner: &ObjectRef, object: &'a Value) -> Vec<&'a Value> {
         // What older pods say is about what is being replaced.
         let owning = if owner.kind == "Deployment" { self.newest_replica_set(object) } else { Some(object) };
         let Some(owning) = owning else { return Vec::new() };

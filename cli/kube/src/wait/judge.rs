@@ -26,6 +26,10 @@ struct Memory {
     waited: bool,
     crashes_before: Option<BTreeMap<String, u32>>,
     seen: bool,
+    /// How often its pods have ended so far.
+    crashes: u32,
+    /// Whether they have while it was waited for.
+    restless: bool,
 }
 
 pub(super) struct Judge {
@@ -90,7 +94,8 @@ impl Judge {
             let state = &states[index];
             let waits_for = self.waits_for(index, &states);
             let memory = &mut self.memories[index];
-            memory.note(state, elapsed);
+            let ended = ended(&recorded, &self.awaited[index].object, &crashes);
+            memory.note(state, ended, elapsed);
             memory.seen |= state.phase != Phase::Missing;
             memory.count(&waits_for, now, &crashes, &crashes_of_before);
             let mut findings = if state.is_ready() {
@@ -135,7 +140,11 @@ impl Judge {
         }
         let settled = self.snapshot.rows.iter().zip(&self.memories).all(|(row, memory)| {
             let since = memory.at.as_ref().map_or(elapsed, |(_, _, since)| *since);
-            let settle = if needs_settling(gathered.get(&row.object)) { self.options.settle } else { Duration::ZERO };
+            let settle = if memory.restless || needs_settling(gathered.get(&row.object)) {
+                self.options.settle
+            } else {
+                Duration::ZERO
+            };
             row.state.is_ready() && elapsed >= since + settle
         });
         settled.then_some(Verdict::Ready)
@@ -166,8 +175,12 @@ impl Judge {
 }
 
 impl Memory {
-    fn note(&mut self, state: &State, elapsed: Duration) {
-        let same = self.at.as_ref().is_some_and(|(phase, reason, _)| (*phase, reason) == (state.phase, &state.reason));
+    /// A pod without a readiness probe that crashes and is started again may never be called unready.
+    fn note(&mut self, state: &State, crashes: u32, elapsed: Duration) {
+        let crashed = self.at.is_some() && crashes > self.crashes;
+        (self.crashes, self.restless) = (crashes, self.restless || crashed);
+        let same = !crashed
+            && self.at.as_ref().is_some_and(|(phase, reason, _)| (*phase, reason) == (state.phase, &state.reason));
         if !same {
             self.at = Some((state.phase, state.reason.clone(), elapsed));
         }
@@ -227,6 +240,16 @@ fn crashes(recorded: &Recorded, before: Option<Timestamp>) -> BTreeMap<String, u
         }
     }
     counts
+}
+
+/// How often the containers of the newest pods of a workload have ended.
+fn ended(recorded: &Recorded, object: &ObjectRef, crashes: &BTreeMap<String, u32>) -> u32 {
+    let Some(value) = recorded.get(object) else { return 0 };
+    let of_pod = |pod: &Value| -> u32 {
+        let uid = pod["metadata"]["uid"].as_str().unwrap_or_default();
+        crashes.range(format!("{uid}/")..format!("{uid}0")).map(|(_, count)| count).sum()
+    };
+    recorded.pods_of(object, value).into_iter().map(of_pod).sum()
 }
 
 fn crashes_of_before(recorded: &Recorded, began: Timestamp) -> BTreeMap<String, u32> {

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use futures::AsyncReadExt;
 use k8s_openapi::api::core::v1::Pod;
 use kube::Client;
 use kube::api::{Api, LogParams};
@@ -14,6 +15,7 @@ use crate::diagnose::LogTail;
 use crate::logs::plain;
 
 const LINES: i64 = 20;
+const BYTES: i64 = 64 * 1024;
 
 /// Whose log is wanted.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -57,21 +59,35 @@ impl Tails {
 
 async fn read(client: Client, wanted: &Wanted) -> Option<LogTail> {
     let pods: Api<Pod> = Api::namespaced(client, &wanted.namespace);
-    let of = |previous| LogParams {
+    let written = match end(&pods, wanted, wanted.previous).await {
+        // The node forgets the run before the last; then the present one may say the same.
+        Err(_) if wanted.previous => end(&pods, wanted, false).await,
+        written => written,
+    };
+    match written {
+        Ok(bytes) => {
+            // Programs that crash write anything; not all of it is UTF-8.
+            let text = String::from_utf8_lossy(&bytes);
+            let lines = text.lines().map(plain).filter(|line| !line.trim().is_empty()).collect();
+            Some(LogTail { pod: wanted.pod.clone(), container: wanted.container.clone(), lines })
+        }
+        Err(error) => {
+            tracing::debug!(pod = wanted.pod, container = wanted.container, error, "the log can't be read");
+            None
+        }
+    }
+}
+
+async fn end(pods: &Api<Pod>, wanted: &Wanted, previous: bool) -> Result<Vec<u8>, String> {
+    let asked = LogParams {
         container: Some(wanted.container.clone()),
         tail_lines: Some(LINES),
+        limit_bytes: Some(BYTES),
         previous,
         ..LogParams::default()
     };
-    let text = match pods.logs(&wanted.pod, &of(wanted.previous)).await {
-        Ok(text) => text,
-        // The node forgets the run before the last; then the present one may say the same.
-        Err(_) if wanted.previous => pods.logs(&wanted.pod, &of(false)).await.ok()?,
-        Err(error) => {
-            tracing::debug!(pod = wanted.pod, container = wanted.container, %error, "the log can't be read");
-            return None;
-        }
-    };
-    let lines = text.lines().map(plain).filter(|line| !line.trim().is_empty()).collect();
-    Some(LogTail { pod: wanted.pod.clone(), container: wanted.container.clone(), lines })
+    let mut stream = pods.log_stream(&wanted.pod, &asked).await.map_err(|error| error.to_string())?;
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).await.map_err(|error| error.to_string())?;
+    Ok(bytes)
 }

@@ -54,7 +54,7 @@ pub(super) fn hash_names(resources: &mut [Resource]) {
     let mut renamed = BTreeMap::new();
     for resource in resources.iter_mut().filter(|resource| resource.hashed) {
         let name = text(&resource.object["metadata"], "name").to_owned();
-        let hashed = format!("{name}-{}", hash(&name, &resource.object["data"]));
+        let hashed = format!("{name}-{}", hash(&resource.object["data"]));
         resource.object["metadata"]["name"] = hashed.clone().into();
         renamed.insert(name, hashed);
     }
@@ -84,16 +84,13 @@ fn rename(value: &mut Value, renamed: &BTreeMap<String, String>) {
     }
 }
 
-/// As kustomize does it: ten characters of the SHA-256 of the ConfigMap as Go writes it in JSON, with letters for digits and
-/// vowels that could make words.
-fn hash(name: &str, data: &Value) -> String {
+/// As kustomize does it: ten characters of the SHA-256 of the ConfigMap, without its name, as Go writes it in JSON, with letters
+/// for digits and vowels that could make words.
+fn hash(data: &Value) -> String {
     // Sorted, whatever the map keeps.
     let data: BTreeMap<&String, &Value> = data.as_object().into_iter().flatten().collect();
-    let canonical = format!(
-        "{{\"data\":{},\"kind\":\"ConfigMap\",\"name\":{}}}",
-        Value::Object(Map::from_iter(data.into_iter().map(|(key, value)| (key.clone(), value.clone())))),
-        Value::from(name)
-    );
+    let data = Value::Object(data.into_iter().map(|(key, value)| (key.clone(), value.clone())).collect());
+    let canonical = format!("{{\"data\":{data},\"kind\":\"ConfigMap\",\"name\":\"\"}}");
     // Go writes these so that they do no harm in HTML, and two more that are no line ends to JSON.
     let escaped =
         [('&', "\\u0026"), ('<', "\\u003c"), ('>', "\\u003e"), ('\u{2028}', "\\u2028"), ('\u{2029}', "\\u2029")]

@@ -5,16 +5,18 @@ use serde_json::{Map, Value};
 use super::Resource;
 use crate::kinds::{named, text};
 
-/// Lists whose items are found by a field. The ports of a container and of a service differ.
-const KEYED: [(&str, &str); 7] = [
-    ("containers", "name"),
-    ("initContainers", "name"),
-    ("env", "name"),
-    ("volumes", "name"),
-    ("volumeMounts", "mountPath"),
-    ("topologySpreadConstraints", "topologyKey"),
-    ("imagePullSecrets", "name"),
+/// Lists whose items are found by fields of theirs, as the API describes them. The ports of a container and of a service differ.
+const KEYED: [(&str, &[&str]); 7] = [
+    ("containers", &["name"]),
+    ("initContainers", &["name"]),
+    ("env", &["name"]),
+    ("volumes", &["name"]),
+    ("volumeMounts", &["mountPath"]),
+    ("topologySpreadConstraints", &["topologyKey", "whenUnsatisfiable"]),
+    ("imagePullSecrets", &["name"]),
 ];
+const CONTAINER_PORT: &[&str] = &["containerPort", "protocol"];
+const SERVICE_PORT: &[&str] = &["port", "protocol"];
 
 /// Lists of objects that a patch replaces as a whole.
 const WHOLE: [&str; 10] = [
@@ -76,34 +78,37 @@ fn merge_fields(there: &mut Map<String, Value>, patch: &Map<String, Value>, is_c
 
 fn merge_items(there: &mut Vec<Value>, patch: &[Value], field: &str, is_custom: bool) -> Result<(), String> {
     let of_objects = patch.iter().chain(there.iter()).any(Value::is_object);
-    let keyed = KEYED.iter().find(|(list, _)| *list == field).map(|(_, key)| *key);
-    let key = match (keyed, field) {
+    let keyed = KEYED.iter().find(|(list, _)| *list == field).map(|(_, keys)| *keys);
+    let keys = match (keyed, field) {
         _ if is_custom || !of_objects || WHOLE.contains(&field) => None,
-        (Some(key), _) => Some(key),
-        (None, "ports") if patch.iter().any(|port| port.get("containerPort").is_some()) => Some("containerPort"),
-        (None, "ports") => Some("port"),
+        (Some(keys), _) => Some(keys),
+        (None, "ports") if patch.iter().any(|port| port.get("containerPort").is_some()) => Some(CONTAINER_PORT),
+        (None, "ports") => Some(SERVICE_PORT),
         (None, _) => return Err(format!("how the items of {field} are merged is not known here; see merge.rs")),
     };
-    let Some(key) = key else {
+    let Some(keys) = keys else {
         *there = patch.iter().map(without_null).collect::<Result<_, _>>()?;
         return Ok(());
     };
-    let mut new = Vec::new();
+    let mut named = Vec::new();
     for item in patch {
-        let wanted = item.get(key).ok_or_else(|| format!("an item of {field} has no {key}"))?;
-        let known = there.iter().position(|known| known.get(key) == Some(wanted));
+        if let Some(key) = keys.iter().find(|key| item.get(**key).is_none()) {
+            return Err(format!("an item of {field} has no {key}"));
+        }
+        let is_meant = |known: &Value| keys.iter().all(|key| known.get(*key) == item.get(*key));
+        let known = there.iter().position(is_meant).map(|at| there.remove(at));
         let is_delete = item.get("$patch").is_some_and(|directive| directive == "delete");
         match (known, is_delete) {
-            (Some(at), true) => {
-                there.remove(at);
+            (_, true) => {}
+            (Some(mut known), false) => {
+                merge(&mut known, item, field, is_custom)?;
+                named.push(known);
             }
-            (None, true) => {}
-            (Some(at), false) => merge(&mut there[at], item, field, is_custom)?,
-            (None, false) => new.push(without_null(item)?),
+            (None, false) => named.push(without_null(item)?),
         }
     }
-    // As kustomize does it: what is new comes first.
-    there.splice(0..0, new);
+    // As kustomize does it: what a patch names comes first.
+    there.splice(0..0, named);
     Ok(())
 }
 

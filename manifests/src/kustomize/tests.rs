@@ -73,9 +73,9 @@ fn a_patch_merges_maps_and_known_lists_and_removes_with_null() {
     assert_eq!(
         object["spec"],
         json!({"template": {"spec": {"containers": [
-            {"name": "c", "image": "i"},
             {"name": "a", "image": "card-server", "args": ["z"], "env": [
                 {"name": "B", "value": "2"}, {"name": "A", "value": "3"}]},
+            {"name": "c", "image": "i"},
         ]}}})
     );
 }

@@ -26,7 +26,7 @@ pub(super) fn all(values: &Values, resources: &mut Vec<Resource>) -> Result<(), 
             "v1",
             "Service",
             "server",
-            json!({"type": "NodePort", "ports": [{"port": 7400, "nodePort": port}]}),
+            json!({"type": "NodePort", "ports": [{"port": 7400, "protocol": "TCP", "nodePort": port}]}),
         )),
         Some(NodePort::Off | NodePort::Any) | None => {}
     }

@@ -93,9 +93,15 @@ impl Search {
         let asked = before.into_iter().chain(own).map(|dirs| (dirs, false));
         let configured = system(&self.configured).into_iter().map(|dirs| (dirs, true));
         let trusted = system(&self.trusted).into_iter().map(|dirs| (dirs, false));
+        // A name with a slash is a path, and is looked for nowhere else.
+        let candidates: Vec<_> = match needed.contains('/') {
+            true => vec![((self.root.clone(), PathBuf::from("/")), false)],
+            false => asked.chain(configured).chain(trusted).collect(),
+        };
+        let needed_below = needed.trim_start_matches('/');
         let mut looked = Vec::new();
-        for ((here, there), is_configured) in asked.chain(configured).chain(trusted) {
-            let path = here.join(needed);
+        for ((here, there), is_configured) in candidates {
+            let path = here.join(needed_below);
             looked.push(there.clone());
             let Ok(bytes) = std::fs::read(&path) else { continue };
             // As the loader does: a library for another processor is passed over.
@@ -106,7 +112,7 @@ impl Search {
             if is_configured && !self.trusted.contains(&there) {
                 closure.directories.insert(there.clone());
             }
-            let there = there.join(needed);
+            let there = there.join(needed_below);
             return Ok((Asker { name: needed.to_owned(), here: path, there, object, inherited }, bytes));
         }
         looked.dedup();

@@ -48,6 +48,17 @@ fn registry(name: &str) -> Option<&str> {
     (first.contains(['.', ':']) || first == "localhost").then_some(first)
 }
 
+/// `host`, `host:port` or `[address]:port`.
+fn is_host(text: &str) -> bool {
+    let (host, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, port)) if address.parse::<std::net::Ipv6Addr>().is_ok() => ("v6", port.strip_prefix(':')),
+        Some(_) => return false,
+        None => text.split_once(':').map_or((text, None), |(host, port)| (host, Some(port))),
+    };
+    let part = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    host.split('.').all(part) && port.is_none_or(|port| port.parse::<u16>().is_ok())
+}
+
 /// The name with its registry and `library/`, where Docker and Kubernetes leave them out.
 #[must_use]
 pub(crate) fn full(name: &str) -> String {
@@ -73,13 +84,12 @@ impl FromStr for Repository {
                 .fix("give credentials by CARDCTL_REGISTRY_USERNAME and CARDCTL_REGISTRY_PASSWORD, or docker login"));
         }
         let host = registry(text);
-        let path = host.map_or(text, |host| text[host.len()..].trim_start_matches('/'));
+        let path = host.map_or(text, |host| text[host.len()..].strip_prefix('/').unwrap_or_default());
         if let Some(host) = host {
-            let known = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b':' | b'-' | b'[' | b']');
-            if !host.bytes().all(known) {
+            if !is_host(host) {
                 return refused("the registry is no host");
             }
-            if path.is_empty() {
+            if text.len() == host.len() {
                 return Ok(Self(host.to_owned()));
             }
         }
@@ -156,7 +166,21 @@ mod tests {
         for text in ["cardctl", "a/b", "ghcr.io/ada/cards", "localhost:5000", "127.0.0.1:5000/x", "[::1]:5000/x"] {
             assert_eq!(text.parse::<Repository>().unwrap().as_str(), text);
         }
-        for text in ["", "Cards", "a//b", "/a", "a/", "-a", "https://x.y/z", "a b", "ghcr.io/a:tag"] {
+        for text in [
+            "",
+            "Cards",
+            "a//b",
+            "/a",
+            "a/",
+            "-a",
+            "https://x.y/z",
+            "a b",
+            "ghcr.io/a:tag",
+            "cards:tag",
+            "ghcr.io/",
+            "a.b//c",
+            "[x]:1/y",
+        ] {
             assert_eq!(text.parse::<Repository>().unwrap_err().kind, ErrorKind::Usage, "{text}");
         }
     }

@@ -28,8 +28,7 @@ pub(crate) fn failure(host: &str, error: &OciDistributionError) -> ImageError {
         OciDistributionError::ServerError { code, .. } => Some(*code),
         OciDistributionError::RequestError(error) => error.status().map(|status| status.as_u16()),
         OciDistributionError::RegistryError { envelope, .. } => {
-            let refuses = |code: &OciErrorCode| matches!(code, OciErrorCode::Unauthorized | OciErrorCode::Denied);
-            envelope.errors.iter().any(|error| refuses(&error.code)).then_some(401)
+            envelope.errors.iter().find_map(|error| status(&error.code))
         }
         OciDistributionError::UnauthorizedError { .. } | OciDistributionError::AuthenticationFailure(_) => Some(401),
         OciDistributionError::ImageManifestNotFoundError(_) => Some(404),
@@ -53,6 +52,19 @@ pub(crate) fn failure(host: &str, error: &OciDistributionError) -> ImageError {
         _ => unknown("registry-failed", format!("the registry {host} failed"))
             .evidence(chain(error))
             .fix("try again; what arrived is not sent a second time"),
+    }
+}
+
+/// The status that goes with a registry's own word.
+fn status(code: &OciErrorCode) -> Option<u16> {
+    match code {
+        OciErrorCode::Unauthorized | OciErrorCode::Denied => Some(401),
+        OciErrorCode::ManifestUnknown
+        | OciErrorCode::ManifestBlobUnknown
+        | OciErrorCode::BlobUnknown
+        | OciErrorCode::NameUnknown
+        | OciErrorCode::NotFound => Some(404),
+        _ => None,
     }
 }
 

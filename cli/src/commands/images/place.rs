@@ -30,7 +30,8 @@ pub(super) fn parse_component(text: &str) -> Result<Component, String> {
 
 /// Reads a platform.
 pub(super) fn parse_platform(text: &str) -> Result<Platform, String> {
-    text.parse().map_err(|error: card_images::ImageError| format!("{error}; {}", error.fix.as_deref().unwrap_or_default()))
+    text.parse()
+        .map_err(|error: card_images::ImageError| format!("{error}; {}", error.fix.as_deref().unwrap_or_default()))
 }
 
 /// Which images of those that were built.

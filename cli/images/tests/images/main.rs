@@ -1,0 +1,7 @@
+//! Images as whole files: made, found again, damaged, sent.
+
+mod build;
+mod push;
+mod registry;
+mod verify;
+mod workshop;

@@ -1,0 +1,169 @@
+use std::sync::{Arc, Mutex};
+
+use card_images::push::{self, Event, Place, Pushed, Watch};
+use card_images::{ErrorKind, Image, ImageError, MultiPlatform, verify};
+
+use crate::registry::{self, Real};
+use crate::workshop::Workshop;
+
+fn built(workshop: &Workshop) -> Image {
+    workshop.store().build(&workshop.recipe()).unwrap().image
+}
+
+fn place(address: &str) -> Place {
+    format!("{address}/cards").parse().unwrap()
+}
+
+fn watch() -> (Watch, Arc<Mutex<Vec<Event>>>) {
+    let events = Arc::new(Mutex::new(Vec::new()));
+    let told = Arc::clone(&events);
+    (Arc::new(move |event| told.lock().unwrap().push(event)), events)
+}
+
+async fn send(image: &Image, address: &str) -> Result<Pushed, ImageError> {
+    let pushed = push::push(std::slice::from_ref(image), &place(address), None, &watch().0).await?;
+    Ok(pushed.into_iter().next().unwrap())
+}
+
+async fn whole(pushed: &Pushed, address: &str) -> bool {
+    let verified = verify::registry(&pushed.reference.tagged(), &place(address), None).await.unwrap();
+    assert!(verified.blobs >= 3);
+    verified.differences.is_empty()
+}
+
+#[tokio::test]
+async fn what_is_there_is_not_sent_again() {
+    let workshop = Workshop::new();
+    let image = built(&workshop);
+    let (address, registry) = registry::start().await;
+    let first = send(&image, &address).await.unwrap();
+    assert_eq!(first.reference.digest, image.manifest_digest);
+    assert_eq!((first.sent, first.present), (image.size - image.manifest_size, 0));
+    assert!(whole(&first, &address).await);
+    let received = registry.lock().unwrap().received;
+    let second = send(&image, &address).await.unwrap();
+    assert_eq!((second.sent, second.present), (0, first.sent));
+    assert_eq!(registry.lock().unwrap().received, received);
+}
+
+#[tokio::test]
+async fn an_upload_that_breaks_off_is_tried_again() {
+    let workshop = Workshop::new();
+    let image = built(&workshop);
+    let (address, registry) = registry::start().await;
+    registry.lock().unwrap().faults = vec![("PATCH", 2)];
+    let (watch, events) = watch();
+    let pushed = push::push(std::slice::from_ref(&image), &place(&address), None, &watch).await.unwrap();
+    assert!(whole(&pushed[0], &address).await);
+    let again = events.lock().unwrap().iter().filter(|event| matches!(event, Event::Again(_))).count();
+    assert_eq!(again, 2);
+}
+
+#[tokio::test]
+async fn a_registry_that_keeps_failing_gets_no_manifest() {
+    let workshop = Workshop::new();
+    let (address, registry) = registry::start().await;
+    registry.lock().unwrap().faults = vec![("PATCH", usize::MAX)];
+    let error = send(&built(&workshop), &address).await.unwrap_err();
+    assert_eq!((error.code, error.kind), ("registry-failed", ErrorKind::Unknown));
+    assert!(error.to_string().contains("500"), "{error}");
+    assert!(registry.lock().unwrap().manifests.is_empty(), "a name would promise blobs that are not there");
+}
+
+#[tokio::test]
+async fn a_registry_that_refuses_is_not_asked_twice() {
+    let workshop = Workshop::new();
+    let (address, registry) = registry::start().await;
+    registry.lock().unwrap().locked = true;
+    let error = send(&built(&workshop), &address).await.unwrap_err();
+    assert_eq!((error.code, error.kind), ("registry-refused", ErrorKind::Unknown));
+    assert!(error.fix.unwrap().contains(&format!("docker login {address}")));
+}
+
+#[tokio::test]
+async fn a_registry_that_is_not_there_is_unreachable() {
+    let workshop = Workshop::new();
+    let error = send(&built(&workshop), "127.0.0.1:1").await.unwrap_err();
+    assert_eq!((error.code, error.kind), ("registry-unreachable", ErrorKind::Unknown));
+    assert!(error.to_string().contains("refused"), "{error}");
+}
+
+#[tokio::test]
+async fn a_registry_that_has_another_image_afterwards_is_not_believed() {
+    let workshop = Workshop::new();
+    let (address, registry) = registry::start().await;
+    registry.lock().unwrap().forgetful = true;
+    assert_eq!(send(&built(&workshop), &address).await.unwrap_err().code, "not-pushed");
+}
+
+#[tokio::test]
+async fn a_damaged_archive_is_not_sent() {
+    let workshop = Workshop::new();
+    let image = built(&workshop);
+    let (address, registry) = registry::start().await;
+    let mut bytes = std::fs::read(&image.archive).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&image.archive, bytes).unwrap();
+    let error = send(&image, &address).await.unwrap_err();
+    assert_eq!((error.code, error.kind), ("damaged-archive", ErrorKind::Different));
+    assert_eq!(registry.lock().unwrap().received, 0);
+}
+
+#[tokio::test]
+async fn a_blob_that_a_registry_damaged_is_found_out() {
+    let workshop = Workshop::new();
+    let image = built(&workshop);
+    let (address, registry) = registry::start().await;
+    let pushed = send(&image, &address).await.unwrap();
+    registry.lock().unwrap().blobs.insert(image.config_digest.to_string(), b"{}".as_slice().into());
+    assert!(!whole(&pushed, &address).await);
+    registry.lock().unwrap().blobs.remove(image.layer_digest.as_str());
+    let verified = verify::registry(&pushed.reference.pinned(), &place(&address), None).await.unwrap();
+    assert!(verified.differences.iter().any(|difference| difference.actual == "nothing"), "{:?}", verified.differences);
+}
+
+#[tokio::test]
+async fn images_of_several_platforms_get_one_name() {
+    let workshop = Workshop::new();
+    let images = both(&workshop);
+    let (address, _registry) = registry::start().await;
+    let pushed = push::push(&images, &place(&address), None, &watch().0).await.unwrap();
+    assert_eq!(pushed.len(), 1);
+    assert_eq!(pushed[0].platforms.len(), 2);
+    assert_eq!(pushed[0].reference.digest, MultiPlatform::of(&images).unwrap()[0].digest);
+    let verified = verify::registry(&pushed[0].reference.tagged(), &place(&address), None).await.unwrap();
+    assert_eq!((verified.differences, verified.blobs), (vec![], 7));
+}
+
+/// The same program for two platforms: what its header says is all that is looked at.
+fn both(workshop: &Workshop) -> Vec<Image> {
+    let own = workshop.recipe();
+    let mut bytes = std::fs::read(workshop.binary()).unwrap();
+    for (text, machine) in [("linux/amd64", 62_u16), ("linux/arm64", 183)] {
+        bytes[18..20].copy_from_slice(&machine.to_le_bytes());
+        let binary = workshop.path().join(format!("of-{machine}"));
+        std::fs::write(&binary, &bytes).unwrap();
+        let recipe = card_images::Recipe { binary, platform: text.parse().unwrap(), ..own.clone() };
+        workshop.store().build(&recipe).unwrap();
+    }
+    workshop.store().images().unwrap()
+}
+
+#[tokio::test]
+async fn debians_registry_takes_them_as_well() {
+    let workshop = Workshop::new();
+    let Some(real) = Real::start(workshop.path()) else { return };
+    let images = both(&workshop);
+    let pushed = push::push(&images, &place(&real.address), None, &watch().0).await.unwrap();
+    let reference = &pushed[0].reference;
+    let verified = verify::registry(&reference.pinned(), &place(&real.address), None).await.unwrap();
+    assert_eq!((verified.differences, verified.blobs), (vec![], 7));
+    let again = push::push(&images, &place(&real.address), None, &watch().0).await.unwrap();
+    assert_eq!(again[0].sent, 0);
+    let one = send(&images[0], &real.address).await.unwrap();
+    assert_eq!(one.reference.digest, images[0].manifest_digest);
+    let missing = format!("{}/cards/card-server:sha-000000000000", real.address);
+    let error = verify::registry(&missing, &place(&real.address), None).await.unwrap_err();
+    assert_eq!(error.code, "not-in-registry", "{error}");
+}

@@ -1,0 +1,54 @@
+//! Which images are meant: named by flags, else built here.
+
+use card_images::{MultiPlatform, Repository};
+use clap::Args;
+
+use super::values::pair;
+use crate::commands::images::{failure, store};
+use crate::context::Context;
+use crate::failure::Failure;
+
+/// See the module.
+#[derive(Debug, Clone, Args)]
+pub struct ImageArgs {
+    /// What runs as card-server, card-worker, postgres, redis or prometheus; may be given several times
+    #[arg(long, value_name = "NAME=REFERENCE", value_parser = pair)]
+    pub image: Vec<(String, String)>,
+    /// Where the images that were built here were pushed to [default: nowhere, they are loaded]
+    #[arg(long, value_name = "REGISTRY/PATH")]
+    pub registry: Option<Repository>,
+}
+
+/// The images that run the platform's own parts.
+const OURS: [&str; 2] = ["card-server", "card-worker"];
+
+/// References by what the images are called: those that were named, and for the platform's own that were not, those that were
+/// built here. By digest if they are in a registry, else by the tag that is made of it.
+///
+/// # Errors
+/// The index of what was built can't be read.
+pub(super) fn references(args: &ImageArgs, context: &Context) -> Result<Vec<(String, String)>, Failure> {
+    let mut references = args.image.clone();
+    let is_named = |name: &str| {
+        let also = if name == "card-server" { ["server", "issuer"] } else { ["worker", "worker"] };
+        args.image.iter().any(|(called, _)| called == name || also.contains(&called.as_str()))
+    };
+    let missing: Vec<_> = OURS.into_iter().filter(|name| !is_named(name)).collect();
+    if missing.is_empty() {
+        return Ok(references);
+    }
+    let mut built = store(context, None).images().map_err(failure)?;
+    if let Some(repository) = &args.registry {
+        built = built.iter().map(|image| image.in_repository(repository)).collect();
+    }
+    let indexes = MultiPlatform::of(&built).map_err(failure)?;
+    for name in missing {
+        let index = indexes.iter().find(|index| index.name == name).map(MultiPlatform::reference);
+        let reference = index.or_else(|| Some(built.iter().find(|image| image.name == name)?.reference()));
+        if let Some(reference) = reference {
+            let is_pushed = args.registry.is_some();
+            references.push((name.to_owned(), if is_pushed { reference.pinned() } else { reference.tagged() }));
+        }
+    }
+    Ok(references)
+}

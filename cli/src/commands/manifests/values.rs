@@ -1,0 +1,233 @@
+//! The flags that say what an installation is like.
+
+use std::collections::BTreeMap;
+
+use card_manifests::{Bounds, Ingress, NodePort, Overlay, Provision, PullPolicy, Scale, Values};
+use clap::{Args, ValueEnum};
+use serde_json::Value;
+
+use super::images::{self, ImageArgs};
+use super::render_failure;
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::failure::Failure;
+
+/// What differs between two installations.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Installation")]
+pub struct ValuesArgs {
+    /// Where to begin: minikube, small (10 connections), medium (50), large (100 and more) or ha
+    #[arg(long, value_name = "NAME", default_value = "small")]
+    pub overlay: Overlay,
+    /// The namespace of all of it
+    #[arg(long, value_name = "NAME", default_value = "cardctl")]
+    pub namespace: String,
+    #[command(flatten)]
+    pub images: ImageArgs,
+    /// Run images that may mean something else tomorrow
+    #[arg(long)]
+    pub allow_unpinned: bool,
+    /// When the platform's own images are pulled: if-not-present, never or always
+    #[arg(long, value_name = "WHEN", value_enum, hide_possible_values = true)]
+    pub pull: Option<Pull>,
+    /// A setting of the platform, such as worker.concurrency=64; may be given several times
+    #[arg(long, value_name = "SETTING=VALUE", value_parser = pair)]
+    pub set: Vec<(String, String)>,
+    /// How many servers, or MIN..MAX for as many as their CPU asks for
+    #[arg(long, value_name = "N|MIN..MAX", value_parser = count)]
+    pub servers: Option<Count>,
+    /// How many workers, or MIN..MAX for as many as the backlog asks for
+    #[arg(long, value_name = "N|MIN..MAX", value_parser = count)]
+    pub workers: Option<Count>,
+    /// What counts the workers of MIN..MAX: keda (by backlog) or hpa (by CPU, where there is no KEDA) [default: keda]
+    #[arg(long, value_name = "WHAT", value_enum, hide_possible_values = true)]
+    pub autoscaler: Option<Autoscaler>,
+    /// Where Postgres is: bundled, external, or external:PORT
+    #[arg(long, value_name = "WHERE", value_parser = provision)]
+    pub postgres: Option<Provision>,
+    /// Where Redis is: bundled, external, or external:PORT
+    #[arg(long, value_name = "WHERE", value_parser = provision)]
+    pub redis: Option<Provision>,
+    /// The size of Postgres' volume, such as 20Gi
+    #[arg(long, value_name = "SIZE")]
+    pub storage: Option<String>,
+    /// The storage class of Postgres' volume
+    #[arg(long, value_name = "NAME")]
+    pub storage_class: Option<String>,
+    /// The host name at which an ingress serves the API, with the certificate of the secret card-tls
+    #[arg(long, value_name = "HOST")]
+    pub ingress: Option<String>,
+    /// Which ingress controller
+    #[arg(long, value_name = "CLASS", requires = "ingress")]
+    pub ingress_class: Option<String>,
+    /// An ingress without TLS
+    #[arg(long, requires = "ingress")]
+    pub no_tls: bool,
+    /// A port of every node for the API: any, off, or one from 30000 to 32767
+    #[arg(long, value_name = "PORT", value_parser = node_port)]
+    pub node_port: Option<NodePort>,
+    /// Whether Prometheus runs beside it: on or off
+    #[arg(long, value_name = "ON|OFF", value_parser = switch)]
+    pub prometheus: Option<bool>,
+}
+
+/// See [`ValuesArgs::pull`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Pull {
+    /// If the node does not have it.
+    IfNotPresent,
+    /// The node must have it.
+    Never,
+    /// Before each start.
+    Always,
+}
+
+/// See [`ValuesArgs::autoscaler`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Autoscaler {
+    /// Backlog and age of the oldest.
+    Keda,
+    /// CPU.
+    Hpa,
+}
+
+/// A number, or between two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Count {
+    /// So many.
+    Fixed(u32),
+    /// As many as an autoscaler says.
+    Between(Bounds),
+}
+
+impl ValuesArgs {
+    /// What was said. Images are those that were named, else those that were built here.
+    ///
+    /// # Errors
+    /// The index of the images that were built can't be read, or flags contradict each other.
+    pub fn values(&self, context: &Context) -> Result<Values, Failure> {
+        let by_hpa = self.autoscaler == Some(Autoscaler::Hpa);
+        if self.autoscaler.is_some() && !matches!(self.workers, Some(Count::Between(_))) {
+            return Err(Failure::new(
+                "usage",
+                Exit::Usage,
+                "--autoscaler says what counts the workers, and --workers not between what",
+            )
+            .fix("give --workers MIN..MAX, such as --workers 1..8"));
+        }
+        let mut values = Values::new(self.overlay);
+        values.namespace.clone_from(&self.namespace);
+        values.instance.clone_from(&context.instance.name);
+        values.images = images::references(&self.images, context)?.into_iter().collect();
+        values.pull_policy = self.pull.map(|pull| match pull {
+            Pull::IfNotPresent => PullPolicy::IfNotPresent,
+            Pull::Never => PullPolicy::Never,
+            Pull::Always => PullPolicy::Always,
+        });
+        values.settings = self.set.iter().cloned().collect::<BTreeMap<_, _>>();
+        values.servers = self.servers.map(|count| match count {
+            Count::Fixed(servers) => Scale::Fixed(servers),
+            Count::Between(bounds) => Scale::Cpu(bounds),
+        });
+        values.workers = self.workers.map(|count| match count {
+            Count::Fixed(workers) => Scale::Fixed(workers),
+            Count::Between(bounds) if by_hpa => Scale::Cpu(bounds),
+            Count::Between(bounds) => Scale::Backlog(bounds),
+        });
+        (values.database, values.redis) = (self.postgres, self.redis);
+        (values.storage, values.storage_class) = (self.storage.clone(), self.storage_class.clone());
+        values.ingress = self.ingress.as_ref().map(|host| Ingress {
+            host: host.clone(),
+            tls: !self.no_tls,
+            class: self.ingress_class.clone(),
+        });
+        (values.node_port, values.prometheus) = (self.node_port, self.prometheus);
+        Ok(values)
+    }
+
+    /// The objects of it, every image pinned unless that was waived.
+    ///
+    /// # Errors
+    /// As [`ValuesArgs::values`]; and a value can't be used, or it is not known which image is to run.
+    pub fn objects(&self, context: &Context) -> Result<Vec<Value>, Failure> {
+        let objects = card_manifests::render(&self.values(context)?).map_err(|error| render_failure(&error))?;
+        let loose = card_manifests::unpinned(&objects);
+        match loose.first() {
+            Some(first) if !self.allow_unpinned => {
+                let message = "an image is not pinned: what it means today it need not mean tomorrow";
+                let mut failure = Failure::new("unpinned-image", Exit::NotReady, message);
+                for image in &loose {
+                    failure = failure.evidence(image);
+                }
+                Err(failure.fix(format!("name its digest, --image …={first}@sha256:…, or say --allow-unpinned")))
+            }
+            _ => Ok(objects),
+        }
+    }
+}
+
+pub(super) fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("must be NAME=VALUE".to_owned()),
+    }
+}
+
+fn count(text: &str) -> Result<Count, String> {
+    let number = |text: &str| text.parse::<u32>().map_err(|_| "must be a number, or MIN..MAX such as 2..8".to_owned());
+    match text.split_once("..") {
+        Some((min, max)) => Ok(Count::Between(Bounds { min: number(min)?, max: number(max)? })),
+        None => number(text).map(Count::Fixed),
+    }
+}
+
+fn provision(text: &str) -> Result<Provision, String> {
+    match text {
+        "bundled" => Ok(Provision::Bundled),
+        "external" => Ok(Provision::External { port: None }),
+        other => match other.strip_prefix("external:").map(str::parse) {
+            Some(Ok(port)) => Ok(Provision::External { port: Some(port) }),
+            _ => Err("must be bundled, external or external:PORT; the URL itself belongs into the secret".to_owned()),
+        },
+    }
+}
+
+fn node_port(text: &str) -> Result<NodePort, String> {
+    match text {
+        "off" => Ok(NodePort::Off),
+        "any" => Ok(NodePort::Any),
+        other => other.parse().map(NodePort::At).map_err(|_| "must be any, off or a port".to_owned()),
+    }
+}
+
+fn switch(text: &str) -> Result<bool, String> {
+    match text {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err("must be on or off".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_may_be_a_range() {
+        assert_eq!(count("3"), Ok(Count::Fixed(3)));
+        assert_eq!(count("2..8"), Ok(Count::Between(Bounds { min: 2, max: 8 })));
+        for text in ["", "2..", "..8", "two", "-1", "1...2"] {
+            assert!(count(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_url_is_not_taken_where_a_place_is_meant() {
+        assert_eq!(provision("external:6432"), Ok(Provision::External { port: Some(6432) }));
+        assert!(provision("postgres://card:hunter2@db/cards").unwrap_err().contains("secret"));
+        assert!(provision("external:x").is_err());
+        assert_eq!(node_port("30400"), Ok(NodePort::At(30_400)));
+        assert!(node_port("http").is_err() && switch("yes").is_err() && pair("=x").is_err() && pair("x").is_err());
+        assert_eq!(pair("a=b=c"), Ok(("a".into(), "b=c".into())));
+    }
+}

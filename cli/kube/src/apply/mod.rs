@@ -9,7 +9,7 @@ mod refusal;
 mod replicas;
 pub(crate) mod stage;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod wanted;
 
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use futures::{StreamExt, stream};
 use http::StatusCode;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 pub use self::error::ApplyError;
 pub(crate) use self::error::missing_kind;
@@ -25,7 +25,7 @@ pub use self::refusal::{Conflict, Refusal, Refused};
 use self::replicas::Autoscaled;
 pub use self::replicas::Kept;
 pub(crate) use self::wanted::Wanted;
-use crate::cluster::{Call, Cluster, ClusterError, Kinds};
+use crate::cluster::{Call, Cluster, ClusterError, Kind, Kinds};
 use crate::inventory::{Inventory, Member, Release};
 use crate::{FIELD_MANAGER, ObjectRef, namespace};
 
@@ -199,15 +199,7 @@ impl Run<'_> {
         let call = Call::apply(kind, namespace, &object.name, manifest, FIELD_MANAGER);
         let call = if self.options.dry_run { call.query("dryRun", "All") } else { call };
         let forced = call.clone().query("force", "true");
-        let before = match self.members.iter().find(|member| member.is(object)) {
-            Some(member) => Some(member.metadata.clone()),
-            None if object.kind == "Namespace" => self
-                .cluster
-                .find(Call::get(kind, None, &object.name).only_metadata())
-                .await?
-                .map(|mut live| live["metadata"].take()),
-            None => None,
-        };
+        let before = self.before(kind, object).await?;
         let first = if self.options.force { forced.clone() } else { call };
         let answer = match self.persist(first).await {
             Ok(answer) => answer,
@@ -223,11 +215,34 @@ impl Run<'_> {
         };
         Ok(if answer.code == StatusCode::CREATED {
             Outcome::Created
-        } else if before.is_some_and(|before| is_same(&before, &answer.body["metadata"])) {
+        } else if before.is_some_and(|before| self.is_same(&before, &answer.body)) {
             Outcome::Unchanged
         } else {
             Outcome::Configured
         })
+    }
+
+    /// What there is before, as far as it takes to say whether it was changed: a member's metadata; all of it for a dry
+    /// run, which leaves no other trace.
+    async fn before(&self, kind: &Kind, object: &ObjectRef) -> Result<Option<Value>, ClusterError> {
+        if self.options.dry_run {
+            return self.cluster.find(Call::get(kind, object.namespace.as_deref(), &object.name)).await;
+        }
+        if let Some(member) = self.members.iter().find(|member| member.is(object)) {
+            return Ok(Some(json!({"metadata": member.metadata})));
+        }
+        if object.kind == "Namespace" {
+            return self.cluster.find(Call::get(kind, None, &object.name).only_metadata()).await;
+        }
+        // Not a member, or not there: in either case it is changed, by the label.
+        Ok(None)
+    }
+
+    fn is_same(&self, before: &Value, after: &Value) -> bool {
+        if self.options.dry_run {
+            return crate::diff::is_same(before, after);
+        }
+        is_same(&before["metadata"], &after["metadata"])
     }
 
     fn may_take(&self, object: &ObjectRef, refusal: &Refusal) -> bool {

@@ -132,14 +132,20 @@ pub(super) fn of_client(error: kube::Error, server: &str) -> ClusterError {
         if let Some(login) = cause.downcast_ref::<AuthError>() {
             return ClusterError::Login { server, reason: of_login(login) };
         }
-        let io = cause.downcast_ref::<std::io::Error>();
-        let tls = io.and_then(std::io::Error::get_ref).is_some_and(|inner| inner.is::<rustls::Error>());
-        if tls || cause.is::<rustls::Error>() || cause.is::<kube::client::RustlsTlsError>() {
+        if is_tls(cause) {
             return ClusterError::Tls { server, reason };
         }
         at = cause.source();
     }
     ClusterError::Unreachable { server, reason }
+}
+
+/// An error of input and output hides the one that it wraps from `source`, sometimes one in another.
+fn is_tls(cause: &(dyn std::error::Error + 'static)) -> bool {
+    if let Some(inner) = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+        return is_tls(inner);
+    }
+    cause.is::<rustls::Error>() || cause.is::<kube::client::RustlsTlsError>()
 }
 
 /// Without what the plugin wrote: that may be a token.

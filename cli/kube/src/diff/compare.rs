@@ -25,6 +25,11 @@ pub(super) fn compare(live: &Value, wanted: &Value) -> Vec<FieldChange> {
     changes
 }
 
+/// Whether there is nothing that a difference would show.
+pub(crate) fn is_same(live: &Value, wanted: &Value) -> bool {
+    shown(live) == shown(wanted)
+}
+
 fn shown(object: &Value) -> Value {
     let mut object = object.clone();
     if let Some(map) = object.as_object_mut() {

@@ -12,6 +12,7 @@ use serde_json::Value;
 
 pub use self::compare::FieldChange;
 use self::compare::compare;
+pub(crate) use self::compare::is_same;
 use crate::apply::{ApplyError, Conflict, Refusal, Refused, Wanted, without_scaled_replicas};
 use crate::cluster::{Call, Cluster, Kinds};
 use crate::inventory::Inventory;

@@ -39,7 +39,9 @@ pub(super) fn finding(
         "ContainerCreating" | "PodInitializing" => return image::pulling(at, pod, status, &events),
         _ => {}
     }
-    if let Some(crashed) = crashed(recorded, at, named, status, &events) {
+    // What initialises, or belongs to a job, is to end.
+    let may_end = initialising || matches!(text(&pod["spec"]["restartPolicy"]), "Never" | "OnFailure");
+    if let Some(crashed) = crashed(recorded, at, named, status, &events, may_end) {
         return Some(crashed);
     }
     let unready = status["ready"] != true && !status["state"]["running"].is_null() && !initialising;
@@ -53,6 +55,7 @@ fn crashed(
     named: &ObjectRef,
     status: &Value,
     events: &[super::recorded::Event<'_>],
+    may_end: bool,
 ) -> Option<Finding> {
     let name = text(&status["name"]);
     let running = !status["state"]["running"].is_null();
@@ -64,10 +67,8 @@ fn crashed(
     if ended.is_null() && !start_error {
         return None;
     }
-    // Containers that initialise end well, and one that is up again and ready is no longer a matter.
-    if (ended["exitCode"] == 0 && !now.is_null() && text(&waiting["reason"]) != "CrashLoopBackOff")
-        || status["ready"] == true
-    {
+    // One that is up again and ready is no longer a matter.
+    if (ended["exitCode"] == 0 && may_end) || status["ready"] == true {
         return None;
     }
     let restarts = status["restartCount"].as_u64().and_then(|count| u32::try_from(count).ok()).unwrap_or(0);

@@ -29,6 +29,20 @@ fn reason(waiting: &str, said: &str) -> Reason {
     match waiting {
         "ErrImageNeverPull" => Reason::ImageNeverPull,
         "InvalidImageName" => Reason::ImageNameInvalid,
+        // A registry that hides what it has says the same of what it has not.
+        _ if has(&[
+            "unauthorized",
+            "401 Unauthorized",
+            "403 Forbidden",
+            "authorization failed",
+            "access denied",
+            "denied:",
+            "insufficient_scope",
+            "no basic auth credentials",
+        ]) =>
+        {
+            Reason::ImageUnauthorised
+        }
         _ if has(&["not found", "manifest unknown", "NotFound", "repository does not exist"]) && !has(&["lookup "]) => {
             Reason::ImageNotFound
         }
@@ -43,19 +57,6 @@ fn reason(waiting: &str, said: &str) -> Reason {
         ]) =>
         {
             Reason::ImageRegistryUnreachable
-        }
-        _ if has(&[
-            "unauthorized",
-            "401 Unauthorized",
-            "403 Forbidden",
-            "authorization failed",
-            "access denied",
-            "denied:",
-            "insufficient_scope",
-            "no basic auth credentials",
-        ]) =>
-        {
-            Reason::ImageUnauthorised
         }
         _ if has(&["invalid reference format"]) => Reason::ImageNameInvalid,
         _ => Reason::ImagePullFailed,

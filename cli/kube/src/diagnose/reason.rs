@@ -86,7 +86,7 @@ reasons! {
         "cardctl images push";
     ImageRegistryUnreachable "image-registry-unreachable" Seconds(5), "the node can't reach the registry of {name}: a wrong host, or no way there",
         "cardctl images load";
-    ImageUnauthorised "image-unauthorised" Seconds(0), "the registry wants credentials for {name} that the pod does not have",
+    ImageUnauthorised "image-unauthorised" Seconds(0), "the registry wants credentials for {name} that the pod does not have, or has no such repository",
         "kubectl -n {namespace} create secret docker-registry registry --docker-server=HOST --docker-username=USER --docker-password=PASSWORD";
     ImageNeverPull "image-never-pull" Seconds(3), "{name} is not on the node, and its pull policy is Never",
         "cardctl images load";

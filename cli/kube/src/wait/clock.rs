@@ -51,6 +51,8 @@ async fn ask(client: &Client) -> Result<Option<i64>, String> {
     }
     let date = answer.headers().get(http::header::DATE).and_then(|date| date.to_str().ok());
     let theirs = date.and_then(|date| rfc2822::DateTimeParser::new().parse_timestamp(date).ok());
+    // A server that dies in the middle of an answer has sent its headers before.
+    answer.into_body().collect_bytes().await.map_err(|error| chain(&error))?;
     // The header has whole seconds: the middle of it is the best guess.
     Ok(theirs.map(|theirs| theirs.as_millisecond() + 500 - Timestamp::now().as_millisecond()))
 }

@@ -1,1 +1,227 @@
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
+use serde_json::{Value, json};
+use tokio::time::sleep;
+
+use super::*;
+use crate::diagnose::Reason;
+use crate::testing::{ApiServer, Fault};
+
+const N: &str = "n";
+
+fn deployment(name: &str, ready: u64, broken: bool) -> Value {
+    json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name, "namespace": N,
+            "annotations": {"deployment.kubernetes.io/revision": "1"}},
+        "spec": {"replicas": 1, "template": {"spec": {"containers": [{"name": "main", "readinessProbe": {}}]}}},
+        "status": {"observedGeneration": 1000, "replicas": 1, "updatedReplicas": 1, "availableReplicas": ready,
+            "unavailableReplicas": u64::from(broken)}})
+}
+
+fn replica_set(name: &str, owner: &str) -> Value {
+    json!({"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": {"name": format!("{name}-1"), "namespace": N,
+            "annotations": {"deployment.kubernetes.io/revision": "1"},
+            "ownerReferences": [{"apiVersion": "apps/v1", "kind": "Deployment", "name": name, "uid": owner, "controller": true}]},
+        "spec": {"replicas": 1}, "status": {"replicas": 1}})
+}
+
+fn uid(server: &ApiServer, kind: &str, name: &str) -> String {
+    server.get(kind, Some(N), name).unwrap()["metadata"]["uid"].as_str().unwrap().to_owned()
+}
+
+/// A pod whose container has ended so often.
+fn pod(name: &str, owner: &str, crashes: u64) -> Value {
+    let ended = json!({"terminated": {"exitCode": 3, "reason": "Error", "startedAt": "2100-01-01T00:00:00Z", "finishedAt": "2100-01-01T00:00:01Z"}});
+    json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": format!("{name}-1-x"), "namespace": N,
+            "ownerReferences": [{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": format!("{name}-1"), "uid": owner, "controller": true}]},
+        "spec": {"containers": [{"name": "main", "image": "i"}]},
+        "status": {"phase": "Running", "conditions": [{"type": "PodScheduled", "status": "True"}, {"type": "Ready", "status": "False"}],
+            "containerStatuses": [{"name": "main", "ready": false, "restartCount": crashes - 1,
+                "state": {"waiting": {"reason": "CrashLoopBackOff"}}, "lastState": ended}]}})
+}
+
+fn awaited(name: &str) -> Awaited {
+    Awaited::new(ObjectRef::of(&deployment(name, 1, false)).unwrap())
+}
+
+fn crashing(server: &ApiServer, name: &str, crashes: u64) {
+    server.put(deployment(name, 0, true));
+    server.put(replica_set(name, &uid(server, "Deployment", name)));
+    crashed(server, name, crashes);
+}
+
+fn crashed(server: &ApiServer, name: &str, crashes: u64) {
+    server.put(pod(name, &uid(server, "ReplicaSet", &format!("{name}-1")), crashes));
+}
+
+fn server() -> ApiServer {
+    let server = ApiServer::new();
+    server.put(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": N}}));
+    server
+}
+
+async fn waited(server: &ApiServer, awaited: &[Awaited], seconds: u64) -> Ending {
+    wait(&server.client(N), awaited, WaitOptions::new(Duration::from_secs(seconds)), |_| {}).await
+}
+
+#[tokio::test]
+async fn what_is_ready_is_ready_at_once() {
+    let server = server();
+    server.put(deployment("server", 1, false));
+    let begun = Instant::now();
+    let ending = waited(&server, &[awaited("server")], 10).await;
+    assert_eq!(ending.verdict, Verdict::Ready);
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn what_becomes_ready_is_told_row_by_row_and_ends_the_wait() {
+    let server = server();
+    server.put(deployment("server", 0, false));
+    let later = server.clone();
+    tokio::spawn(async move {
+        sleep(Duration::from_millis(700)).await;
+        later.put(deployment("server", 1, false));
+    });
+    let mut seen = Vec::new();
+    let options = WaitOptions::new(Duration::from_secs(20));
+    let ending = wait(&server.client(N), &[awaited("server")], options, |snapshot| {
+        seen.push(snapshot.rows[0].state.reason.clone());
+    })
+    .await;
+    assert_eq!(ending.verdict, Verdict::Ready);
+    seen.dedup();
+    assert_eq!(seen[seen.len() - 2..], ["starting", "ready"], "{seen:?}");
+}
+
+#[tokio::test]
+async fn a_crash_that_repeats_is_failed_with_the_last_lines_of_its_log() {
+    let server = server();
+    crashing(&server, "server", 2);
+    server.log(N, "server-1-x", "main", "starting\nout of cards\n");
+    let Verdict::Failed { findings } = waited(&server, &[awaited("server")], 20).await.verdict else { panic!() };
+    let finding = &findings[0];
+    assert_eq!((finding.reason, finding.exit_code, finding.crashes), (Reason::CrashLoop, Some(3), Some(2)));
+    assert_eq!(finding.log_lines, ["starting", "out of cards"]);
+    assert_eq!(finding.message, "out of cards");
+}
+
+#[tokio::test]
+async fn a_crash_is_no_verdict_while_something_that_it_needs_is_not_ready_and_counts_anew_afterwards() {
+    let server = server();
+    crashing(&server, "server", 7);
+    server.put(deployment("postgres", 0, false));
+    let postgres = awaited("postgres");
+    let all = [awaited("server").after([postgres.object.clone()]), postgres];
+    let steps = server.clone();
+    tokio::spawn(async move {
+        sleep(Duration::from_millis(1500)).await;
+        steps.put(deployment("postgres", 1, false));
+        sleep(Duration::from_millis(1500)).await;
+        // One more crash than before the database was there.
+        crashed(&steps, "server", 8);
+        sleep(Duration::from_millis(1500)).await;
+        crashed(&steps, "server", 9);
+    });
+    let begun = Instant::now();
+    let mut waits = Vec::new();
+    let options = WaitOptions::new(Duration::from_secs(30));
+    let ending = wait(&server.client(N), &all, options, |snapshot| waits.push(snapshot.rows[0].waits_for.len())).await;
+    let Verdict::Failed { findings } = ending.verdict else { panic!("{:#?}", ending.verdict) };
+    assert_eq!((findings[0].reason, findings[0].crashes), (Reason::CrashLoop, Some(9)));
+    assert!(begun.elapsed() >= Duration::from_secs(4), "seven crashes before were none: {:?}", begun.elapsed());
+    waits.dedup();
+    assert_eq!(waits[waits.len() - 2..], [1, 0]);
+}
+
+#[tokio::test]
+async fn an_api_server_that_goes_away_is_told_and_waited_for() {
+    let server = server();
+    server.put(deployment("server", 0, false));
+    let steps = server.clone();
+    tokio::spawn(async move {
+        sleep(Duration::from_millis(500)).await;
+        steps.stop_after(0);
+        sleep(Duration::from_secs(4)).await;
+        // What happens meanwhile is not lost.
+        steps.put(deployment("server", 1, false));
+        steps.resume();
+    });
+    let lost = Arc::new(Mutex::new(false));
+    let told = lost.clone();
+    let options = WaitOptions::new(Duration::from_secs(30));
+    let ending = wait(&server.client(N), &[awaited("server")], options, move |snapshot| {
+        *told.lock().unwrap() |= snapshot.unreachable.is_some();
+    })
+    .await;
+    assert!(*lost.lock().unwrap(), "it was told");
+    assert_eq!((ending.verdict, ending.last.unreachable), (Verdict::Ready, None));
+}
+
+#[tokio::test]
+async fn a_cluster_that_never_answers_is_unreachable_and_not_failed() {
+    let server = server();
+    server.stop_after(0);
+    let ending = waited(&server, &[awaited("server")], 2).await;
+    assert!(matches!(ending.verdict, Verdict::Unreachable { .. }), "{:?}", ending.verdict);
+}
+
+#[tokio::test]
+async fn who_may_not_look_is_told_so_at_once() {
+    let server = server();
+    let said = "deployments.apps is forbidden: User \"u\" cannot list resource \"deployments\"";
+    server.fail_on("GET", "/deployments", Fault::status(403, "Forbidden", said));
+    let begun = Instant::now();
+    let Verdict::Unreachable { message } = waited(&server, &[awaited("server")], 30).await.verdict else { panic!() };
+    assert!(message.contains("cannot list"), "{message}");
+    assert!(begun.elapsed() < Duration::from_secs(5));
+}
+
+#[tokio::test]
+async fn what_only_explains_may_be_forbidden() {
+    let server = server();
+    server.put(deployment("server", 1, false));
+    server.fail_on("GET", "/nodes", Fault::status(403, "Forbidden", "nodes is forbidden"));
+    server.fail_on("GET", "/events", Fault::status(403, "Forbidden", "events is forbidden"));
+    assert_eq!(waited(&server, &[awaited("server")], 20).await.verdict, Verdict::Ready);
+}
+
+#[tokio::test]
+async fn what_somebody_deletes_is_missing() {
+    let server = server();
+    server.put(deployment("server", 0, false));
+    let steps = server.clone();
+    tokio::spawn(async move {
+        sleep(Duration::from_millis(700)).await;
+        steps.remove("Deployment", Some(N), "server");
+    });
+    let Verdict::Failed { findings } = waited(&server, &[awaited("server")], 30).await.verdict else { panic!() };
+    assert_eq!(findings[0].reason, Reason::Missing);
+}
+
+#[tokio::test]
+async fn the_deadline_ends_what_is_only_slow_and_says_what_was_missing() {
+    let server = server();
+    server.put(deployment("server", 0, false));
+    let Verdict::TimedOut { findings, missing } = waited(&server, &[awaited("server")], 2).await.verdict else {
+        panic!()
+    };
+    assert_eq!((findings.len(), missing.len()), (0, 1));
+    assert_eq!((missing[0].state.reason.as_str(), missing[0].state.ready), ("starting", Some(0)));
+}
+
+#[tokio::test]
+async fn a_cancelled_wait_ends_at_once() {
+    let server = server();
+    server.put(deployment("server", 0, false));
+    let options = WaitOptions::new(Duration::from_secs(60));
+    let cancel = options.cancel.clone();
+    tokio::spawn(async move {
+        sleep(Duration::from_millis(300)).await;
+        cancel.cancel();
+    });
+    let begun = Instant::now();
+    let ending = wait(&server.client(N), &[awaited("server")], options, |_| {}).await;
+    assert_eq!(ending.verdict, Verdict::Cancelled);
+    assert!(begun.elapsed() < Duration::from_secs(3));
+}

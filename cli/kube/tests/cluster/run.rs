@@ -113,11 +113,10 @@ fn record(test: &str, reason: Reason, recorded: &Recorded, verdict: &Verdict) {
     for (ours, anyones) in replacements() {
         text = text.replace(&ours, anyones);
     }
-    let node = |object: &Value| {
-        (object["kind"] == "Node").then(|| object["metadata"]["name"].as_str().map(ToOwned::to_owned))?
-    };
-    for node in recorded_nodes.iter().filter_map(|object| node(object)) {
-        text = text.replace(&node, "node");
+    for node in recorded_nodes.iter().filter(|object| object["kind"] == "Node") {
+        if let Some(name) = node["metadata"]["name"].as_str() {
+            text = text.replace(name, "node");
+        }
     }
     std::fs::write(format!("{folder}/{test}.json"), text + "\n").unwrap();
 }

@@ -50,7 +50,8 @@ async fn a_fixed_deployment_is_not_failed_by_what_was_before() {
     place.apply(deployment("web", ready_after(3), json!({}))).await;
     let mut blamed = None;
     let fixed = wait(&place.client, &web, WaitOptions::new(Duration::from_secs(60)), |snapshot| {
-        blamed = snapshot.rows[0].finding.clone().or(blamed.take());
+        let crashed = snapshot.rows[0].finding.clone().filter(|finding| finding.exit_code.is_some());
+        blamed = crashed.or(blamed.take());
     })
     .await;
     place.remove().await;

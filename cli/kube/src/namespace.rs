@@ -6,7 +6,7 @@ use crate::cluster::{Call, Cluster, ClusterError, Kind};
 use crate::inventory::Release;
 
 /// On a namespace that we made; what is not so marked is not deleted.
-const MADE_BY: &str = "cardctl/made-by";
+pub(crate) const MADE_BY: &str = "cardctl/made-by";
 
 /// Where a namespace came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::DownError;
 use crate::cluster::{Call, Cluster, ClusterError, Kind, Kinds};
 use crate::inventory::Release;
-use crate::namespace::{self, Origin};
+use crate::namespace::{self, MADE_BY, Origin};
 use crate::remove::{self, Held, OnRemoval, Removal};
 use crate::{FIELD_MANAGER, ObjectRef};
 
@@ -43,7 +43,7 @@ pub(super) async fn leave(
     if kept.iter().any(|kept| kept.namespace.as_deref() == Some(name)) {
         return Ok(Home::HoldsKept);
     }
-    if found["metadata"]["annotations"]["cardctl/made-by"] != release.instance.as_str() {
+    if found["metadata"]["annotations"][MADE_BY] != release.instance.as_str() {
         return Ok(Home::Found);
     }
     let others = others(cluster, kinds).await?;

@@ -74,10 +74,33 @@ async fn a_registry_that_keeps_failing_gets_no_manifest() {
 async fn a_registry_that_refuses_is_not_asked_twice() {
     let workshop = Workshop::new();
     let (address, registry) = registry::start().await;
-    registry.lock().unwrap().locked = true;
+    registry.lock().unwrap().lock = Some("Basic YWRhOnB3");
     let error = send(&built(&workshop), &address).await.unwrap_err();
     assert_eq!((error.code, error.kind), ("registry-refused", ErrorKind::Unknown));
     assert!(error.fix.unwrap().contains(&format!("docker login {address}")));
+}
+
+#[tokio::test]
+async fn a_registry_that_asks_for_a_password_gets_it_and_no_other_does() {
+    let workshop = Workshop::new();
+    let image = built(&workshop);
+    let (address, registry) = registry::start().await;
+    registry.lock().unwrap().lock = Some("Basic YWRhOnB3");
+    let environment = |password: &'static str| {
+        move |name: &str| match name {
+            "CARDCTL_REGISTRY_USERNAME" => Some("ada".into()),
+            "CARDCTL_REGISTRY_PASSWORD" => Some(password.into()),
+            _ => None,
+        }
+    };
+    for (password, code) in [("wrong", Some("registry-refused")), ("pw", None)] {
+        let credentials = push::credentials(&address, environment(password)).await.unwrap();
+        let place = place(&address);
+        let pushed = push::push(std::slice::from_ref(&image), &place, credentials.as_ref(), &watch().0).await;
+        let error = pushed.map(drop).err();
+        assert!(!format!("{error:?}").contains(password), "{error:?}");
+        assert_eq!(error.map(|error| error.code), code);
+    }
 }
 
 #[tokio::test]

@@ -23,8 +23,8 @@ pub(crate) struct Behaviour {
     uploads: BTreeMap<usize, Vec<u8>>,
     /// Of these, in `method path`, the beginnings: so many times 500 instead.
     pub(crate) faults: Vec<(&'static str, usize)>,
-    /// Everything needs a password.
-    pub(crate) locked: bool,
+    /// What every request must have as its `Authorization`.
+    pub(crate) lock: Option<&'static str>,
     /// It takes manifests and forgets them for others.
     pub(crate) forgetful: bool,
     /// Bytes of blobs that arrived.
@@ -49,7 +49,8 @@ async fn serve(State(shared): State<Shared>, request: Request) -> Response {
     let mut registry = shared.lock().unwrap();
     let path = parts.uri.path().to_owned();
     let what = format!("{} {path}", parts.method);
-    if registry.locked {
+    let key = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    if registry.lock.is_some_and(|lock| key != Some(lock)) {
         let challenge = [(header::WWW_AUTHENTICATE, "Basic realm=\"test\"")];
         return (StatusCode::UNAUTHORIZED, challenge, "").into_response();
     }

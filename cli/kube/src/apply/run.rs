@@ -142,13 +142,26 @@ impl Run<'_> {
     }
 }
 
-/// Whether our apply changed nothing. The version alone does not say it: controllers write status meanwhile. But the
-/// time at our entry moves only when an apply of ours changes something.
-fn is_same(before: &Value, after: &Value) -> bool {
-    let ours = |metadata: &Value| {
-        let entries = metadata["managedFields"].as_array().into_iter().flatten();
-        let mut ours = entries.filter(|entry| entry["manager"] == FIELD_MANAGER && entry["operation"] == "Apply");
-        ours.next().map(|entry| (entry["time"].clone(), entry["fieldsV1"].clone()))
-    };
-    before["resourceVersion"] == after["resourceVersion"] || (ours(before).is_some() && ours(before) == ours(after))
+/// Whether our apply changed nothing, by the metadata before and after.
+///
+/// The version alone does not say it: controllers write status meanwhile. The time at our entry moves when an apply of ours
+/// changes something, and only then; but it has no fractions of a second. So within the second of our last change it is
+/// looked at whether somebody else's entry explains the new version.
+pub(super) fn is_same(before: &Value, after: &Value) -> bool {
+    if before["resourceVersion"] == after["resourceVersion"] {
+        return true;
+    }
+    let ((ours_before, others_before), (ours, others)) = (entries(before), entries(after));
+    if ours.is_empty() || ours != ours_before {
+        return false;
+    }
+    let latest =
+        |entries: &[&Value]| entries.iter().filter_map(|entry| entry["time"].as_str()).max().map(ToOwned::to_owned);
+    latest(&ours) < latest(&others) || others != others_before
+}
+
+/// Ours and the others'.
+fn entries(metadata: &Value) -> (Vec<&Value>, Vec<&Value>) {
+    let entries = metadata["managedFields"].as_array().into_iter().flatten();
+    entries.partition(|entry| entry["manager"] == FIELD_MANAGER && entry["operation"] == "Apply")
 }

@@ -83,6 +83,24 @@ async fn what_a_controller_writes_meanwhile_is_no_change_of_ours() {
     assert_eq!(applied.unwrap().count(Outcome::Unchanged), 1);
 }
 
+#[test]
+fn two_changes_in_one_second_are_two_changes() {
+    let metadata = |version: &str, ours: &str, status: &str| {
+        json!({"resourceVersion": version, "managedFields": [
+            {"manager": "cardctl", "operation": "Apply", "time": ours, "fieldsV1": {"f:data": {}}},
+            {"manager": "kube-controller-manager", "operation": "Update", "subresource": "status", "time": status}]})
+    };
+    let before = metadata("7", "2026-01-01T00:00:05Z", "2026-01-01T00:00:04Z");
+    let same = |after: &Value| super::run::is_same(&before, after);
+    assert!(same(&before));
+    assert!(!same(&metadata("8", "2026-01-01T00:00:05Z", "2026-01-01T00:00:04Z")), "only we can have made the 8");
+    assert!(!same(&metadata("8", "2026-01-01T00:00:06Z", "2026-01-01T00:00:04Z")));
+    assert!(same(&metadata("8", "2026-01-01T00:00:05Z", "2026-01-01T00:00:05Z")), "the status explains the 8");
+    let long_ago = metadata("7", "2026-01-01T00:00:01Z", "2026-01-01T00:00:04Z");
+    assert!(super::run::is_same(&long_ago, &metadata("8", "2026-01-01T00:00:01Z", "2026-01-01T00:00:04Z")));
+    assert!(!super::run::is_same(&json!({}), &json!({"resourceVersion": "8"})), "not ours before");
+}
+
 #[tokio::test]
 async fn a_conflict_names_manager_field_and_both_values_and_is_taken_only_if_asked() {
     let server = ApiServer::new();

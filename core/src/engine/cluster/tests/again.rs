@@ -12,25 +12,24 @@ use crate::engine::{EffectCount, ErrorKind};
 use crate::ids::UserId;
 use crate::tasks::Idempotency;
 
-/// Ends every session of the engines on a database, again and again, until it is told to stop. Answers how many.
-async fn cut_sessions(database: String, stop: CancellationToken) -> u64 {
+/// Ends every session of the engines on a database, again and again, until it is told to stop. Counts them.
+async fn cut_sessions(database: String, stop: CancellationToken, cut: Arc<AtomicUsize>) {
     let mut connection = PgConnection::connect(&database).await.unwrap();
-    let mut cut = 0;
     while stop.run_until_cancelled(sleep(Duration::from_millis(150))).await.is_some() {
         let ended = sqlx::query(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
              WHERE datname = current_database() AND pid <> pg_backend_pid() AND application_name LIKE 'cardctl%'",
         );
-        cut += ended.execute(&mut connection).await.unwrap().rows_affected();
+        let ended = ended.execute(&mut connection).await.unwrap().rows_affected();
+        cut.fetch_add(ended as usize, Ordering::AcqRel);
     }
-    cut
 }
 
-/// Works until all tasks are final: the first attempt of each fails, the second settles it.
-async fn fail_once_then_settle(engine: Arc<ClusterEngine>, tally: Tally, goal: usize) {
+/// Works until so many tasks are final: the first attempt of each fails, the second settles it. The goal may still move.
+async fn fail_once_then_settle(engine: Arc<ClusterEngine>, tally: Tally, goal: Arc<AtomicUsize>) {
     let worker = WorkerId::new();
     let ask = ClaimRequest { max: 100, wait: Duration::from_millis(200), ..request(worker) };
-    while !tally.reached(goal) {
+    while !tally.reached(goal.load(Ordering::Acquire)) {
         let claims = persist(|| engine.claim(&ask)).await;
         let ends = claims.iter().map(async |claim| {
             let (lease, started_at) = (&claim.lease, claim.started_at);
@@ -51,19 +50,21 @@ async fn fail_once_then_settle(engine: Arc<ClusterEngine>, tally: Tally, goal: u
 async fn sessions_that_are_cut_while_64_callers_write_lose_and_double_nothing() {
     const CALLERS: usize = 64;
     const EACH: usize = 6;
-    const TASKS: usize = CALLERS * EACH;
+    const CUTS: usize = 12;
     let bed = Bed::new().await;
     let run = RunId::new();
     let stop = CancellationToken::new();
-    let cutting = tokio::spawn(cut_sessions(bed.database.url().to_owned(), stop.clone()));
-    let tally = Tally::default();
-    let working = tokio::spawn(fail_once_then_settle(Arc::clone(&bed.engine), tally.clone(), TASKS));
+    let cut = Arc::new(AtomicUsize::new(0));
+    let cutting = tokio::spawn(cut_sessions(bed.database.url().to_owned(), stop.clone(), Arc::clone(&cut)));
+    let (tally, goal) = (Tally::default(), Arc::new(AtomicUsize::new(usize::MAX)));
+    let working = tokio::spawn(fail_once_then_settle(Arc::clone(&bed.engine), tally.clone(), Arc::clone(&goal)));
     let callers = (0..CALLERS).map(|_| {
-        let (engine, run) = (Arc::clone(&bed.engine), run.clone());
+        let (engine, run, cut) = (Arc::clone(&bed.engine), run.clone(), Arc::clone(&cut));
         tokio::spawn(async move {
             let mut told = Vec::new();
-            for _ in 0..EACH {
-                // One after the other, so that there are accepts as long as connections are cut.
+            // One after the other, so that there are accepts as long as connections are cut; however quick they are, some
+            // are cut.
+            while told.len() < EACH || cut.load(Ordering::Acquire) < CUTS {
                 told.extend(accept_all(&engine, vec![add_in(&run)]).await);
             }
             told
@@ -73,13 +74,15 @@ async fn sessions_that_are_cut_while_64_callers_write_lose_and_double_nothing() 
     for caller in callers.collect::<Vec<_>>() {
         told.extend(caller.await.unwrap());
     }
+    let tasks = told.len();
+    goal.store(tasks, Ordering::Release);
     timeout(PATIENCE, working).await.expect("everything is worked on").unwrap();
     stop.cancel();
-    assert!(cutting.await.unwrap() > 10, "sessions were cut");
+    cutting.await.unwrap();
 
-    let page = bed.engine.effects(&run, None, 10_000).await.unwrap();
+    let page = bed.engine.effects(&run, None, 100_000).await.unwrap();
     let counts: HashMap<TaskId, &EffectCount> = page.items.iter().map(|count| (count.task, count)).collect();
-    assert_eq!((page.items.len(), counts.len()), (TASKS, TASKS), "each task once");
+    assert_eq!((page.items.len(), counts.len()), (tasks, tasks), "each task once");
     for id in told {
         let count = counts.get(&id).expect("what was answered is there");
         assert_eq!((count.status, count.effects, count.finals), (Status::Succeeded, 1, 1), "{id}");
@@ -88,9 +91,9 @@ async fn sessions_that_are_cut_while_64_callers_write_lose_and_double_nothing() 
         assert_eq!(ended, [Status::Retrying, Status::Succeeded], "{id}");
     }
     let filter = EventFilter { run: Some(run), ..EventFilter::default() };
-    assert_eq!(all_events(&*bed.engine, &filter, 0, 500).await.len(), 3 * TASKS);
+    assert_eq!(all_events(&*bed.engine, &filter, 0, 500).await.len(), 3 * tasks);
     let stats = bed.engine.stats().await.unwrap();
-    assert_eq!((stats.accepted_total, stats.settled_total), (TASKS as u64, TASKS as u64));
+    assert_eq!((stats.accepted_total, stats.settled_total), (tasks as u64, tasks as u64));
     assert_eq!((stats.queue.ready, stats.queue.retrying, stats.queue.dead), (0, 0, 0));
 }
 

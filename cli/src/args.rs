@@ -136,9 +136,15 @@ pub struct Global {
     /// Which platform of this machine [default: default]
     #[arg(long, global = true, value_name = "NAME")]
     pub instance: Option<String>,
-    /// embedded, processes, or the URL of a running server [default: embedded]
+    /// embedded, processes, minikube, kube, or the URL of a running server [default: embedded]
     #[arg(short, long, global = true, value_name = "TARGET")]
     pub target: Option<String>,
+    /// Of the kubeconfig, for -t kube [default: that of the settings, or where the instance was deployed to]
+    #[arg(long, global = true, value_name = "NAME")]
+    pub context: Option<String>,
+    /// In the cluster [default: cardctl, or cardctl-INSTANCE]
+    #[arg(short, long, global = true, value_name = "NAME")]
+    pub namespace: Option<String>,
     /// Answer yes to whatever would be asked
     #[arg(short, long, global = true)]
     pub yes: bool,

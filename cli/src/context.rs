@@ -4,13 +4,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::OnceLock;
 
-use card_core::settings::Resolved;
+use card_core::settings::{Origin, Resolved};
 use nix::sys::signal::Signal;
 use tokio_util::sync::CancellationToken;
 
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::instance::{Local, Paths, Phase, Record, is_held};
+use crate::kubernetes::{self, Deployment, Kind, Reached};
 use crate::output::Printer;
 use crate::secret::Secret;
 
@@ -28,6 +29,8 @@ pub struct Context {
     pub yes: bool,
     /// Whether somebody is there to be asked: stdin and stderr are terminals.
     pub interactive: bool,
+    /// The platform in a cluster, once it was reached: what leads there is kept as long as the command runs.
+    pub(crate) cluster: tokio::sync::OnceCell<Reached>,
     /// The signal that cancelled [`Context::stop`].
     pub(crate) signal: Arc<OnceLock<Signal>>,
 }
@@ -45,21 +48,31 @@ pub struct Endpoint {
     pub target: String,
 }
 
-/// The targets of this release.
+/// Where a platform runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
     /// This machine.
     Local(Local),
+    /// A Kubernetes cluster.
+    Kubernetes(Kind),
     /// A server that runs somewhere.
     Url(String),
 }
 
 impl Context {
-    /// What the settings' `target` means.
+    /// What the settings' `target` means. If nothing was said, it is where the instance was deployed to last, unless it
+    /// runs here.
     ///
     /// # Errors
-    /// It is none of this release's.
+    /// There is no such target.
     pub fn target(&self) -> Result<Target, Failure> {
+        let is_said = !matches!(self.settings.origins.get("target"), None | Some(Origin::BuiltIn));
+        if !is_said
+            && Record::running(&self.instance).is_none()
+            && let Some(deployment) = Deployment::load(&self.instance)
+        {
+            return Ok(Target::Kubernetes(deployment.kind));
+        }
         parse_target(&self.settings.settings.target)
     }
 
@@ -104,6 +117,11 @@ impl Context {
                 operator_token: operator_token_of_environment()?,
                 issuer_url: std::env::var("CARDCTL_ISSUER_URL").ok().filter(|url| !url.is_empty()),
             }),
+            Target::Kubernetes(kind) => self
+                .cluster
+                .get_or_try_init(|| kubernetes::reach(kind, self))
+                .await
+                .map(|reached| reached.endpoint.clone()),
             Target::Local(_) => match Record::running(&self.instance) {
                 Some(record) if record.phase == Phase::Serving => endpoint(&record),
                 _ => Err(self.nothing_runs()),
@@ -155,11 +173,16 @@ pub fn endpoint(record: &Record) -> Result<Endpoint, Failure> {
 /// Reads a target. Names of later releases are told apart from mistakes.
 ///
 /// # Errors
-/// It is none of this release's.
+/// There is no such target.
 pub fn parse_target(text: &str) -> Result<Target, Failure> {
     for local in [Local::Embedded, Local::Processes] {
         if text == local.name() {
             return Ok(Target::Local(local));
+        }
+    }
+    for kind in [Kind::Minikube, Kind::Kube] {
+        if text == kind.name() {
+            return Ok(Target::Kubernetes(kind));
         }
     }
     let host = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
@@ -168,12 +191,11 @@ pub fn parse_target(text: &str) -> Result<Target, Failure> {
     }
     let usage = |message: String| Failure::new("usage", Exit::Usage, message);
     Err(match text {
-        "podman" | "minikube" | "kube" => usage(format!(
-            "target {text:?} is not part of this release; it comes with a later one"
-        ))
-        .fix("use --target embedded (the default), processes, or the URL of a running server, such as http://127.0.0.1:7400"),
-        _ => usage(format!("there is no target {text:?}"))
-            .fix("use --target embedded (the default), processes, or a URL, such as http://127.0.0.1:7400"),
+        "podman" => usage(format!("target {text:?} is not part of this release; it comes with a later one"))
+            .fix("use --target embedded (the default), processes, minikube, kube, or the URL of a running server"),
+        _ => usage(format!("there is no target {text:?}")).fix(
+            "use --target embedded (the default), processes, minikube, kube, or a URL, such as http://127.0.0.1:7400",
+        ),
     })
 }
 
@@ -203,7 +225,9 @@ mod tests {
         assert_eq!(parse_target("embedded").unwrap(), Target::Local(Local::Embedded));
         assert_eq!(parse_target("processes").unwrap(), Target::Local(Local::Processes));
         assert_eq!(parse_target("http://127.0.0.1:1/").unwrap(), Target::Url("http://127.0.0.1:1".into()));
-        for text in ["http://", "kube", "minikube", "embeded", ""] {
+        assert_eq!(parse_target("minikube").unwrap(), Target::Kubernetes(Kind::Minikube));
+        assert_eq!(parse_target("kube").unwrap(), Target::Kubernetes(Kind::Kube));
+        for text in ["http://", "podman", "embeded", ""] {
             assert_eq!(parse_target(text).unwrap_err().exit, Exit::Usage, "{text}");
         }
     }

@@ -9,6 +9,8 @@ pub mod context;
 pub mod exit;
 pub mod failure;
 pub mod instance;
+pub mod kubernetes;
+pub mod minikube;
 pub mod output;
 pub mod program;
 pub mod secret;

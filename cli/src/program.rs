@@ -10,6 +10,7 @@ use std::sync::{Arc, OnceLock};
 use card_core::settings::{Layers, Resolved, SettingsError};
 use nix::sys::signal::Signal;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
 use crate::args::{self, Cli, Global};
@@ -91,7 +92,16 @@ fn context(cli: &Cli, printer: Arc<Printer>) -> Result<Context, Failure> {
     let signal = Arc::new(OnceLock::new());
     listen(&stop, &signal).map_err(|error| Failure::internal(format!("signals can't be listened to: {error}")))?;
     let interactive = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
-    Ok(Context { settings, printer, instance, stop, yes: cli.global.yes, interactive, signal })
+    Ok(Context {
+        settings,
+        printer,
+        instance,
+        stop,
+        yes: cli.global.yes,
+        interactive,
+        cluster: OnceCell::new(),
+        signal,
+    })
 }
 
 fn settings(global: &Global) -> Result<Resolved, SettingsError> {
@@ -100,7 +110,13 @@ fn settings(global: &Global) -> Result<Resolved, SettingsError> {
         layers.file(&file)?;
     }
     layers.environment(variables())?;
-    for (key, value, flag) in [("instance", &global.instance, "--instance"), ("target", &global.target, "--target")] {
+    let flags = [
+        ("instance", &global.instance, "--instance"),
+        ("target", &global.target, "--target"),
+        ("kube.context", &global.context, "--context"),
+        ("kube.namespace", &global.namespace, "--namespace"),
+    ];
+    for (key, value, flag) in flags {
         if let Some(value) = value {
             layers.flag(key, value, flag)?;
         }

@@ -49,6 +49,12 @@ impl Paths {
         self.dir.join("cluster.json")
     }
 
+    /// Where it is deployed if it runs in a cluster: see [`crate::kubernetes::Deployment`].
+    #[must_use]
+    pub fn deployment(&self) -> PathBuf {
+        self.dir.join("deployment.json")
+    }
+
     /// What the detached process says.
     #[must_use]
     pub fn log(&self) -> PathBuf {

@@ -29,6 +29,8 @@ pub struct Settings {
     pub ledger: Ledger,
     pub delivery: Delivery,
     pub autoscale: Autoscale,
+    pub kube: Kube,
+    pub minikube: Minikube,
     pub log: Log,
 }
 
@@ -144,6 +146,34 @@ pub enum AutoscaleMetric {
     Cpu,
 }
 
+/// `[kube]`: which cluster `-t kube` means, and what runs there.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "each field is documented in default.toml, once")]
+pub struct Kube {
+    pub context: String,
+    pub allow: String,
+    pub namespace: String,
+    pub overlay: String,
+    pub registry: String,
+}
+
+impl Kube {
+    /// Whether a context that is not on this machine may be written to.
+    #[must_use]
+    pub fn allows(&self, context: &str) -> bool {
+        self.allow.split(',').map(str::trim).any(|allowed| !allowed.is_empty() && allowed == context)
+    }
+}
+
+/// `[minikube]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "each field is documented in default.toml, once")]
+pub struct Minikube {
+    pub profile: String,
+}
+
 /// `[log]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -208,6 +238,12 @@ impl Settings {
         if !(1..=64).contains(&prefix.len()) || !prefix.bytes().all(word) {
             return Err(("delivery.prefix", "has 1 to 64 letters, digits, '-', '_' or '.'"));
         }
+        if !is_label(&self.kube.namespace) {
+            return Err(("kube.namespace", "has up to 63 lower-case letters, digits or '-', and begins and ends without '-'"));
+        }
+        if self.minikube.profile.is_empty() {
+            return Err(("minikube.profile", "must name a profile; minikube's own default is minikube"));
+        }
         let name = &self.instance;
         let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
         if !(1..=32).contains(&name.len()) || !name.bytes().all(plain) || name.starts_with('-') {
@@ -215,6 +251,12 @@ impl Settings {
         }
         Ok(())
     }
+}
+
+/// Whether Kubernetes takes it as a name (RFC 1123), or it is not given.
+fn is_label(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    name.len() <= 63 && name.bytes().all(plain) && !name.starts_with('-') && !name.ends_with('-')
 }
 
 impl Default for Settings {

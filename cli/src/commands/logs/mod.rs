@@ -1,6 +1,7 @@
 //! `cardctl logs`: what the background process says.
 
 mod follow;
+mod kubernetes;
 mod line;
 mod selector;
 
@@ -61,6 +62,9 @@ const POLL: Duration = Duration::from_millis(100);
 /// # Errors
 /// There is no log, or it can't be read.
 pub async fn run(args: LogsArgs, context: &Context) -> Result<Exit, Failure> {
+    if let Target::Kubernetes(kind) = context.target()? {
+        return kubernetes::run(args, kind, context).await;
+    }
     if let Target::Url(url) = context.target()? {
         return Err(Failure::new("usage", Exit::Usage, "logs reads the platform of this machine")
             .evidence(format!("the target is {url}"))

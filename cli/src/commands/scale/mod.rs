@@ -1,6 +1,7 @@
 //! `cardctl scale`: another number of processes, while they run.
 
 mod assignment;
+mod kubernetes;
 
 use std::time::Duration;
 
@@ -58,6 +59,9 @@ const LOOK: Duration = Duration::from_millis(50);
 /// It is not asked for what there can be, or does not come about.
 pub async fn run(args: ScaleArgs, context: &Context) -> Result<Exit, Failure> {
     let wanted = Wanted::read(&args.wanted)?;
+    if let Target::Kubernetes(kind) = context.target()? {
+        return kubernetes::run(wanted, kind, context).await;
+    }
     let record = running(&wanted, context)?;
     let began = Instant::now();
     let paths = &context.instance;

@@ -43,6 +43,11 @@ impl Host {
                 .evidence(format!("the target is {url}"))
                 .fix("leave out --up, or use --target embedded"));
         }
+        if let Target::Kubernetes(kind) = &target {
+            return Err(Failure::new("usage", Exit::Usage, "--up starts a platform on this machine, not in a cluster")
+                .evidence(format!("the target is {}", kind.name()))
+                .fix(format!("cardctl up -d -t {}, then cardctl smoke", kind.name())));
+        }
         let state = tempfile::Builder::new().prefix("cardctl-smoke-").tempdir().map_err(|error| {
             Failure::new("state-directory", Exit::NotReady, format!("a temporary directory can't be made: {error}"))
                 .fix("let TMPDIR name a directory that you may write")
@@ -55,6 +60,7 @@ impl Host {
             stop: context.stop.clone(),
             yes: context.yes,
             interactive: context.interactive,
+            cluster: tokio::sync::OnceCell::new(),
             signal: context.signal.clone(),
         };
         // Data that lies elsewhere is cleaned up by run.

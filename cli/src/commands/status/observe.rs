@@ -33,6 +33,19 @@ impl<'a> Observer<'a> {
                     }
                 }
             }
+            Target::Kubernetes(kind) => {
+                let mut document = self.blank(kind.name().to_owned());
+                match self.context.endpoint().await {
+                    Ok(endpoint) => {
+                        document.url = Some(endpoint.base_url.clone());
+                        self.ask(&endpoint, document).await
+                    }
+                    Err(failure) => {
+                        document.detail = Some(failure.message);
+                        document
+                    }
+                }
+            }
             Target::Local(local) => self.look_here(*local).await,
         }
     }

@@ -3,6 +3,7 @@
 mod banner;
 mod converge;
 mod foreground;
+mod kubernetes;
 mod wrapped;
 
 use std::ffi::OsString;
@@ -111,6 +112,11 @@ impl UpArgs {
         let usage = |message: &str| Failure::new("usage", Exit::Usage, message);
         let asked = match context.target()? {
             Target::Local(local) => local,
+            Target::Kubernetes(kind) => {
+                return Err(usage("this starts a platform on this machine, not in a cluster")
+                    .evidence(format!("the target is {}", kind.name()))
+                    .fix(format!("cardctl up -d -t {}", kind.name())));
+            }
             Target::Url(url) => {
                 return Err(usage("up starts the platform on this machine, not at a URL")
                     .evidence(format!("the target is {url}"))
@@ -155,6 +161,9 @@ impl UpArgs {
 /// # Errors
 /// What stands in the way.
 pub async fn run(args: UpArgs, context: &Context) -> Result<Exit, Failure> {
+    if let Target::Kubernetes(kind) = context.target()? {
+        return kubernetes::run(args, kind, context).await;
+    }
     if !args.command.is_empty() {
         return wrapped::run(&args, context).await;
     }

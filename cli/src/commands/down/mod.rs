@@ -1,5 +1,7 @@
 //! `cardctl down`: stops the platform of this machine.
 
+mod kubernetes;
+
 use std::io::{BufRead, Write};
 use std::path::Path;
 use std::time::Duration;
@@ -56,6 +58,7 @@ const ORPHANS_LIMIT: Duration = Duration::from_secs(5);
 pub async fn run(args: DownArgs, context: &Context) -> Result<Exit, Failure> {
     let local = match context.target()? {
         Target::Local(local) => local,
+        Target::Kubernetes(kind) => return kubernetes::run(args.purge, kind, context).await,
         Target::Url(url) => {
             return Err(Failure::new("usage", Exit::Usage, "down stops what up started on this machine, nothing else")
                 .evidence(format!("the target is {url}"))
@@ -64,7 +67,7 @@ pub async fn run(args: DownArgs, context: &Context) -> Result<Exit, Failure> {
     };
     let paths = &context.instance;
     if args.purge && paths.dir.exists() {
-        confirm(context)?;
+        confirm(&context.instance.dir.display().to_string(), context)?;
     }
     let running = find(context).await?;
     let cluster = Remembered::load(paths);
@@ -164,7 +167,7 @@ async fn clear_up(purge: bool, context: &Context) -> Result<(), Failure> {
     Ok(())
 }
 
-fn confirm(context: &Context) -> Result<(), Failure> {
+fn confirm(what: &str, context: &Context) -> Result<(), Failure> {
     if context.yes {
         return Ok(());
     }
@@ -176,7 +179,7 @@ fn confirm(context: &Context) -> Result<(), Failure> {
     if !context.interactive {
         return Err(refused("down --purge deletes all data, and nobody is here to confirm that"));
     }
-    context.printer.say(format!("This deletes {} for good. Type yes to go on:", context.instance.dir.display()));
+    context.printer.say(format!("This deletes {what} for good. Type yes to go on:"));
     let _ = std::io::stderr().flush();
     let mut answer = String::new();
     let read = std::io::stdin().lock().read_line(&mut answer);

@@ -1,0 +1,10 @@
+//! `cardctl down` of a platform in a cluster.
+
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::kubernetes::Kind;
+
+pub(super) async fn run(_purge: bool, _kind: Kind, _context: &Context) -> Result<Exit, Failure> {
+    Err(Failure::internal("not yet"))
+}

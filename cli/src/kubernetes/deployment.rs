@@ -1,0 +1,66 @@
+//! `deployment.json`: where an instance was deployed to. Written before anything is, so that an `up` that was killed can be
+//! gone on with, or taken down; removed when nothing of it is left there.
+
+use std::io;
+use std::path::PathBuf;
+
+use card_core::time::Instant;
+use serde::{Deserialize, Serialize};
+
+use super::Kind;
+use crate::instance::Paths;
+
+/// See the module.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deployment {
+    /// Which target it was.
+    pub kind: Kind,
+    /// The kubeconfig, if it was not the usual one.
+    #[serde(default)]
+    pub kubeconfig: Option<PathBuf>,
+    /// The context in it.
+    pub context: String,
+    /// The API server's address then.
+    pub server: String,
+    /// Tells the cluster from every other one, whatever its address: the UID of its namespace `kube-system`.
+    pub cluster_id: String,
+    /// Where the objects are.
+    pub namespace: String,
+    /// How large it was asked to be.
+    pub overlay: String,
+    /// Of the program.
+    pub version: String,
+    /// When it was last deployed.
+    pub deployed_at: Instant,
+}
+
+impl Deployment {
+    /// Where the instance is deployed, if it is. One that can't be read tells nothing.
+    #[must_use]
+    pub fn load(paths: &Paths) -> Option<Self> {
+        serde_json::from_slice(&std::fs::read(paths.deployment()).ok()?).ok()
+    }
+
+    /// Writes it in one piece.
+    ///
+    /// # Errors
+    /// The directory can't be written.
+    pub fn store(&self, paths: &Paths) -> io::Result<()> {
+        paths.create()?;
+        // A name of its own: two commands may deploy the same at once.
+        let new = paths.dir.join(format!("deployment.json.{}", std::process::id()));
+        std::fs::write(&new, serde_json::to_vec_pretty(self)?)?;
+        std::fs::rename(new, paths.deployment())
+    }
+
+    /// Removes it, if it is there.
+    ///
+    /// # Errors
+    /// The directory can't be written.
+    pub fn remove(paths: &Paths) -> io::Result<()> {
+        match std::fs::remove_file(paths.deployment()) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+}

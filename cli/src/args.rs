@@ -145,6 +145,9 @@ pub struct Global {
     /// In the cluster [default: cardctl, or cardctl-INSTANCE]
     #[arg(short, long, global = true, value_name = "NAME")]
     pub namespace: Option<String>,
+    /// A context that may be written to although its cluster is not on this machine
+    #[arg(long, global = true, value_name = "NAME")]
+    pub allow_context: Option<String>,
     /// Answer yes to whatever would be asked
     #[arg(short, long, global = true)]
     pub yes: bool,

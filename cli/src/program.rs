@@ -115,6 +115,7 @@ fn settings(global: &Global) -> Result<Resolved, SettingsError> {
         ("target", &global.target, "--target"),
         ("kube.context", &global.context, "--context"),
         ("kube.namespace", &global.namespace, "--namespace"),
+        ("kube.allow", &global.allow_context, "--allow-context"),
     ];
     for (key, value, flag) in flags {
         if let Some(value) = value {

@@ -1,5 +1,7 @@
 //! A secret that does not show itself by accident (P7).
 
+use rand::Rng;
+
 /// Text that has no `Debug` and no `Display`: it can only be taken out on purpose.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
@@ -16,4 +18,11 @@ impl Secret {
     pub fn expose(&self) -> &str {
         &self.0
     }
+}
+
+/// So many random bytes, as twice as many hexadecimal digits.
+pub(crate) fn hex(bytes: usize) -> String {
+    let mut random = vec![0_u8; bytes];
+    rand::rng().fill_bytes(&mut random);
+    random.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -47,13 +47,25 @@ pub fn given(flags: Flags<'_>, variable: impl Fn(&str) -> Option<OsString>) -> R
     }
 }
 
+/// One address, if it is given: by flag, else by variable, else by file.
+///
+/// # Errors
+/// It is no address, or holds a password where everybody can read it.
+pub fn one_given(
+    service: Service,
+    flag: Option<&str>,
+    variable: impl Fn(&str) -> Option<OsString>,
+) -> Result<Option<String>, Failure> {
+    let names = if service == Service::Postgres { DATABASE } else { REDIS };
+    one(&names, flag, &variable)
+}
+
 /// What variables and files say, each by itself: for who only looks.
 pub(super) fn from_environment(
     service: Service,
     variable: impl Fn(&str) -> Option<OsString>,
 ) -> Result<Option<String>, Failure> {
-    let names = if service == Service::Postgres { DATABASE } else { REDIS };
-    one(&names, None, &variable)
+    one_given(service, None, variable)
 }
 
 fn one(

@@ -6,11 +6,11 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use card_server::Secrets;
-use rand::Rng;
 
 use super::Paths;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::secret::hex;
 
 /// Reads the secrets of a data directory; makes those that there are not.
 pub(super) fn load_or_make(data: &Path) -> Result<Secrets, Failure> {
@@ -60,12 +60,6 @@ fn create(path: &Path, secret: &str) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
         _ => Ok(()),
     }
-}
-
-fn hex(bytes: usize) -> String {
-    let mut random = vec![0_u8; bytes];
-    rand::rng().fill_bytes(&mut random);
-    random.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

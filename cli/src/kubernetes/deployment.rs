@@ -5,6 +5,7 @@ use std::io;
 use std::path::PathBuf;
 
 use card_core::time::Instant;
+use card_kube::Cluster;
 use serde::{Deserialize, Serialize};
 
 use super::Kind;
@@ -22,7 +23,8 @@ pub struct Deployment {
     pub context: String,
     /// The API server's address then.
     pub server: String,
-    /// Tells the cluster from every other one, whatever its address: the UID of its namespace `kube-system`.
+    /// Tells the cluster from every other one, whatever its address: the UID of its namespace `kube-system`; empty where that may not be
+    /// read.
     pub cluster_id: String,
     /// Where the objects are.
     pub namespace: String,
@@ -39,6 +41,16 @@ impl Deployment {
     #[must_use]
     pub fn load(paths: &Paths) -> Option<Self> {
         serde_json::from_slice(&std::fs::read(paths.deployment()).ok()?).ok()
+    }
+
+    /// Whether a cluster is the one that it was deployed to. Where the cluster does not say who it is, its address counts.
+    #[must_use]
+    pub fn is_of(&self, cluster: &Cluster) -> bool {
+        let identity = cluster.identity();
+        match &identity.uid {
+            Some(uid) if !self.cluster_id.is_empty() => *uid == self.cluster_id,
+            _ => identity.server == self.server,
+        }
     }
 
     /// Writes it in one piece.

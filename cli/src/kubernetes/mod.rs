@@ -4,13 +4,18 @@
 //! What is done to a cluster is `card-kube`'s affair, which objects there are `card-manifests`'; here the two meet the
 //! settings, the state directory and the person at the terminal.
 
+mod connect;
 mod deployment;
 mod reach;
+mod secrets;
+pub mod trouble;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::connect::connect;
 pub use self::deployment::Deployment;
-pub use self::reach::{Reached, reach};
+pub use self::reach::{Reached, SERVER_PORT, SERVER_SERVICE, forwarding, reach};
+pub use self::secrets::{External, ensure_secrets, operator_token};
 
 /// Which kind of cluster, as `--target` names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -35,7 +35,7 @@ pub struct Converged {
 /// It runs otherwise and `--restart` was not given, or it can't be started; then nothing is left behind.
 pub async fn converge(args: &UpArgs, attached: bool, context: &Context) -> Result<Converged, Failure> {
     let began = Instant::now();
-    let deadline = began + args.wait_timeout;
+    let deadline = began + args.wait();
     let mut plan = args.plan(context)?;
     plan.attached = attached;
     let mut restart = args.restart;
@@ -46,7 +46,7 @@ pub async fn converge(args: &UpArgs, attached: bool, context: &Context) -> Resul
         let give_up = async {
             tokio::select! {
                 () = context.stop.cancelled() => context.interruption(),
-                () = tokio::time::sleep_until(deadline) => late(args.wait_timeout),
+                () = tokio::time::sleep_until(deadline) => late(args.wait()),
             }
         };
         // None: another `up` was faster. Look again at what it made.

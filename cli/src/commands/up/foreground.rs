@@ -12,7 +12,7 @@ use crate::instance::Serving;
 
 pub(super) async fn run(args: &UpArgs, context: &Context) -> Result<Exit, Failure> {
     let began = Instant::now();
-    let deadline = began + args.wait_timeout;
+    let deadline = began + args.wait();
     let plan = args.plan(context)?;
     logs::install_as(&plan.settings.log, plan.component())
         .map_err(|error| Failure::new("settings", Exit::Usage, error.to_string()).fix("cardctl config show"))?;

@@ -7,6 +7,7 @@ mod kubernetes;
 mod wrapped;
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use card_core::settings::Origin;
@@ -33,7 +34,9 @@ Examples:
   cardctl up -d --port 8080           on a port of your choice
   cardctl up --ephemeral -- make e2e  around one command, with data that is thrown away
   cardctl up -d -t processes          as processes, on CARDCTL_DATABASE and CARDCTL_REDIS
-  cardctl up -d -t processes --autoscale 1..8  with as many workers as the work needs")]
+  cardctl up -d -t processes --autoscale 1..8  with as many workers as the work needs
+  cardctl up -d -t minikube           in minikube, which is started if need be
+  cardctl up -t kube --context lab --registry registry.example/cards  in any cluster, forwarded until Ctrl-C")]
 pub struct UpArgs {
     /// Return when it is ready and leave it running in the background
     #[arg(short, long, conflicts_with = "command")]
@@ -47,24 +50,48 @@ pub struct UpArgs {
     /// Workers, each with worker.concurrency steps at once [default: 1]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=WORKERS_MAX as i64))]
     pub workers: Option<u16>,
-    /// Postgres, for -t processes; without a password: with one it belongs in CARDCTL_DATABASE or CARDCTL_DATABASE_FILE
+    /// Postgres, for -t processes, or instead of the cluster's own; without a password: with one it belongs in CARDCTL_DATABASE or CARDCTL_DATABASE_FILE
     #[arg(long, value_name = "URL")]
     pub database: Option<String>,
-    /// Redis, for -t processes; with a password: CARDCTL_REDIS or CARDCTL_REDIS_FILE
+    /// Redis, likewise; with a password: CARDCTL_REDIS or CARDCTL_REDIS_FILE
     #[arg(long, value_name = "URL")]
     pub redis: Option<String>,
-    /// Servers that share the port, for -t processes [default: 1]
+    /// Servers, for -t processes, minikube and kube [default: 1, or as the overlay says]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=SERVERS_MAX as i64))]
     pub servers: Option<u16>,
-    /// As many workers as the work needs, within these bounds, for -t processes
+    /// As many workers as the work needs, within these bounds, for -t processes, minikube and kube
     #[arg(long, value_name = "MIN..MAX", conflicts_with = "workers")]
     pub autoscale: Option<Bounds>,
-    /// How long to wait until it is ready
-    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = parse_duration)]
-    pub wait_timeout: Duration,
+    /// How long to wait until it is ready [default: 30s, and 5m in a cluster]
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    pub wait_timeout: Option<Duration>,
     /// Stop what runs and start it as asked
     #[arg(long)]
     pub restart: bool,
+    /// How large, in a cluster: minikube, small, medium, large or ha
+    #[arg(long, value_name = "NAME")]
+    pub overlay: Option<String>,
+    /// Images to use, such as card-server=registry.example/card-server@sha256:… [default: built here]
+    #[arg(long, value_name = "NAME=REFERENCE")]
+    pub image: Vec<String>,
+    /// Ready binaries to make images of; nothing is compiled
+    #[arg(long, value_name = "DIR")]
+    pub binaries: Option<PathBuf>,
+    /// Where to push images to, such as registry.example/cards, for -t kube
+    #[arg(long, value_name = "PATH")]
+    pub registry: Option<String>,
+    /// A host name for the API, by the cluster's ingress
+    #[arg(long, value_name = "HOST")]
+    pub ingress: Option<String>,
+    /// Which ingress controller [default: the cluster's]
+    #[arg(long, value_name = "NAME", requires = "ingress")]
+    pub ingress_class: Option<String>,
+    /// With a certificate by a local CA for the ingress, unless there is one
+    #[arg(long)]
+    pub tls: bool,
+    /// Take fields that others have changed meanwhile
+    #[arg(long)]
+    pub force_conflicts: bool,
     /// Run this with the platform up and its address in the environment, then take the platform down
     #[arg(last = true, value_name = "CMD")]
     pub command: Vec<OsString>,
@@ -81,20 +108,37 @@ impl Default for UpArgs {
             redis: None,
             servers: None,
             autoscale: None,
-            wait_timeout: Duration::from_secs(30),
+            wait_timeout: None,
             restart: false,
+            overlay: None,
+            image: Vec::new(),
+            binaries: None,
+            registry: None,
+            ingress: None,
+            ingress_class: None,
+            tls: false,
+            force_conflicts: false,
             command: Vec::new(),
         }
     }
 }
 
+/// How long a platform of this machine may take to be ready, unless it is said.
+const WAIT: Duration = Duration::from_secs(30);
+
 impl UpArgs {
+    /// How long to wait until it is ready, on this machine.
+    fn wait(&self) -> Duration {
+        self.wait_timeout.unwrap_or(WAIT)
+    }
+
     /// What the arguments mean with the settings there are.
     ///
     /// # Errors
     /// The target is not this machine, or they do not fit it.
     pub fn plan(&self, context: &Context) -> Result<Plan, Failure> {
         let target = self.target(context)?;
+        self.is_for_this_machine()?;
         let mut settings = context.settings.clone();
         if let Some(port) = self.port {
             settings.settings.server.port = port;
@@ -138,6 +182,25 @@ impl UpArgs {
             Some((flag, _)) => Err(usage(&format!("{flag} is for -t processes; embedded is one process on one file"))
                 .fix("cardctl up -t processes --database URL --redis URL, or leave it out")),
             None => Ok(Local::Embedded),
+        }
+    }
+
+    /// # Errors
+    /// A flag is for a platform in a cluster.
+    fn is_for_this_machine(&self) -> Result<(), Failure> {
+        let flags = [
+            ("--overlay", self.overlay.is_some()),
+            ("--image", !self.image.is_empty()),
+            ("--binaries", self.binaries.is_some()),
+            ("--registry", self.registry.is_some()),
+            ("--ingress", self.ingress.is_some()),
+            ("--tls", self.tls),
+            ("--force-conflicts", self.force_conflicts),
+        ];
+        match flags.iter().find(|(_, is_given)| *is_given) {
+            Some((flag, _)) => Err(Failure::new("usage", Exit::Usage, format!("{flag} is for -t minikube and -t kube"))
+                .fix("add the target, or leave it out")),
+            None => Ok(()),
         }
     }
 

@@ -1,5 +1,6 @@
 //! `cardctl up -- CMD…`: the platform around one command.
 
+use std::ffi::OsString;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 
@@ -8,20 +9,39 @@ use tokio::process::Command;
 
 use super::{UpArgs, banner, converge};
 use crate::commands::env;
-use crate::context::{Context, endpoint};
+use crate::context::{Context, Endpoint, endpoint};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::instance::{Process, end, grace};
+use crate::instance::{Process, Record, end, grace};
 
 pub(super) async fn run(args: &UpArgs, context: &Context) -> Result<Exit, Failure> {
-    let Some((program, arguments)) = args.command.split_first() else {
-        return Err(Failure::internal("there is no command to run"));
-    };
     // Attached: whatever becomes of this process, the platform does not outlive it.
     let converged = converge(args, true, context).await?;
     banner::remark(&converged, context);
     let record = &converged.record;
-    let variables = env::variables(&endpoint(record)?, Some(record), &context.instance.name);
+    let outcome = around(&args.command, &endpoint(record)?, Some(record), context).await;
+    if converged.already_up {
+        context.printer.say("the platform was up before, so it is left running");
+    } else {
+        end(record.process, grace(record.target, context.settings.settings.server.drain_timeout)).await?;
+    }
+    finish(outcome?)
+}
+
+/// Runs a command that finds the platform in its environment.
+///
+/// # Errors
+/// It can't be run.
+pub(super) async fn around(
+    command: &[OsString],
+    endpoint: &Endpoint,
+    record: Option<&Record>,
+    context: &Context,
+) -> Result<ExitStatus, Failure> {
+    let Some((program, arguments)) = command.split_first() else {
+        return Err(Failure::internal("there is no command to run"));
+    };
+    let variables = env::variables(endpoint, record, &context.instance.name);
     let spawned = Command::new(program).args(arguments).envs(variables).spawn();
     let outcome = match spawned {
         Ok(mut child) => {
@@ -39,22 +59,14 @@ pub(super) async fn run(args: &UpArgs, context: &Context) -> Result<Exit, Failur
         }
         Err(error) => Err(error),
     };
-    if converged.already_up {
-        context.printer.say("the platform was up before, so it is left running");
-    } else {
-        end(record.process, grace(record.target, context.settings.settings.server.drain_timeout)).await?;
-    }
-    match outcome {
-        Ok(status) => finish(status),
-        Err(error) => {
-            Err(Failure::new("command", Exit::NotReady, format!("{} can't be run: {error}", program.display()))
-                .fix("check the name after --"))
-        }
-    }
+    outcome.map_err(|error| {
+        Failure::new("command", Exit::NotReady, format!("{} can't be run: {error}", program.display()))
+            .fix("check the name after --")
+    })
 }
 
 /// The command's own code, which need not be one of ours; 128 and the signal's number if one ended it, as shells do.
-fn finish(status: ExitStatus) -> Result<Exit, Failure> {
+pub(super) fn finish(status: ExitStatus) -> Result<Exit, Failure> {
     match status.code().or_else(|| Some(128 + status.signal()?)) {
         Some(0) => Ok(Exit::Done),
         code => std::process::exit(code.unwrap_or(1)),

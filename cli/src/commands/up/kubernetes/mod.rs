@@ -1,11 +1,259 @@
-//! `cardctl up` into a cluster.
+//! `cardctl up` into a cluster: images, secrets, objects, and then it stays until the platform works or says why it does not.
+//!
+//! ```text
+//! cluster ─ images ─ objects ─ deployment.json ─ secrets ─ apply ─ prune ─ wait ─ address ─ one `add` goes through
+//! ```
+//!
+//! Each step can be done again, so an `up` that was killed anywhere is gone on with by the next.
 
-use super::UpArgs;
+mod address;
+mod banner;
+mod images;
+mod keda;
+mod minikube;
+mod table;
+mod values;
+
+use std::time::Duration;
+
+use card_core::time::{Instant as Moment, format_duration};
+use card_kube::apply::{Applied, ApplyOptions, Change, Outcome, apply};
+use card_kube::wait::{Awaited, Verdict, WaitOptions, wait};
+use card_kube::{Cluster, ObjectRef, Release, prune};
+use card_manifests::render;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use self::table::Table;
+use self::values::Asked;
+use super::{UpArgs, wrapped};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::kubernetes::Kind;
+use crate::instance::{Proof, Record, prove};
+use crate::kubernetes::{Deployment, Kind, connect, ensure_secrets, trouble};
 
-pub(super) async fn run(_args: UpArgs, _kind: Kind, _context: &Context) -> Result<Exit, Failure> {
-    Err(Failure::internal("not yet"))
+/// How long to wait unless it is said: images are pulled, a volume is made, Postgres starts for the first time.
+const WAIT: Duration = Duration::from_secs(300);
+
+/// A platform that is ready in a cluster.
+pub(super) struct Ready {
+    deployment: Deployment,
+    /// Where the API is, from this machine.
+    url: String,
+    /// Whether that is the cluster's own address, or one that is forwarded as long as this command runs.
+    forwarded: bool,
+    took: Duration,
+    already_up: bool,
+    applied: Applied,
+    pruned: usize,
+    workers: usize,
+    proof: Proof,
+}
+
+pub(super) async fn run(args: UpArgs, kind: Kind, context: &Context) -> Result<Exit, Failure> {
+    let asked = Asked::read(&args, kind, context)?;
+    if let Some(record) = Record::running(&context.instance) {
+        let name = &context.instance.name;
+        return Err(Failure::new("busy", Exit::NotReady, format!("instance {name:?} runs on this machine already"))
+            .evidence(format!("process {}, {}", record.process.pid, record.url))
+            .fix(format!("{} down, or another one beside it: cardctl --instance NAME up -t {}", context.program(), kind.name()))
+            .left("what runs was not touched"));
+    }
+    let begun = Instant::now();
+    if kind == Kind::Minikube {
+        minikube::ready(context).await?;
+    }
+    let cluster = connect(kind, context).await?;
+    let ready = tokio::select! {
+        ready = converge(&args, &asked, kind, &cluster, begun, context) => ready?,
+        () = context.stop.cancelled() => {
+            return Err(context.interruption()
+                .fix(format!("{} up -t {}", context.program(), kind.name()))
+                .left("what was applied stays and goes on starting; the same command goes on with it"));
+        }
+    };
+    if args.command.is_empty() {
+        banner::show(&ready, args.detach, context)?;
+        if !args.detach {
+            return address::stay(&ready, &cluster, context).await;
+        }
+        return Ok(Exit::Done);
+    }
+    let endpoint = context.endpoint().await?;
+    let ended = wrapped::around(&args.command, &endpoint, None, context).await;
+    if ready.already_up {
+        context.printer.say("the platform was up before, so it is left running");
+    } else {
+        crate::commands::down::kubernetes::run(false, kind, context).await?;
+    }
+    wrapped::finish(ended?)
+}
+
+async fn converge(
+    args: &UpArgs,
+    asked: &Asked,
+    kind: Kind,
+    cluster: &Cluster,
+    begun: Instant,
+    context: &Context,
+) -> Result<Ready, Failure> {
+    let printer = &context.printer;
+    let limit = args.wait_timeout.unwrap_or(WAIT);
+    let deadline = begun + limit;
+    let release = Release { instance: context.instance.name.clone(), version: card_core::VERSION.to_owned() };
+    let images = images::ready(args, kind, context).await?;
+    let mut values = asked.values(cluster, images);
+    keda::choose(asked, &mut values, cluster, context).await?;
+    let objects = render(&values).map_err(|error| {
+        Failure::new("manifests", Exit::Usage, error.to_string()).fix("cardctl up --help names what can be set")
+    })?;
+    let deployment = Deployment {
+        kind,
+        kubeconfig: std::env::var_os("KUBECONFIG").filter(|path| !path.is_empty()).map(Into::into),
+        context: cluster.context().unwrap_or_default().to_owned(),
+        server: cluster.server().to_owned(),
+        cluster_id: cluster.identity().uid.clone().unwrap_or_default(),
+        namespace: cluster.namespace().to_owned(),
+        overlay: values.overlay.name().to_owned(),
+        version: card_core::VERSION.to_owned(),
+        deployed_at: Moment::now(),
+    };
+    deployment.store(&context.instance).map_err(|error| {
+        Failure::new("state-directory", Exit::NotReady, format!("it can't be written down where it is deployed: {error}"))
+            .evidence(context.instance.deployment().display())
+            .left("nothing was deployed")
+    })?;
+    ensure_secrets(cluster, &release, &asked.external).await?;
+    let applied_at = jiff::Timestamp::now();
+    let (applied, pruned) = apply_all(args, &objects, &release, cluster, context).await?;
+    let awaited = awaited(&objects);
+    let already = applied.count(Outcome::Unchanged) == applied.changes.len() && pruned == 0;
+    let begun_waiting = Instant::now();
+    wait_for(&awaited, applied_at, deadline, limit, already, cluster, context).await?;
+    let already_up = already && begun_waiting.elapsed() < Duration::from_secs(2);
+    let place = address::find(cluster, &values, context).await?;
+    let endpoint = context.endpoint().await?;
+    let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_secs(10));
+    let proof = tokio::select! {
+        proof = prove(&endpoint, left) => proof?,
+        () = context.stop.cancelled() => return Err(context.interruption()),
+    };
+    printer.step("one add task went all the way through");
+    let workers = address::workers(&endpoint).await;
+    Ok(Ready {
+        forwarded: place.is_none(),
+        url: place.unwrap_or(endpoint.base_url),
+        deployment,
+        took: begun.elapsed(),
+        already_up,
+        applied,
+        pruned,
+        workers,
+        proof,
+    })
+}
+
+async fn apply_all(
+    args: &UpArgs,
+    objects: &[Value],
+    release: &Release,
+    cluster: &Cluster,
+    context: &Context,
+) -> Result<(Applied, usize), Failure> {
+    let printer = &context.printer;
+    let options = ApplyOptions { force: args.force_conflicts, ..ApplyOptions::default() };
+    let said = |change: &Change| match change.outcome {
+        Outcome::Created => printer.step(format!("created {}", change.object)),
+        Outcome::Configured => printer.step(format!("changed {}", change.object)),
+        Outcome::Unchanged => {}
+    };
+    let applied = apply(cluster, objects, release, &options, &said).await.map_err(|error| trouble::apply(&error))?;
+    for kept in &applied.kept {
+        let replicas = kept.replicas.map(|replicas| format!(" ({replicas} now)")).unwrap_or_default();
+        printer.step(format!("the replicas of {} are left to {}{replicas}", kept.object, kept.autoscaler));
+    }
+    let stale = prune::preview(cluster, objects).await.map_err(|error| trouble::apply(&error))?;
+    if !stale.is_empty() {
+        let names: Vec<_> = stale.iter().map(|member| member.object.to_string()).collect();
+        printer.say(format!("no longer wanted, and deleted: {}", names.join(", ")));
+        prune::prune(cluster, &stale, release, &|_| {}).await.map_err(|error| trouble::apply(&error))?;
+    }
+    Ok((applied, stale.len()))
+}
+
+/// What is waited for: whatever runs pods. The platform's own need their Postgres and their Redis first.
+fn awaited(objects: &[Value]) -> Vec<Awaited> {
+    let running = |object: &&Value| {
+        matches!(object["kind"].as_str(), Some("Deployment" | "StatefulSet" | "DaemonSet" | "Job"))
+    };
+    let all: Vec<ObjectRef> = objects.iter().filter(running).filter_map(ObjectRef::of).collect();
+    let stores: Vec<ObjectRef> =
+        all.iter().filter(|object| matches!(object.name.as_str(), "postgres" | "redis")).cloned().collect();
+    all.into_iter()
+        .map(|object| match object.name.as_str() {
+            "server" | "worker" => Awaited::new(object).after(stores.clone()),
+            _ => Awaited::new(object),
+        })
+        .collect()
+}
+
+async fn wait_for(
+    awaited: &[Awaited],
+    applied: jiff::Timestamp,
+    deadline: Instant,
+    limit: Duration,
+    already: bool,
+    cluster: &Cluster,
+    context: &Context,
+) -> Result<(), Failure> {
+    let options = WaitOptions {
+        // What was not changed is believed as it is.
+        applied: (!already).then_some(applied),
+        cancel: context.stop.clone(),
+        ..WaitOptions::new(deadline.saturating_duration_since(Instant::now()).max(Duration::from_secs(5)))
+    };
+    let mut table = Table::new(context);
+    let ending = wait(cluster.client(), awaited, options, |snapshot| table.draw(snapshot)).await;
+    drop(table);
+    let stays = "what was applied stays, for a look at it; cardctl down takes it away, up goes on with it";
+    match ending.verdict {
+        Verdict::Ready => Ok(()),
+        Verdict::Cancelled => Err(context.interruption().left(stays)),
+        Verdict::Failed { findings } => {
+            let names: Vec<_> = findings.iter().filter(|finding| finding.terminal).map(|f| f.owner.to_string()).collect();
+            let mut names = if names.is_empty() { vec!["it".to_owned()] } else { names };
+            names.dedup();
+            let message = format!("{} will not come up", names.join(", "));
+            Err(trouble::findings(message, Exit::DeployFailed, &findings).left(stays))
+        }
+        Verdict::TimedOut { findings, missing } => {
+            let names: Vec<_> = missing.iter().map(|row| format!("{} {}", row.object, table::words(row))).collect();
+            let message = format!("not ready in {}: {}", format_duration(limit), names.join(", "));
+            let failure = trouble::findings(message, Exit::Timeout, &findings).left(stays);
+            Err(if failure.fix.is_none() { failure.fix("give it longer with --wait-timeout; cardctl logs") } else { failure })
+        }
+        Verdict::Unreachable { message } => {
+            Err(Failure::new("cluster-unreachable", Exit::Unknown, format!("the cluster can't be asked any more: {message}"))
+                .fix("check that the cluster runs: kubectl cluster-info")
+                .left(stays))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_runs_pods_is_waited_for_and_the_stores_come_first() {
+        let object = |kind: &str, name: &str| json!({"apiVersion": "apps/v1", "kind": kind, "metadata": {"name": name}});
+        let objects =
+            [object("Deployment", "server"), object("Service", "server"), object("StatefulSet", "postgres"), object("Deployment", "issuer")];
+        let awaited = awaited(&objects);
+        let names: Vec<_> = awaited.iter().map(|awaited| (awaited.object.name.as_str(), awaited.after.len())).collect();
+        assert_eq!(names, [("server", 1), ("postgres", 0), ("issuer", 0)]);
+    }
 }

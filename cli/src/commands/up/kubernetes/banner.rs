@@ -1,0 +1,90 @@
+//! What `up` says when the platform is ready in a cluster.
+
+use serde::Serialize;
+
+use super::Ready;
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::instance::Proof;
+use card_kube::apply::Outcome;
+
+#[derive(Serialize)]
+struct Document<'a> {
+    instance: &'a str,
+    target: &'static str,
+    url: &'a str,
+    engine: &'static str,
+    /// There is no process of this machine.
+    pid: Option<u32>,
+    state_dir: String,
+    workers: usize,
+    ready_ms: u128,
+    already_up: bool,
+    context: &'a str,
+    cluster_id: &'a str,
+    namespace: &'a str,
+    overlay: &'a str,
+    objects: Objects,
+}
+
+#[derive(Serialize)]
+struct Objects {
+    created: usize,
+    changed: usize,
+    unchanged: usize,
+    deleted: usize,
+}
+
+pub(super) fn show(ready: &Ready, detached: bool, context: &Context) -> Result<(), Failure> {
+    let Ready { deployment, applied, .. } = ready;
+    let printer = &context.printer;
+    let program = context.program();
+    match ready.proof {
+        Proof::Added => {}
+        Proof::WorkedOff { waiting } => {
+            printer.say(format!("{waiting} tasks wait from before and are being worked off"));
+        }
+        Proof::Paused => printer.say(format!("the queue is paused: accepted tasks wait until {program} queue resume")),
+    }
+    let objects = Objects {
+        created: applied.count(Outcome::Created),
+        changed: applied.count(Outcome::Configured),
+        unchanged: applied.count(Outcome::Unchanged),
+        deleted: ready.pruned,
+    };
+    let paint = printer.out();
+    let state = if ready.already_up {
+        format!("{} with this configuration; nothing was changed", paint.good("already up"))
+    } else {
+        format!("{} in {:.1} s", paint.good("ready"), ready.took.as_secs_f64())
+    };
+    let Objects { created, changed, unchanged, deleted } = &objects;
+    let place = format!("context {}, namespace {}", deployment.context, deployment.namespace);
+    let counts = format!("{created} created, {changed} changed, {unchanged} unchanged, {deleted} deleted");
+    let url = &ready.url;
+    let page = match (ready.forwarded, detached) {
+        (false, _) => paint.accent(format!("{url}/")),
+        (true, false) => format!("{}  (forwarded until Ctrl-C)", paint.accent(format!("{url}/"))),
+        (true, true) => format!("{} forwards it to this machine", paint.accent(format!("{program} up -t {}", deployment.kind.name()))),
+    };
+    printer.text(format!(
+        "{state}\n  where   {place}\n  objects {counts}\n  page    {page}\n  stop    {}",
+        paint.accent(format!("{program} down")),
+    ))?;
+    printer.data(&Document {
+        instance: &context.instance.name,
+        target: deployment.kind.name(),
+        url,
+        engine: "cluster",
+        pid: None,
+        state_dir: context.instance.dir.display().to_string(),
+        workers: ready.workers,
+        ready_ms: ready.took.as_millis(),
+        already_up: ready.already_up,
+        context: &deployment.context,
+        cluster_id: &deployment.cluster_id,
+        namespace: &deployment.namespace,
+        overlay: &deployment.overlay,
+        objects,
+    })
+}

@@ -1,0 +1,32 @@
+//! minikube before anything is deployed into it: found as it is, or started.
+
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::minikube::{Minikube, State};
+
+/// Sees to it that the profile runs. One that runs is not touched.
+pub(super) async fn ready(context: &Context) -> Result<(), Failure> {
+    let minikube = Minikube::new(&context.settings.settings.minikube.profile);
+    let printer = &context.printer;
+    let profile = minikube.profile();
+    match minikube.state().await? {
+        State::Running => return Ok(()),
+        State::Absent => printer.say(format!("minikube has no profile {profile:?}: making it")),
+        State::Stopped(what) => printer.say(format!("minikube's profile {profile:?} does not run ({what}): starting it")),
+        // To mend it would change what other programs use.
+        State::Misconfigured => {
+            return Err(Failure::new("minikube", Exit::NotReady, "the kubeconfig has another address for minikube than it has")
+                .fix(format!("minikube update-context --profile {profile}")));
+        }
+    }
+    let mut last = String::new();
+    minikube
+        .start(&context.stop, |line| {
+            if line != last {
+                printer.step(&line);
+                last = line;
+            }
+        })
+        .await
+}

@@ -9,7 +9,7 @@ mod place;
 mod reach;
 mod remembered;
 
-pub use self::given::{Flags, given};
+pub use self::given::{Flags, given, one_given};
 pub use self::place::{Place, Service};
 pub use self::reach::reach;
 pub use self::remembered::Remembered;

@@ -112,6 +112,15 @@ impl Place {
         Ok(place)
     }
 
+    /// The port of its first server, for who has to let it through.
+    #[must_use]
+    pub fn port(&self) -> Option<u16> {
+        self.nodes.iter().find_map(|node| match node {
+            Node::Tcp(_, port) => Some(*port),
+            Node::Unix(_) => None,
+        })
+    }
+
     /// Whether there is a password in the address.
     #[must_use]
     pub fn has_password(&self) -> bool {

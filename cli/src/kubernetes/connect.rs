@@ -1,6 +1,6 @@
 //! Which cluster is meant, and whether it is the one that the instance was deployed to.
 
-use card_kube::{Cluster, Connect};
+use card_kube::cluster::{Cluster, Connect};
 
 use super::{Deployment, Kind, trouble};
 use crate::context::Context;

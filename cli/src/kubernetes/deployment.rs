@@ -5,7 +5,7 @@ use std::io;
 use std::path::PathBuf;
 
 use card_core::time::Instant;
-use card_kube::Cluster;
+use card_kube::cluster::Cluster;
 use serde::{Deserialize, Serialize};
 
 use super::Kind;
@@ -30,6 +30,9 @@ pub struct Deployment {
     pub namespace: String,
     /// How large it was asked to be.
     pub overlay: String,
+    /// The image that a load test in the cluster runs.
+    #[serde(default)]
+    pub generator: Option<String>,
     /// Of the program.
     pub version: String,
     /// When it was last deployed.

@@ -8,14 +8,27 @@ mod connect;
 mod deployment;
 mod reach;
 mod secrets;
+mod table;
 pub mod trouble;
 
+use card_kube::inventory::Release;
 use serde::{Deserialize, Serialize};
 
 pub use self::connect::connect;
 pub use self::deployment::Deployment;
 pub use self::reach::{Reached, SERVER_PORT, SERVER_SERVICE, forwarding, reach};
 pub use self::secrets::{External, ensure_secrets, operator_token};
+pub use self::table::{Table, words};
+use crate::context::Context;
+
+/// Who owns the number of pods that was set with `scale`; the next `up` leaves it unless another one is given.
+pub const SCALE_MANAGER: &str = "cardctl-scale";
+
+/// What is deployed, as the inventory in the cluster names it.
+#[must_use]
+pub fn release(context: &Context) -> Release {
+    Release { instance: context.instance.name.clone(), version: card_core::VERSION.to_owned() }
+}
 
 /// Which kind of cluster, as `--target` names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,6 +1,6 @@
 //! The way to the API of a platform in a cluster.
 
-use card_kube::Cluster;
+use card_kube::cluster::Cluster;
 use card_kube::forward::{Forward, ForwardError, ForwardTarget};
 
 use super::{Deployment, Kind, connect, operator_token};
@@ -35,8 +35,7 @@ pub async fn reach(kind: Kind, context: &Context) -> Result<Reached, Failure> {
         let target = ForwardTarget::Service(service.to_owned());
         Forward::start(cluster.client().clone(), cluster.namespace(), target, port, None)
     };
-    let (server, issuer) =
-        tokio::join!(forward(SERVER_SERVICE, SERVER_PORT), forward(ISSUER_SERVICE, ISSUER_PORT));
+    let (server, issuer) = tokio::join!(forward(SERVER_SERVICE, SERVER_PORT), forward(ISSUER_SERVICE, ISSUER_PORT));
     let server = match server {
         Err(ForwardError::Target(_)) => return Err(nothing_runs(kind, &cluster, context)),
         server => server.map_err(|error| forwarding(&error))?,

@@ -1,7 +1,8 @@
 //! The secrets of a platform in a cluster: made once, kept there, never shown, never in an argument.
 
+use card_kube::cluster::Cluster;
+use card_kube::inventory::Release;
 use card_kube::secret::{self, Ensured, SecretError, Values};
-use card_kube::{Cluster, Release};
 use card_manifests::{BUNDLED_REDIS_URL, SECRET, bundled_database_url};
 
 use super::trouble;
@@ -46,7 +47,7 @@ pub async fn ensure_secrets(cluster: &Cluster, release: &Release, external: &Ext
         let Some(given) = given(key) else { continue };
         if now.0.get(key).is_none_or(|stored| stored != given.expose().as_bytes()) {
             let changed = Values([(key.to_owned(), given.expose().as_bytes().to_vec())].into());
-            secret::replace(cluster, release, SECRET, &changed).await.map_err(|error| refused(&error))?;
+            secret::replace(cluster, SECRET, &changed).await.map_err(|error| refused(&error))?;
         }
     }
     Ok(made)

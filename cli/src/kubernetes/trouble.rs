@@ -1,8 +1,8 @@
 //! What goes wrong with a cluster, in the shape of every other failure.
 
-use card_kube::ApplyError;
+use card_kube::apply::ApplyError;
+use card_kube::cluster::ClusterError;
 use card_kube::diagnose::Finding;
-use card_kube::ClusterError;
 
 use crate::exit::Exit;
 use crate::failure::Failure;

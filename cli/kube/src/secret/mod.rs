@@ -122,6 +122,23 @@ pub async fn ensure(
     last.map_or(Ok(Ensured::Kept), |error| Err(error.into()))
 }
 
+/// Puts other values in the place of those that a secret of ours has under these keys; the others are not touched.
+///
+/// # Errors
+/// It is not there, it is not ours, or the cluster does not let us.
+pub async fn replace(cluster: &Cluster, name: &str, values: &Values) -> Result<(), SecretError> {
+    let inventory = Inventory::open(cluster).await?;
+    let found = cluster.read(Call::get(&Kind::secrets(), Some(cluster.namespace()), name)).await?.body;
+    if found["metadata"]["labels"][PART_OF] != inventory.id() {
+        return Err(SecretError::NotOurs { name: name.to_owned(), missing: values.0.keys().cloned().collect() });
+    }
+    let data: Map<String, Value> =
+        values.0.iter().map(|(key, value)| (key.clone(), json!(BASE64_STANDARD.encode(value)))).collect();
+    let patch = json!({"metadata": {"resourceVersion": found["metadata"]["resourceVersion"]}, "data": data});
+    cluster.write(Call::merge(&Kind::secrets(), Some(cluster.namespace()), name, &patch)).await?;
+    Ok(())
+}
+
 /// What a secret of the namespace holds; None if it is not there.
 ///
 /// # Errors

@@ -1,10 +1,132 @@
 //! `cardctl down` of a platform in a cluster.
 
+use std::time::Duration;
+
+use card_core::time::format_duration;
+use card_kube::down::{Down, DownError, DownOptions, Home, down};
+use card_kube::{ObjectRef, Removal};
+use serde::Serialize;
+
+use super::confirm;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::kubernetes::Kind;
+use crate::kubernetes::{Deployment, Kind, connect, release, trouble};
 
-pub(super) async fn run(_purge: bool, _kind: Kind, _context: &Context) -> Result<Exit, Failure> {
-    Err(Failure::internal("not yet"))
+/// What a pod is given to finish (30 s), twice, and what a volume takes.
+const LIMIT: Duration = Duration::from_secs(180);
+
+#[derive(Serialize)]
+struct Document<'a> {
+    instance: &'a str,
+    target: &'static str,
+    /// Whether there was anything.
+    stopped: bool,
+    pid: Option<u32>,
+    killed: bool,
+    purged: bool,
+    state_dir: String,
+    database: Option<&'a str>,
+    context: &'a str,
+    namespace: &'a str,
+    deleted: Vec<String>,
+    kept: Vec<String>,
+    namespace_deleted: bool,
+}
+
+pub(crate) async fn run(purge: bool, kind: Kind, context: &Context) -> Result<Exit, Failure> {
+    let cluster = connect(kind, context).await?;
+    let place = format!("context {}, namespace {}", cluster.context().unwrap_or("-"), cluster.namespace());
+    if purge {
+        confirm(&format!("all data of instance {:?} in {place}", context.instance.name), context)?;
+    }
+    let printer = &context.printer;
+    let options = DownOptions { purge, timeout: LIMIT };
+    let release = release(context);
+    let said = |removal: &Removal| printer.step(words(removal));
+    let went = tokio::select! {
+        went = down(&cluster, &release, &options, &said) => went.map_err(|error| refused(&error))?,
+        () = context.stop.cancelled() => {
+            return Err(context.interruption()
+                .fix(format!("{} down", context.program()))
+                .left("what was deleted is gone; the same command goes on with it"));
+        }
+    };
+    let Down { deleted, kept, home } = &went;
+    // As long as something is kept there, it is known where.
+    if kept.is_empty() {
+        Deployment::remove(&context.instance).map_err(|error| {
+            Failure::new("state-directory", Exit::NotReady, format!("it can't be written down: {error}"))
+                .evidence(context.instance.deployment().display())
+        })?;
+    }
+    let names = |objects: &[ObjectRef]| objects.iter().map(ToString::to_string).collect::<Vec<_>>();
+    printer.data(&Document {
+        instance: &context.instance.name,
+        target: kind.name(),
+        stopped: !deleted.is_empty(),
+        pid: None,
+        killed: false,
+        purged: purge,
+        state_dir: context.instance.dir.display().to_string(),
+        database: None,
+        context: cluster.context().unwrap_or("-"),
+        namespace: cluster.namespace(),
+        deleted: names(deleted),
+        kept: names(kept),
+        namespace_deleted: *home == Home::Deleted,
+    })?;
+    let what = match deleted.len() {
+        0 => "nothing was deployed".to_owned(),
+        1 => "1 object deleted".to_owned(),
+        count => format!("{count} objects deleted"),
+    };
+    let data = match kept.len() {
+        0 => "nothing of it is left there".to_owned(),
+        _ => format!("kept: {} (--purge deletes them)", names(kept).join(", ")),
+    };
+    printer.text(format!("{what} in {place}; {data}"))?;
+    if let Some(why) = stays(home, cluster.namespace()) {
+        printer.text(why)?;
+    }
+    Ok(Exit::Done)
+}
+
+fn words(removal: &Removal) -> String {
+    match removal {
+        Removal::Deleting(object) => format!("deleting {object}"),
+        Removal::Gone(object) => format!("{object} is gone"),
+        Removal::Held(object, finalizers) if finalizers.is_empty() => {
+            format!("{object}: its pods finish what they have")
+        }
+        Removal::Held(object, finalizers) => format!("{object} is held by {}", finalizers.join(", ")),
+    }
+}
+
+/// Why the namespace is still there.
+fn stays(home: &Home, namespace: &str) -> Option<String> {
+    match home {
+        Home::Deleted | Home::Absent | Home::HoldsKept => None,
+        Home::Found => Some(format!("the namespace {namespace} was there before and stays")),
+        Home::InUse(by) => {
+            let names = by.iter().take(5).map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            Some(format!("the namespace {namespace} stays: others have things in it ({names})"))
+        }
+    }
+}
+
+fn refused(error: &DownError) -> Failure {
+    let failure = match error {
+        DownError::Cluster(error) => {
+            return trouble::cluster(error).left("what was deleted is gone; the same command goes on with it");
+        }
+        DownError::StillThere { .. } => Failure::new("still-there", Exit::Timeout, error.to_string())
+            .evidence(format!("it was given {}", format_duration(LIMIT))),
+        DownError::Inventory(_) => Failure::new("inventory", Exit::NotReady, error.to_string()),
+    };
+    error
+        .fix()
+        .into_iter()
+        .fold(failure, Failure::fix)
+        .left("what was deleted is gone; the same command goes on with it")
 }

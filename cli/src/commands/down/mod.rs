@@ -1,6 +1,6 @@
 //! `cardctl down`: stops the platform of this machine.
 
-mod kubernetes;
+pub(crate) mod kubernetes;
 
 use std::io::{BufRead, Write};
 use std::path::Path;

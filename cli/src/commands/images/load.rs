@@ -1,7 +1,7 @@
 //! `cardctl images load`.
 
-use card_images::Component;
 use card_images::load::{self, Loaded, Runtime};
+use card_images::{Component, Image};
 use clap::ValueEnum;
 use serde::Serialize;
 
@@ -29,7 +29,7 @@ pub(super) struct Destination {
     minikube_profile: Option<String>,
     /// With containerd: the namespace
     #[arg(long, value_name = "NAME", default_value = "k8s.io")]
-    namespace: String,
+    containerd_namespace: String,
 }
 
 /// Load images into a container runtime of this machine, and verify that they are there
@@ -41,7 +41,7 @@ pub(super) struct Destination {
 Examples:
   cardctl images load --into minikube
   cardctl images load server --into docker
-  cardctl images load --into containerd --namespace k8s.io")]
+  cardctl images load --into containerd --containerd-namespace k8s.io")]
 pub(super) struct LoadArgs {
     /// server, worker, generator, or the names of their binaries [default: all that were built]
     #[arg(value_name = "NAME", value_parser = parse_component)]
@@ -76,7 +76,7 @@ impl Destination {
             Into::Minikube => Runtime::Minikube { profile: self.minikube_profile.clone() },
             Into::Docker => Runtime::Docker,
             Into::Podman => Runtime::Podman,
-            Into::Containerd => Runtime::Containerd { namespace: self.namespace.clone() },
+            Into::Containerd => Runtime::Containerd { namespace: self.containerd_namespace.clone() },
         }
     }
 
@@ -96,29 +96,38 @@ pub(super) fn parse_runtime(text: &str) -> Result<String, String> {
 pub(super) async fn run(args: LoadArgs, context: &Context) -> Result<Exit, Failure> {
     let images = args.which.for_one_platform(context, &args.names)?;
     let runtime = args.destination.runtime(args.into);
-    let doing = Doing::new(&context.printer);
-    let mut lines = Vec::new();
-    for image in &images {
-        doing.at(format!("loading {} ({}) into {runtime}", image.reference(), megabytes(image.size)));
-        let loaded = tokio::select! {
-            loaded = load::load(image, &runtime) => loaded.map_err(failure),
-            () = context.stop.cancelled() => Err(context.interruption()),
-        };
-        let loaded = loaded.map_err(|failure| left(failure, lines.len(), images.len()))?;
-        lines.push(Line {
-            component: image.component.clone(),
-            reference: image.reference().tagged(),
-            digest: image.manifest_digest.to_string(),
-            already: loaded == Loaded::Already,
-        });
-    }
-    drop(doing);
+    let loaded = load_all(context, &images, &runtime).await?;
+    let line = |(image, loaded): (&Image, Loaded)| Line {
+        component: image.component.clone(),
+        reference: image.reference().tagged(),
+        digest: image.manifest_digest.to_string(),
+        already: loaded == Loaded::Already,
+    };
+    let lines: Vec<_> = images.iter().zip(loaded).map(line).collect();
     for line in &lines {
         let how = if line.already { "was there already" } else { "loaded, verified by digest" };
         context.printer.text(format!("{}  {how}", line.reference))?;
     }
     context.printer.data(&Document { runtime: runtime.to_string(), images: lines })?;
     Ok(Exit::Done)
+}
+
+/// Loads images, one after the other, and says of each whether it was there.
+///
+/// # Errors
+/// The runtime does not take one, or the command was interrupted.
+pub async fn load_all(context: &Context, images: &[Image], runtime: &Runtime) -> Result<Vec<Loaded>, Failure> {
+    let doing = Doing::new(&context.printer);
+    let mut done = Vec::new();
+    for image in images {
+        doing.at(format!("loading {} ({}) into {runtime}", image.reference(), megabytes(image.size)));
+        let loaded = tokio::select! {
+            loaded = load::load(image, runtime) => loaded.map_err(failure),
+            () = context.stop.cancelled() => Err(context.interruption()),
+        };
+        done.push(loaded.map_err(|failure| left(failure, done.len(), images.len()))?);
+    }
+    Ok(done)
 }
 
 fn left(failure: Failure, done: usize, of: usize) -> Failure {

@@ -12,7 +12,9 @@ mod trouble;
 mod verify;
 
 pub use self::built::{BuildOptions, built_images};
+pub use self::load::load_all;
 pub use self::place::store;
+pub use self::push::push_all;
 pub use self::trouble::failure;
 use crate::context::Context;
 use crate::exit::Exit;

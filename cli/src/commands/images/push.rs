@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use card_images::push::{self, Event, Place, Pushed, Watch};
-use card_images::{Component, Platform};
+use card_images::{Component, Image, Platform};
 use serde::Serialize;
 
 use super::place::{Which, parse_component};
@@ -68,15 +68,7 @@ impl From<Pushed> for Line {
 pub(super) async fn run(args: PushArgs, context: &Context) -> Result<Exit, Failure> {
     let place: Place = args.place.parse().map_err(failure)?;
     let images = args.which.images(context, &args.names)?;
-    let credentials = push::credentials(&place.registry, |name| std::env::var_os(name)).await.map_err(failure)?;
-    let watch = watch(Doing::new(&context.printer));
-    let pushed = tokio::select! {
-        pushed = push::push(&images, &place, credentials.as_ref(), &watch) => pushed.map_err(failure),
-        () = context.stop.cancelled() => Err(context.interruption().left("blobs that arrived stay in the registry")),
-    };
-    // The bar goes before there is anything on stdout.
-    drop(watch);
-    let lines: Vec<_> = pushed?.into_iter().map(Line::from).collect();
+    let lines: Vec<_> = push_all(context, &images, &place).await?.into_iter().map(Line::from).collect();
     for line in &lines {
         context.printer.step(format!(
             "{}: {} sent, {} was there",
@@ -88,6 +80,20 @@ pub(super) async fn run(args: PushArgs, context: &Context) -> Result<Exit, Failu
     }
     context.printer.data(&Document { registry: place.registry, images: lines })?;
     Ok(Exit::Done)
+}
+
+/// Pushes images, and shows how far it is.
+///
+/// # Errors
+/// The registry does not take one, or the command was interrupted.
+pub async fn push_all(context: &Context, images: &[Image], place: &Place) -> Result<Vec<Pushed>, Failure> {
+    let credentials = push::credentials(&place.registry, |name| std::env::var_os(name)).await.map_err(failure)?;
+    // Dropped, it takes the bar off the terminal.
+    let watch = watch(Doing::new(&context.printer));
+    tokio::select! {
+        pushed = push::push(images, place, credentials.as_ref(), &watch) => pushed.map_err(failure),
+        () = context.stop.cancelled() => Err(context.interruption().left("blobs that arrived stay in the registry")),
+    }
 }
 
 fn watch(doing: Doing) -> Watch {

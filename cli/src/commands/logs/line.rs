@@ -78,6 +78,18 @@ impl Line {
         Self { at, level, component, process, message, fields }
     }
 
+    /// A line of a container. What is not the platform's own way of logging (Postgres, Redis) is no trouble by that alone.
+    pub(super) fn of_pod(text: &str, pod: &str, component: &str, written: Option<jiff::Timestamp>) -> Self {
+        let line = Self::parse(text);
+        let is_ours = line.at.is_some();
+        let level = if is_ours || component == "server" || component == "worker" || component == "issuer" {
+            line.level
+        } else {
+            Level::Info
+        };
+        Self { at: line.at.or(written.map(Instant::from)), level, process: Some(pod.to_owned()), ..line }
+    }
+
     pub(super) fn render(&self, paint: Paint) -> String {
         let mut text = String::new();
         if let Some(at) = self.at {

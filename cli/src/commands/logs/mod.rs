@@ -33,7 +33,8 @@ Examples:
   cardctl logs supervisor worker-2    of -t processes: the supervisor and one of its children
   cardctl logs -o jsonl               as JSON, one object a line")]
 pub struct LogsArgs {
-    /// Only of these components: server, worker, issuer, engine, process, supervisor, or one child such as worker-2
+    /// Only of these components: server, worker, issuer, engine, process, supervisor, or one child such as worker-2; in a
+    /// cluster also postgres, redis, prometheus, generator
     #[arg(value_name = "COMPONENT", value_parser = SelectorParser)]
     components: Vec<Selector>,
     /// Go on with new lines until Ctrl-C

@@ -34,9 +34,12 @@ impl Selector {
         let is_number = |number: &str| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
         let is_child =
             text.split_once('-').is_some_and(|(part, number)| matches!(part, "server" | "worker") && is_number(number));
-        (is_child || text == supervisor::NAME).then(|| Self::Process(text.to_owned()))
+        (is_child || text == supervisor::NAME || IN_A_CLUSTER.contains(&text)).then(|| Self::Process(text.to_owned()))
     }
 }
+
+/// Parts that are only there in a cluster.
+const IN_A_CLUSTER: [&str; 4] = ["postgres", "redis", "prometheus", "generator"];
 
 fn name(part: Component) -> String {
     part.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()

@@ -20,13 +20,14 @@ use crate::supervisor::{Child, Condition};
 
 /// Change how many workers or servers run
 ///
-/// Of a platform that runs as processes. New ones take up work when they are ready; when there are to be fewer, the
+/// Of a platform that runs as processes or in a cluster. New ones take up work when they are ready; when there are to be fewer, the
 /// youngest finish what they have and stop. Returns when it is so.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   cardctl scale workers=4             four workers, whatever there were
-  cardctl scale workers=8 servers=2   both at once")]
+  cardctl scale workers=8 servers=2   both at once
+  cardctl scale workers=8 -t kube     in a cluster")]
 pub struct ScaleArgs {
     /// How many there are to be: workers=N, servers=N
     #[arg(required = true, value_name = "WHAT=N")]
@@ -60,7 +61,7 @@ const LOOK: Duration = Duration::from_millis(50);
 pub async fn run(args: ScaleArgs, context: &Context) -> Result<Exit, Failure> {
     let wanted = Wanted::read(&args.wanted)?;
     if let Target::Kubernetes(kind) = context.target()? {
-        return kubernetes::run(wanted, kind, context).await;
+        return kubernetes::run(wanted, args.wait_timeout, kind, context).await;
     }
     let record = running(&wanted, context)?;
     let began = Instant::now();
@@ -83,17 +84,17 @@ pub async fn run(args: ScaleArgs, context: &Context) -> Result<Exit, Failure> {
         }
         state = ask(&mut control, Ask::State, context).await?;
     }
-    show(&record, &before, &state, began.elapsed(), context)?;
+    let workers = Change { from: before.workers, to: state.workers };
+    let servers = Change { from: before.servers, to: state.servers };
+    show(record.target.name(), workers, servers, began.elapsed(), context)?;
     Ok(Exit::Done)
 }
 
-fn show(record: &Record, before: &State, now: &State, took: Duration, context: &Context) -> Result<(), Failure> {
-    let workers = Change { from: before.workers, to: now.workers };
-    let servers = Change { from: before.servers, to: now.servers };
+fn show(target: &str, workers: Change, servers: Change, took: Duration, context: &Context) -> Result<(), Failure> {
     let printer = &context.printer;
     printer.data(&Document {
         instance: &context.instance.name,
-        target: record.target.name(),
+        target,
         workers,
         servers,
         took_ms: took.as_millis(),

@@ -7,6 +7,7 @@ use card_core::tasks::{QueueStats, Stats, WorkerStats};
 use card_core::time::{Instant, format_duration};
 use serde::Serialize;
 
+use super::kubernetes::Place;
 use super::processes;
 use crate::cluster::Remembered;
 use crate::exit::Exit;
@@ -48,6 +49,8 @@ pub(super) struct Document {
     pub(super) cluster: Option<Remembered>,
     pub(super) processes: Option<Vec<processes::Shown>>,
     pub(super) autoscale: Option<View>,
+    /// Where it is deployed, if that is a cluster.
+    pub(super) kubernetes: Option<Place>,
 }
 
 #[derive(Debug, Clone, Copy, Serialize)]
@@ -130,6 +133,9 @@ impl Document {
         if let Some(pid) = self.pid {
             line("process", format!("{pid}, version {}", self.version.as_deref().unwrap_or("unknown")));
         }
+        if let Some(place) = &self.kubernetes {
+            line("where", place.line());
+        }
         match (&self.cluster, &self.state_dir) {
             (Some(cluster), _) => line("data", format!("Postgres {}, Redis {}", cluster.database, cluster.redis)),
             (None, Some(dir)) => line("data", dir.display().to_string()),
@@ -151,6 +157,9 @@ impl Document {
         }
         if let Some(view) = &self.autoscale {
             line("autoscale", processes::autoscale(view));
+        }
+        if let Some(place) = &self.kubernetes {
+            lines.extend(place.lines(paint));
         }
         if let Some(children) = &self.processes {
             lines.extend(processes::lines(children, paint));

@@ -1,6 +1,7 @@
 //! `cardctl status`: what runs where, and what waits.
 
 mod document;
+mod kubernetes;
 mod observe;
 mod processes;
 

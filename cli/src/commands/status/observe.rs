@@ -3,9 +3,11 @@
 use card_loadtests::client::{Client, Token};
 
 use super::document::{Api, Document, State};
+use super::kubernetes::Place;
 use crate::context::{Context, Endpoint, Target, endpoint};
 use crate::failure::Failure;
 use crate::instance::{Local, Phase, Record, is_held};
+use crate::kubernetes::{Deployment, Kind, connect};
 use crate::supervisor::control::{Ask, Control};
 
 pub(super) struct Observer<'a> {
@@ -33,21 +35,46 @@ impl<'a> Observer<'a> {
                     }
                 }
             }
-            Target::Kubernetes(kind) => {
-                let mut document = self.blank(kind.name().to_owned());
-                match self.context.endpoint().await {
-                    Ok(endpoint) => {
-                        document.url = Some(endpoint.base_url.clone());
-                        self.ask(&endpoint, document).await
-                    }
-                    Err(failure) => {
-                        document.detail = Some(failure.message);
-                        document
-                    }
-                }
-            }
+            Target::Kubernetes(kind) => self.look_there(*kind).await,
             Target::Local(local) => self.look_here(*local).await,
         }
+    }
+
+    async fn look_there(&mut self, kind: Kind) -> Document {
+        let mut document = self.blank(kind.name().to_owned());
+        let cluster = match connect(kind, self.context).await {
+            Ok(cluster) => cluster,
+            Err(failure) => {
+                document.detail = Some(failure.message);
+                return document;
+            }
+        };
+        let deployed = Deployment::load(&self.context.instance);
+        document.state_dir = Some(self.context.instance.dir.clone());
+        document.version = deployed.as_ref().map(|deployed| deployed.version.clone());
+        let place = Place::look(&cluster, deployed.as_ref(), &self.context.instance.name).await;
+        let (is_empty, missing) = (place.is_empty(), place.missing());
+        document.kubernetes = Some(place);
+        if is_empty {
+            document.state = State::Down;
+            return document;
+        }
+        let mut document = match self.context.endpoint().await {
+            Ok(endpoint) => {
+                document.url = Some(endpoint.base_url.clone());
+                self.ask(&endpoint, document).await
+            }
+            Err(failure) => {
+                document.detail = Some(failure.message);
+                document
+            }
+        };
+        if let Some(missing) = missing {
+            // Pods are there and on their way: that is no platform that can't be reached.
+            document.state = State::Starting;
+            document.detail = Some(missing);
+        }
+        document
     }
 
     async fn look_here(&mut self, local: Local) -> Document {
@@ -161,6 +188,7 @@ impl<'a> Observer<'a> {
             cluster: None,
             processes: None,
             autoscale: None,
+            kubernetes: None,
         }
     }
 }

@@ -198,8 +198,10 @@ impl UpArgs {
             ("--force-conflicts", self.force_conflicts),
         ];
         match flags.iter().find(|(_, is_given)| *is_given) {
-            Some((flag, _)) => Err(Failure::new("usage", Exit::Usage, format!("{flag} is for -t minikube and -t kube"))
-                .fix("add the target, or leave it out")),
+            Some((flag, _)) => {
+                Err(Failure::new("usage", Exit::Usage, format!("{flag} is for -t minikube and -t kube"))
+                    .fix("add the target, or leave it out"))
+            }
             None => Ok(()),
         }
     }

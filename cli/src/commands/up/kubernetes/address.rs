@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use card_kube::Cluster;
+use card_kube::cluster::Cluster;
 use card_kube::forward::{Forward, ForwardTarget};
 use card_loadtests::client::{Client, Token};
 use card_manifests::Values;
@@ -71,10 +71,8 @@ pub(super) async fn stay(ready: &Ready, cluster: &Cluster, context: &Context) ->
     let port = context.settings.settings.server.port;
     let target = ForwardTarget::Service(SERVER_SERVICE.to_owned());
     let asked = (port != 0).then_some(port);
-    let is_given = !matches!(
-        context.settings.origins.get("server.port"),
-        None | Some(card_core::settings::Origin::BuiltIn)
-    );
+    let is_given =
+        !matches!(context.settings.origins.get("server.port"), None | Some(card_core::settings::Origin::BuiltIn));
     let start = |port| Forward::start(cluster.client().clone(), cluster.namespace(), target.clone(), SERVER_PORT, port);
     let mut forward = match start(asked).await {
         // Nobody asked for that very port.

@@ -65,7 +65,10 @@ pub(super) fn show(ready: &Ready, detached: bool, context: &Context) -> Result<(
     let page = match (ready.forwarded, detached) {
         (false, _) => paint.accent(format!("{url}/")),
         (true, false) => format!("{}  (forwarded until Ctrl-C)", paint.accent(format!("{url}/"))),
-        (true, true) => format!("{} forwards it to this machine", paint.accent(format!("{program} up -t {}", deployment.kind.name()))),
+        (true, true) => format!(
+            "{} forwards it to this machine",
+            paint.accent(format!("{program} up -t {}", deployment.kind.name()))
+        ),
     };
     printer.text(format!(
         "{state}\n  where   {place}\n  objects {counts}\n  page    {page}\n  stop    {}",

@@ -1,6 +1,6 @@
 //! Who says how many workers there are: KEDA if the cluster has it, else an HPA that only knows their CPU.
 
-use card_kube::Cluster;
+use card_kube::cluster::Cluster;
 use card_manifests::{Scale, Values};
 use kube::discovery;
 
@@ -9,7 +9,12 @@ use crate::context::Context;
 use crate::failure::Failure;
 
 /// Chooses, and says aloud what the choice means.
-pub(super) async fn choose(asked: &Asked, values: &mut Values, cluster: &Cluster, context: &Context) -> Result<(), Failure> {
+pub(super) async fn choose(
+    asked: &Asked,
+    values: &mut Values,
+    cluster: &Cluster,
+    context: &Context,
+) -> Result<(), Failure> {
     let Some(bounds) = asked.autoscale else { return Ok(()) };
     if is_there(cluster).await {
         values.workers = Some(Scale::Backlog(bounds));

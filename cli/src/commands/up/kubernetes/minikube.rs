@@ -13,11 +13,17 @@ pub(super) async fn ready(context: &Context) -> Result<(), Failure> {
     match minikube.state().await? {
         State::Running => return Ok(()),
         State::Absent => printer.say(format!("minikube has no profile {profile:?}: making it")),
-        State::Stopped(what) => printer.say(format!("minikube's profile {profile:?} does not run ({what}): starting it")),
+        State::Stopped(what) => {
+            printer.say(format!("minikube's profile {profile:?} does not run ({what}): starting it"))
+        }
         // To mend it would change what other programs use.
         State::Misconfigured => {
-            return Err(Failure::new("minikube", Exit::NotReady, "the kubeconfig has another address for minikube than it has")
-                .fix(format!("minikube update-context --profile {profile}")));
+            return Err(Failure::new(
+                "minikube",
+                Exit::NotReady,
+                "the kubeconfig has another address for minikube than it has",
+            )
+            .fix(format!("minikube update-context --profile {profile}")));
         }
     }
     let mut last = String::new();

@@ -11,27 +11,27 @@ mod banner;
 mod images;
 mod keda;
 mod minikube;
-mod table;
 mod values;
 
 use std::time::Duration;
 
 use card_core::time::{Instant as Moment, format_duration};
 use card_kube::apply::{Applied, ApplyOptions, Change, Outcome, apply};
+use card_kube::cluster::Cluster;
+use card_kube::inventory::Release;
 use card_kube::wait::{Awaited, Verdict, WaitOptions, wait};
-use card_kube::{Cluster, ObjectRef, Release, prune};
+use card_kube::{ObjectRef, prune};
 use card_manifests::render;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use self::table::Table;
 use self::values::Asked;
 use super::{UpArgs, wrapped};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::instance::{Proof, Record, prove};
-use crate::kubernetes::{Deployment, Kind, connect, ensure_secrets, trouble};
+use crate::kubernetes::{Deployment, Kind, Table, connect, ensure_secrets, release, trouble, words};
 
 /// How long to wait unless it is said: images are pulled, a volume is made, Postgres starts for the first time.
 const WAIT: Duration = Duration::from_secs(300);
@@ -57,7 +57,11 @@ pub(super) async fn run(args: UpArgs, kind: Kind, context: &Context) -> Result<E
         let name = &context.instance.name;
         return Err(Failure::new("busy", Exit::NotReady, format!("instance {name:?} runs on this machine already"))
             .evidence(format!("process {}, {}", record.process.pid, record.url))
-            .fix(format!("{} down, or another one beside it: cardctl --instance NAME up -t {}", context.program(), kind.name()))
+            .fix(format!(
+                "{} down, or another one beside it: cardctl --instance NAME up -t {}",
+                context.program(),
+                kind.name()
+            ))
             .left("what runs was not touched"));
     }
     let begun = Instant::now();
@@ -101,8 +105,9 @@ async fn converge(
     let printer = &context.printer;
     let limit = args.wait_timeout.unwrap_or(WAIT);
     let deadline = begun + limit;
-    let release = Release { instance: context.instance.name.clone(), version: card_core::VERSION.to_owned() };
-    let images = images::ready(args, kind, context).await?;
+    let release = release(context);
+    let mut images = images::ready(args, kind, context).await?;
+    let generator = images.remove(images::GENERATOR);
     let mut values = asked.values(cluster, images);
     keda::choose(asked, &mut values, cluster, context).await?;
     let objects = render(&values).map_err(|error| {
@@ -116,13 +121,18 @@ async fn converge(
         cluster_id: cluster.identity().uid.clone().unwrap_or_default(),
         namespace: cluster.namespace().to_owned(),
         overlay: values.overlay.name().to_owned(),
+        generator,
         version: card_core::VERSION.to_owned(),
         deployed_at: Moment::now(),
     };
     deployment.store(&context.instance).map_err(|error| {
-        Failure::new("state-directory", Exit::NotReady, format!("it can't be written down where it is deployed: {error}"))
-            .evidence(context.instance.deployment().display())
-            .left("nothing was deployed")
+        Failure::new(
+            "state-directory",
+            Exit::NotReady,
+            format!("it can't be written down where it is deployed: {error}"),
+        )
+        .evidence(context.instance.deployment().display())
+        .left("nothing was deployed")
     })?;
     ensure_secrets(cluster, &release, &asked.external).await?;
     let applied_at = jiff::Timestamp::now();
@@ -184,9 +194,8 @@ async fn apply_all(
 
 /// What is waited for: whatever runs pods. The platform's own need their Postgres and their Redis first.
 fn awaited(objects: &[Value]) -> Vec<Awaited> {
-    let running = |object: &&Value| {
-        matches!(object["kind"].as_str(), Some("Deployment" | "StatefulSet" | "DaemonSet" | "Job"))
-    };
+    let running =
+        |object: &&Value| matches!(object["kind"].as_str(), Some("Deployment" | "StatefulSet" | "DaemonSet" | "Job"));
     let all: Vec<ObjectRef> = objects.iter().filter(running).filter_map(ObjectRef::of).collect();
     let stores: Vec<ObjectRef> =
         all.iter().filter(|object| matches!(object.name.as_str(), "postgres" | "redis")).cloned().collect();
@@ -221,23 +230,30 @@ async fn wait_for(
         Verdict::Ready => Ok(()),
         Verdict::Cancelled => Err(context.interruption().left(stays)),
         Verdict::Failed { findings } => {
-            let names: Vec<_> = findings.iter().filter(|finding| finding.terminal).map(|f| f.owner.to_string()).collect();
+            let names: Vec<_> =
+                findings.iter().filter(|finding| finding.terminal).map(|f| f.owner.to_string()).collect();
             let mut names = if names.is_empty() { vec!["it".to_owned()] } else { names };
             names.dedup();
             let message = format!("{} will not come up", names.join(", "));
             Err(trouble::findings(message, Exit::DeployFailed, &findings).left(stays))
         }
         Verdict::TimedOut { findings, missing } => {
-            let names: Vec<_> = missing.iter().map(|row| format!("{} {}", row.object, table::words(row))).collect();
+            let names: Vec<_> = missing.iter().map(|row| format!("{} {}", row.object, words(row))).collect();
             let message = format!("not ready in {}: {}", format_duration(limit), names.join(", "));
             let failure = trouble::findings(message, Exit::Timeout, &findings).left(stays);
-            Err(if failure.fix.is_none() { failure.fix("give it longer with --wait-timeout; cardctl logs") } else { failure })
+            Err(if failure.fix.is_none() {
+                failure.fix("give it longer with --wait-timeout; cardctl logs")
+            } else {
+                failure
+            })
         }
-        Verdict::Unreachable { message } => {
-            Err(Failure::new("cluster-unreachable", Exit::Unknown, format!("the cluster can't be asked any more: {message}"))
-                .fix("check that the cluster runs: kubectl cluster-info")
-                .left(stays))
-        }
+        Verdict::Unreachable { message } => Err(Failure::new(
+            "cluster-unreachable",
+            Exit::Unknown,
+            format!("the cluster can't be asked any more: {message}"),
+        )
+        .fix("check that the cluster runs: kubectl cluster-info")
+        .left(stays)),
     }
 }
 
@@ -249,9 +265,14 @@ mod tests {
 
     #[test]
     fn what_runs_pods_is_waited_for_and_the_stores_come_first() {
-        let object = |kind: &str, name: &str| json!({"apiVersion": "apps/v1", "kind": kind, "metadata": {"name": name}});
-        let objects =
-            [object("Deployment", "server"), object("Service", "server"), object("StatefulSet", "postgres"), object("Deployment", "issuer")];
+        let object =
+            |kind: &str, name: &str| json!({"apiVersion": "apps/v1", "kind": kind, "metadata": {"name": name}});
+        let objects = [
+            object("Deployment", "server"),
+            object("Service", "server"),
+            object("StatefulSet", "postgres"),
+            object("Deployment", "issuer"),
+        ];
         let awaited = awaited(&objects);
         let names: Vec<_> = awaited.iter().map(|awaited| (awaited.object.name.as_str(), awaited.after.len())).collect();
         assert_eq!(names, [("server", 1), ("postgres", 0), ("issuer", 0)]);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use card_kube::Cluster;
+use card_kube::cluster::Cluster;
 use card_manifests::{Bounds, Ingress, Overlay, Provision, PullPolicy, Scale, Values};
 
 use super::super::UpArgs;
@@ -63,8 +63,9 @@ impl Asked {
         };
         let database = provision(Service::Postgres, &external.database);
         if database.is_none() && !overlay.has_bundled_database() {
-            return Err(usage(format!("the overlay {overlay} has no Postgres of its own, and none is given"))
-                .fix("CARDCTL_DATABASE=postgres://… CARDCTL_REDIS=redis://… cardctl up -t kube, or another --overlay"));
+            return Err(usage(format!("the overlay {overlay} has no Postgres of its own, and none is given")).fix(
+                "CARDCTL_DATABASE=postgres://… CARDCTL_REDIS=redis://… cardctl up -t kube, or another --overlay",
+            ));
         }
         if args.tls && args.ingress.is_none() {
             return Err(usage("--tls is for an ingress, and none is asked for".to_owned()).fix("add --ingress HOST"));

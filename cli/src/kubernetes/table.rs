@@ -13,7 +13,7 @@ use crate::context::Context;
 use crate::output::{Paint, Printer, Progress};
 
 /// See the module. Dropped, it takes the live part off the terminal.
-pub(super) struct Table {
+pub struct Table {
     printer: Arc<Printer>,
     bar: Option<ProgressBar>,
     said: BTreeMap<String, String>,
@@ -24,7 +24,9 @@ const HEAD: [&str; 5] = ["object", "ready", "state", "for", "why"];
 const KEPT: usize = 4;
 
 impl Table {
-    pub(super) fn new(context: &Context) -> Self {
+    /// An empty one.
+    #[must_use]
+    pub fn new(context: &Context) -> Self {
         let printer = Arc::clone(&context.printer);
         let bar = (printer.progress() == Progress::Bar).then(|| {
             let bar = printer.bars().add(ProgressBar::no_length());
@@ -34,7 +36,8 @@ impl Table {
         Self { printer, bar, said: BTreeMap::new() }
     }
 
-    pub(super) fn draw(&mut self, snapshot: &Snapshot) {
+    /// Draws it as it is now.
+    pub fn draw(&mut self, snapshot: &Snapshot) {
         match &self.bar {
             Some(bar) => {
                 let rows = snapshot.rows.iter().map(|row| cells(row, self.printer.err())).collect();
@@ -59,7 +62,8 @@ impl Table {
                 self.said.insert(name, words);
             }
         };
-        for row in &snapshot.rows {
+        // What was not looked at yet is no news.
+        for row in snapshot.rows.iter().filter(|row| row.state.reason != "unknown") {
             change(row.object.to_string(), words(row));
         }
         if let Some(reason) = &snapshot.unreachable {
@@ -96,8 +100,9 @@ fn why(row: &Row) -> String {
     }
 }
 
-/// The same as long as nothing changed.
-pub(super) fn words(row: &Row) -> String {
+/// A row in words; the same as long as nothing changed.
+#[must_use]
+pub fn words(row: &Row) -> String {
     if row.state.is_ready() {
         return format!("{} ready", counts(row)).trim().to_owned();
     }

@@ -1,0 +1,104 @@
+//! What of a platform is in a cluster, and how far it is there.
+
+use card_kube::ObjectRef;
+use card_kube::cluster::Cluster;
+use card_kube::state::{Phase, State};
+use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
+use kube::api::{Api, ListParams};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::kubernetes::Deployment as Deployed;
+use crate::output::Paint;
+
+/// Where a platform is deployed.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Place {
+    context: String,
+    namespace: String,
+    server: String,
+    overlay: Option<String>,
+    /// What runs pods there.
+    objects: Vec<Object>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+struct Object {
+    name: String,
+    #[serde(flatten)]
+    state: State,
+}
+
+impl Place {
+    /// Asks the cluster. What may not be listed is left out.
+    pub(super) async fn look(cluster: &Cluster, deployed: Option<&Deployed>, instance: &str) -> Self {
+        let ours = format!("app.kubernetes.io/part-of=cardctl,app.kubernetes.io/instance={instance}");
+        let ours = ListParams::default().labels(&ours);
+        let (client, namespace) = (cluster.client(), cluster.namespace());
+        let deployments: Api<Deployment> = Api::namespaced(client.clone(), namespace);
+        let sets: Api<StatefulSet> = Api::namespaced(client.clone(), namespace);
+        let (deployments, sets) = tokio::join!(deployments.list(&ours), sets.list(&ours));
+        let mut objects = Vec::new();
+        for deployment in deployments.map(|list| list.items).unwrap_or_default() {
+            objects.extend(Object::of("Deployment", serde_json::to_value(deployment).unwrap_or_default()));
+        }
+        for set in sets.map(|list| list.items).unwrap_or_default() {
+            objects.extend(Object::of("StatefulSet", serde_json::to_value(set).unwrap_or_default()));
+        }
+        Self {
+            context: cluster.context().unwrap_or("-").to_owned(),
+            namespace: namespace.to_owned(),
+            server: cluster.server().to_owned(),
+            overlay: deployed.map(|deployed| deployed.overlay.clone()),
+            objects,
+        }
+    }
+
+    /// Whether nothing that runs pods is there.
+    pub(super) fn is_empty(&self) -> bool {
+        self.objects.is_empty()
+    }
+
+    /// What is not as it should be; none if all is.
+    pub(super) fn missing(&self) -> Option<String> {
+        let words: Vec<_> = self.objects.iter().filter(|object| !object.state.is_ready()).map(Object::words).collect();
+        (!words.is_empty()).then(|| words.join(", "))
+    }
+
+    pub(super) fn line(&self) -> String {
+        format!("context {}, namespace {}", self.context, self.namespace)
+    }
+
+    pub(super) fn lines(&self, paint: Paint) -> Vec<String> {
+        self.objects
+            .iter()
+            .map(|object| {
+                let words = object.words();
+                let words = match object.state.phase {
+                    Phase::Ready => paint.good(words),
+                    Phase::Failed => paint.bad(words),
+                    Phase::InProgress | Phase::Terminating | Phase::Missing => paint.warn(words),
+                };
+                format!("  {words}")
+            })
+            .collect()
+    }
+}
+
+impl Object {
+    fn of(kind: &str, mut object: Value) -> Option<Self> {
+        // What a list holds does not say what it is.
+        object["apiVersion"] = json!("apps/v1");
+        object["kind"] = json!(kind);
+        Some(Self { name: ObjectRef::of(&object)?.to_string(), state: State::of(&object) })
+    }
+
+    fn words(&self) -> String {
+        let counts = match (self.state.ready, self.state.wanted) {
+            (Some(ready), Some(wanted)) => format!(" {ready}/{wanted}"),
+            _ => String::new(),
+        };
+        let why = if self.state.is_ready() { "ready" } else { &self.state.reason };
+        format!("{}{counts} {why}", self.name)
+    }
+}

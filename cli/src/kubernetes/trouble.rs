@@ -1,5 +1,6 @@
 //! What goes wrong with a cluster, in the shape of every other failure.
 
+use card_core::telemetry::mask::mask;
 use card_kube::apply::ApplyError;
 use card_kube::cluster::ClusterError;
 use card_kube::diagnose::Finding;
@@ -81,7 +82,7 @@ fn lines(finding: &Finding) -> Vec<String> {
             lines.push(format!("  {label:<7} {text}"));
         }
     };
-    line("what", &finding.message);
+    line("what", &mask(&finding.message));
     line("event", finding.event.as_deref().unwrap_or_default());
     if let Some(code) = finding.exit_code {
         let crashes = finding.crashes.map(|crashes| format!(", {crashes} times so far")).unwrap_or_default();
@@ -89,7 +90,8 @@ fn lines(finding: &Finding) -> Vec<String> {
     }
     let from = finding.log_lines.len().saturating_sub(LOG_LINES);
     for said in &finding.log_lines[from..] {
-        line("log", said);
+        // A program's own words may hold anything.
+        line("log", &mask(said));
     }
     line("cause", &finding.cause);
     lines

@@ -43,7 +43,11 @@ pub(crate) async fn run(purge: bool, kind: Kind, context: &Context) -> Result<Ex
     let printer = &context.printer;
     let options = DownOptions { purge, timeout: LIMIT };
     let release = release(context);
-    let said = |removal: &Removal| printer.step(words(removal));
+    let said = |removal: &Removal| {
+        if let Some(words) = words(removal) {
+            printer.step(words);
+        }
+    };
     let went = tokio::select! {
         went = down(&cluster, &release, &options, &said) => went.map_err(|error| refused(&error))?,
         () = context.stop.cancelled() => {
@@ -92,14 +96,22 @@ pub(crate) async fn run(purge: bool, kind: Kind, context: &Context) -> Result<Ex
     Ok(Exit::Done)
 }
 
-fn words(removal: &Removal) -> String {
+/// What takes time or matters; the others go without a word.
+fn words(removal: &Removal) -> Option<String> {
+    let matters = |object: &ObjectRef| {
+        matches!(
+            object.kind.as_str(),
+            "Deployment" | "StatefulSet" | "Job" | "PersistentVolumeClaim" | "Secret" | "Namespace"
+        )
+    };
     match removal {
-        Removal::Deleting(object) => format!("deleting {object}"),
-        Removal::Gone(object) => format!("{object} is gone"),
-        Removal::Held(object, finalizers) if finalizers.is_empty() => {
-            format!("{object}: its pods finish what they have")
+        Removal::Deleting(object) => matters(object).then(|| format!("deleting {object}")),
+        Removal::Gone(object) => matters(object).then(|| format!("{object} is gone")),
+        // Kubernetes' own finalizer waits for the pods.
+        Removal::Held(object, finalizers) if finalizers.iter().all(|name| name == "foregroundDeletion") => {
+            Some(format!("{object}: its pods finish what they have"))
         }
-        Removal::Held(object, finalizers) => format!("{object} is held by {}", finalizers.join(", ")),
+        Removal::Held(object, finalizers) => Some(format!("{object} is held by {}", finalizers.join(", "))),
     }
 }
 

@@ -1,5 +1,6 @@
 //! `cardctl logs` of a platform in a cluster: the containers of all its pods as one log.
 
+use card_core::telemetry::mask::mask;
 use card_kube::logs::{LogError, LogItem, LogOptions, logs};
 use futures::StreamExt;
 use serde_json::Value;
@@ -48,7 +49,7 @@ pub(super) async fn run(args: LogsArgs, kind: Kind, context: &Context) -> Result
                 printer.say(notice);
                 continue;
             }
-            Some(Ok(LogItem::Line(line))) => Line::of_pod(&line.text, &line.pod, &line.component, line.time),
+            Some(Ok(LogItem::Line(line))) => Line::of_pod(&mask(&line.text), &line.pod, line.time),
             Some(Err(error)) => return Err(unreadable(&error)),
         };
         any = true;

@@ -78,15 +78,12 @@ impl Line {
         Self { at, level, component, process, message, fields }
     }
 
-    /// A line of a container. What is not the platform's own way of logging (Postgres, Redis) is no trouble by that alone.
-    pub(super) fn of_pod(text: &str, pod: &str, component: &str, written: Option<jiff::Timestamp>) -> Self {
+    /// A line of a container. What is not the logger's is no trouble by that alone: Postgres and Redis speak otherwise, and
+    /// the migration says what it did.
+    pub(super) fn of_pod(text: &str, pod: &str, written: Option<jiff::Timestamp>) -> Self {
         let line = Self::parse(text);
-        let is_ours = line.at.is_some();
-        let level = if is_ours || component == "server" || component == "worker" || component == "issuer" {
-            line.level
-        } else {
-            Level::Info
-        };
+        let is_trouble = ["thread '", "error:"].iter().any(|start| text.starts_with(start));
+        let level = if line.at.is_some() || is_trouble { line.level } else { Level::Info };
         Self { at: line.at.or(written.map(Instant::from)), level, process: Some(pod.to_owned()), ..line }
     }
 
@@ -110,6 +107,11 @@ impl Line {
             text.push_str(&paint.dim(format!(" {name}={value}")));
         }
         text
+    }
+
+    /// Whether it is a warning or worse.
+    pub(super) fn is_complaint(&self) -> bool {
+        self.level <= Level::Warn
     }
 
     /// The process where there are several, else the part of the one.

@@ -18,7 +18,7 @@ use crate::context::{Context, Target};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::instance::Record;
-use crate::output::Format;
+use crate::output::{Format, Paint};
 
 /// Show what the platform says
 ///
@@ -54,6 +54,12 @@ pub struct LogsArgs {
 #[derive(Serialize)]
 struct Document {
     lines: Vec<serde_json::Value>,
+}
+
+/// A line of a pod in words, if it is a warning or worse.
+pub(crate) fn complaint(text: &str, pod: &str) -> Option<String> {
+    let line = Line::of_pod(text, pod, None);
+    line.is_complaint().then(|| line.render(Paint::plain()))
 }
 
 const POLL: Duration = Duration::from_millis(100);

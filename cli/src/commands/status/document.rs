@@ -138,8 +138,8 @@ impl Document {
         }
         match (&self.cluster, &self.state_dir) {
             (Some(cluster), _) => line("data", format!("Postgres {}, Redis {}", cluster.database, cluster.redis)),
-            (None, Some(dir)) => line("data", dir.display().to_string()),
-            (None, None) => {}
+            (None, Some(dir)) if self.kubernetes.is_none() => line("data", dir.display().to_string()),
+            (None, _) => {}
         }
         if let Some(queue) = &self.queue {
             let age = std::time::Duration::from_millis(queue.oldest_age_ms);

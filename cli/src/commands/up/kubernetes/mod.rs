@@ -8,9 +8,11 @@
 
 mod address;
 mod banner;
+mod complaints;
 mod images;
 mod keda;
 mod minikube;
+mod scaled;
 mod values;
 
 use std::time::Duration;
@@ -110,6 +112,7 @@ async fn converge(
     let generator = images.remove(images::GENERATOR);
     let mut values = asked.values(cluster, images);
     keda::choose(asked, &mut values, cluster, context).await?;
+    scaled::keep(&mut values, cluster).await;
     let objects = render(&values).map_err(|error| {
         Failure::new("manifests", Exit::Usage, error.to_string()).fix("cardctl up --help names what can be set")
     })?;
@@ -146,7 +149,10 @@ async fn converge(
     let endpoint = context.endpoint().await?;
     let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_secs(10));
     let proof = tokio::select! {
-        proof = prove(&endpoint, left) => proof?,
+        proof = prove(&endpoint, left) => match proof {
+            Ok(proof) => proof,
+            Err(failure) => return Err(complaints::of(failure, cluster, context).await),
+        },
         () = context.stop.cancelled() => return Err(context.interruption()),
     };
     printer.step("one add task went all the way through");
@@ -172,7 +178,10 @@ async fn apply_all(
     context: &Context,
 ) -> Result<(Applied, usize), Failure> {
     let printer = &context.printer;
-    let options = ApplyOptions { force: args.force_conflicts, ..ApplyOptions::default() };
+    // A number that is given now takes the place of one that was set with scale.
+    let counts = args.workers.is_some() || args.servers.is_some();
+    let take = if counts { vec![".spec.replicas".to_owned()] } else { Vec::new() };
+    let options = ApplyOptions { force: args.force_conflicts, take, ..ApplyOptions::default() };
     let said = |change: &Change| match change.outcome {
         Outcome::Created => printer.step(format!("created {}", change.object)),
         Outcome::Configured => printer.step(format!("changed {}", change.object)),

@@ -66,4 +66,6 @@ pub struct Moment {
     pub e2e: Percentiles,
     /// The backlog, second by second, the newest last; at most 60.
     pub backlog: Vec<u64>,
+    /// The rule that ended the present course before its time, if one did.
+    pub broken: Option<String>,
 }

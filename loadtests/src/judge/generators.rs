@@ -42,8 +42,10 @@ pub(super) fn note(report: &Report) -> Option<String> {
     }
     let ahead = || parts.iter().filter_map(|part| part.clock_ahead_ms);
     let (least, most) = (ahead().reduce(f64::min), ahead().reduce(f64::max));
+    let within = parts.iter().filter_map(|part| part.clock_within_ms).fold(0.0, f64::max);
     let clocks = least.zip(most).filter(|_| parts.len() > 1).map_or_else(String::new, |(least, most)| {
-        format!("; they began together by the platform's clock, and their own differ by {:.1} ms", most - least)
+        let apart = most - least;
+        format!("; they began together by the platform's clock, and their own differ by {apart:.1} ms (±{within:.1} ms)")
     });
     Some(format!("the load came from {} generators{clocks}", grouped(parts.len() as u64)))
 }

@@ -18,7 +18,7 @@ use crate::share::Start;
 
 /// Requests that are under way when a course is over are waited for so long: as long as a client waits for an answer,
 /// and follows up on a lost one.
-const LAST_ANSWERS: Duration = Duration::from_secs(50);
+pub(crate) const LAST_ANSWERS: Duration = Duration::from_secs(50);
 
 /// Which course it is.
 #[derive(Clone, Copy)]

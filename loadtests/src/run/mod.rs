@@ -28,6 +28,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+pub(crate) use self::course::LAST_ANSWERS;
 use self::course::{Course, Which};
 use self::timeline::Timeline;
 use crate::audit::{Drain, Stage, prove};
@@ -50,7 +51,7 @@ use crate::share::{Muster, MusterError, Share, Start};
 /// How long a lost answer is followed up before nobody knows.
 const SEND_PATIENCE: Duration = Duration::from_secs(15);
 /// How long the other generators are waited for.
-const MUSTER_PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const MUSTER_PATIENCE: Duration = Duration::from_secs(120);
 /// How long the event stream may be away.
 const STREAM_PATIENCE: Duration = Duration::from_secs(60);
 /// Users of the open model that are ready before the clock starts and kept ready: arrivals of so long, within bounds.

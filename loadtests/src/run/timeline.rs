@@ -231,6 +231,7 @@ impl Shared {
 
     /// Shows how far it is.
     fn show(&self) {
+        let broken = self.abort().as_ref().and_then(|(_, reason)| reason.clone());
         let state = self.state();
         let samples = &state.samples;
         let [offered, accepted, completed, errors] = self.totals(&state);
@@ -252,6 +253,7 @@ impl Shared {
             accept: state.accept,
             e2e: state.e2e,
             backlog: samples.iter().rev().take(SPARK).rev().filter_map(|taken| taken.sample.backlog).collect(),
+            broken,
         };
         drop(state);
         self.moments.send_replace(moment);

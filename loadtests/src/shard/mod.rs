@@ -9,17 +9,21 @@
 //! A load test has one way from its meters to its document: a run of one process is a merge of one shard. So what
 //! several generators measured is read as what one measured, and the verdicts know no difference.
 
+mod assignment;
 mod figures;
 mod merge;
 #[cfg(test)]
 mod tests;
+mod watched;
 pub mod wire;
 
 use card_core::time::Instant;
 use serde::{Deserialize, Serialize};
 
+pub use self::assignment::{Assignment, InvalidAssignment, ledger_of};
 pub use self::figures::Figures;
 pub use self::merge::{MergeError, Missing, merge};
+pub use self::watched::Watched;
 use crate::plan::Plan;
 use crate::recorded::{Packed, Recorded};
 use crate::result::{Correctness, Generator, Platform, Sample};

@@ -72,6 +72,9 @@ pub struct Progress {
     pub completed: u64,
     /// Not accepted so far.
     pub errors: u64,
+    /// The rule that ended its load before its time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub broken: Option<String>,
     /// Request to 202 of the last seconds.
     pub accept: Percentiles,
     /// Request to final status of the last seconds.
@@ -96,6 +99,7 @@ impl Progress {
             accepted: moment.accepted,
             completed: moment.completed,
             errors: moment.errors,
+            broken: moment.broken.clone(),
             accept: moment.accept,
             e2e: moment.e2e,
         }

@@ -1,6 +1,7 @@
 //! `cardctl loadtest`: load with a proof. `run` carries one out and judges it, `compare` puts two results side by side.
 
 mod compare;
+mod generate;
 mod run;
 mod values;
 mod word;
@@ -28,6 +29,8 @@ pub struct LoadtestArgs {
 enum Verb {
     Run(Box<run::RunArgs>),
     Compare(compare::CompareArgs),
+    #[command(hide = true)]
+    Generate(generate::GenerateArgs),
 }
 
 /// Does what was asked.
@@ -38,6 +41,7 @@ pub async fn run(args: LoadtestArgs, context: &Context) -> Result<Exit, Failure>
     match args.verb {
         Verb::Run(args) => run::run(*args, context).await,
         Verb::Compare(args) => compare::run(args, context),
+        Verb::Generate(args) => generate::run(args, context).await,
     }
 }
 

@@ -20,6 +20,7 @@ Examples:
   cardctl loadtest run -u 100 -d 2m --ramp 20s --slo 'e2e.p95<2s' --slo 'errors<0.1%'
   cardctl loadtest run --steps 10,100,1000 -d 30s --max-degradation 10%
   cardctl loadtest run --rate 200/s -d 1m --journey submit:6,add:1
+  cardctl loadtest run -u 2000 -d 5m --runner job --generators 4    from inside the cluster
   cardctl loadtest run breakpoint               grows until a promise breaks, and names the limit
   cardctl loadtest run baseline --baseline last --tolerance 5% --out out";
 
@@ -86,6 +87,9 @@ pub(in super::super) struct RunArgs {
         hide_possible_values = true
     )]
     pub(super) runner: Runner,
+    /// How many generators make the load together, each a process or, with --runner job, a pod
+    #[arg(long, value_name = "N", help_heading = "Load", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=100), hide_default_value = true)]
+    pub(super) generators: u64,
 
     /// A promise, such as 'e2e.p95<2s' or 'errors<1%'; in place of the default for the same figure; none removes those
     #[arg(long, value_name = "EXPR", help_heading = "Verdict")]

@@ -2,13 +2,17 @@
 
 mod baseline;
 mod flags;
+mod generators;
 mod github;
+mod job;
 mod live;
 mod place;
 mod plan;
 mod render;
 mod tidy;
 mod verdict;
+
+use std::path::PathBuf;
 
 use card_core::ids::RunId;
 use card_loadtests::client::ClientError;
@@ -17,6 +21,8 @@ use card_loadtests::moment::Moment;
 use card_loadtests::orders::Orders;
 use card_loadtests::result::{Report, Verdict};
 use card_loadtests::run::{RunError, Setup, carry_out};
+use card_loadtests::shard::{self, Assignment};
+use card_loadtests::share;
 use serde::Serialize;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -24,6 +30,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use self::baseline::Baseline;
 pub(super) use self::flags::RunArgs;
+use self::generators::{Crew, Runs, processes};
 use self::live::Live;
 use self::place::{Place, history};
 use super::values::Runner;
@@ -45,6 +52,10 @@ struct Line<'a> {
 pub(super) async fn run(args: RunArgs, context: &Context) -> Result<Exit, Failure> {
     let plan = args.plan()?;
     let options = args.options();
+    let run = RunId::new();
+    share::check(&plan, &run, args.generators).map_err(|error| {
+        Failure::new("usage", Exit::Usage, error.to_string()).fix("fewer --generators, or another load")
+    })?;
     if args.runner == Runner::Job {
         return Err(no_cluster());
     }
@@ -57,9 +68,13 @@ pub(super) async fn run(args: RunArgs, context: &Context) -> Result<Exit, Failur
     client.stats().await?;
     let baseline =
         args.baseline.as_ref().map(|named| Baseline::find(named, &history(&context.instance))).transpose()?;
-    let run = RunId::new();
     let place = Place::open(args.out.clone(), args.kinds(), &run, &context.instance)?;
     let seed = args.seed.unwrap_or_else(Orders::fresh_seed);
+    let printer = &context.printer;
+    let by = if args.generators == 1 { String::new() } else { format!(" by {} generators", args.generators) };
+    let line = format!("run {run}  seed {seed}  target {}  {}{by}", endpoint.target, plan::in_words(&plan));
+    printer.say(printer.err().dim(line));
+    let runs = Runs::of(&run, &plan, args.generators);
     let setup = Setup {
         client: client.clone(),
         target: endpoint.target.clone(),
@@ -68,17 +83,24 @@ pub(super) async fn run(args: RunArgs, context: &Context) -> Result<Exit, Failur
         plan,
         ledger: Some(place.ledger()),
     };
-    let printer = &context.printer;
-    let line = format!("run {run}  seed {seed}  target {}  {}", setup.target, plan::in_words(&setup.plan));
-    printer.say(printer.err().dim(line));
-    let (report, watched) = carry(setup, context).await;
-    let mut report = report.map_err(|error| {
-        place.abandon();
-        if matches!(error, RunError::Ledger(_) | RunError::Generator(_)) {
-            tidy::kept(context, &run, "what was made until then is still there");
+    let (report, watched) = if args.generators == 1 {
+        let (report, watched) = carry(setup, context).await;
+        (report.map_err(|error| Nothing { made: made(&error), failure: failure(error) }), watched)
+    } else {
+        let crew = |assignment: &Assignment| processes::start(assignment, &endpoint);
+        together(assignment(setup, args.generators, Some(place.dir().to_owned())), crew, context).await
+    };
+    let mut report = match report {
+        Ok(report) => report,
+        Err(nothing) => {
+            place.abandon();
+            tidy::meetings(&client, &runs).await;
+            if nothing.made {
+                tidy::kept(context, &runs.own, "what was made until then is still there");
+            }
+            return Err(nothing.failure);
         }
-        failure(error)
-    })?;
+    };
     if let Some(baseline) = baseline {
         report.regression = Some(baseline.compare(&report, &options));
     }
@@ -95,8 +117,38 @@ pub(super) async fn run(args: RunArgs, context: &Context) -> Result<Exit, Failur
         tidy::say(printer, failure);
     }
     github::tell(&report, &place, printer);
-    tidy::tidy(context, &client, &run, args.keep, &report).await;
+    tidy::tidy(context, &client, &runs, args.keep, &report).await;
     shown.map(|()| exit)
+}
+
+/// Why there is no result.
+struct Nothing {
+    failure: Failure,
+    /// Whether something may have been made on the platform.
+    made: bool,
+}
+
+fn made(error: &RunError) -> bool {
+    matches!(error, RunError::Ledger(_) | RunError::Generator(_))
+}
+
+fn assignment(setup: Setup, generators: u64, ledgers: Option<PathBuf>) -> Assignment {
+    let Setup { target, run, seed, plan, .. } = setup;
+    Assignment { v: shard::VERSION, run, seed, target, plan, generators, ledgers }
+}
+
+/// By several generators.
+async fn together(
+    assignment: Assignment,
+    start: impl FnOnce(&Assignment) -> Result<Crew, Failure>,
+    context: &Context,
+) -> (Result<Report, Nothing>, Result<(), Failure>) {
+    let crew = match start(&assignment) {
+        Ok(crew) => crew,
+        Err(failure) => return (Err(Nothing { failure, made: false }), Ok(())),
+    };
+    let (report, watched) = generators::carry(&assignment, crew, context).await;
+    (report.map_err(|failure| Nothing { failure, made: true }), watched)
 }
 
 /// Carries it out and shows it meanwhile. The load does not wait for who watches: a terminal may be slow. A reader of
@@ -165,7 +217,7 @@ fn exit(report: &Report, context: &Context) -> Exit {
     Exit::ALL.iter().map(|(exit, _)| *exit).find(|exit| *exit as u8 == report.exit).unwrap_or(Exit::Internal)
 }
 
-fn failure(error: RunError) -> Failure {
+pub(super) fn failure(error: RunError) -> Failure {
     let message = error.to_string();
     match error {
         RunError::Stream(lost) => lost.into(),

@@ -4,25 +4,46 @@ use card_core::engine::Cleaned;
 use card_core::ids::RunId;
 use card_loadtests::result::{Report, Verdict};
 
-use crate::client::{self, Client};
+use super::generators::Runs;
+use crate::client::{self, Client, ClientError};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::Printer;
 
 /// Removes it, or says why not and how. A clean-up that fails changes no verdict.
-pub(super) async fn tidy(context: &Context, client: &Client, run: &RunId, keep: bool, report: &Report) {
+pub(super) async fn tidy(context: &Context, client: &Client, runs: &Runs, keep: bool, report: &Report) {
     let printer = &context.printer;
+    meetings(client, runs).await;
     match report.correctness.verdict {
-        _ if keep => kept(context, run, "not cleaned up, as asked"),
-        Verdict::Pass => match client.clean(run).await {
+        _ if keep => kept(context, &runs.own, "not cleaned up, as asked"),
+        Verdict::Pass => match clean(client, &runs.own).await {
             Ok(cleaned) => printer.say(in_words(cleaned)),
             Err(error) => {
                 say(printer, Failure::from(error));
-                kept(context, run, "not cleaned up");
+                kept(context, &runs.own, "not cleaned up");
             }
         },
-        Verdict::Fail => kept(context, run, "not cleaned up, because it is evidence"),
-        Verdict::Inconclusive => kept(context, run, "not cleaned up, because the audit is not complete"),
+        Verdict::Fail => kept(context, &runs.own, "not cleaned up, because it is evidence"),
+        Verdict::Inconclusive => kept(context, &runs.own, "not cleaned up, because the audit is not complete"),
+    }
+}
+
+async fn clean(client: &Client, runs: &[RunId]) -> Result<Cleaned, ClientError> {
+    let mut all = Cleaned::default();
+    for run in runs {
+        let cleaned = client.clean(run).await?;
+        all.users += cleaned.users;
+        all.tasks += cleaned.tasks;
+    }
+    Ok(all)
+}
+
+/// Where generators met is no evidence; what is left of it, if it can't be removed, is a task or two that are done.
+pub(super) async fn meetings(client: &Client, runs: &Runs) {
+    for run in &runs.musters {
+        if client.clean(run).await.is_err() {
+            return;
+        }
     }
 }
 
@@ -32,9 +53,10 @@ fn in_words(cleaned: Cleaned) -> String {
 }
 
 /// Says why it is still there, and how it is removed.
-pub(super) fn kept(context: &Context, run: &RunId, why: &str) {
-    let command = client::command(context, &format!("users clean --run {run}"));
-    context.printer.say(format!("{why}; to remove it: {}", context.printer.err().accent(command)));
+pub(super) fn kept(context: &Context, runs: &[RunId], why: &str) {
+    let commands = runs.iter().map(|run| client::command(context, &format!("users clean --run {run}")));
+    let commands = commands.collect::<Vec<_>>().join("; ");
+    context.printer.say(format!("{why}; to remove it: {}", context.printer.err().accent(commands)));
 }
 
 /// A failure that is not how the command ends.

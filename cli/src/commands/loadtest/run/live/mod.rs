@@ -72,7 +72,8 @@ impl<'a> Live<'a> {
 
     fn tell<'s>(&mut self, seconds: impl Iterator<Item = &'s Sample>) -> Result<(), Failure> {
         for sample in seconds {
-            if self.printer.format() == Format::Jsonl && sample.t > self.told {
+            // Half a second: of several generators, the same second is known better at the end, and its place a little.
+            if self.printer.format() == Format::Jsonl && sample.t > self.told + 0.5 * sample.lasted {
                 self.told = sample.t;
                 self.printer.data(&Second { kind: "second", sample })?;
             }

@@ -7,6 +7,7 @@ mod demo;
 mod disk;
 mod dlq;
 mod help;
+mod images;
 mod kill;
 mod lifecycle;
 mod loadtest;

@@ -90,6 +90,9 @@ pub(in super::super) struct RunArgs {
     /// How many generators make the load together, each a process or, with --runner job, a pod
     #[arg(long, value_name = "N", help_heading = "Load", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=100), hide_default_value = true)]
     pub(super) generators: u64,
+    /// With --runner job: the image of cardctl that they run [default: the one that `up` brought]
+    #[arg(long, value_name = "REFERENCE", help_heading = "Load")]
+    pub(super) image: Option<String>,
 
     /// A promise, such as 'e2e.p95<2s' or 'errors<1%'; in place of the default for the same figure; none removes those
     #[arg(long, value_name = "EXPR", help_heading = "Verdict")]

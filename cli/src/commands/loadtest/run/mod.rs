@@ -56,9 +56,13 @@ pub(super) async fn run(args: RunArgs, context: &Context) -> Result<Exit, Failur
     share::check(&plan, &run, args.generators).map_err(|error| {
         Failure::new("usage", Exit::Usage, error.to_string()).fix("fewer --generators, or another load")
     })?;
-    if args.runner == Runner::Job {
-        return Err(no_cluster());
-    }
+    let job = match args.runner {
+        Runner::Local => None,
+        Runner::Job => {
+            let kind = job::kind(context)?;
+            Some(job::image(args.image.clone(), kind, context)?)
+        }
+    };
     let endpoint = context.endpoint().await?;
     let client = client::client(&endpoint)?;
     if !client.is_operator() {
@@ -71,7 +75,12 @@ pub(super) async fn run(args: RunArgs, context: &Context) -> Result<Exit, Failur
     let place = Place::open(args.out.clone(), args.kinds(), &run, &context.instance)?;
     let seed = args.seed.unwrap_or_else(Orders::fresh_seed);
     let printer = &context.printer;
-    let by = if args.generators == 1 { String::new() } else { format!(" by {} generators", args.generators) };
+    let by = match (&job, args.generators) {
+        (None, 1) => String::new(),
+        (None, several) => format!(" by {several} generators"),
+        (Some(_), 1) => " from inside the cluster".to_owned(),
+        (Some(_), several) => format!(" by {several} generators inside the cluster"),
+    };
     let line = format!("run {run}  seed {seed}  target {}  {}{by}", endpoint.target, plan::in_words(&plan));
     printer.say(printer.err().dim(line));
     let runs = Runs::of(&run, &plan, args.generators);
@@ -83,12 +92,19 @@ pub(super) async fn run(args: RunArgs, context: &Context) -> Result<Exit, Failur
         plan,
         ledger: Some(place.ledger()),
     };
-    let (report, watched) = if args.generators == 1 {
-        let (report, watched) = carry(setup, context).await;
-        (report.map_err(|error| Nothing { made: made(&error), failure: failure(error) }), watched)
-    } else {
-        let crew = |assignment: &Assignment| processes::start(assignment, &endpoint);
-        together(assignment(setup, args.generators, Some(place.dir().to_owned())), crew, context).await
+    let (report, watched) = match (job, args.generators) {
+        (Some(image), generators) => {
+            let assignment = assignment(setup, generators, None);
+            together(&assignment, job::start(&assignment, &image, context).await, context).await
+        }
+        (None, 1) => {
+            let (report, watched) = carry(setup, context).await;
+            (report.map_err(|error| Nothing { made: made(&error), failure: failure(error) }), watched)
+        }
+        (None, generators) => {
+            let assignment = assignment(setup, generators, Some(place.dir().to_owned()));
+            together(&assignment, processes::start(&assignment, &endpoint), context).await
+        }
     };
     let mut report = match report {
         Ok(report) => report,
@@ -137,17 +153,17 @@ fn assignment(setup: Setup, generators: u64, ledgers: Option<PathBuf>) -> Assign
     Assignment { v: shard::VERSION, run, seed, target, plan, generators, ledgers }
 }
 
-/// By several generators.
+/// By generators that are processes or pods of their own.
 async fn together(
-    assignment: Assignment,
-    start: impl FnOnce(&Assignment) -> Result<Crew, Failure>,
+    assignment: &Assignment,
+    crew: Result<Crew, Failure>,
     context: &Context,
 ) -> (Result<Report, Nothing>, Result<(), Failure>) {
-    let crew = match start(&assignment) {
+    let crew = match crew {
         Ok(crew) => crew,
         Err(failure) => return (Err(Nothing { failure, made: false }), Ok(())),
     };
-    let (report, watched) = generators::carry(&assignment, crew, context).await;
+    let (report, watched) = generators::carry(assignment, crew, context).await;
     (report.map_err(|failure| Nothing { failure, made: true }), watched)
 }
 
@@ -226,10 +242,4 @@ pub(super) fn failure(error: RunError) -> Failure {
             .fix("make room on the disk, or choose another directory with --out"),
         RunError::Generator(_) => Failure::new("generator", Exit::Internal, message),
     }
-}
-
-fn no_cluster() -> Failure {
-    Failure::new("no-cluster", Exit::NotReady, "a job runs inside a Kubernetes cluster, and this target is none")
-        .fix("use --runner local (the default): the load comes from this process")
-        .left("nothing was sent")
 }

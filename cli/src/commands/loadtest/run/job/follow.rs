@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use card_kube::diagnose::{Circumstances, Finding, Recorded, diagnose};
-use card_kube::logs::{LogItem, LogOptions, logs};
 use card_kube::ObjectRef;
 use card_kube::cluster::Cluster;
+use card_kube::diagnose::{Circumstances, Finding, Recorded, diagnose};
+use card_kube::logs::{LogItem, LogOptions, logs};
 use card_loadtests::shard::wire::{self, Assembly, Line};
 use futures::StreamExt;
 use jiff::Timestamp;
@@ -58,6 +58,8 @@ struct Generator {
     waits_for: Option<String>,
     ended: Option<(Instant, String)>,
     assembly: Assembly,
+    /// A line of it was heard.
+    heard: bool,
     gone: bool,
 }
 
@@ -112,6 +114,7 @@ impl Following {
         else {
             return;
         };
+        generator.heard = true;
         if let Some(Line::Shard(piece)) = wire::read(&text) {
             generator.assembly.take(piece);
         }
@@ -269,8 +272,17 @@ impl Following {
         let options =
             LogParams { container: Some(CONTAINER.to_owned()), tail_lines: Some(2000), ..LogParams::default() };
         let Ok(Ok(log)) = tokio::time::timeout(SILENCE, pods.logs(&pod, &options)).await else { return };
-        for line in log.lines().filter(|line| !matches!(wire::read(line), Some(Line::Progress(_)))) {
-            self.hear(&pod, line.to_owned()).await;
+        let heard = at(&mut self.generators, number).is_some_and(|(_, generator)| generator.heard);
+        for line in log.lines() {
+            let again = match wire::read(line) {
+                Some(Line::Shard(_)) => true,
+                Some(Line::Progress(_)) => false,
+                // What it said was told, unless nothing came through.
+                None => !heard,
+            };
+            if again {
+                self.hear(&pod, line.to_owned()).await;
+            }
         }
     }
 

@@ -80,13 +80,13 @@ pub(super) fn job(order: &Order<'_>) -> Result<Value, serde_json::Error> {
             "ttlSecondsAfterFinished": LEFT_S,
             "template": {
                 "metadata": { "labels": labels, "annotations": { "cardctl/run": run } },
-                "spec": pod(order.image, &json, generators, assignment.grace().as_secs()),
+                "spec": pod(order.image, &json, assignment.grace().as_secs()),
             },
         },
     }))
 }
 
-fn pod(image: &str, assignment: &str, generators: u64, grace: u64) -> Value {
+fn pod(image: &str, assignment: &str, grace: u64) -> Value {
     json!({
         "restartPolicy": "Never",
         "automountServiceAccountToken": false,
@@ -121,7 +121,7 @@ fn pod(image: &str, assignment: &str, generators: u64, grace: u64) -> Value {
             ],
             "resources": {
                 // No limit for the processor: a generator that is held back measures itself.
-                "requests": { "cpu": if generators > 4 { "100m" } else { "250m" }, "memory": "128Mi" },
+                "requests": { "cpu": "100m", "memory": "128Mi" },
                 "limits": { "memory": "1Gi" },
             },
             "securityContext": {

@@ -6,13 +6,10 @@
 //! whole stays below the size at which logs are rotated. They are read as they come, and, should the stream have lost
 //! some, once more from the container that has ended.
 
-#![expect(dead_code, reason = "there are no targets in a cluster yet")]
-
 mod follow;
 mod manifest;
 mod pods;
 
-use card_kube::cluster::{Cluster, ClusterError};
 use card_loadtests::shard::Assignment;
 use k8s_openapi::api::batch::v1::Job;
 use kube::api::{Api, PostParams};
@@ -22,31 +19,55 @@ use tokio_util::sync::CancellationToken;
 use self::follow::Following;
 use self::manifest::Order;
 use super::generators::Crew;
+use crate::context::{Context, Target};
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::kubernetes::{Deployment, Kind, trouble};
 
 /// Lines that wait to be read.
 const WAITING: usize = 4096;
 
-/// Where they run, and from which image.
-pub(super) struct Place<'a> {
-    /// The platform's cluster and namespace.
-    pub(super) cluster: &'a Cluster,
-    /// The platform's name.
-    pub(super) instance: &'a str,
-    /// The image of this program.
-    pub(super) image: &'a str,
+/// Where the platform is, if a Job can run beside it.
+///
+/// # Errors
+/// It is in no cluster.
+pub(super) fn kind(context: &Context) -> Result<Kind, Failure> {
+    match context.target()? {
+        Target::Kubernetes(kind) => Ok(kind),
+        _ => Err(Failure::new(
+            "no-cluster",
+            Exit::NotReady,
+            "a job runs inside a Kubernetes cluster, and this target is none",
+        )
+        .fix("use --runner local (the default): the load comes from this process")
+        .left("nothing was sent")),
+    }
+}
+
+/// The image of this program: what was asked for, or what the platform was deployed with.
+///
+/// # Errors
+/// It is not known.
+pub(super) fn image(asked: Option<String>, kind: Kind, context: &Context) -> Result<String, Failure> {
+    let deployed = || Deployment::load(&context.instance)?.generator;
+    asked.or_else(deployed).ok_or_else(|| {
+        Failure::new("no-image", Exit::NotReady, "which image the generators run is not known")
+            .evidence("the platform was not deployed with one by this machine's cardctl")
+            .fix(format!("{} up -d -t {}, which brings it, or --image REFERENCE", context.program(), kind.name()))
+            .left("nothing was sent")
+    })
 }
 
 /// Creates the Job. It is removed when its pods have ended, or when the [`Crew`] is told to stop.
 ///
 /// # Errors
 /// The cluster does not take it; nothing was made then.
-pub(super) async fn start(assignment: &Assignment, place: Place<'_>) -> Result<Crew, Failure> {
-    let Place { cluster, instance, image } = place;
+pub(super) async fn start(assignment: &Assignment, image: &str, context: &Context) -> Result<Crew, Failure> {
+    let Some(reached) = context.cluster.get() else { return Err(Failure::internal("the cluster was not reached")) };
+    let (cluster, instance) = (&reached.cluster, context.instance.name.as_str());
     let order = Order { namespace: cluster.namespace(), instance, image, assignment };
     let job: Job = manifest::job(&order).and_then(serde_json::from_value).map_err(Failure::internal)?;
-    cluster.recheck().await.map_err(|error| of_cluster(&error))?;
+    cluster.recheck().await.map_err(|error| trouble::cluster(&error))?;
     let jobs: Api<Job> = Api::namespaced(cluster.client().clone(), cluster.namespace());
     let options = PostParams { field_manager: Some(card_kube::FIELD_MANAGER.to_owned()), ..PostParams::default() };
     let made = jobs.create(&options, &job).await.map_err(|error| not_taken(&error))?;
@@ -55,14 +76,6 @@ pub(super) async fn start(assignment: &Assignment, place: Place<'_>) -> Result<C
     let following = Following::new(cluster.clone(), &made, assignment.generators, tell, stop.clone(), kill.clone());
     tokio::spawn(following.until_all_have_ended());
     Ok(Crew { heard, stop, kill })
-}
-
-fn of_cluster(error: &ClusterError) -> Failure {
-    let failure = Failure::new("cluster", Exit::NotReady, error.to_string()).left("nothing was sent");
-    match error.fix() {
-        Some(fix) => failure.fix(fix),
-        None => failure,
-    }
 }
 
 fn not_taken(error: &kube::Error) -> Failure {

@@ -13,6 +13,7 @@ mod lifecycle;
 mod loadtest;
 mod loadtest_compare;
 mod loadtest_faults;
+mod loadtest_generators;
 mod manifests;
 mod masked;
 mod output;

@@ -31,7 +31,7 @@ pub async fn connect(kind: Kind, context: &Context) -> Result<Cluster, Failure> 
     let options = Connect {
         kubeconfig: deployment.as_ref().and_then(|deployment| deployment.kubeconfig.clone()).filter(|_| !named),
         context: asked.or_else(|| Some(deployment.as_ref()?.context.clone())),
-        namespace: namespace(deployment.as_ref(), context),
+        namespace: namespace(context),
         allowed: allowed(deployment.as_ref(), context),
         timeout: None,
     };
@@ -45,10 +45,13 @@ pub async fn connect(kind: Kind, context: &Context) -> Result<Cluster, Failure> 
     }
 }
 
-fn namespace(deployment: Option<&Deployment>, context: &Context) -> String {
+/// Where the objects of an instance are: as the settings say, as it was deployed, or by its name.
+#[must_use]
+pub fn namespace(context: &Context) -> String {
     let given = &context.settings.settings.kube.namespace;
+    let deployment = Deployment::load(&context.instance);
     match (given.as_str(), deployment, context.instance.name.as_str()) {
-        ("", Some(deployment), _) => deployment.namespace.clone(),
+        ("", Some(deployment), _) => deployment.namespace,
         ("", None, "default") => NAMESPACE.to_owned(),
         ("", None, instance) => format!("{NAMESPACE}-{instance}"),
         (given, ..) => given.to_owned(),

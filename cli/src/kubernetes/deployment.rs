@@ -40,6 +40,23 @@ pub struct Deployment {
 }
 
 impl Deployment {
+    /// What is about to be deployed to a cluster.
+    #[must_use]
+    pub fn of(kind: Kind, cluster: &Cluster, overlay: &str) -> Self {
+        Self {
+            kind,
+            kubeconfig: std::env::var_os("KUBECONFIG").filter(|path| !path.is_empty()).map(Into::into),
+            context: cluster.context().unwrap_or_default().to_owned(),
+            server: cluster.server().to_owned(),
+            cluster_id: cluster.identity().uid.clone().unwrap_or_default(),
+            namespace: cluster.namespace().to_owned(),
+            overlay: overlay.to_owned(),
+            generator: None,
+            version: card_core::VERSION.to_owned(),
+            deployed_at: Instant::now(),
+        }
+    }
+
     /// Where the instance is deployed, if it is. One that can't be read tells nothing.
     #[must_use]
     pub fn load(paths: &Paths) -> Option<Self> {

@@ -14,7 +14,7 @@ pub mod trouble;
 use card_kube::inventory::Release;
 use serde::{Deserialize, Serialize};
 
-pub use self::connect::connect;
+pub use self::connect::{connect, namespace};
 pub use self::deployment::Deployment;
 pub use self::reach::{Reached, SERVER_PORT, SERVER_SERVICE, forwarding, reach};
 pub use self::secrets::{External, ensure_secrets, operator_token};

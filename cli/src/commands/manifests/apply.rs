@@ -2,12 +2,17 @@
 
 use std::path::PathBuf;
 
+use card_kube::apply::{ApplyOptions, Change, Outcome, apply};
+use card_kube::prune;
+use card_manifests::SECRET;
+use serde::Serialize;
 use serde_json::Value;
 
-use super::load_failure;
+use super::{kind, load_failure};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::kubernetes::{Deployment, External, connect, ensure_secrets, release, trouble};
 
 /// Apply objects of a file to the cluster
 #[derive(Debug, clap::Args)]
@@ -19,12 +24,12 @@ pub(super) struct ApplyArgs {
     /// A file of objects, a directory of such files, or - for stdin
     #[arg(short, long, value_name = "FILE")]
     pub(super) file: PathBuf,
-    /// The context of the kubeconfig
-    #[arg(long, value_name = "NAME")]
-    pub(super) context: Option<String>,
     /// Take fields over that somebody else set
     #[arg(long)]
     pub(super) force_conflicts: bool,
+    /// Also delete what is in the inventory and not in the file; says what before it does
+    #[arg(long)]
+    pub(super) prune: bool,
     /// Let the cluster say what it would do, and do nothing
     #[arg(long)]
     pub(super) dry_run: bool,
@@ -36,8 +41,77 @@ pub(super) async fn run(args: ApplyArgs, context: &Context) -> Result<Exit, Fail
     applied(objects, &args, context).await
 }
 
+#[derive(Serialize)]
+struct Document {
+    context: String,
+    namespace: String,
+    dry_run: bool,
+    objects: Vec<Line>,
+    /// In the inventory and not in the file.
+    stale: Vec<String>,
+    pruned: bool,
+}
+
+#[derive(Serialize)]
+struct Line {
+    object: String,
+    /// created, changed or unchanged
+    outcome: &'static str,
+}
+
+const fn word(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Created => "created",
+        Outcome::Configured => "changed",
+        Outcome::Unchanged => "unchanged",
+    }
+}
+
 /// Applies objects in their order.
-async fn applied(_objects: Vec<Value>, _args: &ApplyArgs, _context: &Context) -> Result<Exit, Failure> {
-    Err(Failure::new("usage", Exit::Usage, "manifests apply is not part of this release")
-        .fix("kubectl apply --server-side -f FILE"))
+async fn applied(objects: Vec<Value>, args: &ApplyArgs, context: &Context) -> Result<Exit, Failure> {
+    let kind = kind(context)?;
+    let cluster = connect(kind, context).await?;
+    let release = release(context);
+    if !args.dry_run {
+        Deployment::of(kind, &cluster, "file").store(&context.instance).map_err(|error| {
+            Failure::new("state-directory", Exit::NotReady, format!("it can't be written down where it is: {error}"))
+                .evidence(context.instance.deployment().display())
+                .left("nothing was applied")
+        })?;
+        // The pods of the platform wait for it; the file does not have it.
+        if objects.iter().any(mounts_the_secret) {
+            ensure_secrets(&cluster, &release, &External::default()).await?;
+        }
+    }
+    let options = ApplyOptions { force: args.force_conflicts, dry_run: args.dry_run, ..ApplyOptions::default() };
+    let done = apply(&cluster, &objects, &release, &options, &|_| {}).await.map_err(|error| trouble::apply(&error))?;
+    let stale = prune::preview(&cluster, &objects).await.map_err(|error| trouble::apply(&error))?;
+    let names: Vec<_> = stale.iter().map(|member| member.object.to_string()).collect();
+    let printer = &context.printer;
+    let pruned = args.prune && !args.dry_run && !stale.is_empty();
+    if pruned {
+        printer.say(format!("not in the file, and deleted: {}", names.join(", ")));
+        prune::prune(&cluster, &stale, &release, &|_| {}).await.map_err(|error| trouble::apply(&error))?;
+    } else if !names.is_empty() {
+        printer.say(format!("in the inventory and not in the file (--prune deletes them): {}", names.join(", ")));
+    }
+    for change in &done.changes {
+        let would = if args.dry_run { " (dry run)" } else { "" };
+        printer.text(format!("{} {}{would}", change.object, word(change.outcome)))?;
+    }
+    let line = |change: &Change| Line { object: change.object.to_string(), outcome: word(change.outcome) };
+    printer.data(&Document {
+        context: cluster.context().unwrap_or("-").to_owned(),
+        namespace: cluster.namespace().to_owned(),
+        dry_run: args.dry_run,
+        objects: done.changes.iter().map(line).collect(),
+        stale: names,
+        pruned,
+    })?;
+    Ok(Exit::Done)
+}
+
+fn mounts_the_secret(object: &Value) -> bool {
+    let volumes = object["spec"]["template"]["spec"]["volumes"].as_array();
+    volumes.is_some_and(|volumes| volumes.iter().any(|volume| volume["secret"]["secretName"] == SECRET))
 }

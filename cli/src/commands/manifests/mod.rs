@@ -11,9 +11,10 @@ mod values;
 use card_manifests::{LoadError, RenderError};
 
 pub use self::values::ValuesArgs;
-use crate::context::Context;
+use crate::context::{Context, Target};
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::kubernetes::Kind;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -69,6 +70,14 @@ pub fn render_failure(error: &RenderError) -> Failure {
         // What is compiled in can't be wrong unless we were.
         other => Failure::internal(other),
     }
+}
+
+/// Which cluster is meant: that of the target, if it is one.
+fn kind(context: &Context) -> Result<Kind, Failure> {
+    Ok(match context.target()? {
+        Target::Kubernetes(kind) => kind,
+        Target::Local(_) | Target::Url(_) => Kind::Kube,
+    })
 }
 
 fn load_failure(error: &LoadError) -> Failure {

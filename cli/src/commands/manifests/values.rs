@@ -11,6 +11,7 @@ use super::render_failure;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::kubernetes::namespace;
 
 /// What differs between two installations.
 #[derive(Debug, Clone, Args)]
@@ -19,9 +20,6 @@ pub struct ValuesArgs {
     /// Where to begin: minikube, small (10 connections), medium (50), large (100 and more) or ha
     #[arg(long, value_name = "NAME", default_value = "small")]
     pub overlay: Overlay,
-    /// The namespace of all of it
-    #[arg(long, value_name = "NAME", default_value = "cardctl")]
-    pub namespace: String,
     #[command(flatten)]
     pub images: ImageArgs,
     /// Run images that may mean something else tomorrow
@@ -116,7 +114,7 @@ impl ValuesArgs {
             .fix("give --workers MIN..MAX, such as --workers 1..8"));
         }
         let mut values = Values::new(self.overlay);
-        values.namespace.clone_from(&self.namespace);
+        values.namespace = namespace(context);
         values.instance.clone_from(&context.instance.name);
         values.images = images::references(&self.images, context)?.into_iter().collect();
         values.pull_policy = self.pull.map(|pull| match pull {

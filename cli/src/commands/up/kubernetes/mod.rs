@@ -17,7 +17,7 @@ mod values;
 
 use std::time::Duration;
 
-use card_core::time::{Instant as Moment, format_duration};
+use card_core::time::format_duration;
 use card_kube::apply::{Applied, ApplyOptions, Change, Outcome, apply};
 use card_kube::cluster::Cluster;
 use card_kube::inventory::Release;
@@ -116,18 +116,7 @@ async fn converge(
     let objects = render(&values).map_err(|error| {
         Failure::new("manifests", Exit::Usage, error.to_string()).fix("cardctl up --help names what can be set")
     })?;
-    let deployment = Deployment {
-        kind,
-        kubeconfig: std::env::var_os("KUBECONFIG").filter(|path| !path.is_empty()).map(Into::into),
-        context: cluster.context().unwrap_or_default().to_owned(),
-        server: cluster.server().to_owned(),
-        cluster_id: cluster.identity().uid.clone().unwrap_or_default(),
-        namespace: cluster.namespace().to_owned(),
-        overlay: values.overlay.name().to_owned(),
-        generator,
-        version: card_core::VERSION.to_owned(),
-        deployed_at: Moment::now(),
-    };
+    let deployment = Deployment { generator, ..Deployment::of(kind, cluster, values.overlay.name()) };
     deployment.store(&context.instance).map_err(|error| {
         Failure::new(
             "state-directory",

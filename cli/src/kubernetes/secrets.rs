@@ -78,7 +78,7 @@ pub async fn operator_token(cluster: &Cluster) -> Result<Option<Secret>, Failure
     Ok(token.and_then(|token| String::from_utf8(token).ok()).map(|token| Secret::new(token.trim())))
 }
 
-fn refused(error: &SecretError) -> Failure {
+pub(super) fn refused(error: &SecretError) -> Failure {
     if let SecretError::Cluster(error) = error {
         return trouble::cluster(error);
     }

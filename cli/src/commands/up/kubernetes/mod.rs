@@ -33,7 +33,9 @@ use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::instance::{Proof, Record, prove};
-use crate::kubernetes::{Deployment, Kind, Table, connect, ensure_secrets, release, trouble, words};
+use crate::kubernetes::{
+    Deployment, Kind, Table, connect, ensure_certificate, ensure_secrets, release, trouble, words,
+};
 
 /// How long to wait unless it is said: images are pulled, a volume is made, Postgres starts for the first time.
 const WAIT: Duration = Duration::from_secs(300);
@@ -127,6 +129,15 @@ async fn converge(
         .left("nothing was deployed")
     })?;
     ensure_secrets(cluster, &release, &asked.external).await?;
+    if let Some(host) = asked.certified_host() {
+        let ca = ensure_certificate(cluster, &release, host, context).await?;
+        if let Some(ca) = ca {
+            printer.say(format!(
+                "the ingress has a certificate by a CA of your own; who is to believe it trusts {}",
+                ca.display()
+            ));
+        }
+    }
     let applied_at = jiff::Timestamp::now();
     let (applied, pruned) = apply_all(args, &objects, &release, cluster, context).await?;
     let awaited = awaited(&objects);

@@ -85,6 +85,11 @@ impl Asked {
         })
     }
 
+    /// The host that is to have a certificate of ours, unless it has one.
+    pub(super) fn certified_host(&self) -> Option<&str> {
+        self.ingress.as_ref().filter(|ingress| ingress.tls).map(|ingress| ingress.host.as_str())
+    }
+
     /// With the images that are to run.
     pub(super) fn values(&self, cluster: &Cluster, images: BTreeMap<String, String>) -> Values {
         Values {

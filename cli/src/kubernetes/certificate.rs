@@ -1,0 +1,182 @@
+//! A certificate for the ingress, by a CA of this user's own: made once, kept in the state directory, to be trusted once.
+
+use std::fs::{OpenOptions, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use card_kube::cluster::Cluster;
+use card_kube::inventory::Release;
+use card_kube::secret::{self, Ensured, Values};
+use card_manifests::TLS_SECRET;
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, date_time_ymd,
+};
+
+use super::secrets::refused;
+use super::trouble;
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::failure::Failure;
+
+const CERTIFICATE: &str = "tls.crt";
+const KEY: &str = "tls.key";
+/// For which host it was made.
+const HOST: &str = "host";
+const CA: &str = "ca.crt";
+
+/// Sees to it that the ingress has a certificate for this host. One that somebody else put there stays. Answers where the
+/// CA's certificate is, if it was made by ours.
+///
+/// # Errors
+/// The state directory can't be written, or the cluster does not let us.
+pub async fn ensure_certificate(
+    cluster: &Cluster,
+    release: &Release,
+    host: &str,
+    context: &Context,
+) -> Result<Option<PathBuf>, Failure> {
+    let there = secret::read(cluster, TLS_SECRET).await.map_err(|error| trouble::cluster(&error))?;
+    if there.as_ref().is_some_and(|values| !values.0.contains_key(HOST)) {
+        return Ok(None);
+    }
+    let path = context.instance.dir.join("ca.crt");
+    if there.is_some_and(|values| values.0.get(HOST).is_some_and(|known| known == host.as_bytes())) {
+        return Ok(path.exists().then_some(path));
+    }
+    context.instance.create().map_err(|error| unwritable(&context.instance.dir, &error))?;
+    let made = make(&context.instance.dir, host)?;
+    let keys = [CERTIFICATE, KEY, HOST, CA];
+    let ensured = secret::ensure(cluster, release, TLS_SECRET, &keys, |_, _| made.clone()).await;
+    if ensured.map_err(|error| refused(&error))? != Ensured::Created {
+        // For another host than before.
+        secret::replace(cluster, TLS_SECRET, &made).await.map_err(|error| refused(&error))?;
+    }
+    Ok(Some(path))
+}
+
+fn make(dir: &Path, host: &str) -> Result<Values, Failure> {
+    let unmade = |error: rcgen::Error| Failure::internal(format!("no certificate can be made: {error}"));
+    let ca_key = ca_key(&dir.join("ca.key"))?;
+    let ca = authority().self_signed(&ca_key).map_err(unmade)?.pem();
+    std::fs::write(dir.join("ca.crt"), &ca).map_err(|error| unwritable(dir, &error))?;
+    let issuer = Issuer::new(authority(), ca_key);
+    let mut wanted = CertificateParams::new(vec![host.to_owned()]).map_err(|error| {
+        Failure::new("usage", Exit::Usage, format!("{host:?} is no host name: {error}"))
+            .fix("--ingress cards.example.com")
+    })?;
+    wanted.distinguished_name = named(host);
+    wanted.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    let key = KeyPair::generate().map_err(unmade)?;
+    let certificate = wanted.signed_by(&key, &issuer).map_err(unmade)?;
+    let value = |name: &str, text: String| (name.to_owned(), text.into_bytes());
+    Ok(Values(
+        [
+            value(CERTIFICATE, certificate.pem()),
+            value(KEY, key.serialize_pem()),
+            value(HOST, host.to_owned()),
+            value(CA, ca),
+        ]
+        .into(),
+    ))
+}
+
+/// Always the same, so that what it signs fits the certificate that was trusted.
+fn authority() -> CertificateParams {
+    let mut authority = CertificateParams::default();
+    authority.distinguished_name = named("cardctl local CA");
+    authority.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    authority.not_before = date_time_ymd(2026, 1, 1);
+    authority.not_after = date_time_ymd(2046, 1, 1);
+    authority
+}
+
+fn named(name: &str) -> DistinguishedName {
+    let mut names = DistinguishedName::new();
+    names.push(DnType::CommonName, name);
+    names
+}
+
+/// The CA's key: made once, for its owner only.
+fn ca_key(path: &Path) -> Result<KeyPair, Failure> {
+    let unusable = |error: &dyn std::fmt::Display| {
+        Failure::new("ca", Exit::NotReady, format!("the key of the local CA can't be used: {error}"))
+            .evidence(path.display())
+            .fix(format!("rm {}: the next up makes another, which then has to be trusted anew", path.display()))
+    };
+    match std::fs::read_to_string(path) {
+        Ok(text) => KeyPair::from_pem(&text).map_err(|error| unusable(&error)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let key = KeyPair::generate().map_err(|error| unusable(&error))?;
+            write_private(path, key.serialize_pem().as_bytes()).map_err(|error| unwritable(path, &error))?;
+            Ok(key)
+        }
+        Err(error) => Err(unusable(&error)),
+    }
+}
+
+fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let new = path.with_extension("new");
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+    // A file that was left over keeps its mode.
+    file.set_permissions(Permissions::from_mode(0o600))?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    std::fs::rename(new, path)
+}
+
+fn unwritable(path: &Path, error: &io::Error) -> Failure {
+    Failure::new("state-directory", Exit::NotReady, format!("{} can't be written: {error}", path.display()))
+        .fix("run this as the user to whom the state directory belongs")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_certificate_is_by_the_same_ca() {
+        let dir = tempfile::tempdir().unwrap();
+        let one = make(dir.path(), "cards.example.com").unwrap();
+        let other = make(dir.path(), "other.example.com").unwrap();
+        assert_ne!(one.0[CERTIFICATE], other.0[CERTIFICATE]);
+        assert_eq!(one.0[HOST], b"cards.example.com");
+        let mode = std::fs::metadata(dir.path().join("ca.key")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let key = std::fs::read_to_string(dir.path().join("ca.key")).unwrap();
+        make(dir.path(), "third.example.com").unwrap();
+        assert_eq!(std::fs::read_to_string(dir.path().join("ca.key")).unwrap(), key);
+    }
+
+    #[test]
+    fn what_the_ca_signed_is_believed_by_who_trusts_it_and_for_that_host_alone() {
+        use rustls::pki_types::pem::PemObject;
+        use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+        let dir = tempfile::tempdir().unwrap();
+        let made = make(dir.path(), "cards.example.com").unwrap();
+        let ca = CertificateDer::from_pem_slice(&std::fs::read(dir.path().join("ca.crt")).unwrap()).unwrap();
+        let leaf = CertificateDer::from_pem_slice(&made.0[CERTIFICATE]).unwrap();
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(ca).unwrap();
+        let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let verifier =
+            rustls::client::WebPkiServerVerifier::builder_with_provider(roots.into(), provider).build().unwrap();
+        let believes = |host: &str| {
+            use rustls::client::danger::ServerCertVerifier;
+            let name = ServerName::try_from(host.to_owned()).unwrap();
+            verifier.verify_server_cert(&leaf, &[], &name, &[], UnixTime::now()).is_ok()
+        };
+        assert!(believes("cards.example.com"));
+        assert!(!believes("evil.example.com"));
+    }
+
+    #[test]
+    fn a_key_that_is_none_says_what_to_do() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("ca.key"), "garbage").unwrap();
+        let failure = make(dir.path(), "cards.example.com").map(drop).unwrap_err();
+        assert!(failure.fix.unwrap().starts_with("rm "));
+    }
+}

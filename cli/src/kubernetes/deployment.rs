@@ -8,7 +8,7 @@ use card_core::time::Instant;
 use card_kube::cluster::Cluster;
 use serde::{Deserialize, Serialize};
 
-use super::Kind;
+use super::{Flags, Kind};
 use crate::instance::Paths;
 
 /// See the module.
@@ -33,6 +33,9 @@ pub struct Deployment {
     /// The image that a load test in the cluster runs.
     #[serde(default)]
     pub generator: Option<String>,
+    /// What was asked for.
+    #[serde(default)]
+    pub asked: Flags,
     /// Of the program.
     pub version: String,
     /// When it was last deployed.
@@ -52,6 +55,7 @@ impl Deployment {
             namespace: cluster.namespace().to_owned(),
             overlay: overlay.to_owned(),
             generator: None,
+            asked: Flags::default(),
             version: card_core::VERSION.to_owned(),
             deployed_at: Instant::now(),
         }

@@ -4,6 +4,7 @@
 //! What is done to a cluster is `card-kube`'s affair, which objects there are `card-manifests`'; here the two meet the
 //! settings, the state directory and the person at the terminal.
 
+mod asked;
 mod certificate;
 mod connect;
 mod deployment;
@@ -15,6 +16,7 @@ pub mod trouble;
 use card_kube::inventory::Release;
 use serde::{Deserialize, Serialize};
 
+pub use self::asked::Flags;
 pub use self::certificate::ensure_certificate;
 pub use self::connect::{connect, namespace};
 pub use self::deployment::Deployment;

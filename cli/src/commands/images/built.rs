@@ -13,6 +13,9 @@ use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
 
+/// The code of the failure of who has neither a source tree nor ready binaries.
+pub const NO_SOURCE: &str = "no-source";
+
 /// What to build, from what, how, and where to. As it is by itself: all images of the source tree around here, static,
 /// for this machine's processor.
 #[derive(Debug, Clone)]
@@ -126,7 +129,7 @@ async fn programs(context: &Context, options: &BuildOptions, platform: Platform)
     let source = match &options.source {
         Some(source) => tree(source)?,
         None => compile::source_tree(&here()?).ok_or_else(|| {
-            Failure::new("no-source", Exit::NotReady, "there is nothing to build images from")
+            Failure::new(NO_SOURCE, Exit::NotReady, "there is nothing to build images from")
                 .evidence("this directory is in no source tree of cardctl, and no ready binaries are named")
                 .fix("run it in a clone of the source, or name ready binaries: cardctl images build --binaries DIR")
         })?,

@@ -11,7 +11,7 @@ mod shown;
 mod trouble;
 mod verify;
 
-pub use self::built::{BuildOptions, built_images};
+pub use self::built::{BuildOptions, NO_SOURCE, built_images};
 pub use self::load::load_all;
 pub use self::place::store;
 pub use self::push::push_all;

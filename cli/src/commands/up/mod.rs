@@ -86,6 +86,9 @@ pub struct UpArgs {
     /// Which ingress controller [default: the cluster's]
     #[arg(long, value_name = "NAME", requires = "ingress")]
     pub ingress_class: Option<String>,
+    /// Without the ingress that was asked for before
+    #[arg(long, conflicts_with = "ingress")]
+    pub no_ingress: bool,
     /// With a certificate by a local CA for the ingress, unless there is one
     #[arg(long)]
     pub tls: bool,
@@ -116,6 +119,7 @@ impl Default for UpArgs {
             registry: None,
             ingress: None,
             ingress_class: None,
+            no_ingress: false,
             tls: false,
             force_conflicts: false,
             command: Vec::new(),
@@ -194,6 +198,7 @@ impl UpArgs {
             ("--binaries", self.binaries.is_some()),
             ("--registry", self.registry.is_some()),
             ("--ingress", self.ingress.is_some()),
+            ("--no-ingress", self.no_ingress),
             ("--tls", self.tls),
             ("--force-conflicts", self.force_conflicts),
         ];

@@ -4,17 +4,17 @@
 use std::time::Duration;
 
 use card_kube::cluster::Cluster;
-use card_kube::forward::{Forward, ForwardTarget};
+use card_kube::forward::{Forward, ForwardError, ForwardTarget};
 use card_loadtests::client::{Client, Token};
 use card_manifests::Values;
 use k8s_openapi::api::core::v1::{Node, Service};
 use kube::api::{Api, ListParams};
 
-use super::Ready;
 use crate::context::{Context, Endpoint};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::kubernetes::{SERVER_PORT, SERVER_SERVICE, forwarding};
+use crate::instance::port;
+use crate::kubernetes::{Kind, SERVER_PORT, SERVER_SERVICE, forwarding};
 
 /// An address that does not answer in this time is none for this machine.
 const LOOK: Duration = Duration::from_secs(2);
@@ -63,37 +63,38 @@ pub(super) async fn workers(endpoint: &Endpoint) -> usize {
     client.stats().await.map_or(0, |stats| stats.workers.len())
 }
 
-/// Forwards a port of this machine until Ctrl-C, and says when it leads elsewhere.
-pub(super) async fn stay(ready: &Ready, cluster: &Cluster, context: &Context) -> Result<Exit, Failure> {
-    let printer = &context.printer;
-    let program = context.program();
-    let kind = ready.deployment.kind;
-    let port = context.settings.settings.server.port;
+/// Forwards a port of this machine: the one that was asked for, or a free one.
+pub(super) async fn forward(port: Option<u16>, cluster: &Cluster, context: &Context) -> Result<Forward, Failure> {
+    let wanted = port.unwrap_or(context.settings.settings.server.port);
     let target = ForwardTarget::Service(SERVER_SERVICE.to_owned());
-    let asked = (port != 0).then_some(port);
-    let is_given =
-        !matches!(context.settings.origins.get("server.port"), None | Some(card_core::settings::Origin::BuiltIn));
     let start = |port| Forward::start(cluster.client().clone(), cluster.namespace(), target.clone(), SERVER_PORT, port);
-    let mut forward = match start(asked).await {
+    let started = match start((wanted != 0).then_some(wanted)).await {
         // Nobody asked for that very port.
-        Err(card_kube::forward::ForwardError::Busy(port)) if !is_given => {
-            printer.say(format!("port {port} is in use: taking another one"));
+        Err(ForwardError::Busy(busy)) if port.is_none() => {
+            let holder = port::holder(busy).map(|holder| format!(" ({holder})")).unwrap_or_default();
+            context.printer.say(format!("port {busy} is in use{holder}: taking another one"));
             start(None).await
         }
         started => started,
-    }
-    .map_err(|error| forwarding(&error))?;
+    };
+    started.map_err(|error| forwarding(&error))
+}
+
+/// Until Ctrl-C; says when it leads elsewhere.
+pub(super) async fn stay(mut forward: Forward, kind: Kind, context: &Context) -> Result<Exit, Failure> {
+    let printer = &context.printer;
+    let (program, kind) = (context.program(), kind.name());
     printer.say(format!("forwarding http://{} until Ctrl-C; the platform runs on", forward.address()));
     loop {
         tokio::select! {
             event = forward.event() => match event {
                 Some(event) => printer.say(event.to_string()),
                 None => return Err(Failure::new("forward", Exit::Unknown, "the forwarded port ended by itself")
-                    .fix(format!("{program} up -t {}", kind.name()))),
+                    .fix(format!("{program} up -t {kind}"))),
             },
             () = context.stop.cancelled() => {
                 forward.stop().await;
-                printer.say(format!("the platform runs on; {program} up -t {} forwards it again, {program} down stops it", kind.name()));
+                printer.say(format!("the platform runs on; {program} up -t {kind} forwards it again, {program} down stops it"));
                 return Ok(context.interrupted());
             }
         }

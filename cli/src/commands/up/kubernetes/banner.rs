@@ -1,11 +1,14 @@
 //! What `up` says when the platform is ready in a cluster.
 
+use std::net::SocketAddr;
+
 use serde::Serialize;
 
 use super::Ready;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::instance::Proof;
+use crate::kubernetes::{SERVER_PORT, SERVER_SERVICE};
 use card_kube::apply::Outcome;
 
 #[derive(Serialize)]
@@ -35,7 +38,8 @@ struct Objects {
     deleted: usize,
 }
 
-pub(super) fn show(ready: &Ready, detached: bool, context: &Context) -> Result<(), Failure> {
+/// With the port of this machine that is forwarded, if one is.
+pub(super) fn show(ready: &Ready, forwarded: Option<SocketAddr>, context: &Context) -> Result<(), Failure> {
     let Ready { deployment, applied, .. } = ready;
     let printer = &context.printer;
     let program = context.program();
@@ -61,15 +65,18 @@ pub(super) fn show(ready: &Ready, detached: bool, context: &Context) -> Result<(
     let Objects { created, changed, unchanged, deleted } = &objects;
     let place = format!("context {}, namespace {}", deployment.context, deployment.namespace);
     let counts = format!("{created} created, {changed} changed, {unchanged} unchanged, {deleted} deleted");
-    let url = &ready.url;
-    let page = match (ready.forwarded, detached) {
-        (false, _) => paint.accent(format!("{url}/")),
-        (true, false) => format!("{}  (forwarded until Ctrl-C)", paint.accent(format!("{url}/"))),
-        (true, true) => format!(
-            "{} forwards it to this machine",
-            paint.accent(format!("{program} up -t {}", deployment.kind.name()))
-        ),
+    let here = forwarded.map(|address| format!("http://{address}"));
+    let page = match (&ready.url, &here) {
+        (Some(url), _) => paint.accent(format!("{url}/")),
+        (None, Some(here)) => format!("{}  (forwarded until Ctrl-C)", paint.accent(format!("{here}/"))),
+        (None, None) => {
+            let up = paint.accent(format!("{program} up -t {}", deployment.kind.name()));
+            format!("{up}, without -d, forwards it to this machine")
+        }
     };
+    // What a program in the cluster calls it, where this machine has no way of its own.
+    let inside = || format!("http://{SERVER_SERVICE}.{}.svc:{SERVER_PORT}", deployment.namespace);
+    let url = ready.url.clone().or(here).unwrap_or_else(inside);
     printer.text(format!(
         "{state}\n  where   {place}\n  objects {counts}\n  page    {page}\n  stop    {}",
         paint.accent(format!("{program} down")),
@@ -77,7 +84,7 @@ pub(super) fn show(ready: &Ready, detached: bool, context: &Context) -> Result<(
     printer.data(&Document {
         instance: &context.instance.name,
         target: deployment.kind.name(),
-        url,
+        url: &url,
         engine: "cluster",
         pid: None,
         state_dir: context.instance.dir.display().to_string(),

@@ -7,7 +7,7 @@ use card_images::load::Runtime;
 use card_images::push::Place;
 
 use super::super::UpArgs;
-use crate::commands::images::{BuildOptions, built_images, failure, load_all, push_all};
+use crate::commands::images::{BuildOptions, NO_SOURCE, built_images, failure, load_all, push_all};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -16,9 +16,18 @@ use crate::kubernetes::Kind;
 /// The binary that load tests in the cluster run.
 pub(super) const GENERATOR: &str = "cardctl";
 
+const SERVER: &str = "card-server";
+const WORKER: &str = "card-worker";
+
 /// The reference of each binary's image. Built unless they are named, and brought to where the cluster gets them: into
 /// minikube, or into a registry.
-pub(super) async fn ready(args: &UpArgs, kind: Kind, context: &Context) -> Result<BTreeMap<String, String>, Failure> {
+/// With nothing to build from, what was deployed last is deployed again.
+pub(super) async fn ready(
+    args: &UpArgs,
+    last: &BTreeMap<String, String>,
+    kind: Kind,
+    context: &Context,
+) -> Result<BTreeMap<String, String>, Failure> {
     let mut named = BTreeMap::new();
     for text in &args.image {
         let (name, reference) = text
@@ -43,7 +52,17 @@ pub(super) async fn ready(args: &UpArgs, kind: Kind, context: &Context) -> Resul
         path => Some(path.parse().map_err(failure)?),
     };
     let options = BuildOptions { components: wanted, binaries: args.binaries.clone(), ..BuildOptions::default() };
-    let images: Vec<_> = built_images(context, &options).await?.into_iter().map(|built| built.image).collect();
+    let built = match built_images(context, &options).await {
+        Err(failure) if failure.code == NO_SOURCE && [SERVER, WORKER].iter().all(|name| last.contains_key(*name)) => {
+            context.printer.step("nothing to build images from here: those that are deployed stay");
+            for (name, reference) in last {
+                named.entry(name.clone()).or_insert_with(|| reference.clone());
+            }
+            return Ok(named);
+        }
+        built => built?,
+    };
+    let images: Vec<_> = built.into_iter().map(|built| built.image).collect();
     let mut add = |component: &str, reference: String| {
         if let Some(component) = Component::find(component) {
             named.insert(component.name.to_owned(), reference);

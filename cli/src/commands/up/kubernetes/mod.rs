@@ -7,6 +7,7 @@
 //! Each step can be done again, so an `up` that was killed anywhere is gone on with by the next.
 
 mod address;
+mod again;
 mod banner;
 mod complaints;
 mod images;
@@ -34,7 +35,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::instance::{Proof, Record, prove};
 use crate::kubernetes::{
-    Deployment, Kind, Table, connect, ensure_certificate, ensure_secrets, release, trouble, words,
+    Deployment, Flags, Kind, Table, connect, ensure_certificate, ensure_secrets, release, trouble, words,
 };
 
 /// How long to wait unless it is said: images are pulled, a volume is made, Postgres starts for the first time.
@@ -43,10 +44,8 @@ const WAIT: Duration = Duration::from_secs(300);
 /// A platform that is ready in a cluster.
 pub(super) struct Ready {
     deployment: Deployment,
-    /// Where the API is, from this machine.
-    url: String,
-    /// Whether that is the cluster's own address, or one that is forwarded as long as this command runs.
-    forwarded: bool,
+    /// The cluster's own address for the API, if this machine can use it.
+    url: Option<String>,
     took: Duration,
     already_up: bool,
     applied: Applied,
@@ -56,6 +55,11 @@ pub(super) struct Ready {
 }
 
 pub(super) async fn run(args: UpArgs, kind: Kind, context: &Context) -> Result<Exit, Failure> {
+    let last = Deployment::load(&context.instance).filter(|deployment| deployment.kind == kind);
+    let args = match &last {
+        Some(last) => again::with(args, &last.asked),
+        None => args,
+    };
     let asked = Asked::read(&args, kind, context)?;
     if let Some(record) = Record::running(&context.instance) {
         let name = &context.instance.name;
@@ -82,11 +86,13 @@ pub(super) async fn run(args: UpArgs, kind: Kind, context: &Context) -> Result<E
         }
     };
     if args.command.is_empty() {
-        banner::show(&ready, args.detach, context)?;
-        if !args.detach {
-            return address::stay(&ready, &cluster, context).await;
+        if args.detach {
+            banner::show(&ready, None, context)?;
+            return Ok(Exit::Done);
         }
-        return Ok(Exit::Done);
+        let forward = address::forward(args.port, &cluster, context).await?;
+        banner::show(&ready, Some(forward.address()), context)?;
+        return address::stay(forward, kind, context).await;
     }
     let endpoint = context.endpoint().await?;
     let ended = wrapped::around(&args.command, &endpoint, None, context).await;
@@ -110,7 +116,9 @@ async fn converge(
     let limit = args.wait_timeout.unwrap_or(WAIT);
     let deadline = begun + limit;
     let release = release(context);
-    let mut images = images::ready(args, kind, context).await?;
+    let last = Deployment::load(&context.instance).map(|last| last.asked.images).unwrap_or_default();
+    let mut images = images::ready(args, &last, kind, context).await?;
+    let asked_now = Flags { images: images.clone(), ..again::flags(args) };
     let generator = images.remove(images::GENERATOR);
     let mut values = asked.values(cluster, images);
     keda::choose(asked, &mut values, cluster, context).await?;
@@ -118,7 +126,7 @@ async fn converge(
     let objects = render(&values).map_err(|error| {
         Failure::new("manifests", Exit::Usage, error.to_string()).fix("cardctl up --help names what can be set")
     })?;
-    let deployment = Deployment { generator, ..Deployment::of(kind, cluster, values.overlay.name()) };
+    let deployment = Deployment { generator, asked: asked_now, ..Deployment::of(kind, cluster, values.overlay.name()) };
     deployment.store(&context.instance).map_err(|error| {
         Failure::new(
             "state-directory",
@@ -157,17 +165,7 @@ async fn converge(
     };
     printer.step("one add task went all the way through");
     let workers = address::workers(&endpoint).await;
-    Ok(Ready {
-        forwarded: place.is_none(),
-        url: place.unwrap_or(endpoint.base_url),
-        deployment,
-        took: begun.elapsed(),
-        already_up,
-        applied,
-        pruned,
-        workers,
-        proof,
-    })
+    Ok(Ready { url: place, deployment, took: begun.elapsed(), already_up, applied, pruned, workers, proof })
 }
 
 async fn apply_all(

@@ -1,0 +1,34 @@
+//! What an `up` into a cluster asked for, kept in `deployment.json`: the next one that says nothing else means the same.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// As the flags had it; none or empty where they said nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Flags {
+    /// `--overlay`.
+    pub overlay: Option<String>,
+    /// `--servers`.
+    pub servers: Option<u16>,
+    /// `--workers`.
+    pub workers: Option<u16>,
+    /// `--autoscale`, as `MIN..MAX`.
+    pub autoscale: Option<String>,
+    /// `--ingress`.
+    pub ingress: Option<String>,
+    /// `--ingress-class`.
+    pub ingress_class: Option<String>,
+    /// `--tls`.
+    pub tls: bool,
+    /// `--image`.
+    pub image: Vec<String>,
+    /// `--binaries`.
+    pub binaries: Option<PathBuf>,
+    /// `--registry`.
+    pub registry: Option<String>,
+    /// The references that were deployed, by binary or component: for an `up` that has nothing to build from.
+    pub images: BTreeMap<String, String>,
+}

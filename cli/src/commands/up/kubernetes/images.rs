@@ -77,7 +77,7 @@ pub(super) async fn ready(
     if kind == Kind::Minikube {
         let runtime = Runtime::Minikube { profile: Some(settings.minikube.profile.clone()) };
         load_all(context, &images, &runtime).await?;
-    } else {
+    } else if images.iter().any(|image| last.get(&image.name) != Some(&image.reference().tagged())) {
         context.printer.say(
             "no registry is given: the nodes must have the images already (cardctl images load --into containerd, on each)",
         );

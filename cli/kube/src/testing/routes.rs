@@ -98,6 +98,7 @@ fn answer(server: &ApiServer, seen: &Seen, accept: &str, content: &str) -> Respo
         _ => Err(status(405, "MethodNotAllowed", "the server does not allow this method", Value::Null)),
     };
     match result {
+        Ok((code, object)) if place.subresource.as_deref() == Some("scale") => document(code, &scale(&object)),
         Ok((code, object)) => document(code, &object),
         Err(status) => failure(&status),
     }
@@ -193,6 +194,16 @@ fn apply(server: &ApiServer, place: &Place, seen: &Seen) -> Result<(u16, Value),
     let applied = seen.body.clone().ok_or_else(|| status(400, "BadRequest", "the body is not JSON", Value::Null))?;
     let (object, created) = server.change(|store| store.apply(place, &applied, manager(seen), force, dry_run))?;
     Ok((if created { 201 } else { 200 }, object))
+}
+
+/// What the subresource shows of an object.
+fn scale(object: &Value) -> Value {
+    let metadata = &object["metadata"];
+    json!({"apiVersion": "autoscaling/v1", "kind": "Scale",
+        "metadata": {"name": metadata["name"], "namespace": metadata["namespace"], "uid": metadata["uid"],
+            "resourceVersion": metadata["resourceVersion"]},
+        "spec": {"replicas": object["spec"]["replicas"]},
+        "status": {"replicas": object["status"]["replicas"].as_u64().unwrap_or(0)}})
 }
 
 /// RFC 7386.

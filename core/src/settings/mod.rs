@@ -239,7 +239,10 @@ impl Settings {
             return Err(("delivery.prefix", "has 1 to 64 letters, digits, '-', '_' or '.'"));
         }
         if !is_label(&self.kube.namespace) {
-            return Err(("kube.namespace", "has up to 63 lower-case letters, digits or '-', and begins and ends without '-'"));
+            return Err((
+                "kube.namespace",
+                "has up to 63 lower-case letters, digits or '-', and begins and ends without '-'",
+            ));
         }
         if self.minikube.profile.is_empty() {
             return Err(("minikube.profile", "must name a profile; minikube's own default is minikube"));

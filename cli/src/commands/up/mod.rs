@@ -92,6 +92,9 @@ pub struct UpArgs {
     /// With a certificate by a local CA for the ingress, unless there is one
     #[arg(long)]
     pub tls: bool,
+    /// Bring KEDA into a cluster that has none, from a file or an address (…#sha256=… verifies it) [default: a pinned release]
+    #[arg(long, value_name = "SOURCE", num_args = 0..=1, default_missing_value = kubernetes::keda::PINNED)]
+    pub install_keda: Option<String>,
     /// Take fields that others have changed meanwhile
     #[arg(long)]
     pub force_conflicts: bool,
@@ -122,6 +125,7 @@ impl Default for UpArgs {
             no_ingress: false,
             tls: false,
             force_conflicts: false,
+            install_keda: None,
             command: Vec::new(),
         }
     }
@@ -200,6 +204,7 @@ impl UpArgs {
             ("--ingress", self.ingress.is_some()),
             ("--no-ingress", self.no_ingress),
             ("--tls", self.tls),
+            ("--install-keda", self.install_keda.is_some()),
             ("--force-conflicts", self.force_conflicts),
         ];
         match flags.iter().find(|(_, is_given)| *is_given) {

@@ -11,7 +11,7 @@ mod again;
 mod banner;
 mod complaints;
 mod images;
-mod keda;
+pub(super) mod keda;
 mod minikube;
 mod scaled;
 mod values;
@@ -121,7 +121,7 @@ async fn converge(
     let asked_now = Flags { images: images.clone(), ..again::flags(args) };
     let generator = images.remove(images::GENERATOR);
     let mut values = asked.values(cluster, images);
-    keda::choose(asked, &mut values, cluster, context).await?;
+    keda::choose(asked, args.install_keda.as_deref(), &mut values, cluster, context).await?;
     scaled::keep(&mut values, cluster).await;
     let objects = render(&values).map_err(|error| {
         Failure::new("manifests", Exit::Usage, error.to_string()).fix("cardctl up --help names what can be set")

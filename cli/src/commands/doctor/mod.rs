@@ -1,6 +1,7 @@
 //! `cardctl doctor`: what stands in the way, and what helps.
 
 mod cluster;
+mod kubernetes;
 mod machine;
 mod platform;
 
@@ -18,6 +19,7 @@ use crate::instance::{Local, Record};
 #[command(after_help = "\
 Examples:
   cardctl doctor                      what stands in the way, and what helps
+  cardctl doctor -t kube --context lab  whether a cluster can be used
   cardctl doctor -o json              for programs")]
 pub struct DoctorArgs {}
 
@@ -70,6 +72,9 @@ pub async fn run(_: DoctorArgs, context: &Context) -> Result<Exit, Failure> {
         if local == Local::Processes {
             cluster::check(context, &mut checks).await;
         }
+    }
+    if let Target::Kubernetes(kind) = context.target()? {
+        kubernetes::check(kind, context, &mut checks).await;
     }
     platform::check(context, &mut checks).await;
     let ok = checks.iter().all(|check| check.verdict != Verdict::Fail);

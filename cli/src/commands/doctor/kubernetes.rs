@@ -1,0 +1,167 @@
+//! Whether a cluster can be used, and what of it the platform would miss.
+
+use card_kube::cluster::{Cluster, Locality};
+use k8s_openapi::api::authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec};
+use k8s_openapi::api::storage::v1::StorageClass;
+use kube::api::{Api, ListParams, PostParams};
+use kube::discovery;
+
+use super::Check;
+use crate::context::Context;
+use crate::kubernetes::{Kind, connect};
+use crate::minikube::{Minikube, State};
+
+/// The oldest minor version of Kubernetes 1 that the manifests were tried on.
+const OLDEST: u32 = 28;
+/// Marks the class of volumes that nobody asked for by name.
+const DEFAULT_CLASS: &str = "storageclass.kubernetes.io/is-default-class";
+
+pub(super) async fn check(kind: Kind, context: &Context, checks: &mut Vec<Check>) {
+    if kind == Kind::Minikube && !minikube(context, checks).await {
+        return;
+    }
+    let cluster = match connect(kind, context).await {
+        Ok(cluster) => cluster,
+        Err(failure) => {
+            return checks.push(Check::fail(
+                "cluster",
+                failure.message,
+                failure.fix.unwrap_or_else(|| "kubectl cluster-info".to_owned()),
+            ));
+        }
+    };
+    let place =
+        if cluster.locality() == Locality::Local { "on this machine" } else { "elsewhere, and allowed by name" };
+    let name = cluster.context().unwrap_or("-");
+    checks.push(Check::ok("cluster", format!("context {name} answers, {place}: {}", cluster.identity())));
+    checks.push(version(&cluster).await);
+    checks.push(rights(&cluster).await);
+    checks.push(storage(&cluster).await);
+    checks.push(
+        served(
+            &cluster,
+            "metrics.k8s.io",
+            "metrics-server",
+            "autoscaling by CPU has nothing to look at",
+            "minikube addons enable metrics-server, or install metrics-server",
+        )
+        .await,
+    );
+    checks.push(
+        served(
+            &cluster,
+            "keda.sh",
+            "keda",
+            "--autoscale falls back to CPU, which does not follow a backlog",
+            "cardctl up --install-keda",
+        )
+        .await,
+    );
+}
+
+/// Whether it makes sense to look further.
+async fn minikube(context: &Context, checks: &mut Vec<Check>) -> bool {
+    let minikube = Minikube::new(&context.settings.settings.minikube.profile);
+    let profile = minikube.profile().to_owned();
+    let (check, is_running) = match minikube.state().await {
+        Ok(State::Running) => (Check::ok("minikube", format!("profile {profile} runs")), true),
+        Ok(State::Absent) => (
+            Check::warn("minikube", format!("there is no profile {profile}"), "cardctl up -t minikube makes it"),
+            false,
+        ),
+        Ok(State::Stopped(what)) => (
+            Check::warn(
+                "minikube",
+                format!("profile {profile} does not run: {what}"),
+                "cardctl up -t minikube starts it",
+            ),
+            false,
+        ),
+        Ok(State::Misconfigured) => {
+            let fix = format!("minikube update-context --profile {profile}");
+            (Check::fail("minikube", "the kubeconfig has another address for it than it has", fix), false)
+        }
+        Err(failure) => (Check::fail("minikube", failure.message, failure.fix.unwrap_or_default()), false),
+    };
+    checks.push(check);
+    is_running
+}
+
+async fn version(cluster: &Cluster) -> Check {
+    match cluster.client().apiserver_version().await {
+        Ok(info) => {
+            let minor =
+                info.minor.trim_end_matches(|letter: char| !letter.is_ascii_digit()).parse::<u32>().unwrap_or(0);
+            if info.major == "1" && minor < OLDEST {
+                let fix = format!("use a cluster of 1.{OLDEST} or newer");
+                return Check::warn("kubernetes", format!("{} is older than what was tried", info.git_version), fix);
+            }
+            Check::ok("kubernetes", info.git_version)
+        }
+        Err(error) => Check::fail("kubernetes", error.to_string(), "kubectl version"),
+    }
+}
+
+/// To make a namespace and what is in it: the two ends of what is needed.
+async fn rights(cluster: &Cluster) -> Check {
+    let asked = [
+        ("create", "", "namespaces"),
+        ("patch", "apps", "deployments"),
+        ("patch", "networking.k8s.io", "networkpolicies"),
+        ("create", "", "secrets"),
+    ];
+    let mut missing = Vec::new();
+    for (verb, group, resource) in asked {
+        let attributes = ResourceAttributes {
+            verb: Some(verb.to_owned()),
+            group: Some(group.to_owned()),
+            resource: Some(resource.to_owned()),
+            namespace: Some(cluster.namespace().to_owned()),
+            ..ResourceAttributes::default()
+        };
+        let spec = SelfSubjectAccessReviewSpec { resource_attributes: Some(attributes), ..Default::default() };
+        let review = SelfSubjectAccessReview { spec, ..Default::default() };
+        let reviews: Api<SelfSubjectAccessReview> = Api::all(cluster.client().clone());
+        let answer = reviews.create(&PostParams::default(), &review).await;
+        if !answer.is_ok_and(|review| review.status.is_some_and(|status| status.allowed)) {
+            missing.push(format!("{verb} {resource}"));
+        }
+    }
+    if missing.is_empty() {
+        return Check::ok("rights", format!("what is needed in namespace {}", cluster.namespace()));
+    }
+    let detail = format!("not allowed to {} in namespace {}", missing.join(", "), cluster.namespace());
+    Check::warn("rights", detail, "ask for the rights, or for a namespace that exists: --namespace NAME")
+}
+
+async fn storage(cluster: &Cluster) -> Check {
+    let classes: Api<StorageClass> = Api::all(cluster.client().clone());
+    let fix = "mark one as the default, name one with manifests render --storage-class, or use a Postgres elsewhere";
+    match classes.list(&ListParams::default()).await {
+        Ok(list) => {
+            let is_default = |class: &&StorageClass| {
+                let annotations = class.metadata.annotations.as_ref();
+                annotations.and_then(|all| all.get(DEFAULT_CLASS)).is_some_and(|value| value == "true")
+            };
+            match list.items.iter().find(is_default) {
+                Some(class) => Check::ok(
+                    "storage",
+                    format!("volumes are of class {}", class.metadata.name.as_deref().unwrap_or("-")),
+                ),
+                None => Check::warn(
+                    "storage",
+                    "no storage class is the default: the volume of Postgres would wait for one",
+                    fix,
+                ),
+            }
+        }
+        Err(error) => Check::warn("storage", format!("the storage classes can't be listed: {error}"), fix),
+    }
+}
+
+async fn served(cluster: &Cluster, group: &str, name: &'static str, without: &str, fix: &str) -> Check {
+    match discovery::group(cluster.client(), group).await {
+        Ok(_) => Check::ok(name, format!("{group} is served")),
+        Err(_) => Check::warn(name, format!("not there: {without}"), fix),
+    }
+}

@@ -38,7 +38,8 @@ pub(super) fn references(args: &ImageArgs, context: &Context) -> Result<Vec<(Str
         return Ok(references);
     }
     let mut built = store(context, None).images().map_err(failure)?;
-    if let Some(repository) = &args.registry {
+    let registry = registry(args, context)?;
+    if let Some(repository) = &registry {
         built = built.iter().map(|image| image.in_repository(repository)).collect();
     }
     let indexes = MultiPlatform::of(&built).map_err(failure)?;
@@ -46,9 +47,21 @@ pub(super) fn references(args: &ImageArgs, context: &Context) -> Result<Vec<(Str
         let index = indexes.iter().find(|index| index.name == name).map(MultiPlatform::reference);
         let reference = index.or_else(|| Some(built.iter().find(|image| image.name == name)?.reference()));
         if let Some(reference) = reference {
-            let is_pushed = args.registry.is_some();
-            references.push((name.to_owned(), if is_pushed { reference.pinned() } else { reference.tagged() }));
+            let known = if registry.is_some() { reference.pinned() } else { reference.tagged() };
+            references.push((name.to_owned(), known));
         }
     }
     Ok(references)
+}
+
+/// Where images were pushed to: by flag, else by the settings.
+///
+/// # Errors
+/// The setting is no such place.
+pub(super) fn registry(args: &ImageArgs, context: &Context) -> Result<Option<Repository>, Failure> {
+    match (&args.registry, context.settings.settings.kube.registry.as_str()) {
+        (Some(registry), _) => Ok(Some(registry.clone())),
+        (None, "") => Ok(None),
+        (None, registry) => registry.parse().map(Some).map_err(failure),
+    }
 }

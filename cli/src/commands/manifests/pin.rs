@@ -45,10 +45,9 @@ struct Line {
 
 pub(super) fn run(args: PinArgs, context: &Context) -> Result<Exit, Failure> {
     // What is only loaded somewhere has no digest that another cluster could pull.
-    let wanted = match (&args.images.registry, args.images.image.is_empty()) {
-        (None, false) => args.images.image.clone(),
-        (None, true) => Vec::new(),
-        (Some(_), _) => images::references(&args.images, context)?,
+    let wanted = match images::registry(&args.images, context)? {
+        None => args.images.image.clone(),
+        Some(_) => images::references(&args.images, context)?,
     };
     if wanted.is_empty() {
         return Err(Failure::new("no-image", Exit::NotReady, "there is no image to be pinned")

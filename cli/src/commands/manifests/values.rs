@@ -17,9 +17,9 @@ use crate::kubernetes::namespace;
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Installation")]
 pub struct ValuesArgs {
-    /// Where to begin: minikube, small (10 connections), medium (50), large (100 and more) or ha
-    #[arg(long, value_name = "NAME", default_value = "small")]
-    pub overlay: Overlay,
+    /// Where to begin: minikube, small (10 connections), medium (50), large (100 and more) or ha [default: small]
+    #[arg(long, value_name = "NAME")]
+    pub overlay: Option<Overlay>,
     #[command(flatten)]
     pub images: ImageArgs,
     /// Run images that may mean something else tomorrow
@@ -113,7 +113,7 @@ impl ValuesArgs {
             )
             .fix("give --workers MIN..MAX, such as --workers 1..8"));
         }
-        let mut values = Values::new(self.overlay);
+        let mut values = Values::new(self.overlay(context)?);
         values.namespace = namespace(context);
         values.instance.clone_from(&context.instance.name);
         values.images = images::references(&self.images, context)?.into_iter().collect();
@@ -143,6 +143,16 @@ impl ValuesArgs {
         Ok(values)
     }
 
+    fn overlay(&self, context: &Context) -> Result<Overlay, Failure> {
+        match (self.overlay, context.settings.settings.kube.overlay.as_str()) {
+            (Some(overlay), _) => Ok(overlay),
+            (None, "") => Ok(Overlay::Small),
+            (None, name) => name.parse().map_err(|reason: String| {
+                Failure::new("settings", Exit::Usage, format!("kube.overlay: {reason}")).fix("cardctl config show")
+            }),
+        }
+    }
+
     /// The objects of it, every image pinned unless that was waived.
     ///
     /// # Errors
@@ -157,7 +167,7 @@ impl ValuesArgs {
                 for image in &loose {
                     failure = failure.evidence(image);
                 }
-                Err(failure.fix(format!("name its digest, --image …={first}@sha256:…, or say --allow-unpinned")))
+                Err(failure.fix(format!("give --image the digest as well, {first}@sha256:…, or say --allow-unpinned")))
             }
             _ => Ok(objects),
         }

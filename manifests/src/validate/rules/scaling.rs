@@ -28,7 +28,7 @@ pub(super) fn check(object: &Value, all: &[Value]) -> Vec<Finding> {
     let labels = &object["spec"]["template"]["metadata"]["labels"];
     for (name, value) in object["spec"]["selector"]["matchLabels"].as_object().into_iter().flatten() {
         if labels.get(name) != Some(value) {
-            let message = format!("its own pods don't have the label {name}: {value}");
+            let message = format!("its own pods don't have the label {name}: {}", value.as_str().unwrap_or_default());
             findings.push(finding(object, "selector", Level::Error, "spec.selector.matchLabels", message));
         }
     }

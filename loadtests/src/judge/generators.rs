@@ -6,6 +6,9 @@ use crate::result::{Part, Report};
 /// Who begins later than this did not begin with the others.
 const TOGETHER_MS: f64 = 1000.0;
 
+/// How the reason begins that there is an interruption.
+const UNTIL_INTERRUPTED: &str = "only what came until it was interrupted";
+
 /// The generators of which there is nothing, each in words.
 pub(super) fn missing(report: &Report) -> impl Iterator<Item = String> {
     let of = report.generators.len();
@@ -25,7 +28,10 @@ fn of(part: &Part, of_all: &[String]) -> Vec<String> {
     let own = part.reasons.iter().filter(|reason| {
         // What was lost is said with its generator already.
         let named = format!("generator {number}: ");
-        !of_all.iter().any(|said| said == *reason || said.replace(&named, "") == **reason)
+        // That all were interrupted is said once, with the one that began it.
+        let interrupted = |text: &str| text.starts_with(UNTIL_INTERRUPTED);
+        let said = |said: &String| said == *reason || said.replace(&named, "") == **reason;
+        !of_all.iter().any(|one| said(one) || (interrupted(one) && interrupted(reason)))
     });
     let mut reasons: Vec<String> = own.map(|reason| format!("generator {number}: {reason}")).collect();
     if let Some(late) = part.late_ms.filter(|late| *late > TOGETHER_MS) {
@@ -45,7 +51,9 @@ pub(super) fn note(report: &Report) -> Option<String> {
     let within = parts.iter().filter_map(|part| part.clock_within_ms).fold(0.0, f64::max);
     let clocks = least.zip(most).filter(|_| parts.len() > 1).map_or_else(String::new, |(least, most)| {
         let apart = most - least;
-        format!("; they began together by the platform's clock, and their own differ by {apart:.1} ms (±{within:.1} ms)")
+        format!(
+            "; they began together by the platform's clock, and their own differ by {apart:.1} ms (±{within:.1} ms)"
+        )
     });
     Some(format!("the load came from {} generators{clocks}", grouped(parts.len() as u64)))
 }

@@ -39,7 +39,9 @@ pub(super) fn of_step(report: &Report, step: &Step) -> Vec<String> {
 fn reasons(report: &Report) -> Vec<String> {
     let mut reasons: Vec<String> = generators::missing(report).collect();
     if interrupted(report) {
-        reasons.push("only what came until it was interrupted is in the figures".to_owned());
+        let by = report.ended_early.as_deref().and_then(|reason| reason.split_once(": "));
+        let by = by.map(|(_, by)| format!(" ({by})")).unwrap_or_default();
+        reasons.push(format!("only what came until it was interrupted{by} is in the figures"));
     }
     if report.accept_intended_ms.n == 0 {
         reasons.push("there are no samples: nothing was accepted in the measured time".to_owned());

@@ -182,6 +182,19 @@ fn a_broken_rule_of_one_is_why_all_ended() {
 }
 
 #[test]
+fn an_interruption_is_a_reason_once_with_the_one_that_began_it() {
+    let mut shards = parts(&many(), 3);
+    for shard in &mut shards {
+        shard.ended_early = Some("interrupted".to_owned());
+    }
+    let mut report = merge(shards, &[], Some("interrupted: generator 2 ended before its time")).unwrap();
+    judge(&mut report);
+    assert_eq!(report.exit, 11, "no rule was broken");
+    let told = "only what came until it was interrupted (generator 2 ended before its time) is in the figures";
+    assert_eq!(report.validity.reasons, [told]);
+}
+
+#[test]
 fn one_that_never_began_does_not_hide_the_others() {
     let mut shards = parts(&many(), 2);
     shards[0].courses.clear();

@@ -127,9 +127,10 @@ fn hear(heard: Heard, generators: &mut [Generator], watched: &mut Watched, conte
             watched.gone(number);
             let generator = at(generators, number)?;
             generator.ended = Some(how);
-            // Without it the load is not the planned one: the others need not go on.
-            return (!generator.assembly.is_complete())
-                .then(|| format!("{INTERRUPTED}: generator {number} ended before its time"));
+            // Without it the load is not the planned one: the others need not go on. One that was ended by somebody else (its
+            // node is emptied) hands over what it has.
+            let in_time = generator.assembly.open().is_ok_and(|shard| shard.ended_early.is_none());
+            return (!in_time).then(|| format!("{INTERRUPTED}: generator {number} ended before its time"));
         }
         Heard::Line(number, line) => (number, line),
     };

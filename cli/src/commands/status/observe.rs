@@ -44,8 +44,9 @@ impl<'a> Observer<'a> {
         let mut document = self.blank(kind.name().to_owned());
         let cluster = match connect(kind, self.context).await {
             Ok(cluster) => cluster,
-            Err(failure) => {
-                document.detail = Some(failure.message);
+            Err(Failure { message, fix, .. }) => {
+                // Whoever is told that it can't be reached wants to know what helps.
+                document.detail = Some(fix.map_or_else(|| message.clone(), |fix| format!("{message}; {fix}")));
                 return document;
             }
         };

@@ -122,7 +122,7 @@ reasons! {
         "kubectl -n {namespace} get pods,endpointslices,networkpolicies";
     MigrationFailed "migration-failed" Tolerated(0), "the database refused a change of its schema",
         "kubectl -n {namespace} logs {pod} -c {container}";
-    UnschedulableResources "unschedulable-resources" Seconds(5), "no node has that much {name} left",
+    UnschedulableResources "unschedulable-resources" Seconds(9), "no node has that much {name} left",
         "kubectl describe nodes";
     UnschedulableSelector "unschedulable-selector" Seconds(3), "no node has the labels that the pod asks for",
         "kubectl get nodes --show-labels";

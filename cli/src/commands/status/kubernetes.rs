@@ -8,7 +8,7 @@ use kube::api::{Api, ListParams};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::kubernetes::Deployment as Deployed;
+use crate::kubernetes::{Deployment as Deployed, SERVER_SERVICE};
 use crate::output::Paint;
 
 /// Where a platform is deployed.
@@ -57,6 +57,12 @@ impl Place {
     /// Whether nothing that runs pods is there.
     pub(super) fn is_empty(&self) -> bool {
         self.objects.is_empty()
+    }
+
+    /// Whether a server is there that could answer.
+    pub(super) fn serves(&self) -> bool {
+        let is_server = |object: &&Object| object.name == format!("deployment/{SERVER_SERVICE}");
+        self.objects.iter().filter(is_server).any(|object| object.state.ready.is_some_and(|ready| ready > 0))
     }
 
     /// What is not as it should be; none if all is.

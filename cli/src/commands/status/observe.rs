@@ -54,10 +54,16 @@ impl<'a> Observer<'a> {
         document.state_dir = Some(self.context.instance.dir.clone());
         document.version = deployed.as_ref().map(|deployed| deployed.version.clone());
         let place = Place::look(&cluster, deployed.as_ref(), &self.context.instance.name).await;
-        let (is_empty, missing) = (place.is_empty(), place.missing());
+        let (is_empty, serves, missing) = (place.is_empty(), place.serves(), place.missing());
         document.kubernetes = Some(place);
         if is_empty {
             document.state = State::Down;
+            return document;
+        }
+        // A port that leads to no pod would be waited for.
+        if !serves {
+            document.state = State::Starting;
+            document.detail = missing;
             return document;
         }
         let mut document = match self.context.endpoint().await {

@@ -227,7 +227,7 @@ async fn wait_for(
         // What was not changed is believed as it is.
         applied: (!already).then_some(applied),
         cancel: context.stop.clone(),
-        ..WaitOptions::new(deadline.saturating_duration_since(Instant::now()).max(Duration::from_secs(5)))
+        ..WaitOptions::new(deadline.saturating_duration_since(Instant::now()).max(Duration::from_secs(1)))
     };
     let mut table = Table::new(context);
     let ending = wait(cluster.client(), awaited, options, |snapshot| table.draw(snapshot)).await;

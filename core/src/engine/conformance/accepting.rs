@@ -124,8 +124,9 @@ pub(crate) async fn a_dropped_accept_leaves_no_half(bed: impl Testbed) {
         accept.abort();
         let _ = accept.await;
     }
+    // Writes keep their order: with this one on disk, what is written of those before it is as well.
+    accepted(engine, add_in(&run)).await;
     // Whatever was written is whole: each has its event and can be worked on.
-    engine.ping().await.unwrap();
     let tasks = engine.stats().await.unwrap().accepted_total;
     let filter = EventFilter { run: Some(run), ..EventFilter::default() };
     assert_eq!(all_events(engine, &filter, 0, 100).await.len() as u64, tasks);

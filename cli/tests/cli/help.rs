@@ -28,7 +28,7 @@ fn nothing_of_a_later_release_shows() {
     for command in ["up", "down", "status", "logs"] {
         pages.push(sandbox.expect(0, &[command, "--help"]).stdout);
     }
-    for later in ["images", "manifests", "minikube", "podman", "serve-embedded", "card-worker"] {
+    for later in ["podman", "serve-embedded", "card-worker"] {
         assert!(!pages.iter().any(|page| page.contains(later)), "{later}");
     }
 }

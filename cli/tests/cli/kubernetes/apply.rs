@@ -52,7 +52,8 @@ fn what_is_no_longer_wanted_is_named_and_deleted_and_nothing_else_is() {
     let theirs =
         json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "theirs", "namespace": NAMESPACE}});
     lab.server.put(theirs);
-    let ended = lab.deployed();
+    // Said again without anything, it would mean the same.
+    let ended = lab.sandbox.expect(124, &lab.up(&["--no-ingress"]));
     assert!(
         ended.stderr.contains("no longer wanted, and deleted: ") && ended.stderr.contains("ingress/"),
         "{}",

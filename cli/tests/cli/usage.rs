@@ -32,7 +32,7 @@ fn a_usage_error_is_a_document_too() {
 
 #[test]
 fn a_target_of_a_later_release_says_so() {
-    insta::assert_snapshot!(Sandbox::new().transcript(&["--target", "kube", "status"]));
+    insta::assert_snapshot!(Sandbox::new().transcript(&["--target", "podman", "status"]));
 }
 
 #[test]

@@ -100,17 +100,17 @@ pub async fn built_images(context: &Context, options: &BuildOptions) -> Result<V
     write(&store, recipes, options.archive.as_deref()).await
 }
 
-/// Side by side: each is a minute of nobody's time, and compressing takes one processor.
+/// One after the other: each takes all processors while it is compressed.
 async fn write(store: &Store, recipes: Vec<Recipe>, archive: Option<&Path>) -> Result<Vec<Built>, Failure> {
-    let building = recipes.into_iter().map(|recipe| {
-        let (store, archive) = (store.clone(), archive.map(Path::to_owned));
-        tokio::task::spawn_blocking(move || match archive {
-            Some(archive) => store.build_as(&recipe, &archive),
-            None => store.build(&recipe),
-        })
+    let (store, archive) = (store.clone(), archive.map(Path::to_owned));
+    let building = tokio::task::spawn_blocking(move || {
+        let build = |recipe: &Recipe| match &archive {
+            Some(archive) => store.build_as(recipe, archive),
+            None => store.build(recipe),
+        };
+        recipes.iter().map(build).collect::<Result<Vec<_>, _>>()
     });
-    let built = futures::future::join_all(building).await;
-    built.into_iter().map(|built| built.map_err(Failure::internal)?.map_err(failure)).collect()
+    building.await.map_err(Failure::internal)?.map_err(failure)
 }
 
 async fn programs(context: &Context, options: &BuildOptions, platform: Platform) -> Result<Programs, Failure> {

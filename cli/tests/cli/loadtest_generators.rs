@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::process::Stdio;
-use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -48,9 +47,9 @@ fn result(dir: &Path) -> Value {
     serde_json::from_slice(&std::fs::read(dir.join("result.json")).unwrap()).unwrap()
 }
 
-/// Starts a long load by three and waits until it runs.
+/// Starts a load by three that is longer than a test may be, and waits until it runs.
 fn long(sandbox: &Sandbox, more: &[&str]) -> (std::process::Child, Vec<i32>) {
-    let arguments = [&run(&["-d", "60s", "--out", "out"])[..], more].concat();
+    let arguments = [&run(&["-d", "600s", "--out", "out"])[..], more].concat();
     // The last of two flags counts nowhere: one duration.
     let arguments: Vec<&str> = {
         let at = arguments.iter().position(|argument| *argument == "3s").unwrap();
@@ -142,10 +141,8 @@ fn a_generator_that_is_killed_is_never_green() {
     sandbox.up();
     let (child, generators) = long(&sandbox, &["--slo", "none"]);
     kill(Pid::from_raw(generators[1]), Signal::SIGKILL).unwrap();
-    let begun = Instant::now();
     let ended = Ended::of(child.wait_with_output().unwrap());
     assert_eq!(ended.code, Some(11), "{}\n{}", ended.stdout, ended.stderr);
-    assert!(begun.elapsed() < Duration::from_secs(40), "the others need not go on");
     let missing = "is missing: it was killed by SIGKILL";
     assert!(ended.stdout.contains(missing), "{}", ended.stdout);
     let document = result(&sandbox.work().join("out"));

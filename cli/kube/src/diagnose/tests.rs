@@ -38,10 +38,19 @@ fn what_was_recorded_of_broken_deployments_is_named_terminal_and_explained() {
     let cases = cases();
     assert!(cases.len() >= 30, "{} cases", cases.len());
     for (name, case) in cases {
-        let findings = diagnose(&case.recorded, &object(&case.recorded), &Circumstances::at(case.now));
-        let first = findings.first().unwrap_or_else(|| panic!("{name}: nothing found"));
+        let object = object(&case.recorded);
+        let worst_at = |now| diagnose(&case.recorded, &object, &Circumstances::at(now)).into_iter().next();
+        let first = worst_at(case.now).unwrap_or_else(|| panic!("{name}: nothing found"));
         assert_eq!(first.reason, case.reason, "{name}: {first:#?}");
-        assert!(first.terminal, "{name}: {first:#?}");
+        // It is named as soon as it is there, and a verdict when it has stayed as long as such a thing may.
+        let patience = first.reason.patience().lasts(&Tolerate::default());
+        let given_up = first.since.zip(patience).map(|(since, patience)| since.checked_add(patience).unwrap());
+        let verdict = worst_at(given_up.max(Some(case.now)).unwrap()).unwrap();
+        assert!(verdict.terminal, "{name}: {verdict:#?}");
+        if let Some(given_up) = given_up.filter(|_| !patience.unwrap().is_zero()) {
+            let before = worst_at(given_up.checked_sub(SignedDuration::from_millis(1)).unwrap()).unwrap();
+            assert!(!before.terminal, "{name}: {before:#?}");
+        }
         for text in [&first.message, &first.cause, &first.fix] {
             assert!(
                 !text.is_empty() && !text.contains('\n') && !text.contains(['{', '}']) || text.contains("jsonpath"),

@@ -1,8 +1,8 @@
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::time::sleep;
+use tokio::sync::watch;
+use tokio::time::timeout;
 
 use super::*;
 use crate::diagnose::Reason;
@@ -60,6 +60,38 @@ fn server() -> ApiServer {
     server
 }
 
+/// Longer than any of these takes: what must not wait for it fails by [`PATIENCE`] instead.
+const FAR: Duration = Duration::from_secs(3600);
+/// How long anything here may take before the test has failed.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What a wait tells, for who acts on it: no step is taken by the clock.
+#[derive(Clone)]
+struct Told(watch::Sender<Option<Snapshot>>);
+
+impl Told {
+    fn new() -> Self {
+        Self(watch::Sender::new(None))
+    }
+
+    fn hear(&self, snapshot: &Snapshot) {
+        self.0.send_replace(Some(snapshot.clone()));
+    }
+
+    /// Until the wait has told this.
+    async fn until(&self, what: &str, holds: impl Fn(&Snapshot) -> bool) {
+        let mut told = self.0.subscribe();
+        let heard = told.wait_for(|snapshot| snapshot.as_ref().is_some_and(&holds));
+        timeout(PATIENCE, heard).await.unwrap_or_else(|_| panic!("never told: {what}")).unwrap();
+    }
+}
+
+/// Waits as it is asked to, and does not hang.
+async fn ends(server: &ApiServer, awaited: &[Awaited], options: WaitOptions, told: &Told) -> Ending {
+    let waiting = async { wait(&server.client(N), awaited, options, |snapshot| told.hear(snapshot)).await };
+    timeout(PATIENCE, waiting).await.expect("the wait ends by itself")
+}
+
 async fn waited(server: &ApiServer, awaited: &[Awaited], seconds: u64) -> Ending {
     wait(&server.client(N), awaited, WaitOptions::new(Duration::from_secs(seconds)), |_| {}).await
 }
@@ -68,30 +100,25 @@ async fn waited(server: &ApiServer, awaited: &[Awaited], seconds: u64) -> Ending
 async fn what_is_ready_is_ready_at_once() {
     let server = server();
     server.put(deployment("server", 1, false));
-    let begun = Instant::now();
-    let ending = waited(&server, &[awaited("server")], 10).await;
+    // It has a readiness probe: there is nothing to settle.
+    let options = WaitOptions { settle: FAR, ..WaitOptions::new(FAR) };
+    let ending = ends(&server, &[awaited("server")], options, &Told::new()).await;
     assert_eq!(ending.verdict, Verdict::Ready);
-    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
 }
 
 #[tokio::test]
 async fn what_becomes_ready_is_told_row_by_row_and_ends_the_wait() {
     let server = server();
     server.put(deployment("server", 0, false));
-    let later = server.clone();
+    let told = Told::new();
+    let (later, heard) = (server.clone(), told.clone());
     tokio::spawn(async move {
-        sleep(Duration::from_millis(700)).await;
+        heard.until("it starts", |snapshot| snapshot.rows[0].state.reason == "starting").await;
         later.put(deployment("server", 1, false));
     });
-    let mut seen = Vec::new();
-    let options = WaitOptions::new(Duration::from_secs(20));
-    let ending = wait(&server.client(N), &[awaited("server")], options, |snapshot| {
-        seen.push(snapshot.rows[0].state.reason.clone());
-    })
-    .await;
+    let ending = ends(&server, &[awaited("server")], WaitOptions::new(FAR), &told).await;
     assert_eq!(ending.verdict, Verdict::Ready);
-    seen.dedup();
-    assert_eq!(seen[seen.len() - 2..], ["starting", "ready"], "{seen:?}");
+    told.until("it is ready", |snapshot| snapshot.rows[0].state.reason == "ready").await;
 }
 
 #[tokio::test]
@@ -113,48 +140,41 @@ async fn a_crash_is_no_verdict_while_something_that_it_needs_is_not_ready_and_co
     server.put(deployment("postgres", 0, false));
     let postgres = awaited("postgres");
     let all = [awaited("server").after([postgres.object.clone()]), postgres];
-    let steps = server.clone();
+    let told = Told::new();
+    let (steps, heard) = (server.clone(), told.clone());
     tokio::spawn(async move {
-        sleep(Duration::from_millis(1500)).await;
+        let crashes = |snapshot: &Snapshot| snapshot.rows[0].finding.as_ref().and_then(|finding| finding.crashes);
+        heard
+            .until("seven crashes, and it waits", |now| crashes(now) == Some(7) && now.rows[0].waits_for.len() == 1)
+            .await;
         steps.put(deployment("postgres", 1, false));
-        sleep(Duration::from_millis(1500)).await;
-        // One more crash than before the database was there.
+        heard.until("it waits for nothing", |now| now.rows[0].waits_for.is_empty()).await;
+        // One more crash than before the database was there: that it is told is no verdict yet.
         crashed(&steps, "server", 8);
-        sleep(Duration::from_millis(1500)).await;
+        heard.until("the eighth crash", |now| crashes(now) == Some(8)).await;
         crashed(&steps, "server", 9);
     });
-    let begun = Instant::now();
-    let mut waits = Vec::new();
-    let options = WaitOptions::new(Duration::from_secs(30));
-    let ending = wait(&server.client(N), &all, options, |snapshot| waits.push(snapshot.rows[0].waits_for.len())).await;
+    let ending = ends(&server, &all, WaitOptions::new(FAR), &told).await;
     let Verdict::Failed { findings } = ending.verdict else { panic!("{:#?}", ending.verdict) };
     assert_eq!((findings[0].reason, findings[0].crashes), (Reason::CrashLoop, Some(9)));
-    assert!(begun.elapsed() >= Duration::from_secs(4), "seven crashes before were none: {:?}", begun.elapsed());
-    waits.dedup();
-    assert_eq!(waits[waits.len() - 2..], [1, 0]);
 }
 
 #[tokio::test]
 async fn an_api_server_that_goes_away_is_told_and_waited_for() {
     let server = server();
     server.put(deployment("server", 0, false));
-    let steps = server.clone();
-    tokio::spawn(async move {
-        sleep(Duration::from_millis(500)).await;
+    let told = Told::new();
+    let (steps, heard) = (server.clone(), told.clone());
+    let steps = tokio::spawn(async move {
+        heard.until("it starts", |snapshot| snapshot.rows[0].state.reason == "starting").await;
         steps.stop_after(0);
-        sleep(Duration::from_secs(4)).await;
+        heard.until("nobody answers", |snapshot| snapshot.unreachable.is_some()).await;
         // What happens meanwhile is not lost.
         steps.put(deployment("server", 1, false));
         steps.resume();
     });
-    let lost = Arc::new(Mutex::new(false));
-    let told = lost.clone();
-    let options = WaitOptions::new(Duration::from_secs(30));
-    let ending = wait(&server.client(N), &[awaited("server")], options, move |snapshot| {
-        *told.lock().unwrap() |= snapshot.unreachable.is_some();
-    })
-    .await;
-    assert!(*lost.lock().unwrap(), "it was told");
+    let ending = ends(&server, &[awaited("server")], WaitOptions::new(FAR), &told).await;
+    steps.await.expect("it was told");
     assert_eq!((ending.verdict, ending.last.unreachable), (Verdict::Ready, None));
 }
 
@@ -171,10 +191,9 @@ async fn who_may_not_look_is_told_so_at_once() {
     let server = server();
     let said = "deployments.apps is forbidden: User \"u\" cannot list resource \"deployments\"";
     server.fail_on("GET", "/deployments", Fault::status(403, "Forbidden", said));
-    let begun = Instant::now();
-    let Verdict::Unreachable { message } = waited(&server, &[awaited("server")], 30).await.verdict else { panic!() };
+    let ending = ends(&server, &[awaited("server")], WaitOptions::new(FAR), &Told::new()).await;
+    let Verdict::Unreachable { message } = ending.verdict else { panic!() };
     assert!(message.contains("cannot list"), "{message}");
-    assert!(begun.elapsed() < Duration::from_secs(5));
 }
 
 #[tokio::test]
@@ -190,12 +209,14 @@ async fn what_only_explains_may_be_forbidden() {
 async fn what_somebody_deletes_is_missing() {
     let server = server();
     server.put(deployment("server", 0, false));
-    let steps = server.clone();
+    let told = Told::new();
+    let (steps, heard) = (server.clone(), told.clone());
     tokio::spawn(async move {
-        sleep(Duration::from_millis(700)).await;
+        heard.until("it starts", |snapshot| snapshot.rows[0].state.reason == "starting").await;
         steps.remove("Deployment", Some(N), "server");
     });
-    let Verdict::Failed { findings } = waited(&server, &[awaited("server")], 30).await.verdict else { panic!() };
+    let ending = ends(&server, &[awaited("server")], WaitOptions::new(FAR), &told).await;
+    let Verdict::Failed { findings } = ending.verdict else { panic!() };
     assert_eq!(findings[0].reason, Reason::Missing);
 }
 
@@ -214,14 +235,13 @@ async fn the_deadline_ends_what_is_only_slow_and_says_what_was_missing() {
 async fn a_cancelled_wait_ends_at_once() {
     let server = server();
     server.put(deployment("server", 0, false));
-    let options = WaitOptions::new(Duration::from_secs(60));
-    let cancel = options.cancel.clone();
+    let options = WaitOptions::new(FAR);
+    let (cancel, told) = (options.cancel.clone(), Told::new());
+    let heard = told.clone();
     tokio::spawn(async move {
-        sleep(Duration::from_millis(300)).await;
+        heard.until("it starts", |snapshot| snapshot.rows[0].state.reason == "starting").await;
         cancel.cancel();
     });
-    let begun = Instant::now();
-    let ending = wait(&server.client(N), &[awaited("server")], options, |_| {}).await;
+    let ending = ends(&server, &[awaited("server")], options, &told).await;
     assert_eq!(ending.verdict, Verdict::Cancelled);
-    assert!(begun.elapsed() < Duration::from_secs(3));
 }

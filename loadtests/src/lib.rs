@@ -13,6 +13,7 @@ pub mod audit;
 pub mod client;
 pub mod compare;
 pub mod events;
+pub mod generate;
 pub mod identities;
 pub mod journeys;
 pub mod judge;

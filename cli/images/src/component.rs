@@ -1,11 +1,11 @@
-//! The binaries that images are made of.
+//! The programs that run in a cluster, each with an image of its own.
 
-/// A binary of the workspace that has an image.
+/// A program of the workspace that has an image. `cardctl` has none: it talks to clusters and runs in none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Component {
     /// What it is in the platform.
     pub component: &'static str,
-    /// Of the binary, of its package, and of its image.
+    /// Of the program: its binary, its package, and its image.
     pub name: &'static str,
     /// `org.opencontainers.image.description`.
     pub description: &'static str,
@@ -22,8 +22,8 @@ impl Component {
         Self { component: "worker", name: "card-worker", description: "Works off accepted tasks" },
         Self {
             component: "generator",
-            name: "cardctl",
-            description: "The command line; load tests in a cluster run it",
+            name: "card-generator",
+            description: "One of several load generators (loadtest run --runner job)",
         },
     ];
 

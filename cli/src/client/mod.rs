@@ -7,12 +7,11 @@ mod hint;
 use card_core::problem::Code;
 pub use card_loadtests::client::{
     Accept, Behaviour, Bulk, BulkFilter, BulkPace, Caller, Client, ClientError, DeadLetterGroup, DeadLetterGroups,
-    Order, Readiness, Refused, SyntheticUser, TaskQuery, Token,
+    Order, Readiness, Refused, SyntheticUser, TaskQuery, Token, raise_connection_limit,
 };
 pub use card_loadtests::events::{Events, Follower, Notice, Scope, StreamLost};
 
 pub use self::hint::command;
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use crate::context::{Context, Endpoint};
 use crate::failure::Failure;
@@ -30,12 +29,7 @@ pub async fn connect(context: &Context) -> Result<Client, Failure> {
 /// # Errors
 /// The address can't be used.
 pub fn client(endpoint: &Endpoint) -> Result<Client, Failure> {
-    // Each connection is a file. The soft limit of many systems is 1024, for the sake of select(2), which we don't use.
-    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
-        && soft < hard
-    {
-        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
-    }
+    raise_connection_limit();
     let token = endpoint.operator_token.as_ref().map(|token| Token::new(token.expose()));
     Ok(Client::new(&endpoint.base_url, token)?)
 }

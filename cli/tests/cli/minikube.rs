@@ -92,7 +92,7 @@ impl Yard {
 
     fn programs(&self) {
         if std::fs::create_dir(self.at("bin")).is_ok() {
-            for name in ["card-server", "card-worker", "cardctl"] {
+            for name in ["card-server", "card-worker", "card-generator"] {
                 std::fs::copy("/bin/true", self.at("bin").join(name)).unwrap();
             }
         }

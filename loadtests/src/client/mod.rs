@@ -14,6 +14,7 @@ mod token;
 use std::sync::Arc;
 use std::time::Duration;
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use serde::de::DeserializeOwned;
@@ -32,6 +33,16 @@ const TIME_UP: &str = "the time was up";
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 /// No answer of this API is larger; what is, comes from something else.
 const ANSWER_LIMIT: usize = 32 * 1024 * 1024;
+
+/// Lets this process have as many connections as the system allows it.
+pub fn raise_connection_limit() {
+    // Each connection is a file. The soft limit of many systems is 1024, for the sake of select(2), which we don't use.
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
+        && soft < hard
+    {
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    }
+}
 
 /// A platform to talk to. Clones share one pool of connections.
 #[derive(Clone)]

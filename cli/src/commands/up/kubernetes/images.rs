@@ -13,8 +13,8 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::kubernetes::Kind;
 
-/// The binary that load tests in the cluster run.
-pub(super) const GENERATOR: &str = "cardctl";
+/// What load tests in the cluster run.
+pub(super) const GENERATOR: &str = "card-generator";
 
 const SERVER: &str = "card-server";
 const WORKER: &str = "card-worker";

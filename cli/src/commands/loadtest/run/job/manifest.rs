@@ -30,7 +30,7 @@ pub(super) struct Order<'a> {
     pub(super) namespace: &'a str,
     /// The platform, if there are several.
     pub(super) instance: &'a str,
-    /// Of this program, of this version.
+    /// Of `card-generator`, of this version.
     pub(super) image: &'a str,
     /// What they do.
     pub(super) assignment: &'a Assignment,
@@ -112,11 +112,9 @@ fn pod(image: &str, assignment: &str, grace: u64) -> Value {
             "name": CONTAINER,
             "image": image,
             "imagePullPolicy": "IfNotPresent",
-            "args": ["--progress", "none", "loadtest", "generate", "--assignment", assignment],
+            "args": ["--target", PLATFORM, "--assignment", assignment],
             "env": [
-                { "name": "CARDCTL_TARGET", "value": PLATFORM },
-                { "name": "CARDCTL_OPERATOR_TOKEN_FILE", "value": format!("{SECRETS}/{TOKEN}") },
-                { "name": "HOME", "value": OUT },
+                { "name": "CARD_OPERATOR_TOKEN_FILE", "value": format!("{SECRETS}/{TOKEN}") },
                 { "name": "TMPDIR", "value": OUT },
             ],
             "resources": {
@@ -168,7 +166,7 @@ mod tests {
     }
 
     fn order(assignment: &Assignment) -> Value {
-        let image = "registry.example/cards/cardctl@sha256:0000";
+        let image = "registry.example/cards/card-generator@sha256:0000";
         job(&Order { namespace: "cardctl", instance: "default", image, assignment }).unwrap()
     }
 
@@ -184,7 +182,7 @@ mod tests {
     fn the_generators_are_told_the_whole_plan() {
         let assignment = Assignment { target: "$(HOME)".to_owned(), ..assignment(2) };
         let args = order(&assignment)["spec"]["template"]["spec"]["containers"][0]["args"].clone();
-        let told = args[5].as_str().unwrap();
+        let told = args[3].as_str().unwrap();
         assert!(told.contains("\"$$(HOME)\""), "{told}");
         let read = Assignment::read(&told.replace("$$(", "$(")).unwrap();
         assert_eq!(read, Assignment { ledgers: Some("/out".into()), ..assignment });

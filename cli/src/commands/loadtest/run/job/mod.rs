@@ -44,7 +44,7 @@ pub(super) fn kind(context: &Context) -> Result<Kind, Failure> {
     }
 }
 
-/// The image of this program: what was asked for, or what the platform was deployed with.
+/// The image of `card-generator`: what was asked for, or what the platform was deployed with.
 ///
 /// # Errors
 /// It is not known.

@@ -1,0 +1,113 @@
+//! `card-generator`: one of several load generators, as a process of its own. `cardctl loadtest run --runner job` runs it
+//! in the pods of a Job; it is a program of its own because an image of the whole command line is three times as large.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use card_core::process::{Environment, Exit, NotReady, Stop, run};
+use card_loadtests::client::{Client, Token, raise_connection_limit};
+use card_loadtests::generate::{GenerateError, generate};
+use card_loadtests::shard::{Assignment, InvalidAssignment};
+use clap::Parser;
+use tokio_util::sync::CancellationToken;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// The operator's token, which makes users and reads the ledger.
+const TOKEN: &str = "CARD_OPERATOR_TOKEN";
+
+/// Makes its share of a load, audits it, and writes what it found to stdout.
+///
+/// `cardctl loadtest run --runner job` starts it, reads its lines, and concludes from all of them. The platform's operator
+/// token is CARD_OPERATOR_TOKEN, or better the file that CARD_OPERATOR_TOKEN_FILE names.
+#[derive(Debug, Parser)]
+#[command(name = "card-generator", version = card_core::VERSION, max_term_width = 100, after_help = NOTES)]
+struct Arguments {
+    /// The platform, such as http://server:7400.
+    #[arg(long, value_name = "URL", env = "CARD_TARGET")]
+    target: String,
+    /// What all generators do, as `cardctl` of the same version writes it.
+    #[arg(long, value_name = "JSON", env = "CARD_ASSIGNMENT")]
+    assignment: String,
+    /// Which of the pods of an indexed Job this is, from 0.
+    #[arg(long, value_name = "N", env = "JOB_COMPLETION_INDEX")]
+    index: u64,
+}
+
+const NOTES: &str = "\
+SIGTERM or SIGINT: sends no more, waits for what was accepted, audits it, and ends with 0; a second one ends it at once.
+Exit codes: 0 all is written, whatever was found; 1 the load failed; 2 usage; 3 the environment is not ready.";
+
+fn main() -> ExitCode {
+    match Arguments::try_parse() {
+        Ok(arguments) => run(load(arguments)),
+        Err(error) => {
+            // A closed stdout or stderr is no reason for another exit code.
+            let _ = error.print();
+            if error.use_stderr() { Exit::Usage } else { Exit::Done }.into()
+        }
+    }
+}
+
+async fn load(arguments: Arguments) -> Result<Exit, NotReady> {
+    let assignment = match Assignment::read(&arguments.assignment) {
+        Ok(assignment) => assignment,
+        Err(error) => return refused(&error),
+    };
+    let token = Environment::of_process().required(TOKEN)?;
+    raise_connection_limit();
+    let client = Client::new(&arguments.target, Some(Token::new(&token)))
+        .map_err(|error| NotReady::new(format!("--target: {error}")))?;
+    let stop = stop()?;
+    let number = arguments.index.saturating_add(1);
+    match generate(client, assignment, number, &stop, &mut std::io::stdout()).await {
+        Ok(()) => Ok(Exit::Done),
+        Err(GenerateError::Assignment(error)) => refused(&error),
+        Err(error) => {
+            say(&error.to_string());
+            Ok(Exit::Failed)
+        }
+    }
+}
+
+/// Cancelled when the process is asked to stop.
+fn stop() -> Result<CancellationToken, NotReady> {
+    let heard = Stop::listen(false).map_err(|error| NotReady::new(format!("signals can't be listened to: {error}")))?;
+    let stop = CancellationToken::new();
+    let tell = stop.clone();
+    tokio::spawn(async move {
+        heard.asked().await;
+        tell.cancel();
+    });
+    Ok(stop)
+}
+
+fn refused(error: &InvalidAssignment) -> Result<Exit, NotReady> {
+    match error {
+        InvalidAssignment::Version(_) => {
+            Err(NotReady::new(format!("{error}; let image and command line be of one version")))
+        }
+        _ => {
+            say(&format!("{error}; use `cardctl loadtest run --runner job`: it starts the generators"));
+            Ok(Exit::Usage)
+        }
+    }
+}
+
+fn say(error: &str) {
+    // Masked like every reason for which a process ends.
+    let _ = writeln!(std::io::stderr(), "error: {}", card_core::telemetry::mask::mask(error));
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+}

@@ -6,10 +6,12 @@ use crate::context::{Context, Endpoint, Target};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::instance::{Paths, Record};
+use crate::kubernetes::{Deployment, deployed, lasting};
 use crate::output::Format;
 
 /// Print the endpoint's variables
 ///
+/// In a cluster that is the address of its ingress or of a node's port; without one there is nothing to print.
 /// No secret is printed: CARDCTL_OPERATOR_TOKEN_FILE names the file that holds the operator's token.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -34,9 +36,9 @@ enum Language {
 /// Runs it.
 ///
 /// # Errors
-/// Nothing runs.
+/// Nothing runs, or what runs has no address that stays.
 pub async fn run(args: EnvArgs, context: &Context) -> Result<Exit, Failure> {
-    let endpoint = context.endpoint().await?;
+    let endpoint = lasting_endpoint(context).await?;
     let is_here = matches!(context.target()?, Target::Local(_));
     let record = is_here.then(|| Record::running(&context.instance)).flatten();
     let variables = variables(&endpoint, record.as_ref(), &context.instance.name);
@@ -54,6 +56,21 @@ pub async fn run(args: EnvArgs, context: &Context) -> Result<Exit, Failure> {
     };
     printer.raw(text.map_err(Failure::internal)?)?;
     Ok(Exit::Done)
+}
+
+/// A script goes on when this command has ended: a port that was forwarded for it alone is no address.
+async fn lasting_endpoint(context: &Context) -> Result<Endpoint, Failure> {
+    let Target::Kubernetes(kind) = context.target()? else { return context.endpoint().await };
+    let (cluster, token) = deployed(kind, context).await?;
+    let asked = Deployment::load(&context.instance).map(|deployment| deployment.asked).unwrap_or_default();
+    let ingress = asked.ingress.as_deref().map(|host| (host, asked.tls));
+    let base_url = lasting(&cluster, ingress).await.ok_or_else(|| {
+        let program = context.program();
+        Failure::new("no-address", Exit::NotReady, "the platform has no address outside of its cluster")
+            .evidence("commands forward a port for as long as they run; nothing answers there afterwards")
+            .fix(format!("{program} up -- COMMAND, which has an address, or {program} up --ingress HOST"))
+    })?;
+    Ok(Endpoint { base_url, operator_token: Some(token), issuer_url: None, target: kind.name().to_owned() })
 }
 
 /// What a command under `up --` finds in its environment.

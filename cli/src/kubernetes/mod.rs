@@ -4,6 +4,7 @@
 //! What is done to a cluster is `card-kube`'s affair, which objects there are `card-manifests`'; here the two meet the
 //! settings, the state directory and the person at the terminal.
 
+mod address;
 mod asked;
 mod certificate;
 mod connect;
@@ -16,11 +17,12 @@ pub mod trouble;
 use card_kube::inventory::Release;
 use serde::{Deserialize, Serialize};
 
+pub use self::address::lasting;
 pub use self::asked::Flags;
 pub use self::certificate::ensure_certificate;
 pub use self::connect::{connect, namespace};
 pub use self::deployment::Deployment;
-pub use self::reach::{Reached, SERVER_PORT, SERVER_SERVICE, forwarding, reach};
+pub use self::reach::{Reached, SERVER_PORT, SERVER_SERVICE, deployed, forwarding, reach};
 pub use self::secrets::{External, ensure_secrets, operator_token};
 pub use self::table::{Table, words};
 use crate::context::Context;

@@ -7,6 +7,7 @@ use super::{Deployment, Kind, connect, operator_token};
 use crate::context::{Context, Endpoint};
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::secret::Secret;
 
 /// The service in front of the servers.
 pub const SERVER_SERVICE: &str = "server";
@@ -29,8 +30,7 @@ pub struct Reached {
 /// # Errors
 /// The cluster can't be reached, or nothing is deployed there.
 pub async fn reach(kind: Kind, context: &Context) -> Result<Reached, Failure> {
-    let cluster = connect(kind, context).await?;
-    let token = operator_token(&cluster).await?.ok_or_else(|| nothing_runs(kind, &cluster, context))?;
+    let (cluster, token) = deployed(kind, context).await?;
     let forward = |service: &str, port| {
         let target = ForwardTarget::Service(service.to_owned());
         Forward::start(cluster.client().clone(), cluster.namespace(), target, port, None)
@@ -50,6 +50,18 @@ pub async fn reach(kind: Kind, context: &Context) -> Result<Reached, Failure> {
         target: kind.name().to_owned(),
     };
     Ok(Reached { cluster, endpoint, _forwards: std::iter::once(server).chain(issuer).collect() })
+}
+
+/// The cluster where the instance is deployed, and its operator's token.
+///
+/// # Errors
+/// The cluster can't be reached, or nothing is deployed there.
+pub async fn deployed(kind: Kind, context: &Context) -> Result<(Cluster, Secret), Failure> {
+    let cluster = connect(kind, context).await?;
+    match operator_token(&cluster).await? {
+        Some(token) => Ok((cluster, token)),
+        None => Err(nothing_runs(kind, &cluster, context)),
+    }
 }
 
 /// Nothing is deployed where it was looked for.

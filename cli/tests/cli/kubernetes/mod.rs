@@ -3,6 +3,7 @@
 
 mod apply;
 mod down;
+mod env;
 mod killed;
 mod meant;
 mod scale;

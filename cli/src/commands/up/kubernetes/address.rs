@@ -1,60 +1,14 @@
-//! Where the platform is reached: at its ingress, at a port of a node, or through a port that is forwarded as long as
-//! somebody wants it.
-
-use std::time::Duration;
+//! The way to the platform that `up` leaves open: a port that is forwarded as long as somebody wants it.
 
 use card_kube::cluster::Cluster;
 use card_kube::forward::{Forward, ForwardError, ForwardTarget};
 use card_loadtests::client::{Client, Token};
-use card_manifests::Values;
-use k8s_openapi::api::core::v1::{Node, Service};
-use kube::api::{Api, ListParams};
 
 use crate::context::{Context, Endpoint};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::instance::port;
 use crate::kubernetes::{Kind, SERVER_PORT, SERVER_SERVICE, forwarding};
-
-/// An address that does not answer in this time is none for this machine.
-const LOOK: Duration = Duration::from_secs(2);
-
-/// The cluster's own address for the API, if this machine can use it.
-pub(super) async fn find(cluster: &Cluster, values: &Values, _context: &Context) -> Result<Option<String>, Failure> {
-    if let Some(ingress) = &values.ingress {
-        let scheme = if ingress.tls { "https" } else { "http" };
-        let url = format!("{scheme}://{}", ingress.host);
-        if answers(&url).await {
-            return Ok(Some(url));
-        }
-    }
-    for url in node_ports(cluster).await {
-        if answers(&url).await {
-            return Ok(Some(url));
-        }
-    }
-    Ok(None)
-}
-
-/// What can't be read has no address.
-async fn node_ports(cluster: &Cluster) -> Vec<String> {
-    let services: Api<Service> = Api::namespaced(cluster.client().clone(), cluster.namespace());
-    let Ok(service) = services.get(SERVER_SERVICE).await else { return Vec::new() };
-    let ports = service.spec.and_then(|spec| spec.ports).unwrap_or_default();
-    let Some(port) = ports.iter().find_map(|port| port.node_port) else { return Vec::new() };
-    let nodes: Api<Node> = Api::all(cluster.client().clone());
-    let Ok(nodes) = nodes.list(&ListParams::default().limit(3)).await else { return Vec::new() };
-    let addresses = nodes.items.into_iter().filter_map(|node| node.status?.addresses).flatten();
-    addresses
-        .filter(|address| address.type_ == "InternalIP" || address.type_ == "ExternalIP")
-        .map(|address| format!("http://{}:{port}", address.address))
-        .collect()
-}
-
-async fn answers(url: &str) -> bool {
-    let Ok(client) = reqwest::Client::builder().timeout(LOOK).build() else { return false };
-    client.get(format!("{url}/health")).send().await.is_ok_and(|answer| answer.status().is_success())
-}
 
 /// How many workers say that they are there; they were asked a moment ago.
 pub(super) async fn workers(endpoint: &Endpoint) -> usize {

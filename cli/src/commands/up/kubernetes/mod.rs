@@ -35,7 +35,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::instance::{Proof, Record, prove};
 use crate::kubernetes::{
-    Deployment, Flags, Kind, Table, connect, ensure_certificate, ensure_secrets, release, trouble, words,
+    Deployment, Flags, Kind, Table, connect, ensure_certificate, ensure_secrets, lasting, release, trouble, words,
 };
 
 /// How long to wait unless it is said: images are pulled, a volume is made, Postgres starts for the first time.
@@ -156,7 +156,8 @@ async fn converge(
         prune::prune(cluster, &later, &release, &|_| {}).await.map_err(|error| trouble::apply(&error))?;
     }
     let already_up = already && begun_waiting.elapsed() < Duration::from_secs(2);
-    let place = address::find(cluster, &values, context).await?;
+    let ingress = values.ingress.as_ref().map(|ingress| (ingress.host.as_str(), ingress.tls));
+    let place = lasting(cluster, ingress).await;
     let endpoint = context.endpoint().await?;
     let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_secs(10));
     let proof = tokio::select! {

@@ -2,6 +2,7 @@
 
 mod chart;
 pub mod comparison;
+mod crew;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod format;

@@ -54,6 +54,13 @@ fn what_is_missing_is_said_in_words() {
 }
 
 #[test]
+fn who_made_the_load_is_shown_if_several_did() {
+    let several = render(&fixture::report());
+    assert!(several.contains("Who made the load") && several.contains("12% of 8 cores"));
+    assert!(!render(&fixture::empty()).contains("Who made the load"));
+}
+
+#[test]
 fn what_is_well_is_said_only_if_it_was_looked_at() {
     let well = ["nothing was lost", "every request was accepted", "Nothing speaks against the figures."];
     let sound = Correctness { verdict: Verdict::Pass, accepted: 9, succeeded: 9, ..Default::default() };
@@ -107,6 +114,7 @@ fn no_text_of_the_result_gets_out_of_its_place() {
     report.validity.reasons = vec![EVIL.to_owned()];
     report.validity.notes = vec![EVIL.to_owned(); 2];
     report.validity.stream_lost = Some(EVIL.to_owned());
+    (report.generators[0].reasons, report.generators[1].missing) = (vec![EVIL.to_owned()], Some(EVIL.to_owned()));
     let found = report.breakpoint.as_mut().unwrap();
     (found.broke, found.limit, found.because) = (Some(EVIL.to_owned()), Some(EVIL.to_owned()), Some(EVIL.to_owned()));
     let regression = report.regression.as_mut().unwrap();

@@ -7,10 +7,11 @@ mod figures;
 mod ran;
 mod steps;
 
-use super::comparison;
 use super::remarks::{Weight, loud, remarks};
+use super::table::{Side, Table};
+use super::{comparison, crew};
 use crate::judge::why;
-use crate::result::{Report, Validity};
+use crate::result::Report;
 
 /// The whole document.
 #[must_use]
@@ -24,7 +25,7 @@ pub fn render(report: &Report) -> String {
         steps::section(report),
         steps::breakpoint(report),
         report.regression.as_ref().map(|regression| format!("## Regression\n\n{}", comparison::markdown(regression))),
-        Some(validity(&report.validity)),
+        Some(validity(report)),
         Some(ran::section(report)),
     ];
     sections.into_iter().flatten().collect::<Vec<_>>().join("\n")
@@ -52,8 +53,9 @@ fn head(report: &Report) -> String {
     text
 }
 
-fn validity(validity: &Validity) -> String {
+fn validity(report: &Report) -> String {
     use super::format::{NONE, millis, percent};
+    let validity = &report.validity;
     let or_none = |value: Option<f64>| value.map_or_else(|| NONE.to_owned(), percent);
     let mut text = format!(
         "## Validity: {}\n\nGenerator {} of the processor (at most {}), machine {}; late starts {} (p99 {}); planned arrivals \
@@ -73,7 +75,14 @@ fn validity(validity: &Validity) -> String {
     if !lines.is_empty() {
         text += "\n";
     }
-    lines.iter().fold(text, |text, line| text + "- " + &escape::text(line) + "\n")
+    text = lines.iter().fold(text, |text, line| text + "- " + &escape::text(line) + "\n");
+    if !report.generators.is_empty() {
+        let side = |figures| if figures { Side::Right } else { Side::Left };
+        let mut table = Table::new(crew::COLUMNS.map(|(name, figures)| (name, side(figures))));
+        crew::rows(report).for_each(|row| table.row(row.map(|cell| escape::text(&cell))));
+        text += &format!("\n{}", table.markdown());
+    }
+    text
 }
 
 /// `no gaps`, `1 gap`, `2 gaps`.

@@ -25,6 +25,7 @@ fn hostile() -> Report {
     report.validity.reasons = vec![text()];
     report.validity.notes = vec![text()];
     report.validity.stream_lost = Some(text());
+    (report.generators[0].reasons, report.generators[1].missing) = (vec![text()], Some(text()));
     let regression = report.regression.as_mut().unwrap();
     (regression.baseline, regression.unlike, regression.notes) = (text(), vec![text()], vec![text()]);
     regression.changes[0].figure = text();
@@ -91,7 +92,7 @@ fn of_a_result_without_anything_the_sections_that_say_nothing_are_left_out() {
 
 #[test]
 fn every_row_has_the_cells_of_its_head() {
-    for (report, expected) in [(fixture::report(), 8), (fixture::empty(), 3), (hostile(), 8)] {
+    for (report, expected) in [(fixture::report(), 9), (fixture::empty(), 3), (hostile(), 9)] {
         let tables = tables(&render(&report));
         assert_eq!(tables.len(), expected);
         for table in tables {

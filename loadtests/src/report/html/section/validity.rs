@@ -2,10 +2,10 @@
 
 use maud::{Markup, html};
 
-use super::table::text;
+use super::table::{table, text};
 use super::{facts, list, nothing, section};
 use crate::plan::Model;
-use crate::report::format;
+use crate::report::{crew, format};
 use crate::result::{Report, Validity, Verdict};
 
 const LEAD: &str =
@@ -17,12 +17,21 @@ pub(in super::super) fn validity(report: &Report) -> Markup {
         @if found.reasons.is_empty() { (nothing(unopposed(found.verdict))) }
         @else { div.warning { (list(&found.reasons)) } }
         (facts(&measured(found, report.plan.model)))
+        @if !report.generators.is_empty() {
+            h3 { "Who made the load" }
+            (generators(report))
+        }
         @if !found.notes.is_empty() {
             h3 { "To know when reading them" }
             (list(&found.notes))
         }
     };
     section("validity", "Validity", Some(found.verdict), LEAD, &content)
+}
+
+fn generators(report: &Report) -> Markup {
+    let rows: Vec<_> = crew::rows(report).map(|row| row.iter().map(text).collect()).collect();
+    table("What each generator did", &crew::COLUMNS, &rows)
 }
 
 fn unopposed(verdict: Verdict) -> &'static str {

@@ -113,9 +113,9 @@ reasons! {
     DependencyUnreachable "dependency-unreachable" Tolerated(1), "container {container} can't reach what it needs: a wrong address, a network policy, or it is not up",
         "kubectl -n {namespace} get endpointslices,networkpolicies";
     DatabasePassword "database-password" Crashes(1), "the password is not the one that the database was made with; a volume keeps the first",
-        "kubectl -n {namespace} get secret card-secrets -o yaml";
+        "kubectl -n {namespace} describe secret card-secrets";
     MigrationPassword "migration-password" Crashes(1), "the password is not the one that the database was made with; a volume keeps the first",
-        "kubectl -n {namespace} get secret card-secrets -o yaml";
+        "kubectl -n {namespace} describe secret card-secrets";
     MigrationSchemaNewer "migration-schema-newer" Crashes(1), "the database was migrated by a newer version than this image",
         "cardctl images build";
     MigrationUnreachable "migration-unreachable" Tolerated(1), "the database can't be reached from the pod: a wrong address, a network policy, or it is not up",

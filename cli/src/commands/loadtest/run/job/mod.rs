@@ -9,6 +9,8 @@
 mod follow;
 mod manifest;
 mod pods;
+#[cfg(test)]
+mod tests;
 
 use card_loadtests::shard::Assignment;
 use k8s_openapi::api::batch::v1::Job;

@@ -53,7 +53,8 @@ pub(super) fn at(pod: &Value) -> At {
 
 fn waiting(status: &Value, state: Option<&Value>) -> Option<String> {
     let reason = |value: &Value| value["reason"].as_str().map(str::to_owned);
-    let scheduled = status["conditions"].as_array()?.iter().find(|one| one["type"] == "PodScheduled");
+    let mut conditions = status["conditions"].as_array().into_iter().flatten();
+    let scheduled = conditions.find(|one| one["type"] == "PodScheduled");
     let unscheduled = scheduled.filter(|one| one["status"] == "False").and_then(reason);
     unscheduled.or_else(|| state.and_then(|state| reason(&state["waiting"])))
 }

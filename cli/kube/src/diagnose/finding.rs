@@ -69,8 +69,10 @@ impl Finding {
         Self { object, ..self }
     }
 
+    /// On one line. A probe that wrote nothing leaves a colon behind.
     pub(super) fn said(self, message: impl AsRef<str>) -> Self {
-        Self { message: message.as_ref().split_whitespace().collect::<Vec<_>>().join(" "), ..self }
+        let message = message.as_ref().split_whitespace().collect::<Vec<_>>().join(" ");
+        Self { message: message.trim_end_matches(':').to_owned(), ..self }
     }
 
     pub(super) fn named(self, name: impl Into<String>) -> Self {

@@ -167,6 +167,21 @@ fn named(recorded: &Recorded, object: &ObjectRef, after: i64) -> Option<(Reason,
     diagnose(recorded, object, &Circumstances::at(now)).first().map(|finding| (finding.reason, finding.terminal))
 }
 
+#[test]
+fn what_is_said_is_one_line_without_an_empty_end() {
+    let running = json!({"phase": "Running", "containerStatuses": [{"name": "main", "image": "i", "ready": false, "started": false,
+        "restartCount": 0, "state": {"running": {"startedAt": "2026-01-01T00:00:05Z"}}}]});
+    for (said, told) in [
+        ("Startup probe failed: \n", "Startup probe failed"),
+        ("Startup probe failed: no\n\tanswer", "Startup probe failed: no answer"),
+    ] {
+        let (recorded, object) = scene(running.clone(), json!({}), &[("Unhealthy", said)]);
+        let findings = diagnose(&recorded, &object, &Circumstances::at("2026-01-01T00:00:20Z".parse().unwrap()));
+        assert_eq!((findings[0].reason, &*findings[0].message), (Reason::StartupProbeFailed, told));
+        assert!(!findings[0].terminal, "it is only starting");
+    }
+}
+
 /// What this machine's cluster could not be brought to do, after the shapes and words of the real API.
 #[test]
 fn what_other_clusters_say_is_named_as_well() {

@@ -25,5 +25,5 @@ demo:
 
 # The figures of docs/performance.md
 bench part="all":
-    cargo build --release
-    cargo run --release -p card-loadtests --example bench -- {{part}}
+    cargo build --profile dist
+    cargo run --profile dist -p card-loadtests --example bench -- {{part}}

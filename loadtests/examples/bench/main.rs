@@ -1,6 +1,6 @@
 //! Measures the platform against what it promises; every figure in `docs/performance.md` comes from here.
 //!
-//! `cargo build --release && cargo run --release -p card-loadtests --example bench -- PART [cluster] [quick]`
+//! `cargo build --profile dist && cargo run --profile dist -p card-loadtests --example bench -- PART [cluster] [quick]`
 //!
 //! Each part starts the built `cardctl` with a state directory of its own on a free port, measures, and takes it down.
 //! Where a figure is a ratio, both sides run in the same call. On the cluster engine each platform has a new Postgres,

@@ -22,7 +22,7 @@ pub(crate) struct Platform {
     pub(crate) services: Option<Services>,
 }
 
-/// The release binary beside this one.
+/// The binary beside this one.
 pub(crate) fn binary() -> Result<PathBuf, Failed> {
     let me = std::env::current_exe()?;
     let folder = me.parent().and_then(|folder| folder.parent()).ok_or("this program lies in target/…/examples")?;
@@ -30,7 +30,7 @@ pub(crate) fn binary() -> Result<PathBuf, Failed> {
     if binary.exists() {
         Ok(binary)
     } else {
-        Err(format!("{} is missing: cargo build --release", binary.display()).into())
+        Err(format!("{} is missing: cargo build --profile dist", binary.display()).into())
     }
 }
 

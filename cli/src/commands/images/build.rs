@@ -52,7 +52,7 @@ pub(super) struct BuildArgs {
     #[arg(long, value_name = "PLATFORM", value_delimiter = ',', value_parser = parse_platform)]
     platform: Vec<Platform>,
     /// cargo's profile
-    #[arg(long, default_value = "release", value_name = "NAME")]
+    #[arg(long, default_value = "dist", value_name = "NAME")]
     profile: String,
     /// What comes before the images' names
     #[arg(long, default_value = "cardctl", value_name = "PATH", value_parser = parse_repository)]

@@ -57,7 +57,7 @@ impl Default for BuildOptions {
             platforms: Vec::new(),
             target: None,
             linkage: Linkage::Static,
-            profile: "release".to_owned(),
+            profile: "dist".to_owned(),
             repository: Repository::default(),
             labels: BTreeMap::new(),
             output: None,

@@ -57,8 +57,7 @@ fn in_the_source_tree_cargo_builds_first_and_its_crates_are_listed() {
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     assert!(ended.stderr.contains("Compiling card-generator"), "{}", ended.stderr);
     let said = std::fs::read_to_string(yard.at("said")).unwrap();
-    for part in ["--locked", "--target x86_64-unknown-linux-gnu", "+crt-static", "CARGO_PROFILE_RELEASE_STRIP=symbols"]
-    {
+    for part in ["--locked", "--target x86_64-unknown-linux-gnu", "+crt-static", "CARGO_PROFILE_DIST_STRIP=symbols"] {
         assert!(said.contains(&part.replace("x86_64", std::env::consts::ARCH)), "{part}: {said}");
     }
     let sbom = std::fs::read_to_string(dir.join("target/images/card-generator.cdx.json")).unwrap();

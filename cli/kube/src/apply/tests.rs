@@ -71,10 +71,18 @@ async fn what_a_controller_writes_meanwhile_is_no_change_of_ours() {
     let objects = [deployment("server", Some(2))];
     // Between the list of members and the apply: the write of the status comes with the slow request.
     server.fail_on("PATCH", "deployments", Fault::Slow(std::time::Duration::from_millis(150)));
+    let asked =
+        || server.seen().iter().filter(|seen| seen.method == "PATCH" && seen.path.contains("deployments")).count();
+    let before = asked();
     let again = release();
     let applying = apply(&cluster, &objects, &again, &options, &|_| {});
     let writing = async {
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        let begun = async {
+            while asked() == before {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(60), begun).await.expect("the apply begins");
         server.edit(("Deployment", Some("cards"), "server"), "kube-controller-manager", "status", |object| {
             object["status"] = json!({"readyReplicas": 1});
         });

@@ -1,0 +1,4 @@
+//! What is wrong with what does not come up: as a real cluster said it, and as others say it.
+
+mod recorded;
+mod scenes;

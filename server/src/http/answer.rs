@@ -1,7 +1,7 @@
 //! The outermost layer: everything that every request needs, once and by hand, because it runs on each of them.
 //! Request id, bounds, metrics, security headers, panics, and the document of a [`Refusal`].
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,6 +14,7 @@ use card_core::problem::Code;
 use futures::FutureExt;
 use tower::Service;
 
+use super::client_address::client_address;
 use super::gate::Permit;
 use super::metrics::{RouteId, RouteMetrics};
 use super::request_id::{self, RequestId};
@@ -22,10 +23,6 @@ use crate::problem::Refusal;
 
 /// The headers of a request may take this much; hyper's own bound lies above, so that the answer is ours.
 pub(crate) const HEADER_LIMIT: usize = 16 * 1024;
-
-/// The address that a request came from.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Peer(pub(crate) IpAddr);
 
 /// Answers requests.
 pub(crate) struct Answers {
@@ -82,7 +79,8 @@ impl Answers {
         B: http_body::Body<Data = bytes::Bytes, Error: Into<axum::BoxError>> + Send + 'static,
     {
         let mut request = request.map(Body::new);
-        request.extensions_mut().insert(Peer(peer.ip()));
+        let client = client_address(peer.ip(), request.headers());
+        request.extensions_mut().insert(client);
         let mut router = self.router.clone();
         match AssertUnwindSafe(async move { router.call(request).await }).catch_unwind().await {
             Ok(Ok(response)) => response,

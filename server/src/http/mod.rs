@@ -3,6 +3,7 @@
 pub(crate) mod answer;
 pub(crate) mod assets;
 pub(crate) mod body;
+pub(crate) mod client_address;
 pub(crate) mod gate;
 pub(crate) mod headers;
 pub(crate) mod json;

@@ -16,8 +16,8 @@ use utoipa::ToSchema;
 use crate::app::App;
 use crate::auth::caller::{Caller, bearer};
 use crate::auth::tokens::RefreshToken;
-use crate::http::answer::Peer;
 use crate::http::body::Json;
+use crate::http::client_address::ClientAddress;
 use crate::http::json::{json, no_content};
 use crate::problem::Refusal;
 
@@ -53,11 +53,11 @@ pub(crate) struct TokenPair {
     (status = 429, description = "`too-many-attempts`: too many failures for one address and name")))]
 pub(crate) async fn sign_in(
     State(app): State<Arc<App>>,
-    Extension(peer): Extension<Peer>,
+    Extension(client): Extension<ClientAddress>,
     body: Json<SignIn>,
 ) -> Result<Response, Refusal> {
     let SignIn { username, password } = body.value;
-    let attempt = app.logins.begin(peer.0, &username, std::time::Instant::now()).map_err(|wait| {
+    let attempt = app.logins.begin(client.0, &username, std::time::Instant::now()).map_err(|wait| {
         let detail = "Too many failed sign-ins for this name from this address; wait and try again.";
         Refusal::new(Code::TooManyAttempts, detail).retry_after(wait.as_secs().max(1))
     })?;

@@ -6,9 +6,36 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::cards::Card;
-use crate::engine::EngineError;
+use crate::engine::{EngineError, ErrorKind};
 use crate::ids::{RunId, SessionId, UserId};
 use crate::time::Instant;
+
+/// Longest name of a generated user: a run id, a dash and a number.
+const LONGEST_NAME: usize = 96;
+
+/// The form by which user names are compared, stored apart and counted: every look-up, every unique index and every
+/// limit by name goes by it. None for text that no user can be called, which needs no look into a store.
+///
+/// It is made here and nowhere else. What a database calls lower case depends on its collation: in Turkish `I` becomes
+/// `ı`, and the Kelvin sign becomes `k` in most. Names are ASCII, so that each has one folded form on every engine.
+#[must_use]
+pub fn folded(username: &str) -> Option<String> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    let possible = (1..=LONGEST_NAME).contains(&username.len()) && username.bytes().all(plain);
+    possible.then(|| username.to_ascii_lowercase())
+}
+
+/// Whether users can be stored under their names.
+///
+/// # Errors
+/// `Invalid`: one of them has no folded form.
+pub(crate) fn check_names<'a>(users: impl IntoIterator<Item = &'a User>) -> Result<(), EngineError> {
+    if users.into_iter().all(|user| folded(&user.username).is_some()) {
+        return Ok(());
+    }
+    // Not the name: it may be anything.
+    Err(EngineError::new(ErrorKind::Invalid, "a user name has letters, digits, '.', '_' and '-' (ASCII) only"))
+}
 
 /// A user as the wire shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -61,7 +88,7 @@ pub enum Refreshed {
 /// The accounts half of a store. Every write that returned `Ok` is durable.
 ///
 /// Implementations MUST be safe to call from many tasks at once, MUST NOT block the calling thread for I/O,
-/// and MUST compare user names without regard to letter case.
+/// and MUST compare user names by [`folded`]; no user has a name that can't be folded, and none is stored.
 #[async_trait]
 pub trait Accounts: Send + Sync + 'static {
     /// Stores a user with a password. Atomic: of two registrations of one name, one is told `UsernameTaken`.
@@ -110,4 +137,26 @@ pub trait Accounts: Send + Sync + 'static {
 
     /// The user's cards, newest first.
     async fn cards(&self, owner: UserId) -> Result<Vec<Card>, EngineError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_has_one_folded_form_whatever_the_language() {
+        assert_eq!(folded("ISTANBUL"), folded("istanbul"));
+        assert_eq!(folded("Ada.Lovelace_1-x").as_deref(), Some("ada.lovelace_1-x"));
+        // Kelvin sign, dotless and dotted i, sharp s, full width, combining dot.
+        for foreign in
+            ["\u{212a}evin", "\u{131}stanbul", "\u{130}stanbul", "stra\u{df}e", "\u{ff21}da", "i\u{307}stanbul"]
+        {
+            assert_eq!(folded(foreign), None, "{foreign}");
+        }
+        for impossible in ["", "a\0b", "a b", "a/b", &"a".repeat(LONGEST_NAME + 1)] {
+            assert_eq!(folded(impossible), None, "{impossible:?}");
+        }
+        let generated = format!("{}-{}", "r".repeat(64), 1_000_000_010_000_u64);
+        assert!(folded(&generated).is_some(), "the longest name of a generated user");
+    }
 }

@@ -8,7 +8,7 @@ use super::delivery::Channel;
 use super::failure::classify_write;
 use super::reads::read;
 use super::settle::network_of;
-use crate::accounts::{Accounts, Credentials, Refreshed, Registered, TokenHash, User};
+use crate::accounts::{Accounts, Credentials, Refreshed, Registered, TokenHash, User, check_names, folded};
 use crate::cards::{Card, CardStatus};
 use crate::engine::{EngineError, ErrorKind};
 use crate::ids::{CardId, RunId, SessionId, TaskId, UserId};
@@ -40,6 +40,7 @@ impl ClusterEngine {
 impl Accounts for ClusterEngine {
     async fn register(&self, user: User, password_hash: String) -> Result<Registered, EngineError> {
         self.check_open()?;
+        check_names([&user])?;
         let done = sqlx::query!(
             "INSERT INTO users (id, username, password_hash, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
             user.id.uuid(),
@@ -55,6 +56,7 @@ impl Accounts for ClusterEngine {
 
     async fn register_synthetic(&self, run: RunId, users: Vec<User>) -> Result<(), EngineError> {
         self.check_open()?;
+        check_names(&users)?;
         let ids: Vec<Uuid> = users.iter().map(|user| user.id.uuid()).collect();
         let names: Vec<&str> = users.iter().map(|user| user.username.as_str()).collect();
         let created: Vec<i64> = users.iter().map(|user| user.created_at.micros()).collect();
@@ -79,6 +81,7 @@ impl Accounts for ClusterEngine {
     }
 
     async fn credentials(&self, username: &str) -> Result<Option<Credentials>, EngineError> {
+        let Some(username) = folded(username) else { return Ok(None) };
         let row = read(|| {
             sqlx::query!("SELECT id, password_hash FROM users WHERE lower(username) = lower($1)", username)
                 .fetch_optional(&self.shared.pool)

@@ -96,6 +96,7 @@ macro_rules! engine_conformance {
             a_clean_up_leaves_people_alone
             the_audit_counts_effects
             registration_is_unique_whatever_the_case
+            a_name_that_nobody_can_have_is_nobodys
             a_refresh_token_works_once
             a_deleted_user_is_known_at_once_and_after_a_restart
             a_closed_engine_refuses_politely

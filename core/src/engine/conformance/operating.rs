@@ -168,6 +168,19 @@ pub(crate) async fn registration_is_unique_whatever_the_case(bed: impl Testbed) 
     assert!(accounts.credentials("new").await.unwrap().is_none(), "all or none");
 }
 
+pub(crate) async fn a_name_that_nobody_can_have_is_nobodys(bed: impl Testbed) {
+    let accounts = &*bed.store().accounts;
+    accounts.register(user("kevin"), "hash".into()).await.unwrap();
+    // The Kelvin sign, a NUL, letters of other alphabets, more than any name has.
+    for name in ["\u{212a}evin", "kevin\0", "", "\u{131}stanbul", "ke vin", &"k".repeat(300)] {
+        assert!(accounts.credentials(name).await.unwrap().is_none(), "{name:?}");
+        let error = accounts.register(user(name), "hash".into()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid, "{name:?}");
+        let error = accounts.register_synthetic(RunId::new(), vec![user(name)]).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid, "{name:?}");
+    }
+}
+
 pub(crate) async fn a_refresh_token_works_once(bed: impl Testbed) {
     let accounts = bed.store().accounts.clone();
     let (owner, session) = (UserId::new(), SessionId::new());

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::rows::{optional_uuid, uuid};
 use super::writer::Ledger;
 use super::{SqliteEngine, rows};
-use crate::accounts::{Accounts, Credentials, Refreshed, Registered, TokenHash, User};
+use crate::accounts::{Accounts, Credentials, Refreshed, Registered, TokenHash, User, check_names, folded};
 use crate::cards::{Card, CardStatus, Network};
 use crate::engine::{EngineError, ErrorKind};
 use crate::ids::{CardId, RunId, SessionId, TaskId, UserId};
@@ -99,6 +99,7 @@ fn read_card(row: &rusqlite::Row<'_>) -> rusqlite::Result<Card> {
 #[async_trait]
 impl Accounts for SqliteEngine {
     async fn register(&self, user: User, password_hash: String) -> Result<Registered, EngineError> {
+        check_names([&user])?;
         self.writer
             .call(move |ledger| {
                 let inserted = insert(ledger, &user, Some(&password_hash), None)?;
@@ -108,6 +109,7 @@ impl Accounts for SqliteEngine {
     }
 
     async fn register_synthetic(&self, run: RunId, users: Vec<User>) -> Result<(), EngineError> {
+        check_names(&users)?;
         let taken = self
             .writer
             .call(move |ledger| {
@@ -131,7 +133,7 @@ impl Accounts for SqliteEngine {
     }
 
     async fn credentials(&self, username: &str) -> Result<Option<Credentials>, EngineError> {
-        let username = username.to_owned();
+        let Some(username) = folded(username) else { return Ok(None) };
         self.readers
             .read(move |connection| {
                 let mut statement =

@@ -188,6 +188,28 @@ impl Command {
         !matches!(self, Self::Completions(_) | Self::Man(_) | Self::Version(_) | Self::Help(_))
     }
 
+    /// Whether all it does is tell what it reads, and that may take long: then it ends, with 0, as soon as nobody reads its
+    /// stdout any more. Others have work to do besides and find out when they write.
+    #[must_use]
+    pub const fn only_tells(&self) -> bool {
+        matches!(self, Self::Watch(_) | Self::Status(_) | Self::Logs(_))
+    }
+
+    /// What may be left behind if a signal cuts it off in the middle; empty if nothing. None for a command that takes signals
+    /// as its own business, since it has something to put in order or to say: drain, audit, clean up, how to go on.
+    #[must_use]
+    pub const fn left_when_cut_off(&self) -> Option<&'static str> {
+        match self {
+            Self::Up(_) | Self::Down(_) | Self::Scale(_) | Self::Submit(_) => None,
+            Self::Dlq(args) if args.writes() => None,
+            Self::Loadtest(_) | Self::Smoke(_) | Self::Demo(_) | Self::Images(_) => None,
+            Self::Tasks(_) | Self::Queue(_) | Self::Users(_) | Self::Manifests(_) => {
+                Some("what was asked for may have been done, in part or whole; the same command again is safe")
+            }
+            _ => Some(""),
+        }
+    }
+
     /// Runs it.
     ///
     /// # Errors

@@ -33,6 +33,8 @@ pub struct Context {
     pub(crate) cluster: tokio::sync::OnceCell<Reached>,
     /// The signal that cancelled [`Context::stop`].
     pub(crate) signal: Arc<OnceLock<Signal>>,
+    /// Cancelled when nobody reads stdout any more; then [`Context::stop`] is too, for a command that only tells what it reads.
+    pub(crate) reader_gone: CancellationToken,
 }
 
 /// A platform that is reachable, as far as is known without asking it.
@@ -76,11 +78,12 @@ impl Context {
         parse_target(&self.settings.settings.target)
     }
 
-    /// How a command ends that was stopped by a signal: 130 or 143.
+    /// How a command ends that was stopped by a signal: 130 or 143; 0 if it was stopped because nobody reads what it says.
     #[must_use]
     pub fn interrupted(&self) -> Exit {
         match self.signal.get() {
             Some(Signal::SIGTERM) => Exit::Terminated,
+            None if self.reader_gone.is_cancelled() => Exit::Done,
             _ => Exit::Interrupted,
         }
     }
@@ -90,6 +93,7 @@ impl Context {
     pub fn interruption(&self) -> Failure {
         let exit = self.interrupted();
         let (code, message) = match exit {
+            Exit::Done => return Failure::closed_output(),
             Exit::Terminated => ("terminated", "terminated"),
             _ => ("interrupted", "interrupted"),
         };
@@ -185,18 +189,41 @@ pub fn parse_target(text: &str) -> Result<Target, Failure> {
             return Ok(Target::Kubernetes(kind));
         }
     }
-    let host = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
-    if host.is_some_and(|host| !host.trim_end_matches('/').is_empty()) {
-        return Ok(Target::Url(text.trim_end_matches('/').to_owned()));
+    if let Some((scheme, rest)) = text.split_once("://") {
+        let scheme = scheme.to_ascii_lowercase();
+        if matches!(scheme.as_str(), "http" | "https") && !rest.trim_end_matches('/').is_empty() {
+            return Ok(Target::Url(format!("{scheme}://{}", rest.trim_end_matches('/'))));
+        }
     }
     let usage = |message: String| Failure::new("usage", Exit::Usage, message);
     Err(match text {
         "podman" => usage(format!("target {text:?} is not part of this release; it comes with a later one"))
             .fix("use --target embedded (the default), processes, minikube, kube, or the URL of a running server"),
-        _ => usage(format!("there is no target {text:?}")).fix(
-            "use --target embedded (the default), processes, minikube, kube, or a URL, such as http://127.0.0.1:7400",
-        ),
+        _ => usage(format!("there is no target {text:?}")).fix(match meant(text) {
+            Some(meant) => format!("did you mean --target {meant}?"),
+            None => "use --target embedded (the default), processes, minikube, kube, or a URL, such as http://127.0.0.1:7400".to_owned(),
+        }),
     })
+}
+
+/// The target that a text was probably meant to be: a URL without its scheme or with a mistyped one, or a name.
+fn meant(text: &str) -> Option<String> {
+    let rest = match text.split_once("://") {
+        Some((scheme, rest)) if strsim::damerau_levenshtein(&scheme.to_ascii_lowercase(), "https") <= 2 => rest,
+        Some(_) => return None,
+        None => text,
+    };
+    let host = rest.split('/').next().unwrap_or_default();
+    let name = host.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok()).map(|(name, _)| name);
+    let is_host = |name: &str| {
+        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_[]:".contains(&byte))
+    };
+    if name.is_some_and(is_host) || host == "localhost" || (host.contains('.') && is_host(host)) {
+        return Some(format!("http://{}", rest.trim_end_matches('/')));
+    }
+    let names = [Local::Embedded.name(), Local::Processes.name(), Kind::Minikube.name(), Kind::Kube.name()];
+    let near = |name: &&str| strsim::damerau_levenshtein(&text.to_ascii_lowercase(), name) <= 2;
+    names.into_iter().find(near).map(str::to_owned)
 }
 
 /// `CARDCTL_OPERATOR_TOKEN`, or the file that `CARDCTL_OPERATOR_TOKEN_FILE` names.
@@ -227,8 +254,32 @@ mod tests {
         assert_eq!(parse_target("http://127.0.0.1:1/").unwrap(), Target::Url("http://127.0.0.1:1".into()));
         assert_eq!(parse_target("minikube").unwrap(), Target::Kubernetes(Kind::Minikube));
         assert_eq!(parse_target("kube").unwrap(), Target::Kubernetes(Kind::Kube));
-        for text in ["http://", "podman", "embeded", ""] {
+        for text in ["HTTP://127.0.0.1:1", "Http://127.0.0.1:1/"] {
+            assert_eq!(parse_target(text).unwrap(), Target::Url("http://127.0.0.1:1".into()), "a scheme has no case");
+        }
+        for text in ["http://", "podman", "embeded", "ftp://127.0.0.1", ""] {
             assert_eq!(parse_target(text).unwrap_err().exit, Exit::Usage, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_mistyped_target_is_answered_with_what_was_meant() {
+        for (text, meant) in [
+            ("127.0.0.1:7611", Some("http://127.0.0.1:7611")),
+            ("localhost:7611/", Some("http://localhost:7611")),
+            ("[::1]:7611", Some("http://[::1]:7611")),
+            ("localhost", Some("http://localhost")),
+            ("cards.example.org", Some("http://cards.example.org")),
+            ("htp://127.0.0.1:7611", Some("http://127.0.0.1:7611")),
+            ("embeded", Some("embedded")),
+            ("Kube", Some("kube")),
+            ("production", None),
+            ("ftp://127.0.0.1:7611", None),
+        ] {
+            let fix = parse_target(text).unwrap_err().fix.unwrap_or_default();
+            let expected = meant.map(|meant| format!("did you mean --target {meant}?"));
+            assert!(expected.is_none_or(|expected| expected == fix), "{text}: {fix}");
+            assert_eq!(fix.starts_with("did you mean"), meant.is_some(), "{text}: {fix}");
         }
     }
 }

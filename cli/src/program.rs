@@ -6,6 +6,7 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use card_core::settings::{Layers, Resolved, SettingsError};
 use nix::sys::signal::Signal;
@@ -20,6 +21,9 @@ use crate::failure::Failure;
 use crate::instance::{Paths, detached};
 use crate::output::{Choices, Printer};
 use crate::usage;
+
+/// A command has so long after a signal to end in its own way, before it is cut off.
+const OWN_END: Duration = Duration::from_millis(500);
 
 /// Runs the program.
 #[must_use]
@@ -41,7 +45,12 @@ pub fn run(arguments: Vec<OsString>) -> ExitCode {
         .and_then(|runtime| {
             let outcome = runtime.block_on(async {
                 let context = context(&cli, Arc::clone(&printer))?;
-                cli.command.run(&context).await
+                let left = cli.command.left_when_cut_off();
+                tokio::select! {
+                    biased;
+                    outcome = cli.command.run(&context) => outcome,
+                    failure = cut_off(&context, left) => Err(failure),
+                }
             });
             // What still runs (a blocking read of a terminal, an abandoned connection) must not hold the program.
             runtime.shutdown_background();
@@ -91,6 +100,16 @@ fn context(cli: &Cli, printer: Arc<Printer>) -> Result<Context, Failure> {
     let stop = CancellationToken::new();
     let signal = Arc::new(OnceLock::new());
     listen(&stop, &signal).map_err(|error| Failure::internal(format!("signals can't be listened to: {error}")))?;
+    let reader_gone = CancellationToken::new();
+    let ends_then = cli.command.only_tells().then(|| stop.clone());
+    let (watching, gone) = (Arc::clone(&printer), reader_gone.clone());
+    tokio::spawn(async move {
+        watching.reader_gone().await;
+        gone.cancel();
+        if let Some(stop) = ends_then {
+            stop.cancel();
+        }
+    });
     let interactive = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
     Ok(Context {
         settings,
@@ -101,7 +120,17 @@ fn context(cli: &Cli, printer: Arc<Printer>) -> Result<Context, Failure> {
         interactive,
         cluster: OnceCell::new(),
         signal,
+        reader_gone,
     })
+}
+
+/// A command that does not end by itself after the signal: it waits for an answer, and has nothing to put in order.
+async fn cut_off(context: &Context, left: Option<&'static str>) -> Failure {
+    let Some(left) = left else { return std::future::pending().await };
+    context.stop.cancelled().await;
+    tokio::time::sleep(OWN_END).await;
+    let failure = context.interruption();
+    if left.is_empty() { failure } else { failure.left(left) }
 }
 
 fn settings(global: &Global) -> Result<Resolved, SettingsError> {

@@ -88,39 +88,45 @@ impl utoipa::ToSchema for Instant {}
 
 /// Text that is not a duration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("a duration is a number and a unit, such as 250ms, 30s, 5m or 2h")]
+#[error("a duration is a number and a unit, such as 250ms, 30s, 5m or 1h30m")]
 pub struct InvalidDuration;
 
-/// Reads `250ms`, `30s`, `1.5s`, `5m`, `2h`, `7d`; a bare `0` needs no unit.
+/// The units of a duration, the largest first, in microseconds.
+const UNITS: [(&str, f64); 6] = [("d", 86_400e6), ("h", 3_600e6), ("m", 60e6), ("s", 1e6), ("ms", 1e3), ("us", 1.0)];
+
+/// Reads `250ms`, `30s`, `1.5s`, `5m`, `2h`, `7d`, and several of them, each unit smaller than the one before: `1m30s`.
+/// A bare `0` needs no unit.
 ///
 /// # Errors
 /// [`InvalidDuration`] for anything else, for a negative number and for more than a hundred years.
 pub fn parse_duration(text: &str) -> Result<Duration, InvalidDuration> {
+    const HUNDRED_YEARS: f64 = 100.0 * 366.0 * 86_400e6;
     let text = text.trim();
     if text == "0" {
         return Ok(Duration::ZERO);
     }
-    let split = text.find(|c: char| c.is_ascii_alphabetic()).ok_or(InvalidDuration)?;
-    let (number, unit) = text.split_at(split);
-    if number.is_empty() || !number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
+    let (mut rest, mut units, mut micros) = (text, UNITS.iter(), 0.0);
+    loop {
+        let end = rest.find(|c: char| c.is_ascii_alphabetic()).ok_or(InvalidDuration)?;
+        let (number, after) = rest.split_at(end);
+        let end = after.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(after.len());
+        let (unit, after) = after.split_at(end);
+        // Only the last number may have a fraction.
+        let is_number = |byte: u8| byte.is_ascii_digit() || byte == b'.' && after.is_empty();
+        if number.is_empty() || !number.bytes().all(is_number) {
+            return Err(InvalidDuration);
+        }
+        let (_, size) = units.find(|(name, _)| *name == unit).ok_or(InvalidDuration)?;
+        micros += number.parse::<f64>().map_err(|_| InvalidDuration)? * size;
+        rest = after;
+        if rest.is_empty() {
+            break;
+        }
+    }
+    if !(0.0..=HUNDRED_YEARS).contains(&micros) {
         return Err(InvalidDuration);
     }
-    let number: f64 = number.parse().map_err(|_| InvalidDuration)?;
-    let seconds = number
-        * match unit {
-            "us" => 1e-6,
-            "ms" => 1e-3,
-            "s" => 1.0,
-            "m" => 60.0,
-            "h" => 3600.0,
-            "d" => 86400.0,
-            _ => return Err(InvalidDuration),
-        };
-    const HUNDRED_YEARS: f64 = 100.0 * 366.0 * 86400.0;
-    if !(0.0..=HUNDRED_YEARS).contains(&seconds) {
-        return Err(InvalidDuration);
-    }
-    Ok(Duration::from_micros((seconds * 1e6).round() as u64))
+    Ok(Duration::from_micros(micros.round() as u64))
 }
 
 /// Writes a duration the way [`parse_duration`] reads it, in the largest unit that loses nothing.
@@ -185,6 +191,18 @@ mod tests {
     #[test]
     fn what_has_no_unit_or_a_sign_is_refused() {
         for text in ["", "30", "-1s", "1 s", "s", "1e9s", "1.2.3s", "999999999999d", "NaNs", "infs"] {
+            assert_eq!(parse_duration(text), Err(InvalidDuration), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_duration_may_have_several_units_each_smaller_than_the_one_before() {
+        for (text, seconds) in
+            [("1m30s", 90.0), ("1h30m", 5400.0), ("1d2h3m4s", 93_784.0), ("1m0.5s", 60.5), ("2s250ms", 2.25)]
+        {
+            assert_eq!(parse_duration(text), Ok(Duration::from_secs_f64(seconds)), "{text}");
+        }
+        for text in ["30s1m", "1m1m", "1.5m30s", "1m30", "1m 30s", "1ms1m"] {
             assert_eq!(parse_duration(text), Err(InvalidDuration), "{text}");
         }
     }

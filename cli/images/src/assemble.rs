@@ -1,6 +1,7 @@
 //! From a recipe to the blobs of an image.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 
 use crate::catalog::Linkage;
 use crate::closure::{Closure, Search};
@@ -50,7 +51,7 @@ pub struct Assembled {
 /// # Errors
 /// The program, what it needs, or the certificates are not there, or the program is none for that platform.
 pub fn assemble(recipe: &Recipe) -> Result<Assembled, ImageError> {
-    Draft::new(recipe)?.finish(recipe)
+    Draft::new(recipe)?.finish(recipe, &AtomicBool::new(false))
 }
 
 impl Draft {
@@ -84,8 +85,8 @@ impl Draft {
         Ok(Self { tar, diff_id, config, sbom, binary, linkage })
     }
 
-    pub(crate) fn finish(self, recipe: &Recipe) -> Result<Assembled, ImageError> {
-        let layer = layer::compress(&self.tar).map_err(ImageError::internal)?;
+    pub(crate) fn finish(self, recipe: &Recipe, stop: &AtomicBool) -> Result<Assembled, ImageError> {
+        let layer = layer::compress(&self.tar, stop).map_err(ImageError::internal)?.ok_or_else(ImageError::stopped)?;
         Ok(Assembled {
             manifest: metadata::manifest(recipe, &self.config, &layer)?,
             config: self.config,

@@ -50,6 +50,11 @@ impl ImageError {
         self
     }
 
+    /// Whoever asked for the work asked to stop it.
+    pub(crate) fn stopped() -> Self {
+        Self::new("interrupted", ErrorKind::Unknown, "interrupted")
+    }
+
     pub(crate) fn internal(message: impl fmt::Display) -> Self {
         Self::new("internal", ErrorKind::Internal, message.to_string())
     }

@@ -2,6 +2,8 @@
 
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::archive;
@@ -22,6 +24,7 @@ const LOOK: Duration = Duration::from_millis(20);
 #[derive(Debug, Clone)]
 pub struct Store {
     dir: PathBuf,
+    stop: Arc<AtomicBool>,
 }
 
 /// An image, and what it took.
@@ -41,7 +44,18 @@ impl Store {
     pub fn new(dir: impl Into<PathBuf>) -> Self {
         let dir = dir.into();
         // Absolute, so that what is found later does not depend on where one was then.
-        Self { dir: std::path::absolute(&dir).unwrap_or(dir) }
+        Self { dir: std::path::absolute(&dir).unwrap_or(dir), stop: Arc::default() }
+    }
+
+    /// The same store, whose builds end before they write anything more once `stop` is set. They then fail with the code
+    /// `interrupted`, within the tenths of a second that compressing one part takes.
+    #[must_use]
+    pub fn stopped_by(self, stop: Arc<AtomicBool>) -> Self {
+        Self { stop, ..self }
+    }
+
+    fn check_stop(&self) -> Result<(), ImageError> {
+        if self.stop.load(Ordering::Relaxed) { Err(ImageError::stopped()) } else { Ok(()) }
     }
 
     /// The directory.
@@ -73,11 +87,13 @@ impl Store {
     /// As [`Store::build`].
     pub fn build_as(&self, recipe: &Recipe, archive: &Path) -> Result<Built, ImageError> {
         let begun = Instant::now();
+        self.check_stop()?;
         let draft = Draft::new(recipe)?;
         if let Some(image) = self.same(recipe, &draft, archive)? {
             return Ok(Built { image, reused: true, took: begun.elapsed() });
         }
-        let assembled = draft.finish(recipe)?;
+        let assembled = draft.finish(recipe, &self.stop)?;
+        self.check_stop()?;
         let image = self.put(recipe, &assembled, archive)?;
         Ok(Built { image, reused: false, took: begun.elapsed() })
     }
@@ -163,6 +179,7 @@ impl Store {
         let file = open.map_err(|error| cannot(&error))?;
         let deadline = Instant::now() + PATIENCE;
         loop {
+            self.check_stop()?;
             match file.try_lock() {
                 Ok(()) => return Ok(file),
                 Err(std::fs::TryLockError::Error(error)) => return Err(cannot(&error)),

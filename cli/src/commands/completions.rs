@@ -1,5 +1,9 @@
 //! `cardctl completions`.
 
+use card_core::tasks::{Kind, Reason, Status};
+use card_loadtests::plan::{Journey, Preset};
+use clap::ValueHint;
+use clap::builder::PossibleValuesParser;
 use clap_complete::Shell;
 
 use crate::args;
@@ -26,7 +30,47 @@ pub struct CompletionsArgs {
 /// stdout can't be written.
 pub async fn run(args: CompletionsArgs, context: &Context) -> Result<Exit, Failure> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut args::command(), "cardctl", &mut script);
+    clap_complete::generate(args.shell, &mut offered(&args::command()), "cardctl", &mut script);
     context.printer.raw(String::from_utf8_lossy(&script).trim_end())?;
     Ok(Exit::Done)
+}
+
+/// The command line as far as it is offered: without hidden commands and flags, with the values of what has a few, and
+/// without the names of files where no file is meant.
+fn offered(command: &clap::Command) -> clap::Command {
+    let name = command.get_name().to_owned();
+    let about = command.get_about().cloned().unwrap_or_default();
+    let arguments = command.get_arguments().filter(|argument| !argument.is_hide_set());
+    let commands = command.get_subcommands().filter(|command| !command.is_hide_set());
+    let shell = clap::Command::new(name).about(about).disable_help_subcommand(true);
+    let shell = match command.get_version() {
+        Some(version) => shell.version(version.to_owned()),
+        None => shell,
+    };
+    shell.args(arguments.map(|argument| with_values(argument.clone()))).subcommands(commands.map(offered))
+}
+
+fn with_values(argument: clap::Arg) -> clap::Arg {
+    let takes_none = !argument.get_action().takes_values();
+    let has_values = !argument.get_possible_values().is_empty();
+    // A hint that clap guessed, from the type of the argument, is right; without one it would offer files.
+    if takes_none || has_values || argument.get_value_hint() != ValueHint::Unknown {
+        return argument;
+    }
+    let values: Vec<&'static str> = match argument.get_id().as_str() {
+        "kind" => Kind::ALL.map(Kind::as_str).to_vec(),
+        "status" => Status::ALL.map(Status::as_str).to_vec(),
+        "reason" => Reason::ALL.map(Reason::as_str).to_vec(),
+        "preset" => Preset::ALL.map(Preset::as_str).to_vec(),
+        "journey" => Journey::ALL.map(Journey::as_str).to_vec(),
+        "model" => vec!["closed", "open"],
+        "target" => vec!["embedded", "processes", "minikube", "kube"],
+        _ => {
+            // By what its help calls it: not everything that may be a file is a path by its type.
+            let called = argument.get_value_names().unwrap_or_default().join(" ");
+            let is_path = ["FILE", "DIR", "PATH"].iter().any(|word| called.contains(word));
+            return argument.value_hint(if is_path { ValueHint::AnyPath } else { ValueHint::Other });
+        }
+    };
+    argument.value_parser(PossibleValuesParser::new(values))
 }

@@ -192,12 +192,9 @@ impl Printer {
         self.write_out(text.as_ref())
     }
 
-    /// For commands that may wait long between two lines: notices that the reader of stdout went away without writing.
-    ///
-    /// # Errors
-    /// It did; the program then ends with 0.
-    pub fn reader(&self) -> Result<(), Failure> {
-        if terminal::out_is_closed() { Err(Failure::closed_output()) } else { Ok(()) }
+    /// Returns when the reader of stdout went away, without a write to notice it by; never if stdout is a file or a terminal.
+    pub async fn reader_gone(&self) {
+        terminal::out_closes().await;
     }
 
     /// A line of talk on stderr. A stderr that can't be written is nobody's concern.

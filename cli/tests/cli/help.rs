@@ -57,6 +57,41 @@ fn completions_name_the_commands() {
     }
 }
 
+/// What bash offers for the last word of a line, with the script in force.
+fn offered_by_bash(sandbox: &Sandbox, line: &str) -> Vec<String> {
+    let script = sandbox.work().join("completion");
+    std::fs::write(&script, sandbox.expect(0, &["completions", "bash"]).stdout).unwrap();
+    std::fs::write(sandbox.work().join("a-file-of-mine"), "").unwrap();
+    let words: Vec<String> = line.split(' ').map(|word| format!("'{word}'")).collect();
+    let ask = format!(
+        "source {}; COMP_WORDS=({}); COMP_CWORD={}; _cardctl cardctl {} {}; printf '%s\\n' \"${{COMPREPLY[@]}}\"",
+        script.display(),
+        words.join(" "),
+        words.len() - 1,
+        words[words.len() - 1],
+        words[words.len() - 2],
+    );
+    let output = sandbox.program("bash", &["-c", &ask]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).filter(|word| !word.is_empty()).collect()
+}
+
+#[test]
+fn bash_offers_the_values_of_what_has_a_few_and_files_only_where_a_file_is_meant() {
+    let sandbox = Sandbox::new();
+    assert_eq!(offered_by_bash(&sandbox, "cardctl submit --kind "), ["replacement", "add"]);
+    assert_eq!(offered_by_bash(&sandbox, "cardctl tasks list --status d"), ["declined", "dead"]);
+    assert_eq!(offered_by_bash(&sandbox, "cardctl tasks list -o j"), ["json", "jsonl"]);
+    assert_eq!(offered_by_bash(&sandbox, "cardctl -t em"), ["embedded"]);
+    for line in ["cardctl watch --run ", "cardctl submit --seed ", "cardctl --instance a", "cardctl dlq list --error "]
+    {
+        let offered = offered_by_bash(&sandbox, line);
+        assert!(!offered.iter().any(|word| word.contains("file")), "{line}: {offered:?}");
+    }
+    assert_eq!(offered_by_bash(&sandbox, "cardctl loadtest run --baseline a"), ["a-file-of-mine"]);
+    assert!(!offered_by_bash(&sandbox, "cardctl loadtest ").contains(&"generate".to_owned()));
+}
+
 #[test]
 fn a_bash_completion_script_is_valid_bash() {
     let sandbox = Sandbox::new();

@@ -1,6 +1,9 @@
 use std::io::Read;
 use std::process::Stdio;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
 use crate::sandbox::{Sandbox, eventually};
 
 #[test]
@@ -31,6 +34,54 @@ fn a_reader_that_goes_away_is_success() {
     let mut said = String::new();
     child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
     assert_eq!((child.wait().unwrap().code(), said.as_str()), (Some(0), ""));
+}
+
+/// Nothing happens any more after the line that the reader waited for: the next write would come never.
+#[test]
+fn what_follows_ends_when_its_reader_goes_away_and_not_at_the_next_line() {
+    let sandbox = Sandbox::new();
+    sandbox.expect(0, &["up", "-d", "--port", "0"]);
+    sandbox.expect(0, &["submit", "-c", "1", "-w", "--run", "followed"]);
+    sandbox.expect(0, &["queue", "pause"]);
+    for line in [
+        "watch --all --from 0 -o jsonl | grep -m1 succeeded",
+        "watch --all --from 0 | grep -m1 succeeded",
+        "logs -f | head -1",
+        "logs -f -o jsonl | head -1",
+        "status --watch | head -1",
+        "status --watch -o jsonl | head -1",
+        "submit -c 1 -w -o jsonl | head -1",
+    ] {
+        // Whether the program itself ended well, not only the reader.
+        let script = format!("set -o pipefail; timeout 60 $CARDCTL {line} >/dev/null");
+        let mut ended = sandbox.program("bash", &["-c", &script]);
+        assert_eq!(ended.status().unwrap().code(), Some(0), "{line}");
+    }
+    sandbox.expect(0, &["queue", "resume"]);
+    sandbox.expect(0, &["down"]);
+}
+
+/// A server that takes the connection and never answers.
+#[test]
+fn the_first_signal_ends_a_command_that_waits_for_an_answer() {
+    let sandbox = Sandbox::new();
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    for (arguments, signal, code) in [
+        (&["tasks", "list"][..], Signal::SIGINT, 130),
+        (&["dlq", "list"], Signal::SIGTERM, 143),
+        (&["queue", "stats"], Signal::SIGINT, 130),
+        (&["watch", "--all"], Signal::SIGTERM, 143),
+        (&["status"], Signal::SIGINT, 130),
+    ] {
+        let mut command = sandbox.command(arguments);
+        command.args(["-t", &url]).env("CARDCTL_OPERATOR_TOKEN", "operator-token-of-a-test").stderr(Stdio::piped());
+        let mut child = command.stdout(Stdio::null()).spawn().unwrap();
+        let (_connection, _) = silent.accept().unwrap();
+        kill(Pid::from_raw(child.id().try_into().unwrap()), signal).unwrap();
+        eventually(&format!("{arguments:?} ends"), || child.try_wait().unwrap().is_some());
+        assert_eq!(child.wait().unwrap().code(), Some(code), "{arguments:?}");
+    }
 }
 
 #[test]

@@ -32,7 +32,11 @@ pub(super) async fn requests(client: &Client, plan: &Plan, context: &Context) ->
     let mut screen = Screen::new(context, Some(plan.count));
     // Where nothing moves, the table at the end says it all: sixty lines before it would only bury it.
     let show = |_: Change<'_>| Ok(());
-    drive(client, plan, &context.stop, show, |board| screen.draw(printer, board)).await
+    drive(client, plan, &context.stop, show, |board| {
+        screen.draw(printer, board);
+        Ok(())
+    })
+    .await
 }
 
 pub(super) async fn load(

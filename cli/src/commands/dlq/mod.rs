@@ -50,6 +50,13 @@ enum Verb {
     Discard(discard::DiscardArgs),
 }
 
+impl DlqArgs {
+    /// Whether it changes something, one letter after the other.
+    pub(crate) const fn writes(&self) -> bool {
+        matches!(self.verb, Verb::Retry(_) | Verb::Discard(_))
+    }
+}
+
 /// Flags that say nothing once the tasks are named.
 const NOT_WITH_NAMES: [&str; 5] = ["error", "since", "kind", "run", "limit"];
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use card_images::{Built, Component, Linkage, Platform, Repository};
+use card_images::{Built, Component, Linkage, Platform, Repository, Store};
 use clap::ValueEnum;
 use serde::Serialize;
 
@@ -147,7 +147,7 @@ pub(super) async fn run(args: BuildArgs, context: &Context) -> Result<Exit, Fail
     let options = args.options()?;
     let built = built_images(context, &options).await?;
     let store = store(context, options.output.as_deref());
-    let layout = with_layout.then(|| store.write_layout()).transpose()?;
+    let layout = if with_layout { Some(write_layout(context, &store).await?) } else { None };
     let printer = &context.printer;
     for built in &built {
         printer.text(line(built))?;
@@ -172,4 +172,14 @@ pub(super) async fn run(args: BuildArgs, context: &Context) -> Result<Exit, Fail
 fn line(Built { image, reused, took }: &Built) -> String {
     let how = if *reused { "unchanged".to_owned() } else { format!("built in {} ms", took.as_millis()) };
     format!("{}  {}  {}  {how}", image.reference(), image.platform, megabytes(image.size))
+}
+
+async fn write_layout(context: &Context, store: &Store) -> Result<PathBuf, Failure> {
+    let writing = store.clone();
+    tokio::select! {
+        layout = tokio::task::spawn_blocking(move || writing.write_layout()) => Ok(layout.map_err(Failure::internal)??),
+        () = context.stop.cancelled() => {
+            Err(context.interruption().left("the images are written, the OCI layout is not; the same command again makes it"))
+        }
+    }
 }

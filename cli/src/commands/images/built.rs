@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use card_images::compile::{self, Order};
 use card_images::{Built, Component, Crates, ImageError, Linkage, Platform, Recipe, Repository, Store};
@@ -97,20 +99,41 @@ pub async fn built_images(context: &Context, options: &BuildOptions) -> Result<V
             recipes.push(recipe(options, *component, platform, &programs)?);
         }
     }
-    write(&store, recipes, options.archive.as_deref()).await
+    write(context, &store, recipes, options.archive.as_deref()).await
 }
 
 /// One after the other: each takes all processors while it is compressed.
-async fn write(store: &Store, recipes: Vec<Recipe>, archive: Option<&Path>) -> Result<Vec<Built>, Failure> {
-    let (store, archive) = (store.clone(), archive.map(Path::to_owned));
-    let building = tokio::task::spawn_blocking(move || {
-        let build = |recipe: &Recipe| match &archive {
-            Some(archive) => store.build_as(recipe, archive),
-            None => store.build(recipe),
+async fn write(
+    context: &Context,
+    store: &Store,
+    recipes: Vec<Recipe>,
+    archive: Option<&Path>,
+) -> Result<Vec<Built>, Failure> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let (store, archive) = (store.clone().stopped_by(Arc::clone(&stop)), archive.map(Path::to_owned));
+    let (written, all) = (Arc::new(AtomicUsize::new(0)), recipes.len());
+    let count = Arc::clone(&written);
+    let mut building = tokio::task::spawn_blocking(move || {
+        let build = |recipe: &Recipe| {
+            let built = match &archive {
+                Some(archive) => store.build_as(recipe, archive),
+                None => store.build(recipe),
+            };
+            count.fetch_add(usize::from(built.is_ok()), Ordering::Relaxed);
+            built
         };
         recipes.iter().map(build).collect::<Result<Vec<_>, _>>()
     });
-    building.await.map_err(Failure::internal)?.map_err(failure)
+    tokio::select! {
+        built = &mut building => built.map_err(Failure::internal)?.map_err(failure),
+        () = context.stop.cancelled() => {
+            // What is being written is written whole, and nothing after it.
+            stop.store(true, Ordering::Relaxed);
+            let _ = building.await;
+            let written = written.load(Ordering::Relaxed);
+            Err(context.interruption().left(format!("{written} of {all} images are written; the others are as they were")))
+        }
+    }
 }
 
 async fn programs(context: &Context, options: &BuildOptions, platform: Platform) -> Result<Programs, Failure> {

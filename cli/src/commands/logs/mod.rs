@@ -126,7 +126,6 @@ pub async fn run(args: LogsArgs, context: &Context) -> Result<Exit, Failure> {
         if !args.follow {
             break;
         }
-        printer.reader()?;
         tokio::select! {
             () = tokio::time::sleep(POLL) => {}
             () = context.stop.cancelled() => return Ok(context.interrupted()),

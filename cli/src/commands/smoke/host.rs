@@ -62,6 +62,7 @@ impl Host {
             interactive: context.interactive,
             cluster: tokio::sync::OnceCell::new(),
             signal: context.signal.clone(),
+            reader_gone: context.reader_gone.clone(),
         };
         // Data that lies elsewhere is cleaned up by run.
         let ephemeral = target == Target::Local(Local::Embedded);

@@ -124,7 +124,6 @@ async fn watch(context: &Context) -> Result<Exit, Failure> {
                 shown = Some(summary);
             }
         }
-        printer.reader()?;
         tokio::select! {
             () = tokio::time::sleep(WATCH_PERIOD) => {}
             () = context.stop.cancelled() => return Ok(context.interrupted()),

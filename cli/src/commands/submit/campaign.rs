@@ -103,13 +103,13 @@ struct News {
 /// Sends and follows. `show` hears of every change in order; `frame` is called ten times a second with the board.
 ///
 /// # Errors
-/// The stream can't be opened, the ledger can't be written, or `show` failed.
+/// The stream can't be opened, the ledger can't be written, or `show` or `frame` failed.
 pub async fn drive(
     client: &Client,
     plan: &Plan,
     stop: &CancellationToken,
     mut show: impl FnMut(Change<'_>) -> Result<(), Failure>,
-    mut frame: impl FnMut(&Board),
+    mut frame: impl FnMut(&Board) -> Result<(), Failure>,
 ) -> Result<Outcome, Failure> {
     let ledger = Ledger::create(plan.ledger.as_deref(), &plan.run, plan.seed, !plan.joined);
     let ledger = Arc::new(ledger.map_err(|error| ledger_failure(&error))?);
@@ -131,7 +131,7 @@ pub async fn drive(
     let mut state = State::default();
     let mut all_sent = false;
     let ending = loop {
-        frame(&state.board);
+        frame(&state.board)?;
         if all_sent && (observer.is_none() || state.board.counts().pending == 0) {
             break Ending::Complete;
         }

@@ -17,6 +17,7 @@ use self::campaign::{Change, Ending, Outcome, Plan, drive};
 use self::rate::Rate;
 use self::report::Document;
 use crate::client::{self, Client};
+use crate::commands::watch::board::Board;
 use crate::commands::watch::lines::{self, StateLine};
 use crate::commands::watch::screen::{self, Screen};
 use crate::context::Context;
@@ -128,7 +129,15 @@ async fn follow(context: &Context, client: &Client, plan: &Plan) -> Result<Outco
             Ok(())
         }
     };
-    drive(client, plan, &context.stop, show, |board| screen.draw(printer, board)).await
+    let frame = |board: &Board| {
+        screen.draw(printer, board);
+        // What is accepted goes on; to follow it for nobody could take hours.
+        if context.reader_gone.is_cancelled() && board.counts().tasks >= plan.count {
+            return Err(Failure::closed_output());
+        }
+        Ok(())
+    };
+    drive(client, plan, &context.stop, show, frame).await
 }
 
 fn write(context: &Context, plan: &Plan, outcome: &Outcome) -> Result<(), Failure> {

@@ -7,11 +7,14 @@ mod load;
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use crate::sandbox::{Ended, Sandbox};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::sandbox::{Ended, Sandbox, eventually};
 
 const COMPONENTS: [&str; 3] = ["card-server", "card-worker", "card-generator"];
 
@@ -246,4 +249,33 @@ fn a_push_to_nobody_and_without_tls_is_refused() {
     assert_eq!(ended.json()["error"]["code"], "plain-http");
     let ended = yard.expect(2, &["images", "push", "ada:secret@ghcr.io/cards"]);
     assert!(!ended.stderr.contains("secret"), "{}", ended.stderr);
+}
+
+/// While another process writes to the same store, which is the longest that a build can wait.
+#[test]
+fn the_first_signal_ends_a_build_and_what_was_there_stays() {
+    for (signal, code) in [(Signal::SIGINT, 130), (Signal::SIGTERM, 143)] {
+        let yard = Yard::new();
+        let out = yard.at("out");
+        std::fs::create_dir(&out).unwrap();
+        let lock = std::fs::File::create(out.join(".lock")).unwrap();
+        lock.lock().unwrap();
+        let arguments =
+            ["images", "build", "--binaries", "../bin", "--certificates", "../ca.pem", "--out", out.to_str().unwrap()];
+        let mut command = yard.command(&arguments);
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let descriptors = format!("/proc/{}/fd", child.id());
+        eventually("the build waits for its turn to write", || {
+            let mut open = std::fs::read_dir(&descriptors).into_iter().flatten().flatten();
+            open.any(|entry| std::fs::read_link(entry.path()).is_ok_and(|path| path == out.join(".lock")))
+        });
+        kill(Pid::from_raw(child.id().try_into().unwrap()), signal).unwrap();
+        let ended = Ended::of(child.wait_with_output().unwrap());
+        assert_eq!(ended.code, Some(code), "{}", ended.stderr);
+        assert!(ended.stderr.contains("0 of 3 images are written"), "{}", ended.stderr);
+        let left: Vec<_> = std::fs::read_dir(&out).unwrap().flatten().map(|entry| entry.file_name()).collect();
+        assert_eq!(left, [".lock"]);
+        drop(lock);
+        assert_eq!(yard.run(&arguments).code, Some(0), "the same again");
+    }
 }

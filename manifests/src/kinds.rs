@@ -1,6 +1,6 @@
 //! The kinds of objects that the manifests have, and the order in which they are applied.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// Each kind before those that need it: walls before what they protect, what is mounted before what mounts it, autoscalers
 /// after what they scale.
@@ -53,6 +53,22 @@ pub(crate) fn pod_template(kind: &str) -> Option<&'static str> {
 /// A field that is text; empty if it is none.
 pub(crate) fn text<'a>(value: &'a Value, field: &str) -> &'a str {
     value[field].as_str().unwrap_or_default()
+}
+
+/// A mapping inside of a value, made if there is none.
+///
+/// # Errors
+/// There is something else.
+pub(crate) fn mapping<'a>(value: &'a mut Value, path: &[&str]) -> Result<&'a mut Map<String, Value>, String> {
+    let mut at = value;
+    for field in path {
+        let Some(fields) = at.as_object_mut() else { return Err(format!("{} is no mapping", path.join("."))) };
+        at = fields.entry(*field).or_insert(Value::Null);
+        if at.is_null() {
+            *at = Value::Object(Map::new());
+        }
+    }
+    at.as_object_mut().ok_or_else(|| format!("{} is no mapping", path.join(".")))
 }
 
 /// As `kubectl` names an object: `deployment/server`.

@@ -35,7 +35,12 @@ pub async fn connect(kind: Kind, context: &Context) -> Result<Cluster, Failure> 
         allowed: allowed(deployment.as_ref(), context),
         timeout: None,
     };
-    let cluster = Cluster::connect(&options).await.map_err(|error| trouble::cluster(&error))?;
+    // A plugin that logs in may wait for somebody; who gives up does not.
+    let cluster = tokio::select! {
+        biased;
+        () = context.stop.cancelled() => return Err(context.interruption()),
+        connected = Cluster::connect(&options) => connected.map_err(|error| trouble::cluster(&error))?,
+    };
     match deployment {
         Some(deployment) if !deployment.is_of(&cluster) => {
             let is = format!("the context {:?} leads to {}", deployment.context, cluster.identity());

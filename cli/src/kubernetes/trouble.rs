@@ -23,7 +23,7 @@ pub fn cluster(error: &ClusterError) -> Failure {
         ClusterError::Changed { .. } | ClusterError::ContextChanged { .. } => ("cluster-changed", Exit::NotReady),
         ClusterError::Forbidden { .. } => ("forbidden", Exit::Unknown),
         ClusterError::Unauthorised { .. } | ClusterError::Login { .. } => ("unauthorised", Exit::Unknown),
-        ClusterError::Tls { .. } => ("tls", Exit::Unknown),
+        ClusterError::Tls { .. } | ClusterError::ClientCertificate { .. } => ("tls", Exit::Unknown),
         ClusterError::Unreachable { .. } | ClusterError::Timeout { .. } => ("cluster-unreachable", Exit::Unknown),
         ClusterError::Refused { .. } | ClusterError::Nonsense { .. } => ("cluster", Exit::Unknown),
     };
@@ -105,7 +105,11 @@ mod tests {
 
     #[test]
     fn what_is_refused_for_safety_is_told_from_what_can_not_be_reached() {
-        let refused = cluster(&ClusterError::NotAllowed { context: "prod".into(), server: "https://prod".into() });
+        let refused = cluster(&ClusterError::NotAllowed {
+            context: "prod".into(),
+            server: "https://prod".into(),
+            why: "prod is not this machine".into(),
+        });
         assert_eq!((refused.code, refused.exit), ("context-not-allowed", Exit::NotReady));
         assert!(refused.fix.unwrap().contains("--allow-context prod"));
         let gone = cluster(&ClusterError::Unreachable { server: "https://x".into(), reason: "refused".into() });

@@ -55,8 +55,10 @@ pub(super) fn hash_names(resources: &mut [Resource]) {
     for resource in resources.iter_mut().filter(|resource| resource.hashed) {
         let name = text(&resource.object["metadata"], "name").to_owned();
         let hashed = format!("{name}-{}", hash(&resource.object["data"]));
-        resource.object["metadata"]["name"] = hashed.clone().into();
-        renamed.insert(name, hashed);
+        if let Ok(metadata) = kinds::mapping(&mut resource.object, &["metadata"]) {
+            metadata.insert("name".to_owned(), hashed.clone().into());
+            renamed.insert(name, hashed);
+        }
     }
     for resource in resources {
         let Some(pod) = pod_template(text(&resource.object, "kind")) else { continue };
@@ -74,6 +76,7 @@ fn rename(value: &mut Value, renamed: &BTreeMap<String, String>) {
                 if matches!(field.as_str(), "configMap" | "configMapRef" | "configMapKeyRef")
                     && let Some(hashed) = renamed.get(kinds::text(inner, "name"))
                 {
+                    // It has a name, so it is a mapping.
                     inner["name"] = hashed.clone().into();
                 }
                 rename(inner, renamed);

@@ -1,12 +1,12 @@
 //! What a kustomization does to every object: patches, namespace, labels, images, in kustomize's order.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::Resource;
 use super::file::{ImageChange, Kustomization, Labels};
 use super::merge;
 use crate::image::Image;
-use crate::kinds::{is_cluster_wide, pod_template, text};
+use crate::kinds::{is_cluster_wide, mapping, pod_template, text};
 use crate::yaml;
 
 pub(super) fn all(kustomization: &Kustomization, resources: &mut Vec<Resource>) -> Result<(), String> {
@@ -17,10 +17,10 @@ pub(super) fn all(kustomization: &Kustomization, resources: &mut Vec<Resource>) 
         }
     }
     if let Some(name) = &kustomization.namespace {
-        resources.iter_mut().for_each(|resource| namespace(&mut resource.object, name));
+        resources.iter_mut().try_for_each(|resource| namespace(&mut resource.object, name))?;
     }
     for labels in &kustomization.labels {
-        resources.iter_mut().for_each(|resource| label(&mut resource.object, labels));
+        resources.iter_mut().try_for_each(|resource| label(&mut resource.object, labels))?;
     }
     for change in &kustomization.images {
         for resource in resources.iter_mut() {
@@ -32,37 +32,35 @@ pub(super) fn all(kustomization: &Kustomization, resources: &mut Vec<Resource>) 
     Ok(())
 }
 
-fn namespace(object: &mut Value, name: &str) {
+fn namespace(object: &mut Value, name: &str) -> Result<(), String> {
     let field = if is_cluster_wide(text(object, "kind")) == Some(false) { "namespace" } else { "name" };
-    object["metadata"][field] = name.into();
+    mapping(object, &["metadata"])?.insert(field.to_owned(), name.into());
+    Ok(())
 }
 
-fn label(object: &mut Value, labels: &Labels) {
+fn label(object: &mut Value, labels: &Labels) -> Result<(), String> {
     let kind = text(object, "kind").to_owned();
-    put(object, labels);
+    put(object, labels)?;
     if !labels.include_templates {
-        return;
+        return Ok(());
     }
     if let Some(pod) = pod_template(&kind).and_then(|pod| object.pointer_mut(pod)) {
-        put(pod, labels);
+        put(pod, labels)?;
     }
     let volumes = object.pointer_mut("/spec/volumeClaimTemplates").and_then(Value::as_array_mut);
-    volumes.into_iter().flatten().for_each(|volume| put(volume, labels));
+    volumes.into_iter().flatten().try_for_each(|volume| put(volume, labels))
 }
 
-fn put(object: &mut Value, labels: &Labels) {
-    let known = &mut object["metadata"]["labels"];
-    if known.is_null() {
-        *known = Value::Object(Map::new());
-    }
-    for (name, value) in &labels.pairs {
-        known[name] = value.as_str().into();
-    }
+fn put(object: &mut Value, labels: &Labels) -> Result<(), String> {
+    let known = mapping(object, &["metadata", "labels"])?;
+    known.extend(labels.pairs.iter().map(|(name, value)| (name.clone(), value.as_str().into())));
+    Ok(())
 }
 
 /// The image of every container that an object runs.
 pub(crate) fn images(object: &mut Value) -> Vec<&mut String> {
-    let pod = pod_template(text(object, "kind")).and_then(|pod| object.pointer_mut(pod)).map(|pod| &mut pod["spec"]);
+    let pod =
+        pod_template(text(object, "kind")).and_then(|pod| object.pointer_mut(pod)).and_then(|pod| pod.get_mut("spec"));
     let Some(Value::Object(pod)) = pod else { return Vec::new() };
     let lists = pod.iter_mut().filter(|(field, _)| matches!(field.as_str(), "containers" | "initContainers"));
     let containers = lists.filter_map(|(_, list)| list.as_array_mut()).flatten();

@@ -9,8 +9,8 @@ use crate::inventory::InventoryError;
 #[derive(Debug, Clone, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages say what the fields are")]
 pub enum ApplyError {
-    #[error("object {index} can't be applied: {reason}")]
-    Malformed { index: usize, reason: String },
+    #[error("object {index}{named} can't be applied: {reason}")]
+    Malformed { index: usize, named: String, reason: String },
     #[error("{object} is there twice")]
     Twice { object: ObjectRef },
     #[error("the cluster has no kind {} in {}, which {object} needs", object.kind, object.api_version())]

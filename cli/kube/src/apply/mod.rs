@@ -5,6 +5,8 @@
 //! `unchanged` for each.
 
 mod error;
+#[cfg(test)]
+mod fuzz;
 mod refusal;
 mod replicas;
 mod run;

@@ -25,8 +25,13 @@ impl Wanted {
         let mut seen = BTreeSet::new();
         let defined: BTreeSet<(&str, &str)> = manifests.iter().filter_map(defines).collect();
         for (index, manifest) in manifests.iter().enumerate() {
-            let malformed = |reason: &str| ApplyError::Malformed { index, reason: reason.to_owned() };
+            let named = ObjectRef::of(manifest).map(|object| format!(", {object},")).unwrap_or_default();
+            let malformed =
+                |reason: &str| ApplyError::Malformed { index, named: named.clone(), reason: reason.to_owned() };
             let mut object = ObjectRef::of(manifest).ok_or_else(|| malformed("it has no apiVersion, kind or name"))?;
+            if let Some(reason) = misshapen(manifest) {
+                return Err(malformed(&reason));
+            }
             if !manifest["metadata"]["managedFields"].is_null() {
                 return Err(malformed("it was fetched from a cluster: it has managedFields"));
             }
@@ -34,7 +39,10 @@ impl Wanted {
             let namespaced = match known {
                 Some(kind) => kind.namespaced,
                 None if defined.contains(&(object.group.as_str(), object.kind.as_str())) => object.namespace.is_some(),
-                None => return Err(ApplyError::NoSuchKind { object }),
+                None => {
+                    let silent = kinds.silent(&object.group).cloned();
+                    return Err(silent.map_or(ApplyError::NoSuchKind { object }, ApplyError::Cluster));
+                }
             };
             let mut manifest = manifest.clone();
             if namespaced {
@@ -73,6 +81,22 @@ impl Wanted {
             group => format!("{}.{group}", self.object.kind),
         }
     }
+}
+
+/// What is not as every object has it, and would be written over or into.
+fn misshapen(manifest: &Value) -> Option<String> {
+    let metadata = &manifest["metadata"];
+    let of_text = |field: &str| {
+        let value = &metadata[field];
+        let texts =
+            value.as_object().is_some_and(|fields| fields.values().all(|value| value.is_string() || value.is_null()));
+        (!value.is_null() && !texts).then(|| format!("metadata.{field} is no mapping of text to text"))
+    };
+    let namespace = &metadata["namespace"];
+    if !namespace.is_null() && !namespace.is_string() {
+        return Some("metadata.namespace is no text".to_owned());
+    }
+    of_text("labels").or_else(|| of_text("annotations"))
 }
 
 /// The group and kind that a CRD brings.

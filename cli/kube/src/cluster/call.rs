@@ -7,6 +7,7 @@ use kube::client::Body;
 use kube::core::Status;
 use serde_json::Value;
 
+use super::connection::Once;
 use super::{ClusterError, Kind, Link, error};
 
 /// A request for objects of one kind.
@@ -23,6 +24,8 @@ pub(crate) struct Call {
     content: &'static str,
     accept: &'static str,
     body: Vec<u8>,
+    /// Not sent again when the server has too much to do.
+    once: bool,
 }
 
 /// What the API answered; it is a success.
@@ -60,7 +63,14 @@ impl Call {
             content: JSON,
             accept: JSON,
             body: Vec::new(),
+            once: false,
         }
+    }
+
+    /// For what can be done without.
+    pub(crate) fn once(mut self) -> Self {
+        self.once = true;
+        self
     }
 
     /// Of a path that is no object's.
@@ -145,13 +155,20 @@ fn escaped(text: &str) -> String {
 impl Link {
     pub(super) async fn send(&self, call: Call) -> Result<Answer, ClusterError> {
         let uri = format!("{}{}", call.path, call.query);
-        let request = Request::builder()
+        if let Some(connection) = &self.connection {
+            // Before the clock starts: a plugin may have to ask somebody.
+            connection.log_in().await.map_err(|error| error::of_login(error, &self.server))?;
+        }
+        let mut request = Request::builder()
             .method(call.method.clone())
             .uri(uri)
             .header(header::ACCEPT, call.accept)
             .header(header::CONTENT_TYPE, call.content)
             .body(Body::from(call.body.clone()))
             .map_err(|error| ClusterError::Nonsense { server: self.server.clone(), reason: error.to_string() })?;
+        if call.once {
+            request.extensions_mut().insert(Once);
+        }
         let exchange = async {
             let response = self.client.send(request).await?;
             let code = response.status();
@@ -159,7 +176,7 @@ impl Link {
         };
         let (code, bytes) = match tokio::time::timeout(self.timeout, exchange).await {
             Err(_) => return Err(ClusterError::Timeout { server: self.server.clone(), after: self.timeout }),
-            Ok(Err(error)) => return Err(error::of_client(error, &self.server)),
+            Ok(Err(error)) => return Err(self.failed(&error)),
             Ok(Ok(answer)) => answer,
         };
         if !code.is_success() {
@@ -175,6 +192,13 @@ impl Link {
             reason: error.to_string(),
         };
         Ok(Answer { code, body: serde_json::from_slice(&bytes).map_err(nonsense)? })
+    }
+}
+
+impl Link {
+    fn failed(&self, error: &kube::Error) -> ClusterError {
+        let proxy = self.snapshot.as_ref().and_then(|snapshot| snapshot.proxy.as_ref());
+        error::of_client(error, &self.server, proxy)
     }
 }
 

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use kube::client::AuthError;
 use kube::core::Status;
 
+use super::connection::{LoginError, Proxy, Silent};
 use super::{Call, Identity};
 
 /// Each says what is known; [`ClusterError::fix`] says what helps.
@@ -22,16 +22,18 @@ pub enum ClusterError {
     UnknownContext { asked: String, known: Vec<String> },
     #[error("the context {context:?} can't be used: {reason}")]
     Unusable { context: String, reason: String },
-    #[error("the context {context:?} is not local ({server}), and it was not allowed by name")]
-    NotAllowed { context: String, server: String },
+    #[error("the context {context:?} is not local ({server}: {why}), and it was not allowed by name")]
+    NotAllowed { context: String, server: String, why: String },
     #[error("{server} can't be reached: {reason}")]
     Unreachable { server: String, reason: String },
     #[error("{server} did not answer within {} s", after.as_secs_f32())]
     Timeout { server: String, after: Duration },
     #[error("no secure connection with {server}: {reason}")]
     Tls { server: String, reason: String },
+    #[error("{server} does not take the client's certificate of the kubeconfig: {reason}")]
+    ClientCertificate { server: String, reason: String },
     #[error("logging in to {server} failed: {reason}")]
-    Login { server: String, reason: String },
+    Login { server: String, reason: String, fix: Option<String> },
     #[error("{server} does not know us: {message}")]
     Unauthorised { server: String, message: String },
     #[error("not allowed to {verb} {resource}{}: {message}", within(namespace))]
@@ -82,6 +84,12 @@ impl ClusterError {
             Self::Tls { .. } => {
                 "the certificate of the server does not fit the kubeconfig: fetch the kubeconfig anew".to_owned()
             }
+            Self::ClientCertificate { .. } => {
+                "fetch the kubeconfig anew; a certificate of one's own must be signed by the cluster's CA, be in its time, and \
+                 where the server insists on X.509 version 3 be made with extensions: openssl x509 -req -extfile …"
+                    .to_owned()
+            }
+            Self::Login { fix: Some(fix), .. } => fix.clone(),
             Self::Login { .. } | Self::Unauthorised { .. } => "log in again, or fetch the kubeconfig anew".to_owned(),
             Self::Forbidden { verb, resource, namespace, .. } => match namespace {
                 Some(namespace) => {
@@ -96,6 +104,18 @@ impl ClusterError {
                 return None;
             }
         })
+    }
+
+    /// Whether the cluster said it, and no way to it failed. One part of it that is too slow says nothing of the others.
+    pub(crate) fn is_answer(&self) -> bool {
+        matches!(
+            self,
+            Self::Refused { .. }
+                | Self::Forbidden { .. }
+                | Self::Unauthorised { .. }
+                | Self::Nonsense { .. }
+                | Self::Timeout { .. }
+        )
     }
 
     pub(crate) fn is_not_found(&self) -> bool {
@@ -119,41 +139,72 @@ pub(super) fn of_status(code: u16, status: Status, call: &Call, server: &str) ->
             namespace: call.namespace.clone(),
             message: status.message,
         },
-        _ => ClusterError::Refused { server: server.to_owned(), code, status: Box::new(status) },
+        _ => {
+            let mut status = status;
+            if status.message.trim().is_empty() {
+                let usual = http::StatusCode::from_u16(code).ok().and_then(|code| code.canonical_reason());
+                status.message = usual.unwrap_or("without a reason").to_owned();
+            }
+            ClusterError::Refused { server: server.to_owned(), code, status: Box::new(status) }
+        }
     }
 }
 
+/// Of whoever was to say who asks.
+pub(super) fn of_login(error: LoginError, server: &str) -> ClusterError {
+    ClusterError::Login { server: server.to_owned(), reason: error.reason, fix: error.fix }
+}
+
 /// Of a request that got no answer: told apart by the types in the chain, not by their texts.
-pub(super) fn of_client(error: kube::Error, server: &str) -> ClusterError {
+pub(super) fn of_client(error: &kube::Error, server: &str, proxy: Option<&Proxy>) -> ClusterError {
     let server = server.to_owned();
-    let reason = deepest(&error);
-    let mut at: Option<&(dyn std::error::Error + 'static)> = Some(&error);
+    let mut at: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(cause) = at {
-        if let Some(login) = cause.downcast_ref::<AuthError>() {
-            return ClusterError::Login { server, reason: of_login(login) };
+        if let Some(login) = cause.downcast_ref::<LoginError>() {
+            return of_login(login.clone(), &server);
         }
-        if is_tls(cause) {
-            return ClusterError::Tls { server, reason };
+        if let Some(Silent(after)) = cause.downcast_ref() {
+            return ClusterError::Timeout { server, after: *after };
+        }
+        if let Some(tls) = tls(cause) {
+            return of_tls(tls, server);
         }
         at = cause.source();
     }
+    let reason = deepest(error);
+    let reason = proxy.map_or(reason.clone(), |proxy| format!("through the proxy {proxy}: {reason}"));
     ClusterError::Unreachable { server, reason }
 }
 
 /// An error of input and output hides the one that it wraps from `source`, sometimes one in another.
-fn is_tls(cause: &(dyn std::error::Error + 'static)) -> bool {
+fn tls<'a>(cause: &'a (dyn std::error::Error + 'static)) -> Option<&'a rustls::Error> {
     if let Some(inner) = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
-        return is_tls(inner);
+        return tls(inner);
     }
-    cause.is::<rustls::Error>() || cause.is::<kube::client::RustlsTlsError>()
+    cause.downcast_ref()
 }
 
-/// Without what the plugin wrote: that may be a token.
-fn of_login(error: &AuthError) -> String {
+fn of_tls(error: &rustls::Error, server: String) -> ClusterError {
+    use rustls::AlertDescription as Alert;
     match error {
-        AuthError::AuthExecRun { cmd, out } => format!("{cmd} ended with {}", out.status),
-        AuthError::AuthExecParse(_) => "the answer of the plugin can't be read".to_owned(),
-        other => other.to_string().lines().next().unwrap_or_default().to_owned(),
+        // What the server says of what it was shown.
+        rustls::Error::AlertReceived(
+            alert @ (Alert::NoCertificate
+            | Alert::BadCertificate
+            | Alert::UnsupportedCertificate
+            | Alert::CertificateRevoked
+            | Alert::CertificateExpired
+            | Alert::CertificateUnknown
+            | Alert::UnknownCA
+            | Alert::AccessDenied
+            | Alert::DecryptError
+            | Alert::CertificateRequired),
+        ) => ClusterError::ClientCertificate { server, reason: format!("it answers {alert:?}") },
+        rustls::Error::InvalidCertificate(reason) if format!("{reason:?}").contains("UnsupportedCertVersion") => {
+            let reason = "the server's certificate is of X.509 version 1, which has no names of hosts".to_owned();
+            ClusterError::Tls { server, reason }
+        }
+        other => ClusterError::Tls { server, reason: other.to_string() },
     }
 }
 

@@ -22,6 +22,8 @@ pub(crate) struct Kind {
 #[derive(Debug, Default)]
 pub(crate) struct Kinds {
     all: Vec<Kind>,
+    /// Groups of which it is not known what is in them, each with the reason.
+    silent: Vec<(String, ClusterError)>,
 }
 
 const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList,application/json";
@@ -75,6 +77,11 @@ impl Kinds {
         self.all.iter().find(|kind| kind.group_kind() == name)
     }
 
+    /// Why it is not known what is in a group, if it is not: whoever serves it does not answer.
+    pub(crate) fn silent(&self, group: &str) -> Option<&ClusterError> {
+        self.silent.iter().find(|(known, _)| known == group).map(|(_, error)| error)
+    }
+
     /// Each once, in the preferred version, as far as it can be listed and deleted.
     pub(crate) fn deletable(&self) -> impl Iterator<Item = &Kind> {
         let mut seen = BTreeSet::new();
@@ -87,8 +94,9 @@ impl Kinds {
         let (core, groups) =
             tokio::try_join!(link.send(Call::path("/api", AGGREGATED)), link.send(Call::path("/apis", AGGREGATED)))?;
         if core.body["kind"] == "APIGroupDiscoveryList" && groups.body["kind"] == "APIGroupDiscoveryList" {
-            let all = [core.body, groups.body].iter().flat_map(aggregated).collect();
-            return Ok(Self { all });
+            let all = [&core.body, &groups.body].into_iter().flat_map(aggregated).collect();
+            let silent = stale(&groups.body).map(|group| (group.clone(), link.stale(&group))).collect();
+            return Ok(Self { all, silent });
         }
         Self::one_by_one(link, &groups.body).await
     }
@@ -102,16 +110,39 @@ impl Kinds {
             versions.extend(std::iter::once(preferred.clone()).chain(rest).map(|version| format!("/apis/{version}")));
         }
         let answers = stream::iter(versions).map(|path| async move {
-            match link.send(Call::path(&path, "application/json")).await {
-                Ok(answer) => Ok(of_version(&answer.body)),
-                // One extension server that is down does not hide the rest.
-                Err(ClusterError::Refused { code: 404 | 500.., .. }) => Ok(Vec::new()),
-                Err(error) => Err(error),
+            let answer = link.send(Call::path(&path, "application/json").once()).await;
+            match answer {
+                Ok(answer) => Ok((of_version(&answer.body), None)),
+                Err(error) if path == "/api/v1" => Err(error),
+                Err(error) if error.is_not_found() => Ok((Vec::new(), None)),
+                // One extension server that is down, or does not know us, does not hide the rest.
+                Err(error) => match path.split('/').nth(2) {
+                    Some(group) if error.is_answer() => Ok((Vec::new(), Some((group.to_owned(), error)))),
+                    _ => Err(error),
+                },
             }
         });
-        let all: Vec<Vec<Kind>> = answers.buffered(8).try_collect().await?;
-        Ok(Self { all: all.into_iter().flatten().collect() })
+        let answers: Vec<(Vec<Kind>, Option<_>)> = answers.buffered(8).try_collect().await?;
+        let (all, silent): (Vec<_>, Vec<_>) = answers.into_iter().unzip();
+        Ok(Self { all: all.into_iter().flatten().collect(), silent: silent.into_iter().flatten().collect() })
     }
+}
+
+impl Link {
+    /// What the server says of an extension server that did not answer it.
+    fn stale(&self, group: &str) -> ClusterError {
+        let message = format!("whoever serves the group {group} does not answer: see kubectl get apiservices");
+        let status = Box::new(kube::core::Status::failure(&message, "ServiceUnavailable"));
+        ClusterError::Refused { server: self.server.clone(), code: 503, status }
+    }
+}
+
+/// Groups of which the server has nothing current, and nothing of before.
+fn stale(document: &Value) -> impl Iterator<Item = String> {
+    let empty = |version: &Value| version["freshness"] == "Stale" && list(&version["resources"]).is_empty();
+    let of_group =
+        move |group: &Value| list(&group["versions"]).iter().any(empty).then(|| text(&group["metadata"]["name"]));
+    list(&document["items"]).iter().filter_map(of_group).collect::<Vec<_>>().into_iter()
 }
 
 fn list(value: &Value) -> &[Value] {

@@ -5,6 +5,7 @@
 //! never goes to another cluster than the one that was chosen.
 
 mod call;
+mod connection;
 mod error;
 mod identity;
 mod kinds;
@@ -17,10 +18,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kube::Client;
-use kube::config::KubeConfigOptions;
 use tokio::sync::RwLock;
 
 pub(crate) use self::call::{Answer, Call};
+use self::connection::Connection;
 pub use self::error::ClusterError;
 pub use self::identity::Identity;
 pub(crate) use self::kinds::{Kind, Kinds};
@@ -57,6 +58,8 @@ struct Link {
     server: String,
     /// None: not from a kubeconfig.
     snapshot: Option<Snapshot>,
+    /// None: a client of a test, or in a pod.
+    connection: Option<Connection>,
     identity: Identity,
     timeout: Duration,
     kinds: RwLock<Option<Arc<Kinds>>>,
@@ -74,22 +77,35 @@ impl Cluster {
     /// # Errors
     /// See [`ClusterError`]; nothing was written.
     pub async fn connect(options: &Connect) -> Result<Self, ClusterError> {
+        Self::connect_with(options, &|name| std::env::var(name).ok()).await
+    }
+
+    /// With another environment, as far as that says where a proxy is.
+    async fn connect_with(
+        options: &Connect,
+        variable: &(dyn Fn(&str) -> Option<String> + Sync),
+    ) -> Result<Self, ClusterError> {
         install_tls();
-        let snapshot = Snapshot::read(options.kubeconfig.as_deref(), options.context.as_deref())?;
-        let locality = snapshot.locality();
+        let snapshot = Snapshot::read(options.kubeconfig.as_deref(), options.context.as_deref(), variable)?;
         let context = snapshot.context.clone();
-        if locality == Locality::Remote && !options.allowed.contains(&context) {
-            return Err(ClusterError::NotAllowed { context, server: snapshot.entry.server.clone() });
+        let server = snapshot.server.to_string();
+        if let Some(why) = snapshot.why_remote().filter(|_| !options.allowed.contains(&context)) {
+            return Err(ClusterError::NotAllowed { context, server, why: why.to_owned() });
         }
-        let chosen = KubeConfigOptions { context: Some(context.clone()), ..KubeConfigOptions::default() };
         let unusable = |reason: String| ClusterError::Unusable { context: context.clone(), reason };
-        let mut config = kube::Config::from_custom_kubeconfig(snapshot.config.clone(), &chosen)
-            .await
-            .map_err(|error| unusable(error.to_string()))?;
-        config.connect_timeout = Some(Duration::from_secs(5));
-        let server = snapshot.entry.server.clone();
-        let client = Client::try_from(config).map_err(|error| error::of_client(error, &server))?;
-        Self::of(client, &options.namespace, server, Some(snapshot), options.timeout.unwrap_or(TIMEOUT)).await
+        let connection = Connection::of(&snapshot).map_err(unusable)?;
+        let client = Client::new(connection.clone(), options.namespace.clone());
+        let link = Link {
+            client,
+            namespace: options.namespace.clone(),
+            identity: Identity { server: server.clone(), uid: None },
+            server,
+            snapshot: Some(snapshot),
+            connection: Some(connection),
+            timeout: options.timeout.unwrap_or(TIMEOUT),
+            kinds: RwLock::new(None),
+        };
+        Self::of(link).await
     }
 
     /// Of a client that exists already; such as one of a test, or in a pod.
@@ -97,25 +113,21 @@ impl Cluster {
     /// # Errors
     /// The cluster does not say who it is.
     pub async fn of_client(client: Client, namespace: &str) -> Result<Self, ClusterError> {
-        Self::of(client, namespace, "the API server".to_owned(), None, TIMEOUT).await
-    }
-
-    async fn of(
-        client: Client,
-        namespace: &str,
-        server: String,
-        snapshot: Option<Snapshot>,
-        timeout: Duration,
-    ) -> Result<Self, ClusterError> {
-        let mut link = Link {
+        let server = "the API server".to_owned();
+        let link = Link {
             client,
             namespace: namespace.to_owned(),
             identity: Identity { server: server.clone(), uid: None },
             server,
-            snapshot,
-            timeout,
+            snapshot: None,
+            connection: None,
+            timeout: TIMEOUT,
             kinds: RwLock::new(None),
         };
+        Self::of(link).await
+    }
+
+    async fn of(mut link: Link) -> Result<Self, ClusterError> {
         link.identity = link.who().await?;
         Ok(Self { link: Arc::new(link) })
     }
@@ -126,7 +138,17 @@ impl Cluster {
     /// The cluster does not say who it is.
     pub async fn in_namespace(&self, namespace: &str) -> Result<Self, ClusterError> {
         let link = &self.link;
-        Self::of(link.client.clone(), namespace, link.server.clone(), link.snapshot.clone(), link.timeout).await
+        let other = Link {
+            client: link.client.clone(),
+            namespace: namespace.to_owned(),
+            server: link.server.clone(),
+            snapshot: link.snapshot.clone(),
+            connection: link.connection.clone(),
+            identity: link.identity.clone(),
+            timeout: link.timeout,
+            kinds: RwLock::new(None),
+        };
+        Self::of(other).await
     }
 
     /// For what this type has no call for: logs, watches, port-forwards.

@@ -70,6 +70,10 @@ impl Inventory<'_> {
         let mut places: Vec<(Kind, Option<String>)> = Vec::new();
         match &self.parent {
             Some(parent) => {
+                let silent = |name: &String| kinds.silent(name.split_once('.').map_or("", |(_, group)| group));
+                if let Some(error) = parent.kinds.iter().find_map(silent) {
+                    return Err(error.clone().into());
+                }
                 // A kind that is not served any more has no objects any more.
                 for kind in parent.kinds.iter().filter_map(|name| kinds.group_kind(name)) {
                     if kind.namespaced {

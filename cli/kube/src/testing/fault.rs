@@ -15,6 +15,8 @@ pub enum Fault {
     AnswerLost,
     /// It happens after so long.
     Slow(Duration),
+    /// It is answered with this status, and to come back after so many seconds; nothing happens.
+    Later(u16, u64),
 }
 
 impl Fault {
@@ -35,6 +37,7 @@ pub(super) fn status(code: u16, reason: &str, message: &str, details: Value) -> 
 pub(super) struct Faults {
     nth: Vec<(usize, Fault)>,
     on: Vec<(String, String, Fault)>,
+    always: Vec<(String, Fault)>,
     left: Option<usize>,
 }
 
@@ -45,6 +48,10 @@ impl Faults {
 
     pub(super) fn fail_on(&mut self, method: &str, path: &str, fault: Fault) {
         self.on.push((method.to_owned(), path.to_owned(), fault));
+    }
+
+    pub(super) fn fail_always(&mut self, path: &str, fault: Fault) {
+        self.always.push((path.to_owned(), fault));
     }
 
     pub(super) fn stop_after(&mut self, requests: usize) {
@@ -71,6 +78,8 @@ impl Faults {
             }
         });
         let named = self.on.iter().position(|(on, part, _)| method == on && path.contains(part.as_str()));
-        met.or_else(|| named.map(|at| self.on.remove(at).2))
+        let always =
+            || self.always.iter().find(|(part, _)| path.contains(part.as_str())).map(|(_, fault)| fault.clone());
+        met.or_else(|| named.map(|at| self.on.remove(at).2)).or_else(always)
     }
 }

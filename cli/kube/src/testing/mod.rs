@@ -17,6 +17,8 @@ mod discovery;
 mod fault;
 mod fields;
 mod kinds;
+#[cfg(test)]
+mod mutation;
 mod request;
 mod routes;
 mod server_side;
@@ -32,6 +34,8 @@ use tokio::sync::broadcast;
 pub use self::fault::Fault;
 use self::fault::Faults;
 pub use self::kinds::Kind;
+#[cfg(test)]
+pub(crate) use self::mutation::{any_json, changed};
 pub use self::request::Seen;
 use self::store::{Change, Store};
 
@@ -199,6 +203,11 @@ impl ApiServer {
     /// The first request from now on whose method and path contain these meets this.
     pub fn fail_on(&self, method: &str, path: &str, fault: Fault) {
         self.faults().fail_on(method, path, fault);
+    }
+
+    /// Each request from now on whose path contains this meets this.
+    pub fn fail_always(&self, path: &str, fault: Fault) {
+        self.faults().fail_always(path, fault);
     }
 
     /// After so many more requests, none is answered: what a client sees last that is killed there.

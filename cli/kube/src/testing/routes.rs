@@ -25,6 +25,11 @@ pub(super) async fn handle(State(server): State<ApiServer>, request: Request<Bod
     match fault {
         None => answer(&server, &seen, &accept, &content),
         Some(Fault::Answer(code, body)) => document(code, &body),
+        Some(Fault::Later(code, seconds)) => {
+            let mut answer = document(code, &status(code, "TooManyRequests", "it has too much to do", Value::Null));
+            answer.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+            answer
+        }
         Some(Fault::Lost) => lost(),
         Some(Fault::AnswerLost) => {
             answer(&server, &seen, &accept, &content);

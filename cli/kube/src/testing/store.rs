@@ -95,6 +95,10 @@ impl Store {
         dry_run: bool,
     ) -> Result<(Value, bool), Value> {
         let mut applied = applied.clone();
+        let is_mapping = |value: &Value| value.is_null() || value.is_object();
+        if !applied["metadata"].is_object() || !is_mapping(&applied["spec"]) {
+            return Err(status(400, "BadRequest", "json: cannot unmarshal into a Go struct field", Value::Null));
+        }
         if let Some(namespace) = &place.namespace {
             applied["metadata"]["namespace"] = json!(namespace);
         }

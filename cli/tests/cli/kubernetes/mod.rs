@@ -5,6 +5,7 @@ mod apply;
 mod down;
 mod env;
 mod killed;
+mod kubeconfig;
 mod meant;
 mod scale;
 

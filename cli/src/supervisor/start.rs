@@ -89,13 +89,16 @@ async fn prepare(address: &Address) -> Result<(), Failure> {
             Ok(())
         }
         Err(error) => {
+            let fix = error.fix();
             let reason = place.scrub(&error.shared().to_string());
             if error.kind() == ErrorKind::Unavailable {
                 return Err(unreachable(&place, reason));
             }
             Err(Failure::new("database", Exit::NotReady, format!("the database {place} can't be used"))
                 .evidence(reason)
-                .fix("correct CARDCTL_DATABASE or --database: a database of its own, and a role that owns it")
+                .fix(fix.unwrap_or(
+                    "correct CARDCTL_DATABASE or --database: a database of its own, and a role that owns it",
+                ))
                 .left("nothing was started; the database is as it was"))
         }
     }

@@ -23,6 +23,7 @@ pub enum ErrorKind {
 pub struct EngineError {
     kind: ErrorKind,
     message: String,
+    fix: Option<&'static str>,
     #[source]
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
@@ -30,7 +31,7 @@ pub struct EngineError {
 impl EngineError {
     /// An error of a kind with a sentence for the log (no secrets, no personal data).
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), source: None }
+        Self { kind, message: message.into(), fix: None, source: None }
     }
 
     /// With what caused it.
@@ -38,6 +39,19 @@ impl EngineError {
     pub fn caused_by(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self
+    }
+
+    /// With what an operator can do about it: a sentence or a command.
+    #[must_use]
+    pub const fn fixed_by(mut self, fix: &'static str) -> Self {
+        self.fix = Some(fix);
+        self
+    }
+
+    /// What an operator can do about it, if that is known.
+    #[must_use]
+    pub const fn fix(&self) -> Option<&'static str> {
+        self.fix
     }
 
     /// What the caller can do.
@@ -56,6 +70,6 @@ impl EngineError {
     #[must_use]
     pub fn shared(&self) -> Self {
         let cause = self.source.as_ref().map(|source| format!(": {source}")).unwrap_or_default();
-        Self { kind: self.kind, message: format!("{}{cause}", self.message), source: None }
+        Self { kind: self.kind, message: format!("{}{cause}", self.message), fix: self.fix, source: None }
     }
 }

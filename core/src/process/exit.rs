@@ -47,7 +47,8 @@ impl From<EnvironmentError> for NotReady {
 impl From<EngineError> for NotReady {
     fn from(error: EngineError) -> Self {
         // With its cause: "can't be opened" alone helps nobody.
-        Self(error.shared().to_string())
+        let told = error.shared().to_string();
+        Self(error.fix().map_or_else(|| told.clone(), |fix| format!("{told}; fix: {fix}")))
     }
 }
 

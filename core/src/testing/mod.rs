@@ -1,5 +1,5 @@
-//! Real servers for tests and benchmarks: a Postgres, a Redis, a Redis Cluster, a Redis with sentinels, a proxy that cuts
-//! connections, and a database for one test.
+//! Real servers for tests and benchmarks: a Postgres and its standby, a PgBouncer, a Redis, a Redis Cluster, a Redis with
+//! sentinels, a proxy that cuts connections, and a database for one test.
 //!
 //! Each server is private: a free loopback port, a temporary directory, and the end of the process when its value is
 //! dropped, by its id, in a panic as well. On Linux it even ends when the process that started it is killed.
@@ -12,6 +12,7 @@
 mod cluster;
 mod database;
 mod node;
+mod pgbouncer;
 mod ports;
 mod postgres;
 mod process;
@@ -24,6 +25,7 @@ mod waiting;
 
 pub use self::cluster::RedisCluster;
 pub use self::database::Database;
+pub use self::pgbouncer::PgBouncer;
 pub use self::postgres::{Postgres, PostgresOptions, Shutdown};
 pub use self::proxy::Proxy;
 pub use self::redis::Redis;

@@ -69,6 +69,7 @@ pub struct Postgres {
     /// `postgres`, if we are root: the server refuses to be.
     user: Option<User>,
     dir: TempDir,
+    fsync: bool,
 }
 
 impl Postgres {
@@ -90,7 +91,7 @@ impl Postgres {
                 .expect("root may give a directory away");
         }
         let process = Mutex::new(None);
-        let mut postgres = Self { process, port: 0, options, programs: programs(), user, dir };
+        let mut postgres = Self { process, port: 0, options, programs: programs(), user, dir, fsync: true };
         postgres.make();
         // Somebody else may take the port between our look and the server's.
         for _ in 0..5 {
@@ -102,6 +103,57 @@ impl Postgres {
             assert!(log.contains("in use"), "Postgres did not start:\n{log}");
         }
         panic!("Postgres found no free port in five attempts");
+    }
+
+    /// A standby of this server that follows it, and takes connections that only read.
+    ///
+    /// # Panics
+    /// It does not start.
+    #[must_use]
+    pub fn standby(&self) -> Self {
+        let dir = directory();
+        if let Some(user) = &self.user {
+            chown(dir.path(), Some(user.uid.as_raw()), Some(user.gid.as_raw()))
+                .expect("root may give a directory away");
+        }
+        let (options, programs, user) = (self.options.clone(), self.programs.clone(), self.user.clone());
+        let mut standby = Self { process: Mutex::new(None), port: 0, options, programs, user, dir, fsync: true };
+        let mut command = Command::new(self.programs.join("pg_basebackup"));
+        command.args([
+            "--host=127.0.0.1",
+            "--username=card",
+            "--checkpoint=fast",
+            "--write-recovery-conf",
+            "--no-sync",
+        ]);
+        command.arg(format!("--port={}", self.port)).arg("--pgdata").arg(standby.data());
+        let made = standby.owned(command).output().expect("pg_basebackup can be run");
+        assert!(made.status.success(), "pg_basebackup failed:\n{}", String::from_utf8_lossy(&made.stderr));
+        standby.port = ports::free();
+        assert!(standby.launch(), "the standby did not start:\n{}", end_of(&standby.log()));
+        standby
+    }
+
+    /// Makes a standby the primary.
+    ///
+    /// # Panics
+    /// It does not become one.
+    pub fn promote(&self) {
+        let mut command = Command::new(self.programs.join("pg_ctl"));
+        command.args(["promote", "--wait", "--pgdata"]).arg(self.data());
+        let promoted = self.owned(command).output().expect("pg_ctl can be run");
+        assert!(promoted.status.success(), "pg_ctl failed:\n{}", String::from_utf8_lossy(&promoted.stderr));
+    }
+
+    /// The same server, stopped before, started again as nobody should: its commits are lost with the power.
+    ///
+    /// # Panics
+    /// It runs, or does not start.
+    #[must_use]
+    pub fn without_fsync(mut self) -> Self {
+        self.fsync = false;
+        self.start_again();
+        self
     }
 
     /// Where it listens.
@@ -198,7 +250,7 @@ impl Postgres {
             ("listen_addresses", "127.0.0.1".into()),
             ("unix_socket_directories", self.dir.path().display().to_string()),
             // After those of the options: no figure here may come from a server that loses commits.
-            ("fsync", "on".into()),
+            ("fsync", if self.fsync { "on" } else { "off" }.into()),
             ("synchronous_commit", "on".into()),
         ];
         let options = self.options.settings.iter().map(|(name, value)| (name.as_str(), value.as_str()));
@@ -218,7 +270,7 @@ impl Postgres {
         let text = fs::read_to_string(self.data().join("postmaster.pid")).unwrap_or_default();
         let mut lines = text.lines();
         lines.next().is_some_and(|line| line.trim() == id.to_string())
-            && lines.nth(6).is_some_and(|state| state.trim() == "ready")
+            && lines.nth(6).is_some_and(|state| matches!(state.trim(), "ready" | "standby"))
     }
 
     fn owned(&self, mut command: Command) -> Command {

@@ -83,7 +83,7 @@ impl Accounts for ClusterEngine {
     async fn credentials(&self, username: &str) -> Result<Option<Credentials>, EngineError> {
         let Some(username) = folded(username) else { return Ok(None) };
         let row = read(|| {
-            sqlx::query!("SELECT id, password_hash FROM users WHERE lower(username) = lower($1)", username)
+            sqlx::query!("SELECT id, password_hash FROM users WHERE lower(username COLLATE \"C\") = $1", username)
                 .fetch_optional(&self.shared.pool)
         })
         .await?;

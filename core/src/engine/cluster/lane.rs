@@ -9,24 +9,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, PgConnection};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::failure::{self, Cause, cause};
+use super::sessions::{CONNECT, Sessions, late};
 use crate::engine::{EngineError, ErrorKind};
 
 /// How long a batch is held for a Postgres that is away, before its callers are told. A restart takes about a second.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// One try to connect.
-const CONNECT: Duration = Duration::from_secs(2);
 /// One statement. Beyond, the server is taken for gone.
 const STATEMENT: Duration = Duration::from_secs(10);
 /// Between two tries to connect.
 const PAUSE: Duration = Duration::from_millis(50);
 /// More writes than this may not wait: the callers of the last ones would give up anyway.
 const WAITING_LIMIT: usize = 65_536;
+
+/// SQLSTATE `too_many_connections`.
+const TOO_MANY: &str = "53300";
 
 /// What a lane does with a batch.
 #[async_trait]
@@ -62,14 +63,16 @@ pub(super) struct Lane<W: Work> {
 }
 
 impl<W: Work> Lane<W> {
-    /// Starts a lane on a connection of its own. It ends, after all that waits, when the last caller's end is dropped.
+    /// Starts a lane on a connection of its own, and with the first of them. It ends, after all that waits, when the last caller's end is dropped.
     pub(super) fn start(
-        options: PgConnectOptions,
+        sessions: &Arc<Sessions>,
+        first: PgConnection,
         work: Arc<W>,
         batch_limit: usize,
     ) -> (Self, tokio::task::JoinHandle<()>) {
         let (sender, receiver) = mpsc::channel(WAITING_LIMIT);
-        let lane = Running { options, work, batch_limit, connection: None, away: false };
+        let connection = Some((first, std::time::Instant::now()));
+        let lane = Running { sessions: Arc::clone(sessions), work, batch_limit, connection, away: false };
         (Self { sender }, tokio::spawn(lane.run(receiver)))
     }
 
@@ -87,10 +90,11 @@ impl<W: Work> Lane<W> {
 }
 
 struct Running<W: Work> {
-    options: PgConnectOptions,
+    sessions: Arc<Sessions>,
     work: Arc<W>,
     batch_limit: usize,
-    connection: Option<PgConnection>,
+    /// With the time before which it was made.
+    connection: Option<(PgConnection, std::time::Instant)>,
     /// The last batch failed for want of Postgres: the next is tried once, so that its callers hear of it at once.
     away: bool,
 }
@@ -101,7 +105,7 @@ impl<W: Work> Running<W> {
         while receiver.recv_many(&mut waiting, self.batch_limit).await > 0 {
             while !waiting.is_empty() {
                 let (asks, replies) = self.batch(&mut waiting);
-                self.write(asks, replies).await;
+                self.write(asks, replies, false).await;
             }
             if self.away {
                 // Who came meanwhile has waited for the same.
@@ -110,7 +114,7 @@ impl<W: Work> Running<W> {
                 }
             }
         }
-        if let Some(connection) = self.connection {
+        if let Some((connection, _)) = self.connection {
             let _ = connection.close().await;
         }
     }
@@ -131,8 +135,10 @@ impl<W: Work> Running<W> {
         (asks, replies)
     }
 
-    async fn write(&mut self, asks: Vec<W::Ask>, replies: Vec<Reply<W>>) {
-        match self.persist(&asks).await {
+    /// `doubt`: an earlier try may have been carried out.
+    async fn write(&mut self, asks: Vec<W::Ask>, replies: Vec<Reply<W>>, doubt: bool) {
+        let mut doubt = doubt;
+        match self.persist(&asks, &mut doubt).await {
             Ok(answers) => {
                 self.work.committed(&asks, &answers);
                 for (answer, reply) in answers.into_iter().zip(replies) {
@@ -144,7 +150,7 @@ impl<W: Work> Running<W> {
             Err((error, Cause::Statement)) if asks.len() > 1 => {
                 tracing::warn!(error = %error, writes = asks.len(), "a batch was refused, writing one by one");
                 for (ask, reply) in asks.into_iter().zip(replies) {
-                    Box::pin(self.write(vec![ask], vec![reply])).await;
+                    Box::pin(self.write(vec![ask], vec![reply], doubt)).await;
                 }
             }
             Err((error, _)) => {
@@ -156,11 +162,11 @@ impl<W: Work> Running<W> {
     }
 
     /// Carries a batch out, over as many connections as it takes, until it is known what became of it.
-    async fn persist(&mut self, asks: &[W::Ask]) -> Result<Vec<W::Answer>, (EngineError, Cause)> {
+    /// What was sent over a connection that broke stays in doubt, whatever a later try meets.
+    async fn persist(&mut self, asks: &[W::Ask], doubt: &mut bool) -> Result<Vec<W::Answer>, (EngineError, Cause)> {
         let deadline = Instant::now() + if self.away { Duration::ZERO } else { PATIENCE };
-        let mut sent = false;
         loop {
-            let error = match self.attempt(asks, &mut sent).await {
+            let error = match self.attempt(asks, doubt).await {
                 Ok(answers) => {
                     self.away = false;
                     return Ok(answers);
@@ -168,17 +174,19 @@ impl<W: Work> Running<W> {
                 Err(error) => error,
             };
             let cause = cause(&error);
-            if cause == Cause::Connection {
-                self.connection = None;
+            if cause == Cause::Demoted {
+                // Others' connections lead there as well, and would not break by themselves.
+                self.sessions.distrust();
             }
-            if cause == Cause::Statement || Instant::now() + PAUSE >= deadline {
-                // What was sent over a connection that broke may have been committed, whatever the last try met.
-                let error = if sent && cause != Cause::Statement {
+            // Neither gets better by waiting.
+            let hopeless = matches!(cause, Cause::Statement | Cause::Refused);
+            if hopeless || Instant::now() + PAUSE >= deadline {
+                let error = if *doubt {
                     EngineError::new(ErrorKind::Unknown, "Postgres went away during a write").caused_by(error)
                 } else {
                     failure::classify(error)
                 };
-                self.away = matches!(cause, Cause::Connection | Cause::Server);
+                self.away = !matches!(cause, Cause::Statement | Cause::Contention);
                 return Err((error, cause));
             }
             sleep(PAUSE).await;
@@ -186,28 +194,34 @@ impl<W: Work> Running<W> {
     }
 
     async fn attempt(&mut self, asks: &[W::Ask], sent: &mut bool) -> Result<Vec<W::Answer>, sqlx::Error> {
-        let mut connection = match self.connection.take() {
-            Some(connection) => connection,
-            None => {
-                timeout(CONNECT, PgConnection::connect_with(&self.options)).await.unwrap_or_else(|_| Err(late()))?
+        let (mut connection, made) = match self.connection.take() {
+            Some((connection, made)) if self.sessions.trusts(made) => (connection, made),
+            _ => {
+                let made = std::time::Instant::now();
+                (self.connect().await?, made)
             }
         };
         let again = std::mem::replace(sent, true);
         let done =
             timeout(STATEMENT, self.work.carry_out(&mut connection, asks, again)).await.unwrap_or_else(|_| Err(late()));
-        match &done {
-            Err(error) if cause(error) == Cause::Connection => {}
+        let cause = done.as_ref().err().map(cause);
+        if cause.is_some_and(|cause| cause != Cause::Connection) {
             // It was rolled back: the next try is the first.
-            Err(_) => {
-                *sent = again;
-                self.connection = Some(connection);
-            }
-            Ok(_) => self.connection = Some(connection),
+            *sent = again;
+        }
+        if cause.is_none_or(|cause| !cause.ends_connection()) {
+            self.connection = Some((connection, made));
         }
         done
     }
-}
 
-fn late() -> sqlx::Error {
-    sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, "Postgres did not answer in time"))
+    async fn connect(&self) -> Result<PgConnection, sqlx::Error> {
+        let failed = match self.sessions.connect(CONNECT).await {
+            Ok(connection) => return Ok(connection),
+            Err(error) => error,
+        };
+        let code = failed.as_database_error().and_then(sqlx::error::DatabaseError::code);
+        let spare = if code.as_deref() == Some(TOO_MANY) { self.sessions.spare().await } else { None };
+        spare.ok_or(failed)
+    }
 }

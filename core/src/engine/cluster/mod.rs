@@ -27,6 +27,7 @@ mod reads;
 mod retention;
 mod rows;
 mod seam;
+mod sessions;
 mod settle;
 mod shared;
 mod sweep;
@@ -41,10 +42,11 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use self::accept::Accepting;
-pub use self::address::Address;
+pub use self::address::{Address, database_hosts};
 use self::delivery::{Delivery, Link, Ringer};
 use self::lane::Lane;
 pub use self::open::{Migrated, migrate};
+use self::sessions::{PATIENT, Sessions};
 use self::settle::Ending;
 use self::shared::Shared;
 use super::hub::Hub;
@@ -76,14 +78,18 @@ pub async fn open(address: &Address, settings: &Settings) -> Result<Store, Engin
 }
 
 async fn open_engine(address: &Address, settings: &Settings) -> Result<ClusterEngine, EngineError> {
-    let options = open::options(&address.database)?;
+    let sessions = Sessions::new(&address.database)?;
     let link = Link::new(&address.redis)?;
-    let pool = open::prepare(&options).await?;
+    let pool = open::prepare(&sessions).await?;
+    // Made now: a server that has none left for the writers is one that accepts nothing.
+    let (accepts, ends) = (sessions.connect(PATIENT), sessions.connect(PATIENT));
+    let (accepts, ends) = tokio::try_join!(accepts, ends).map_err(failure::at_start)?;
     let namespace = open::namespace(&pool, &settings.delivery.prefix).await?;
     let delivery = Arc::new(Delivery::new(link, &namespace, settings.delivery.limit));
     let (ringer, mut tasks) = Ringer::start(&delivery);
     let shared = Arc::new(Shared {
         pool,
+        sessions: Arc::clone(&sessions),
         delivery,
         ringer,
         hub: Arc::new(Hub::default()),
@@ -98,8 +104,8 @@ async fn open_engine(address: &Address, settings: &Settings) -> Result<ClusterEn
     });
     watch::look_once(&shared, &mut watch::Seen::default()).await?;
     let limit = settings.ledger.batch_limit;
-    let (accepts, accepting) = Lane::start(options.clone(), Arc::new(Accepting(Arc::clone(&shared))), limit);
-    let (ends, ending) = Lane::start(options, Arc::new(Ending(Arc::clone(&shared))), limit);
+    let (accepts, accepting) = Lane::start(&sessions, accepts, Arc::new(Accepting(Arc::clone(&shared))), limit);
+    let (ends, ending) = Lane::start(&sessions, ends, Arc::new(Ending(Arc::clone(&shared))), limit);
     tasks.extend([accepting, ending]);
     tasks.push(tokio::spawn(watch::listen(Arc::clone(&shared))));
     tasks.push(tokio::spawn(watch::look(Arc::clone(&shared))));

@@ -1,23 +1,14 @@
 //! Opening the ledger: who may, which version it has, and what is refused.
 
-use std::str::FromStr;
-use std::time::Duration;
-
 use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{ConnectOptions, Connection, PgConnection, PgPool};
+use sqlx::{Connection, PgConnection, PgPool};
 
-use super::failure::{self, Cause, cause};
+use super::failure::{self, at_start};
 use super::retention;
+use super::sessions::{PATIENT, Sessions};
 use crate::engine::{EngineError, ErrorKind};
 
 static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
-
-/// Connections for reads and rare writes. Reads of a thousand watchers share them: each takes a fraction of a
-/// millisecond.
-const POOL: u32 = 8;
-const ACQUIRE: Duration = Duration::from_secs(3);
-const CONNECT: Duration = Duration::from_secs(5);
 
 /// What a migration did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,63 +19,65 @@ pub struct Migrated {
     pub to: i64,
 }
 
-/// How every connection of this engine is made.
-pub(super) fn options(database: &str) -> Result<PgConnectOptions, EngineError> {
-    // The error says what is wrong with the address, never the address.
-    let options = PgConnectOptions::from_str(database).map_err(|error| {
-        EngineError::new(ErrorKind::Broken, "the address of the database means nothing").caused_by(error)
-    })?;
-    Ok(options
-        .application_name(concat!("cardctl ", env!("CARGO_PKG_VERSION")))
-        // What a 2xx promises must not depend on how the server or the role is set up.
-        .options([
-            ("synchronous_commit", "on"),
-            ("statement_timeout", "30s"),
-            ("default_transaction_isolation", "read committed"),
-            // Our statements follow an index in its order. While there are no statistics, to read everything and sort it
-            // looks cheaper to Postgres. What has no index is then taken for so dear that it would be compiled first.
-            ("enable_seqscan", "off"),
-            ("enable_bitmapscan", "off"),
-            ("jit", "off"),
-        ])
-        .statement_cache_capacity(64)
-        .disable_statement_logging())
-}
-
-pub(super) async fn pool(options: &PgConnectOptions) -> Result<PgPool, EngineError> {
-    let pool = PgPoolOptions::new()
-        .max_connections(POOL)
-        .min_connections(1)
-        .acquire_timeout(ACQUIRE)
-        // A connection that broke is found out by using it: reads are made again on the next one.
-        .test_before_acquire(false)
-        .connect_lazy_with(options.clone());
-    Ok(pool)
-}
-
-/// Brings the schema of a database up to date, under a lock, and does nothing else. Any number may try at once.
+/// Brings the schema of a database up to date, under a lock, and makes the days of the log that are due. Any number may
+/// try at once.
 ///
 /// # Errors
 /// As [`super::open`].
 pub async fn migrate(database: &str) -> Result<Migrated, EngineError> {
-    migrate_with(&options(database)?).await
+    let mut connection = first(&*Sessions::new(database)?).await?;
+    let migrated = bring_up_to_date(&mut connection).await?;
+    retention::ensure_days(&mut connection).await.map_err(at_start)?;
+    let _ = connection.close().await;
+    Ok(migrated)
 }
 
-pub(super) async fn migrate_with(options: &PgConnectOptions) -> Result<Migrated, EngineError> {
-    let connecting = tokio::time::timeout(CONNECT, PgConnection::connect_with(options));
-    let mut connection = match connecting.await {
-        Ok(Ok(connection)) => connection,
-        Ok(Err(error)) => return Err(unreachable(error)),
-        Err(_) => {
-            return Err(EngineError::new(ErrorKind::Unavailable, "Postgres did not let us in within five seconds"));
-        }
-    };
-    let from = version(&mut connection).await?;
-    if from == 0 {
-        refuse_what_is_not_ours(&mut connection).await?;
+/// Days of the log must be there before the first accept.
+pub(super) async fn prepare(sessions: &std::sync::Arc<Sessions>) -> Result<PgPool, EngineError> {
+    let mut connection = first(sessions).await?;
+    bring_up_to_date(&mut connection).await?;
+    let missing: Option<String> =
+        sqlx::query_scalar("SELECT missing_rights()").fetch_one(&mut connection).await.map_err(at_start)?;
+    if let Some(missing) = missing {
+        return Err(lacks(ErrorKind::Broken, &missing));
     }
-    let newest = MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or(0);
-    MIGRATOR.run_direct(None, &mut connection, false).await.map_err(|error| match error {
+    retention::ensure_days(&mut connection).await.map_err(at_start)?;
+    let available = available(&mut connection).await.map_err(at_start)?;
+    let _ = connection.close().await;
+    Ok(sessions.pool(available))
+}
+
+/// How many connections this role may have to this database, whoever has them now.
+async fn available(connection: &mut PgConnection) -> Result<u32, sqlx::Error> {
+    let available: i32 = sqlx::query_scalar(
+        "SELECT least(current_setting('max_connections')::integer - current_setting('superuser_reserved_connections')::integer,
+                      (SELECT nullif(rolconnlimit, -1) FROM pg_roles WHERE rolname = current_user),
+                      (SELECT nullif(datconnlimit, -1) FROM pg_database WHERE datname = current_database()))",
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(u32::try_from(available).unwrap_or(0))
+}
+
+async fn first(sessions: &Sessions) -> Result<PgConnection, EngineError> {
+    let mut connection = sessions.connect(PATIENT).await.map_err(at_start)?;
+    sessions.refuse_sharing(&mut connection).await.map_err(at_start)?;
+    Ok(connection)
+}
+
+async fn bring_up_to_date(connection: &mut PgConnection) -> Result<Migrated, EngineError> {
+    let from = version(connection).await?;
+    let newest = newest();
+    if from == 0 {
+        refuse_what_is_not_ours(connection).await?;
+    }
+    // Who may not change the schema may work on it all the same, once it is right.
+    if is_complete(connection, from).await? {
+        return Ok(Migrated { from, to: newest });
+    }
+    // An index over a large log takes as long as it takes.
+    sqlx::query("SET statement_timeout = 0").execute(&mut *connection).await.map_err(at_start)?;
+    MIGRATOR.run_direct(None, connection, false).await.map_err(|error| match error {
         MigrateError::VersionMissing(version) | MigrateError::VersionTooNew(version, _) => EngineError::new(
             ErrorKind::Broken,
             format!("the database has schema {version}, of a newer version; this one knows schema {newest} and changed nothing"),
@@ -93,12 +86,32 @@ pub(super) async fn migrate_with(options: &PgConnectOptions) -> Result<Migrated,
             ErrorKind::Broken,
             format!("schema {version} of the database is not the one of this program; it was changed by something else"),
         ),
-        MigrateError::Execute(error) => failure::classify(error),
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) if is_forbidden(&error) => {
+            let found = if from == 0 { "no ledger".to_owned() } else { format!("schema {from}") };
+            let message =
+                format!("the database has {found}, this program needs schema {newest}, and this role may not make it");
+            EngineError::new(ErrorKind::Broken, message)
+                .caused_by(error)
+                .fixed_by("run card-server migrate once, as the owner of the ledger, and give this role its rights: SELECT grant_runtime('ROLE')")
+        }
+        MigrateError::Execute(error) => at_start(error),
         other => EngineError::new(ErrorKind::Broken, "the schema can't be brought up to date").caused_by(other),
     })?;
-    warn_if_not_durable(&mut connection).await;
-    let _ = connection.close().await;
     Ok(Migrated { from, to: newest })
+}
+
+/// The role has not all that a server or worker needs.
+pub(super) fn lacks(kind: ErrorKind, missing: &str) -> EngineError {
+    EngineError::new(kind, format!("this role lacks rights on the ledger: {missing}"))
+        .fixed_by("give them, as the owner of the ledger: SELECT grant_runtime('ROLE')")
+}
+
+fn newest() -> i64 {
+    MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or(0)
+}
+
+fn is_forbidden(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(|error| error.code()).is_some_and(|code| code == "42501")
 }
 
 /// The schema that the database has; 0 for none.
@@ -106,14 +119,28 @@ async fn version(connection: &mut PgConnection) -> Result<i64, EngineError> {
     let there: Option<String> = sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations')::text")
         .fetch_one(&mut *connection)
         .await
-        .map_err(failure::classify)?;
+        .map_err(at_start)?;
     if there.is_none() {
         return Ok(0);
     }
     sqlx::query_scalar("SELECT coalesce(max(version), 0) FROM _sqlx_migrations WHERE success")
         .fetch_one(connection)
         .await
-        .map_err(failure::classify)
+        .map_err(at_start)
+}
+
+/// Whether every migration of this program was applied as it is, and none besides.
+async fn is_complete(connection: &mut PgConnection, from: i64) -> Result<bool, EngineError> {
+    if from != newest() {
+        return Ok(false);
+    }
+    let applied: Vec<(i64, Vec<u8>, bool)> =
+        sqlx::query_as("SELECT version, checksum, success FROM _sqlx_migrations ORDER BY version")
+            .fetch_all(connection)
+            .await
+            .map_err(at_start)?;
+    let known = MIGRATOR.iter().map(|migration| (migration.version, migration.checksum.to_vec(), true));
+    Ok(known.eq(applied))
 }
 
 /// A database that holds something, and no migration of anybody's: an address that was mistyped, most likely.
@@ -121,11 +148,11 @@ async fn refuse_what_is_not_ours(connection: &mut PgConnection) -> Result<(), En
     // One snapshot: another process may be migrating right now.
     let foreign: bool = sqlx::query_scalar(
         "SELECT count(*) > 0 AND count(*) FILTER (WHERE relname = '_sqlx_migrations') = 0 FROM pg_class
-         WHERE relnamespace = to_regnamespace(current_schema()) AND relkind IN ('r', 'p', 'v', 'm')",
+         WHERE relnamespace = to_regnamespace(quote_ident(current_schema())) AND relkind IN ('r', 'p', 'v', 'm')",
     )
     .fetch_one(connection)
     .await
-    .map_err(failure::classify)?;
+    .map_err(at_start)?;
     if foreign {
         return Err(EngineError::new(
             ErrorKind::Broken,
@@ -143,40 +170,16 @@ pub(super) async fn namespace(pool: &PgPool, prefix: &str) -> Result<String, Eng
     Ok(format!("{prefix}:{}", &ledger[..12]))
 }
 
-/// Whether the schema is the one that this program knows.
+/// Whether the schema is one that this program can work on. A newer one is: versions after this one only add to it, while
+/// servers of this one still run.
 pub(super) async fn check_schema(pool: &PgPool) -> Result<(), EngineError> {
-    let newest = MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or(0);
     let found: i64 = sqlx::query_scalar("SELECT coalesce(max(version), 0) FROM _sqlx_migrations WHERE success")
         .fetch_one(pool)
         .await
         .map_err(failure::classify)?;
-    if found == newest {
+    if found >= newest() {
         Ok(())
     } else {
-        Err(EngineError::new(ErrorKind::Broken, format!("the database has schema {found}, not {newest}")))
+        Err(EngineError::new(ErrorKind::Broken, format!("the database has schema {found}, not {}", newest())))
     }
-}
-
-/// Without it an answered accept can be lost with the power.
-async fn warn_if_not_durable(connection: &mut PgConnection) {
-    let setting: Result<String, _> = sqlx::query_scalar("SHOW fsync").fetch_one(connection).await;
-    if setting.is_ok_and(|fsync| fsync != "on") {
-        tracing::warn!("Postgres runs with fsync = off: what was accepted does not survive a loss of power");
-    }
-}
-
-fn unreachable(error: sqlx::Error) -> EngineError {
-    match cause(&error) {
-        // A wrong password, a database that is not there: waiting does not help.
-        Cause::Statement => EngineError::new(ErrorKind::Broken, "Postgres does not let us in").caused_by(error),
-        _ => EngineError::new(ErrorKind::Unavailable, "Postgres can't be reached").caused_by(error),
-    }
-}
-
-/// Days of the log must be there before the first accept.
-pub(super) async fn prepare(options: &PgConnectOptions) -> Result<PgPool, EngineError> {
-    migrate_with(options).await?;
-    let pool = pool(options).await?;
-    retention::ensure_days(&pool).await?;
-    Ok(pool)
 }

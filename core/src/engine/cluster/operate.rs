@@ -4,11 +4,12 @@ use sqlx::PgPool;
 
 use super::delivery::{Channel, Figures, Ready};
 use super::failure::{classify, classify_write};
+use super::open;
 use super::reads::read;
 use super::rows::{Identity, json_of, kind_code, kind_of, run_of, unreadable, unsigned};
 use super::shared::Shared;
 use crate::engine::hub::Change;
-use crate::engine::{EngineError, EventSeq, Retried};
+use crate::engine::{EngineError, ErrorKind, EventSeq, Retried};
 use crate::ids::{TaskId, UserId};
 use crate::tasks::{Kind, QueueStats, Scaling, Stats};
 use crate::time::Instant;
@@ -155,8 +156,21 @@ pub(super) async fn discard(shared: &Shared, id: TaskId, reason: &str) -> Result
     Ok(done.unwrap_or(false))
 }
 
-/// A turn like a real one, that leaves nothing: a server that takes no writes refuses it.
+/// Whether an accept has what it needs: the rights, a day of the log for now and for what comes after midnight, and a
+/// server that takes writes (it leaves nothing behind).
 pub(super) async fn can_write(pool: &PgPool) -> Result<(), EngineError> {
+    let found = sqlx::query!(r#"SELECT missing_rights() AS missing, days_ahead() AS "days!""#).fetch_one(pool).await;
+    let found = found.map_err(classify)?;
+    if let Some(missing) = found.missing {
+        return Err(open::lacks(ErrorKind::Unavailable, &missing));
+    }
+    if found.days < 2 {
+        return Err(EngineError::new(
+            ErrorKind::Unavailable,
+            "the log has no place for the events of today or tomorrow",
+        )
+        .fixed_by("card-server migrate, as the owner of the ledger, makes the days"));
+    }
     let mut transaction = pool.begin().await.map_err(classify)?;
     sqlx::query!(
         "INSERT INTO idempotency (owner, key, fingerprint, task, kind, accepted_at)

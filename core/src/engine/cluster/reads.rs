@@ -30,7 +30,9 @@ where
     loop {
         match statement().await {
             Ok(found) => return Ok(found),
-            Err(error) if cause(&error) != Cause::Statement && tokio::time::Instant::now() < deadline => {
+            // Neither gets better by waiting.
+            Err(error) if matches!(cause(&error), Cause::Statement | Cause::Refused) => return Err(classify(error)),
+            Err(_) if tokio::time::Instant::now() < deadline => {
                 tokio::time::sleep(PAUSE).await;
             }
             Err(error) => return Err(classify(error)),

@@ -52,15 +52,14 @@ fn report(done: Result<(), EngineError>) {
 }
 
 /// Makes sure that there is a place for today's events and the next days'.
-pub(super) async fn ensure_days(pool: &sqlx::PgPool) -> Result<(), EngineError> {
+pub(super) async fn ensure_days(connection: &mut sqlx::PgConnection) -> Result<(), sqlx::Error> {
     sqlx::query_scalar!(
         "SELECT ensure_days((ledger_now() / $1)::integer - 1, (ledger_now() / $1)::integer + $2)",
         DAY,
         AHEAD
     )
-    .fetch_one(pool)
-    .await
-    .map_err(failure::classify)?;
+    .fetch_one(connection)
+    .await?;
     Ok(())
 }
 
@@ -84,14 +83,16 @@ async fn analyze(shared: &Shared) -> Result<(), EngineError> {
     .await
     .map_err(failure::classify)?;
     if stale {
-        sqlx::query!("ANALYZE tasks").execute(&shared.pool).await.map_err(failure::classify)?;
+        sqlx::query!("SELECT refresh_statistics()").execute(&shared.pool).await.map_err(failure::classify)?;
         tracing::info!("made new statistics of the open tasks");
     }
     Ok(())
 }
 
 async fn prune(shared: &Shared, retention: Duration) -> Result<(), EngineError> {
-    ensure_days(&shared.pool).await?;
+    let mut connection = shared.pool.acquire().await.map_err(failure::classify)?;
+    ensure_days(&mut connection).await.map_err(failure::classify)?;
+    drop(connection);
     let now = shared.clock.now();
     let cutoff = now.minus(retention);
     // A day is over when its last moment is.

@@ -10,12 +10,15 @@ use tokio_util::sync::CancellationToken;
 use super::clock::Clock;
 use super::delivery::{Channel, Delivery, Ringer};
 use super::messages;
+use super::sessions::Sessions;
 use crate::engine::hub::{Change, Hub};
 use crate::ids::UserId;
 
 pub(super) struct Shared {
     /// For reads and for the rare writes.
     pub(super) pool: PgPool,
+    /// How connections are made, and which may be used.
+    pub(super) sessions: Arc<Sessions>,
     pub(super) delivery: Arc<Delivery>,
     pub(super) ringer: Ringer,
     pub(super) hub: Arc<Hub>,

@@ -12,7 +12,7 @@ use tokio::time::{sleep, timeout};
 use super::messages;
 use super::reads::read;
 use super::shared::Shared;
-use crate::engine::EngineError;
+use crate::engine::{EngineError, ErrorKind};
 use crate::ids::UserId;
 use crate::time::Instant;
 
@@ -108,7 +108,9 @@ pub(super) async fn look(shared: Arc<Shared>) {
             }
             Some(Err(error)) => {
                 if !shared.ledger_away.swap(true, Ordering::AcqRel) {
-                    tracing::error!(error = %error.shared(), "Postgres is away; accepts are refused until it is back");
+                    let reason = shared.sessions.refusal();
+                    let reason = reason.as_deref().unwrap_or_default();
+                    tracing::error!(error = %error.shared(), reason, fix = error.fix(), "Postgres is away; accepts are refused until it is back");
                 }
             }
         }
@@ -136,10 +138,19 @@ pub(super) async fn look_once(shared: &Shared, seen: &mut Seen) -> Result<(), En
     // One broken connection is no Postgres that is away.
     let books = read(|| {
         before = Instant::now();
-        sqlx::query!(r#"SELECT last_seq, paused, ledger_now() AS "now!" FROM books ORDER BY page DESC LIMIT 1"#)
-            .fetch_one(&shared.pool)
+        sqlx::query!(
+            r#"SELECT last_seq, paused, ledger_now() AS "now!",
+                      pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on' AS "demoted!"
+               FROM books ORDER BY page DESC LIMIT 1"#
+        )
+        .fetch_one(&shared.pool)
     })
     .await?;
+    if books.demoted {
+        // It answers, and is not the primary any more: what it says gets older and older.
+        shared.sessions.distrust();
+        return Err(EngineError::new(ErrorKind::Unavailable, "this Postgres takes no writes any more"));
+    }
     shared.clock.compare(before, Instant::from_micros(books.now), Instant::now());
     shared.delivery.set_paused(books.paused);
     // A place that nobody told us of: its message was lost, or is on its way. While we don't listen, places before one

@@ -30,6 +30,8 @@ pub struct Proxy {
 /// What all connections have to do.
 #[derive(Clone, Default)]
 struct Orders {
+    /// Where new connections lead.
+    upstream: Option<SocketAddr>,
     refuse: bool,
     stall: bool,
     /// How often all of them were cut.
@@ -62,11 +64,11 @@ impl Proxy {
     #[must_use]
     pub fn start(upstream: SocketAddr) -> Self {
         let address = ports::loopback(ports::free());
-        let (orders, given) = watch::channel(Orders::default());
+        let (orders, given) = watch::channel(Orders { upstream: Some(upstream), ..Orders::default() });
         let (listens, listening) = watch::channel(false);
         let thread = thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.expect("descriptors for a runtime").block_on(serve(address, upstream, given, &listens));
+            runtime.expect("descriptors for a runtime").block_on(serve(address, given, &listens));
         });
         let proxy = Self { address, orders, listening, thread: Some(thread) };
         proxy.wait_until_listening(true);
@@ -110,6 +112,11 @@ impl Proxy {
         self.orders.send_modify(|orders| orders.stall = stall);
     }
 
+    /// Leads new connections to another server, as a changed name does. Those that are open stay where they are.
+    pub fn lead_to(&self, upstream: SocketAddr) {
+        self.orders.send_modify(|orders| orders.upstream = Some(upstream));
+    }
+
     fn wait_until_listening(&self, wanted: bool) {
         let what = if wanted { "the proxy listens" } else { "the proxy listens no more" };
         eventually(what, LISTEN, || (*self.listening.borrow() == wanted).then_some(()));
@@ -126,12 +133,7 @@ impl Drop for Proxy {
 }
 
 /// Listens while it may. Connections are tasks of the runtime, and end with it.
-async fn serve(
-    address: SocketAddr,
-    upstream: SocketAddr,
-    mut orders: watch::Receiver<Orders>,
-    listens: &watch::Sender<bool>,
-) {
+async fn serve(address: SocketAddr, mut orders: watch::Receiver<Orders>, listens: &watch::Sender<bool>) {
     let mut listener = None;
     loop {
         let now = orders.borrow_and_update().clone();
@@ -146,7 +148,7 @@ async fn serve(
         listens.send_replace(listener.is_some());
         tokio::select! {
             accepted = accept(listener.as_ref()) => {
-                if let Some(client) = accepted {
+                if let (Some(client), Some(upstream)) = (accepted, now.upstream) {
                     let connection = Connection::new(orders.clone());
                     tokio::spawn(connection.run(client, upstream));
                 }

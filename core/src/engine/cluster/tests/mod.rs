@@ -2,18 +2,26 @@
 
 mod again;
 mod checked;
+mod collations;
 mod doorbell;
+mod few;
 mod nodes;
 mod opening;
 mod plans;
+mod pooled;
+mod refused;
 mod retained;
+mod roles;
+mod schemas;
 mod several;
+mod switchover;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures::future::join_all;
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tokio::time::{sleep, timeout};
 
 use super::*;
@@ -23,7 +31,7 @@ use crate::ids::WorkerId;
 use crate::ids::{RunId, TaskId};
 use crate::settings::Settings;
 use crate::tasks::{NewTask, Status};
-use crate::testing::Database;
+use crate::testing::{Database, Postgres, PostgresOptions, Proxy};
 use crate::time::Instant;
 
 /// How long anything here may take before the test has failed.
@@ -51,6 +59,34 @@ async fn start_with(database: Database, redis: String, set: impl FnOnce(&mut Set
     let engine = Arc::new(open_engine(&address, &settings).await.unwrap());
     let store = Store { engine: Arc::<ClusterEngine>::clone(&engine), accounts: Arc::<ClusterEngine>::clone(&engine) };
     Bed { store, engine, address, settings, database }
+}
+
+/// An engine on a ledger by another address than the database's own, with a Redis and a prefix of its own.
+async fn open_at(address: &str, beside: &Database) -> Result<Arc<ClusterEngine>, EngineError> {
+    let address = Address { database: address.to_owned(), redis: beside.redis().to_owned() };
+    let mut settings = Settings::default();
+    settings.delivery.prefix = beside.prefix().to_owned();
+    open_engine(&address, &settings).await.map(Arc::new)
+}
+
+/// Runs statements one by one, each for itself.
+async fn execute(database: &str, statements: &[&str]) {
+    let mut connection = PgConnection::connect(database).await.unwrap();
+    for statement in statements {
+        let done = sqlx::raw_sql(AssertSqlSafe((*statement).to_owned())).execute(&mut connection).await;
+        done.unwrap_or_else(|error| panic!("{statement}: {error}"));
+    }
+    connection.close().await.unwrap();
+}
+
+/// One value.
+async fn ask<T>(database: &str, statement: &str) -> T
+where
+    T: Send + Unpin + for<'row> sqlx::Decode<'row, sqlx::Postgres> + sqlx::Type<sqlx::Postgres>,
+{
+    let mut connection = PgConnection::connect(database).await.unwrap();
+    let asked = sqlx::query_scalar(AssertSqlSafe(statement.to_owned())).fetch_one(&mut connection).await;
+    asked.unwrap_or_else(|error| panic!("{statement}: {error}"))
 }
 
 impl Testbed for Bed {

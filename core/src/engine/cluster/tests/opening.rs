@@ -34,7 +34,7 @@ async fn refused(database: &Database) -> EngineError {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_hundred_at_once_migrate_an_empty_database_once() {
-    let postgres = Postgres::start(PostgresOptions::default().with("max_connections", "300"));
+    let postgres = Postgres::start(PostgresOptions::default().with("max_connections", "500"));
     let redis = std::env::var("CARD_TEST_REDIS_URL").expect("see Database::create");
     let database = Database::create_in(&postgres.url("postgres"), &redis);
     let bare = (0..180).map(|_| migrate(database.url()));

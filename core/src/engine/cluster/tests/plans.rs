@@ -1,6 +1,5 @@
 //! How Postgres carries our statements out: by an index, whatever its statistics say.
 
-use sqlx::postgres::PgPoolOptions;
 use uuid::Uuid;
 
 use super::lane::Work;
@@ -24,14 +23,14 @@ struct Reads {
 /// On one connection, so that what it has read is known when asked for; no engine beside it.
 async fn alone(database: &Database) -> Arc<Shared> {
     migrate(database.url()).await.unwrap();
-    let options = open::options(database.url()).unwrap();
-    let pool = PgPoolOptions::new().max_connections(1).min_connections(1).connect_with(options).await.unwrap();
-    retention::ensure_days(&pool).await.unwrap();
+    let sessions = Sessions::new(database.url()).unwrap();
+    let pool = sessions.pool_of(1);
     let link = Link::new(database.redis()).unwrap();
     let delivery = Arc::new(Delivery::new(link, database.prefix(), 100_000));
     let (ringer, _) = Ringer::start(&delivery);
     Arc::new(Shared {
         pool,
+        sessions,
         delivery,
         ringer,
         hub: Arc::default(),

@@ -3,6 +3,7 @@
 mod blobs;
 mod credentials;
 mod failure;
+mod http;
 mod place;
 
 use std::sync::Arc;
@@ -11,9 +12,12 @@ use oci_client::client::{Client, ClientConfig, ClientProtocol};
 use oci_client::secrets::RegistryAuth;
 use oci_client::{Reference as Remote, RegistryOperation};
 use oci_spec::image::MediaType;
+use reqwest::Method;
+use reqwest::header::{ACCEPT, CONTENT_TYPE};
 
 pub use self::credentials::{Credentials, credentials};
 pub(crate) use self::failure::failure;
+use self::http::{lost, sent};
 pub use self::place::Place;
 use crate::archive::Contents;
 use crate::catalog::Image;
@@ -66,6 +70,7 @@ pub(crate) struct Registry {
     pub(crate) client: Client,
     pub(crate) auth: RegistryAuth,
     pub(crate) host: String,
+    pub(crate) http: http::Http,
 }
 
 impl Registry {
@@ -79,12 +84,19 @@ impl Registry {
         };
         let client = Client::try_from(config).map_err(ImageError::internal)?;
         let auth = credentials.map_or(RegistryAuth::Anonymous, Credentials::auth);
-        Ok(Self { client, auth, host: place.registry.clone() })
+        let http = http::Http::new(place, &auth, place.is_plain).map_err(ImageError::internal)?;
+        Ok(Self { client, auth, host: place.registry.clone(), http })
     }
 
     /// Signs in, for what follows.
     pub(crate) async fn enter(&self, image: &Remote, operation: RegistryOperation) -> Result<(), ImageError> {
-        self.client.auth(image, &self.auth, operation).await.map(drop).map_err(|error| failure(&self.host, &error))
+        let token = self.client.auth(image, &self.auth, operation).await;
+        self.http.show(token.map_err(|error| failure(&self.host, &error))?);
+        Ok(())
+    }
+
+    pub(crate) fn has_password(&self) -> bool {
+        !matches!(self.auth, RegistryAuth::Anonymous)
     }
 }
 
@@ -117,7 +129,7 @@ pub async fn push(
     }
     for index in &indexes {
         let reference = index.reference();
-        document(&registry, &reference, &index.document, MediaType::ImageIndex).await?;
+        document(&registry, &reference, &index.document, MediaType::ImageIndex, watch).await?;
         for known in pushed.iter_mut().filter(|known| known.component == index.component) {
             known.reference = reference.clone();
             known.platforms = index.platforms.clone();
@@ -140,7 +152,7 @@ async fn one(registry: &Registry, image: &Image, watch: &Watch) -> Result<Pushed
     }
     // Last: a manifest in a registry promises that its blobs are there.
     let manifest = whole(image, &contents, &image.manifest_digest)?;
-    document(registry, &reference, &manifest, MediaType::ImageManifest).await?;
+    document(registry, &reference, &manifest, MediaType::ImageManifest, watch).await?;
     Ok(Pushed { component: image.component.clone(), reference, platforms: vec![image.platform], sent, present })
 }
 
@@ -158,12 +170,37 @@ fn whole(image: &Image, contents: &Contents, digest: &Digest) -> Result<bytes::B
 }
 
 /// Sends a manifest or an index under its tag, and asks the registry what it has there now.
-async fn document(registry: &Registry, reference: &Reference, bytes: &[u8], kind: MediaType) -> Result<(), ImageError> {
+async fn document(
+    registry: &Registry,
+    reference: &Reference,
+    bytes: &[u8],
+    kind: MediaType,
+    watch: &Watch,
+) -> Result<(), ImageError> {
     let remote = remote(reference)?;
-    let kind = kind.to_string().parse().map_err(ImageError::internal)?;
-    let failed = |error| failure(&registry.host, &error);
-    registry.client.push_manifest_raw(&remote, bytes.to_vec(), kind).await.map_err(failed)?;
-    let there = registry.client.fetch_manifest_digest(&remote, &registry.auth).await.map_err(failed)?;
+    let url = registry.http.url(&remote, &format!("manifests/{}", remote.tag().unwrap_or("latest")));
+    let kind = kind.to_string();
+    let put = || async {
+        let request = registry.http.request(Method::PUT, &url).header(CONTENT_TYPE, &kind).body(bytes.to_vec());
+        sent(request).await.map(drop)
+    };
+    blobs::again(registry, &remote, watch, put).await?;
+    let get = || async {
+        let answer = sent(registry.http.request(Method::GET, &url).header(ACCEPT, &kind)).await?;
+        answer.bytes().await.map_err(lost)
+    };
+    let there = match blobs::again(registry, &remote, watch, get).await {
+        Ok(there) => Digest::of(&there).to_string(),
+        Err(error) if error.code == "registry-refused" => {
+            let message = format!("{reference} was sent, and the registry does not let us look whether it is there");
+            let error = error
+                .evidence
+                .into_iter()
+                .fold(ImageError::new("not-seen", ErrorKind::Unknown, message), ImageError::evidence);
+            return Err(error.fix("give the account that pushes the right to pull as well"));
+        }
+        Err(error) => return Err(error),
+    };
     if there == reference.digest.as_str() {
         return Ok(());
     }

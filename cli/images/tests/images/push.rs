@@ -120,6 +120,107 @@ async fn a_registry_that_has_another_image_afterwards_is_not_believed() {
 }
 
 #[tokio::test]
+async fn a_registry_may_have_its_own_idea_of_an_upload() {
+    let workshop = Workshop::new();
+    let image = built(&workshop);
+    let refused = |begin, code| vec![(begin, code, "")];
+    for (name, refusals, location) in [
+        ("no pieces", refused("PATCH", 405), None),
+        ("no such method", refused("PATCH", 501), None),
+        ("no such route", refused("PATCH", 404), None),
+        ("no look", refused("HEAD", 403), None),
+        ("no such look", refused("HEAD", 405), None),
+        ("neither", vec![("PATCH", 405, ""), ("HEAD", 405, "")], None),
+        ("a place seen from there", vec![], Some("relative")),
+        ("a place that is a name", vec![], Some("bare")),
+        ("a place that is a name, as a whole", refused("PATCH", 405), Some("bare")),
+    ] {
+        let (address, registry) = registry::start().await;
+        registry.lock().unwrap().refusals = refusals;
+        registry.lock().unwrap().location = location.map(str::to_owned);
+        let pushed = send(&image, &address).await.unwrap_or_else(|error| panic!("{name}: {error}"));
+        registry.lock().unwrap().refusals = Vec::new();
+        assert!(whole(&pushed, &address).await, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn an_upload_that_goes_on_elsewhere_is_shown_no_password() {
+    let workshop = Workshop::new();
+    let image = built(&workshop);
+    let (elsewhere, storage) = registry::start().await;
+    for _ in 0..64 {
+        // Uploads that were begun elsewhere are known there by the same numbers.
+        reqwest::Client::new().post(format!("http://{elsewhere}/v2/x/blobs/uploads/")).send().await.unwrap();
+    }
+    let (address, registry) = registry::start().await;
+    registry.lock().unwrap().lock = Some("Basic YWRhOnB3");
+    registry.lock().unwrap().location = Some(format!("http://{elsewhere}"));
+    let environment = |name: &str| match name {
+        "CARDCTL_REGISTRY_USERNAME" => Some("ada".into()),
+        "CARDCTL_REGISTRY_PASSWORD" => Some("pw".into()),
+        _ => None,
+    };
+    let credentials = push::credentials(&address, environment).await.unwrap();
+    push::push(std::slice::from_ref(&image), &place(&address), credentials.as_ref(), &watch().0).await.unwrap();
+    assert!(storage.lock().unwrap().received > 0);
+    assert!(storage.lock().unwrap().shown.iter().all(|(_, key)| key.is_none()));
+    // What is signed is not repeated either.
+    storage.lock().unwrap().refusals = vec![("P", 400, "no")];
+    registry.lock().unwrap().blobs.clear();
+    let error = push::push(std::slice::from_ref(&image), &place(&address), credentials.as_ref(), &watch().0).await;
+    assert!(!format!("{:?}", error.unwrap_err()).contains("hunter2"));
+}
+
+#[tokio::test]
+async fn a_registry_that_is_full_is_not_told_to_know_us_better() {
+    let workshop = Workshop::new();
+    let image = built(&workshop);
+    let full = r#"{"errors":[{"code":"DENIED","message":"adding 27.6 MiB of storage resource, which when updated will exceed the configured upper limit"}]}"#;
+    for (begin, code, said) in [("POST", 403, full), ("PUT", 403, full), ("PUT", 413, ""), ("PATCH", 507, "")] {
+        let (address, registry) = registry::start().await;
+        registry.lock().unwrap().refusals = vec![(begin, code, said)];
+        let error = send(&image, &address).await.unwrap_err();
+        assert_eq!(error.code, "registry-full", "{begin} {code}: {error}");
+        assert!(!error.fix.as_ref().unwrap().contains("login"), "{error}");
+    }
+    let (address, registry) = registry::start().await;
+    registry.lock().unwrap().refusals =
+        vec![("POST", 403, r#"{"errors":[{"code":"DENIED","message":"requested access is denied"}]}"#)];
+    let error = send(&image, &address).await.unwrap_err();
+    assert_eq!(error.code, "registry-refused");
+    assert!(error.to_string().contains("requested access is denied") && error.fix.unwrap().contains("right to push"));
+}
+
+#[tokio::test]
+async fn a_registry_that_is_busy_is_asked_again_when_it_says() {
+    let workshop = Workshop::new();
+    let image = built(&workshop);
+    let (address, registry) = registry::start().await;
+    registry.lock().unwrap().busy = 3;
+    let (watch, events) = watch();
+    // The first request asks who we are to be; the library does that.
+    reqwest::get(format!("http://{address}/v2/")).await.unwrap();
+    let pushed = push::push(std::slice::from_ref(&image), &place(&address), None, &watch).await.unwrap();
+    assert!(whole(&pushed[0], &address).await);
+    assert!(events.lock().unwrap().iter().any(|event| matches!(event, Event::Again(_))));
+    registry.lock().unwrap().blobs.clear();
+    registry.lock().unwrap().busy = usize::MAX;
+    let error = send(&image, &address).await.unwrap_err();
+    assert_eq!(error.code, "registry-busy", "{error}");
+}
+
+#[tokio::test]
+async fn an_account_that_may_only_push_is_told_that_nobody_looked() {
+    let workshop = Workshop::new();
+    let (address, registry) = registry::start().await;
+    registry.lock().unwrap().refusals = vec![("GET /v2/cards", 403, ""), ("HEAD", 403, "")];
+    let error = send(&built(&workshop), &address).await.unwrap_err();
+    assert_eq!((error.code, error.kind), ("not-seen", ErrorKind::Unknown), "{error}");
+    assert_eq!(registry.lock().unwrap().manifests.len(), 2, "it is there, by its tag and its digest");
+}
+
+#[tokio::test]
 async fn a_damaged_archive_is_not_sent() {
     let workshop = Workshop::new();
     let image = built(&workshop);

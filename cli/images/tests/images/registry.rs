@@ -27,6 +27,14 @@ pub(crate) struct Behaviour {
     pub(crate) lock: Option<&'static str>,
     /// It takes manifests and forgets them for others.
     pub(crate) forgetful: bool,
+    /// Of these, in `method path`, the beginnings: this status and this body instead.
+    pub(crate) refusals: Vec<(&'static str, u16, &'static str)>,
+    /// So many requests are told to come back after a second.
+    pub(crate) busy: usize,
+    /// Where uploads go on: `relative`, `bare` (a query alone), or at another registry.
+    pub(crate) location: Option<String>,
+    /// What was shown with each request, as `method path` and `Authorization`.
+    pub(crate) shown: Vec<(String, Option<String>)>,
     /// Bytes of blobs that arrived.
     pub(crate) received: usize,
 }
@@ -50,6 +58,14 @@ async fn serve(State(shared): State<Shared>, request: Request) -> Response {
     let path = parts.uri.path().to_owned();
     let what = format!("{} {path}", parts.method);
     let key = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    registry.shown.push((what.clone(), key.map(str::to_owned)));
+    if registry.busy > 0 {
+        registry.busy -= 1;
+        return (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, "1")], "").into_response();
+    }
+    if let Some((_, code, said)) = registry.refusals.iter().find(|(begin, ..)| what.starts_with(begin)) {
+        return (StatusCode::from_u16(*code).unwrap(), *said).into_response();
+    }
     if registry.lock.is_some_and(|lock| key != Some(lock)) {
         let challenge = [(header::WWW_AUTHENTICATE, "Basic realm=\"test\"")];
         return (StatusCode::UNAUTHORIZED, challenge, "").into_response();
@@ -70,7 +86,13 @@ impl Behaviour {
             ("POST", path) => {
                 let id = self.uploads.len();
                 self.uploads.insert(id, Vec::new());
-                (StatusCode::ACCEPTED, at(format!("{path}{id}"))).into_response()
+                let place = match self.location.as_deref() {
+                    None => format!("{path}{id}"),
+                    Some("relative") => format!("../uploads/{id}"),
+                    Some("bare") => format!("{id}?state=a%2Fb"),
+                    Some(elsewhere) => format!("{elsewhere}{path}{id}?signature=hunter2"),
+                };
+                (StatusCode::ACCEPTED, at(place)).into_response()
             }
             ("PATCH" | "PUT", path) if path.contains("/uploads/") => {
                 let Some(upload) = last.parse().ok().and_then(|id: usize| self.uploads.get_mut(&id)) else {
@@ -80,9 +102,15 @@ impl Behaviour {
                 upload.extend(&body);
                 let range = format!("0-{}", upload.len().saturating_sub(1));
                 if method == Method::PATCH {
-                    return (StatusCode::ACCEPTED, at(path.to_owned()), [(header::RANGE, range)]).into_response();
+                    let answer = (StatusCode::ACCEPTED, [(header::RANGE, range)]);
+                    // A Location is only needed where it is another one.
+                    return if self.location.is_some() {
+                        answer.into_response()
+                    } else {
+                        (at(path.to_owned()), answer).into_response()
+                    };
                 }
-                let digest = query.trim_start_matches("digest=").replace("%3A", ":");
+                let digest = query.rsplit_once("digest=").map_or("", |(_, digest)| digest).replace("%3A", ":");
                 let bytes = Bytes::from(std::mem::take(upload));
                 if Digest::of(&bytes).as_str() != digest {
                     return StatusCode::BAD_REQUEST.into_response();

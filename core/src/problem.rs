@@ -76,6 +76,10 @@ problems! {
     Internal = "internal", 500, "Something went wrong inside";
     /// Refused before it was accepted, because too much is under way.
     Overloaded = "overloaded", 503, "Too much is under way";
+    /// This user holds its share of what all have together.
+    UserShareUsed = "user-share-used", 503, "This user's share is used up";
+    /// This address holds its share of what all have together.
+    AddressShareUsed = "address-share-used", 503, "This address's share is used up";
     /// A part that is needed does not answer, or its disk is full.
     Unavailable = "unavailable", 503, "A part of the platform is unavailable";
     /// A write was under way when a part that is needed went away.

@@ -11,6 +11,7 @@ use utoipa_axum::routes;
 use crate::app::App;
 use crate::http::answer::Answers;
 use crate::http::metrics::RouteMetrics;
+use crate::http::parameters::Parameters;
 use crate::problem::Refusal;
 use crate::routes::{
     cards, dead_letters, docs, effects, events, health, metrics, openapi, page, queue, replacements, scaling, sessions,
@@ -79,10 +80,11 @@ pub(crate) fn answers(app: Arc<App>) -> Result<Answers, serde_json::Error> {
     let document = crate::openapi::complete(document);
     let templates = document.paths.paths.keys().map(String::as_str).chain(PAGES);
     let metrics = RouteMetrics::new(templates);
+    let parameters = Parameters::of(&document, &metrics);
     let router = router
         .merge(pages())
         .fallback(async || Refusal::not_found("There is no such route. /openapi.json lists them all."))
         .layer(Extension(openapi::Document::new(serde_json::to_vec(&document)?)))
         .with_state(Arc::clone(&app));
-    Ok(Answers::new(app, router, metrics))
+    Ok(Answers::new(app, router, metrics, parameters))
 }

@@ -7,6 +7,7 @@ use card_core::engine::{Engine, Store};
 use card_core::settings::Settings;
 use card_core::tasks::Kind;
 use card_core::telemetry::metrics::TASKS_ACCEPTED;
+use card_worker::http::shares::Holder;
 use metrics::{Counter, counter};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -31,7 +32,7 @@ pub(crate) struct App {
     pub(crate) operator: OperatorToken,
     pub(crate) passwords: Passwords,
     pub(crate) logins: Logins,
-    pub(crate) gate: Arc<Gate>,
+    pub(crate) gate: Gate,
     pub(crate) backlog: Backlog,
     /// Pages of events in memory at once, however many streams there are.
     pub(crate) pages: Arc<Semaphore>,
@@ -57,7 +58,7 @@ impl App {
             operator: OperatorToken::new(secrets.operator_token),
             passwords: Passwords::new(auth.hashing_limit)?,
             logins: Logins::new(auth.login_failures_per_minute),
-            gate: Arc::new(Gate::new(server.max_in_flight, server.max_streams)),
+            gate: Gate::new(server.max_in_flight, server.max_streams),
             backlog: Backlog::new(server.backlog_limit),
             pages: Arc::new(Semaphore::new(PAGES)),
             stop,
@@ -67,8 +68,8 @@ impl App {
     }
 
     /// A task was made durable.
-    pub(crate) fn accepted(&self, kind: Kind) {
-        self.backlog.accepted();
+    pub(crate) fn accepted(&self, kind: Kind, holders: &[Holder]) {
+        self.backlog.accepted(holders);
         self.accepted[kind as usize].increment(1);
     }
 }

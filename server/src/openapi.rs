@@ -43,7 +43,7 @@ pub(crate) fn complete(mut document: OpenApi) -> OpenApi {
     for (path, item) in &mut document.paths.paths {
         for (method, operation) in operations(item) {
             operation.operation_id = Some(operation_id(method, path));
-            complete_operation(path, operation, method != "get");
+            complete_operation(path, operation);
         }
     }
     document
@@ -63,19 +63,21 @@ fn operation_id(method: &str, path: &str) -> String {
     words.fold(method.to_owned(), |id, word| id + "_" + word)
 }
 
-fn complete_operation(path: &str, operation: &mut Operation, writes: bool) {
-    let mut codes =
-        vec![Code::BadRequest, Code::MethodNotAllowed, Code::HeadersTooLarge, Code::Internal, Code::Overloaded];
+fn complete_operation(path: &str, operation: &mut Operation) {
+    let mut codes = vec![
+        Code::BadRequest,
+        Code::MethodNotAllowed,
+        // A query parameter that the route does not know.
+        Code::ValidationFailed,
+        Code::HeadersTooLarge,
+        Code::Internal,
+        Code::Overloaded,
+    ];
     if operation.security.is_some() {
         codes.extend([Code::Unauthorized, Code::Forbidden]);
     }
     if operation.request_body.is_some() {
-        codes.extend([Code::RequestTimeout, Code::PayloadTooLarge, Code::UnsupportedMediaType, Code::ValidationFailed]);
-    }
-    if operation.parameters.as_ref().is_some_and(|parameters| !parameters.is_empty())
-        || (!writes && path.starts_with("/api/"))
-    {
-        codes.push(Code::ValidationFailed);
+        codes.extend([Code::RequestTimeout, Code::PayloadTooLarge, Code::UnsupportedMediaType]);
     }
     if path.contains('{') {
         codes.push(Code::NotFound);

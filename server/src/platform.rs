@@ -7,8 +7,9 @@ use std::time::Duration;
 use card_core::engine::Store;
 use card_core::ids::WorkerId;
 use card_core::process::listen;
-use card_core::settings::Settings;
+use card_core::settings::{self, Settings};
 use card_core::telemetry::metrics;
+use card_worker::http::connections::{Limits, Timeouts, affordable, serve};
 use card_worker::issuer::{self, Behaviour, OperatorToken};
 use card_worker::{Registry, Worker};
 use tokio::net::TcpListener;
@@ -18,8 +19,6 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::app::App;
-use crate::http::patience::Patience;
-use crate::http::serve::{ServeOptions, serve};
 use crate::secrets::{Secrets, WeakSecret};
 use crate::{api, sampler};
 
@@ -125,13 +124,12 @@ impl Platform {
         let address = listener.local_addr()?;
         let server = &settings.server;
         let (drain_timeout, read_timeout) = (server.drain_timeout, server.read_timeout);
-        // Some connections are idle between requests.
-        let max_connections = server.max_in_flight.saturating_add(server.max_streams).saturating_mul(2);
-        let patience = Patience { headers: read_timeout, idle: IDLE, stalled: STALLED };
-        let serving = ServeOptions { patience, drain_timeout, max_connections };
+        let connections = connections(&mut settings.server);
+        let timeouts = Timeouts { head: read_timeout, idle: IDLE, stalled: STALLED, drain: drain_timeout };
+        let limits = Limits { timeouts, connections, unfinished: settings.server.unfinished_limit };
         let app = Arc::new(App::new(store.clone(), settings, secrets, stop_api.clone())?);
         let answers = api::answers(Arc::clone(&app)).map_err(|error| StartError::Settings(error.to_string()))?;
-        let api = watch.spawn("api", serve(listener, Arc::new(answers), serving, stop_api.clone()));
+        let api = watch.spawn("api", serve(listener, Arc::new(answers), limits, stop_api.clone()));
         let sampler = watch.spawn("sampler", async move { sampler::run(&app).await });
         Ok(Self {
             address,
@@ -197,6 +195,27 @@ const IDLE: Duration = Duration::from_secs(120);
 const STALLED: Duration = Duration::from_secs(60);
 /// Every part keeps its own time; this is for one that does not.
 const GRACE: Duration = Duration::from_secs(10);
+
+/// How many connections there may be. There is room in them for all requests and streams that there may be: if not, fewer
+/// of those are taken, as a probe that can't connect would end the process.
+fn connections(server: &mut settings::Server) -> usize {
+    // Some connections are idle between requests.
+    let all = server.max_in_flight.saturating_add(server.max_streams).saturating_mul(2);
+    let wanted = if server.max_connections == 0 { all } else { server.max_connections };
+    let connections = wanted.min(affordable());
+    let (streams, requests) = ((connections / 2).max(1), (connections / 4).max(1));
+    if connections < all && (server.max_streams > streams || server.max_in_flight > requests) {
+        server.max_streams = server.max_streams.min(streams);
+        server.max_in_flight = server.max_in_flight.min(requests);
+        tracing::info!(
+            connections,
+            max_streams = server.max_streams,
+            max_in_flight = server.max_in_flight,
+            "open files, memory or server.max-connections allow fewer streams and requests than the settings do"
+        );
+    }
+    connections
+}
 
 /// Each connection has buffers that are mostly empty. In huge pages the empty parts take memory as well.
 fn keep_pages_small() {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use card_core::engine::{EngineError, ErrorKind};
 use card_core::ids::TaskId;
 use card_core::problem::{Code, FieldError, Problem};
@@ -109,6 +110,11 @@ impl Refusal {
 
     /// The answer for a request.
     pub(crate) fn into_document(self, instance: &str, request_id: &str) -> Response {
+        self.into_bytes(instance, request_id).map(Into::into)
+    }
+
+    /// As [`Refusal::into_document`], with a body that is there.
+    pub(crate) fn into_bytes(self, instance: &str, request_id: &str) -> axum::http::Response<Bytes> {
         let code = self.0.code;
         let problem = Problem {
             kind: format!("/problems#{code}"),
@@ -122,7 +128,7 @@ impl Refusal {
             open_task: self.0.open_task,
         };
         let body = serde_json::to_vec(&problem).unwrap_or_default();
-        let mut response = Response::new(body.into());
+        let mut response = axum::http::Response::new(Bytes::from(body));
         *response.status_mut() = StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));

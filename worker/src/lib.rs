@@ -12,7 +12,7 @@
 
 pub mod breaker;
 mod gate;
-mod http;
+pub mod http;
 pub mod issuer;
 mod issuer_client;
 mod kinds;

@@ -56,7 +56,8 @@ fn answered(problem: &Problem, exit: Exit) -> Failure {
 fn exit(code: Code) -> Exit {
     match code {
         Code::BadRequest | Code::MalformedJson | Code::ValidationFailed => Exit::Usage,
-        Code::Overloaded | Code::Unavailable | Code::Stopping => Exit::NotReady,
+        Code::Overloaded | Code::UserShareUsed | Code::AddressShareUsed => Exit::NotReady,
+        Code::Unavailable | Code::Stopping => Exit::NotReady,
         // The platform says no to what was asked, for a reason that is in the message.
         Code::NotDead | Code::ReplacementOpen | Code::UsernameTaken | Code::IdempotencyMismatch => Exit::NotReady,
         _ => Exit::Unknown,

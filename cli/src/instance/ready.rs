@@ -106,7 +106,7 @@ fn wait_out(error: ClientError) -> Result<String, ClientError> {
     let curable = match &error {
         ClientError::Unreachable { .. } | ClientError::NoAnswer { .. } => true,
         ClientError::Refused { problem, .. } => {
-            matches!(problem.code, Code::Overloaded | Code::Unavailable | Code::OutcomeUnknown | Code::Internal)
+            problem.status == 503 && problem.code != Code::Stopping || problem.code == Code::Internal
         }
         _ => false,
     };

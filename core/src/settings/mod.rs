@@ -43,6 +43,8 @@ pub struct Server {
     pub port: u16,
     pub max_in_flight: usize,
     pub max_streams: usize,
+    pub max_connections: usize,
+    pub unfinished_limit: usize,
     pub backlog_limit: u64,
     pub body_limit: usize,
     #[serde(with = "crate::time::duration")]

@@ -117,6 +117,8 @@ mod tests {
         for (code, retryable, unknown) in [
             (Code::Unavailable, true, false),
             (Code::Overloaded, true, false),
+            (Code::UserShareUsed, true, false),
+            (Code::AddressShareUsed, true, false),
             (Code::OutcomeUnknown, false, true),
             (Code::Internal, false, true),
             (Code::ReplacementOpen, false, false),

@@ -16,7 +16,7 @@ const SLOWER: f64 = 1.5;
 const MANY_REFUSED: f64 = 0.01;
 
 /// What a platform answers when it has too much to do.
-const OVERLOAD: [&str; 3] = ["overloaded", "unavailable", "stopping"];
+const OVERLOAD: [&str; 5] = ["overloaded", "user-share-used", "address-share-used", "unavailable", "stopping"];
 
 /// What the limit was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,55 +1,60 @@
 //! The outermost layer: everything that every request needs, once and by hand, because it runs on each of them.
 //! Request id, bounds, metrics, security headers, panics, and the document of a [`Refusal`].
 
-use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
+use bytes::Bytes;
 use card_core::problem::Code;
+use card_worker::http::connections::{Answer, Client, Standing, Unreadable, UnreadableKind};
+use card_worker::http::shares::Full;
 use futures::FutureExt;
+use hyper::body::Incoming;
 use tower::Service;
 
-use super::client_address::client_address;
-use super::gate::Permit;
+use super::client_address::{ClientAddress, client_address};
+use super::gate::{Admission, Permit, code};
 use super::metrics::{RouteId, RouteMetrics};
+use super::parameters::Parameters;
 use super::request_id::{self, RequestId};
 use crate::app::App;
+use crate::auth::caller::bearer;
 use crate::problem::Refusal;
 
-/// The headers of a request may take this much; hyper's own bound lies above, so that the answer is ours.
-pub(crate) const HEADER_LIMIT: usize = 16 * 1024;
+/// The headers of a request may take this much; what may arrive at all is a little more.
+const HEADER_LIMIT: usize = 16 * 1024;
 
 /// Answers requests.
 pub(crate) struct Answers {
     app: Arc<App>,
     router: Router,
     metrics: RouteMetrics,
+    parameters: Parameters,
     quiet: LogThrottle,
 }
 
 impl Answers {
-    pub(crate) fn new(app: Arc<App>, router: Router, metrics: RouteMetrics) -> Self {
-        Self { app, router, metrics, quiet: LogThrottle::default() }
+    pub(crate) fn new(app: Arc<App>, router: Router, metrics: RouteMetrics, parameters: Parameters) -> Self {
+        Self { app, router, metrics, parameters, quiet: LogThrottle::default() }
     }
 
     /// The answer. Never fails: what goes wrong is an answer, too.
-    pub(crate) async fn answer<B>(&self, peer: SocketAddr, request: Request<B>) -> Response<Body>
-    where
-        B: http_body::Body<Data = bytes::Bytes, Error: Into<axum::BoxError>> + Send + 'static,
-    {
+    async fn respond(&self, connection: Client, request: Request<Incoming>) -> Response<Body> {
         let started = Instant::now();
         let id = RequestId::of(request.headers());
         let method = request.method().clone();
         let uri = request.uri().clone();
         let route = self.metrics.find(uri.path());
-        let mut response = match self.admit(route, request.headers(), &uri) {
+        let client = client_address(connection.address.ip(), request.headers());
+        let mut response = match self.admit(route, &request, connection.standing, client) {
             Err(refusal) => axum::response::IntoResponse::into_response(refusal),
-            Ok(_permit) => self.call(peer, request).await,
+            Ok(None) => self.call(client, None, request).await,
+            Ok(Some((_permit, admission))) => self.call(client, Some(admission), request).await,
         };
         if response.status().as_u16() >= 400 {
             response = self.explain(response, &method, &uri, route, &id);
@@ -59,28 +64,46 @@ impl Answers {
         response
     }
 
-    fn admit(&self, route: RouteId, headers: &HeaderMap, uri: &Uri) -> Result<Option<Permit<'_>>, Refusal> {
+    fn admit(
+        &self,
+        route: RouteId,
+        request: &Request<Incoming>,
+        standing: Standing,
+        client: ClientAddress,
+    ) -> Result<Option<(Permit, Admission)>, Refusal> {
+        let (headers, uri) = (request.headers(), request.uri());
         let size: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
         if size + uri.path().len() + uri.query().map_or(0, str::len) > HEADER_LIMIT {
             let detail = format!("Path and headers may have {HEADER_LIMIT} bytes together.");
             return Err(Refusal::new(Code::HeadersTooLarge, detail));
         }
+        self.parameters.check(route, request.method(), uri)?;
         if self.metrics.always(route) {
             return Ok(None);
+        }
+        let is_operator = || bearer(headers).is_ok_and(|token| self.app.operator.is(token));
+        if let Standing::Reserve(full) = standing
+            && !is_operator()
+        {
+            return Err(too_many_connections(full));
         }
         if self.app.stop.is_cancelled() {
             return Err(Refusal::stopping());
         }
-        self.app.gate.enter().map(Some)
+        self.app.gate.enter(client, is_operator).map(Some)
     }
 
-    async fn call<B>(&self, peer: SocketAddr, request: Request<B>) -> Response<Body>
-    where
-        B: http_body::Body<Data = bytes::Bytes, Error: Into<axum::BoxError>> + Send + 'static,
-    {
+    async fn call(
+        &self,
+        client: ClientAddress,
+        admission: Option<Admission>,
+        request: Request<Incoming>,
+    ) -> Response<Body> {
         let mut request = request.map(Body::new);
-        let client = client_address(peer.ip(), request.headers());
         request.extensions_mut().insert(client);
+        if let Some(admission) = admission {
+            request.extensions_mut().insert(admission);
+        }
         let mut router = self.router.clone();
         match AssertUnwindSafe(async move { router.call(request).await }).catch_unwind().await {
             Ok(Ok(response)) => response,
@@ -127,6 +150,42 @@ impl Answers {
             tracing::debug!(request_id, %method, route, %code, cause, "a request was refused");
         }
     }
+}
+
+impl Answer for Answers {
+    type Body = Body;
+
+    async fn answer(&self, client: Client, request: Request<Incoming>) -> Response<Body> {
+        self.respond(client, request).await
+    }
+
+    fn refuse(&self, unreadable: &Unreadable) -> Response<Bytes> {
+        let id = RequestId::of(&HeaderMap::new());
+        let code = match unreadable.kind {
+            UnreadableKind::Malformed => Code::BadRequest,
+            UnreadableKind::TooLarge => Code::PayloadTooLarge,
+            UnreadableKind::HeadersTooLarge => Code::HeadersTooLarge,
+            UnreadableKind::Overloaded => Code::Overloaded,
+        };
+        let refusal = Refusal::new(code, unreadable.detail);
+        let (route, method) = (self.metrics.unmatched(), Method::from_bytes(b"other").unwrap_or_default());
+        self.log(&refusal, &method, route, &id);
+        let mut response = refusal.into_bytes(&unreadable.path, id.as_str());
+        finish(response.headers_mut(), id);
+        self.metrics.record(route, &method, response.status(), Duration::ZERO);
+        response
+    }
+}
+
+fn too_many_connections(full: Full) -> Refusal {
+    let detail = match full {
+        Full::Address => {
+            "This address has its share of connections, all of them at work, and the rest is for others. Use fewer, or \
+             try again later."
+        }
+        Full::All | Full::User => "Every connection is at work. Nothing was changed; try again.",
+    };
+    Refusal::new(code(full), detail).retry_after(5)
 }
 
 /// What axum itself refuses, in our words.

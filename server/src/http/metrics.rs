@@ -61,6 +61,17 @@ impl RouteMetrics {
         RouteId(self.table.at(path).map_or(self.routes.len() - 1, |found| *found.value))
     }
 
+    /// The route of a template.
+    pub(crate) fn of_template(&self, template: &str) -> RouteId {
+        let place = self.routes.iter().position(|route| route.template == template);
+        RouteId(place.unwrap_or(self.routes.len() - 1))
+    }
+
+    /// For what has no path.
+    pub(crate) fn unmatched(&self) -> RouteId {
+        RouteId(self.routes.len() - 1)
+    }
+
     /// The template, never the path itself.
     pub(crate) fn template(&self, route: RouteId) -> &str {
         &self.routes[route.0].template
@@ -91,7 +102,7 @@ impl RouteMetrics {
 }
 
 /// A route of [`RouteMetrics`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct RouteId(usize);
 
 #[cfg(test)]

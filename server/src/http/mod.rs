@@ -8,7 +8,6 @@ pub(crate) mod gate;
 pub(crate) mod headers;
 pub(crate) mod json;
 pub(crate) mod metrics;
-pub(crate) mod patience;
+pub(crate) mod parameters;
 pub(crate) mod query;
 pub(crate) mod request_id;
-pub(crate) mod serve;

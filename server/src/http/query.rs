@@ -35,6 +35,16 @@ impl Query {
         Self { pairs, ..Self::default() }
     }
 
+    /// Refuses every name but these.
+    pub(crate) fn only(query: &str, known: &[String]) -> Result<(), Refusal> {
+        let unknown: Vec<_> = form_urlencoded::parse(query.as_bytes())
+            .filter(|(name, _)| !known.iter().any(|known| known == name))
+            .take(ERRORS)
+            .map(|(name, _)| unknown(&name, known))
+            .collect();
+        if unknown.is_empty() { Ok(()) } else { Err(Refusal::invalid_all(unknown)) }
+    }
+
     /// A parameter as text.
     pub(crate) fn text(&mut self, name: &'static str) -> Option<String> {
         let mut values = self.all(name);
@@ -118,8 +128,7 @@ impl Query {
     /// Whether all that was given is known and right.
     pub(crate) fn finish(mut self) -> Result<(), Refusal> {
         for (name, _) in std::mem::take(&mut self.pairs) {
-            let known = if self.known.is_empty() { "none".to_owned() } else { self.known.join(", ") };
-            self.error(&name, &format!("is not a parameter here; known: {known}"));
+            self.errors.push(unknown(&name, &self.known));
         }
         if self.errors.is_empty() { Ok(()) } else { Err(Refusal::invalid_all(self.errors)) }
     }
@@ -135,6 +144,17 @@ impl Query {
         let pointer: String = name.chars().take(64).collect();
         self.errors.push(FieldError { pointer, detail: detail.to_owned() });
     }
+}
+
+/// More names are not told apart: a person corrects one after the other.
+const ERRORS: usize = 16;
+
+fn unknown(name: &str, known: &[impl AsRef<str>]) -> FieldError {
+    let known: Vec<&str> = known.iter().map(AsRef::as_ref).collect();
+    let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+    // A name from outside is quoted back, so not more of it than a person reads.
+    let pointer = name.chars().take(64).collect();
+    FieldError { pointer, detail: format!("is not a parameter here; known: {known}") }
 }
 
 /// A point in time: RFC 3339, or a duration before now.

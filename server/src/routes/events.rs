@@ -18,7 +18,7 @@ use super::tasks::find;
 use crate::app::App;
 use crate::auth::caller::Caller;
 use crate::follow::{Follower, Told};
-use crate::http::gate::OpenStream;
+use crate::http::gate::{Admission, OpenStream};
 use crate::http::query::Query;
 use crate::problem::Refusal;
 use crate::sse;
@@ -37,6 +37,7 @@ const TASKS: usize = 1000;
 pub(crate) async fn of_task(
     State(app): State<Arc<App>>,
     caller: Caller,
+    admission: Admission,
     Path(id): Path<String>,
     headers: HeaderMap,
     mut query: Query,
@@ -44,7 +45,7 @@ pub(crate) async fn of_task(
     let from = sse::resume_from(&headers, query.with("from", sse::event_seq))?;
     query.finish()?;
     let id = find(&app, caller, &id).await?.id;
-    let open = app.gate.open_stream()?;
+    let open = app.gate.open_stream(admission, caller)?;
     let mut follower =
         Follower::subscribe(Arc::clone(&app.engine), EventFilter { tasks: vec![id], ..EventFilter::default() });
     let mut first = b": connected\n\n".to_vec();
@@ -96,6 +97,7 @@ async fn begin(app: &App, follower: &mut Follower, present: Task, first: &mut Ve
 pub(crate) async fn of_many(
     State(app): State<Arc<App>>,
     caller: Caller,
+    admission: Admission,
     headers: HeaderMap,
     mut query: Query,
 ) -> Result<Response, Refusal> {
@@ -103,7 +105,7 @@ pub(crate) async fn of_many(
     let filter = EventFilter { run: query.get("run"), tasks: query.list("task", TASKS), owner: caller.owner() };
     let only_final = query.get("final").unwrap_or(false);
     query.finish()?;
-    let open = app.gate.open_stream()?;
+    let open = app.gate.open_stream(admission, caller)?;
     let mut follower = Follower::subscribe(Arc::clone(&app.engine), filter);
     match from {
         Some(from) => follower.start_at(from),

@@ -10,8 +10,9 @@ use serde_json::value::RawValue;
 
 use super::tasks::{Submission, submit_task};
 use crate::app::App;
-use crate::auth::caller::User;
+use crate::auth::caller::{Caller, User};
 use crate::http::body::Json;
+use crate::http::gate::Admission;
 use crate::http::headers::WriteHeaders;
 use crate::http::json::ok;
 use crate::http::query::Query;
@@ -31,6 +32,7 @@ const ROUTE: &str = "/api/v1/replacements";
 pub(crate) async fn submit(
     State(app): State<Arc<App>>,
     user: User,
+    admission: Admission,
     headers: WriteHeaders,
     body: Json<Replacement>,
 ) -> Result<Response, Refusal> {
@@ -44,6 +46,7 @@ pub(crate) async fn submit(
         Submission {
             kind: Kind::Replacement,
             owner,
+            holders: admission.holders(Caller::User(user)),
             run: headers.run,
             payload,
             exclusive,

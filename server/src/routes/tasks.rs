@@ -18,6 +18,7 @@ use utoipa::ToSchema;
 use crate::app::App;
 use crate::auth::caller::{Caller, Operator};
 use crate::http::body::{Json, Object};
+use crate::http::gate::{Admission, Holders};
 use crate::http::headers::{IDEMPOTENCY_REPLAYED, WriteHeaders};
 use crate::http::json::{json, ok};
 use crate::http::query::{Query, pattern};
@@ -49,6 +50,8 @@ enum SubmittableKind {
 pub(crate) struct Submission {
     pub(crate) kind: Kind,
     pub(crate) owner: Option<UserId>,
+    /// Whose room in the backlog it takes.
+    pub(crate) holders: Holders,
     pub(crate) run: Option<RunId>,
     pub(crate) payload: Box<RawValue>,
     pub(crate) exclusive: Option<String>,
@@ -58,12 +61,12 @@ pub(crate) struct Submission {
 
 /// Makes a task durable and answers with it.
 pub(crate) async fn submit_task(app: &App, submission: Submission) -> Result<Response, Refusal> {
-    app.backlog.admit()?;
-    let Submission { kind, owner, run, payload, exclusive, idempotency, location } = submission;
+    let Submission { kind, owner, holders, run, payload, exclusive, idempotency, location } = submission;
+    app.backlog.admit(&holders)?;
     let new = NewTask { id: TaskId::new(), kind, owner, run, payload, exclusive, idempotency };
     match app.engine.accept(new).await? {
         Accepted::New(task) => {
-            app.accepted(kind);
+            app.accepted(kind, &holders);
             Ok(accepted(&task, location, false))
         }
         Accepted::Replay(task) => Ok(accepted(&task, location, true)),
@@ -102,6 +105,7 @@ pub(crate) fn unwritable(error: serde_json::Error) -> Refusal {
 pub(crate) async fn submit(
     State(app): State<Arc<App>>,
     caller: Caller,
+    admission: Admission,
     headers: WriteHeaders,
     body: Json<TaskRequest>,
 ) -> Result<Response, Refusal> {
@@ -110,7 +114,16 @@ pub(crate) async fn submit(
     let owner = caller.owner();
     submit_task(
         &app,
-        Submission { kind: Kind::Add, owner, run: headers.run, payload, exclusive: None, idempotency, location: ROUTE },
+        Submission {
+            kind: Kind::Add,
+            owner,
+            holders: admission.holders(caller),
+            run: headers.run,
+            payload,
+            exclusive: None,
+            idempotency,
+            location: ROUTE,
+        },
     )
     .await
 }
@@ -149,6 +162,7 @@ pub(crate) async fn list(State(app): State<Arc<App>>, _: Operator, mut query: Qu
 pub(crate) async fn get(
     State(app): State<Arc<App>>,
     caller: Caller,
+    admission: Admission,
     Path(id): Path<String>,
     mut query: Query,
 ) -> Result<Response, Refusal> {
@@ -156,7 +170,10 @@ pub(crate) async fn get(
     query.finish()?;
     let task = find(&app, caller, &id).await?;
     match wait {
-        Some(wait) if !task.status.is_final() => Ok(ok(&wait_for_final(&app, task, wait).await?)),
+        Some(wait) if !task.status.is_final() => {
+            let _parked = app.gate.park(admission, caller)?;
+            Ok(ok(&wait_for_final(&app, task, wait).await?))
+        }
         _ => Ok(ok(&task)),
     }
 }
@@ -173,7 +190,6 @@ const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
 async fn wait_for_final(app: &App, mut task: Task, wait: Duration) -> Result<Task, Refusal> {
     let deadline = Instant::now() + wait;
-    let _parked = app.gate.park()?;
     let wakeups = app.engine.wakeups(&EventFilter { tasks: vec![task.id], ..EventFilter::default() });
     loop {
         // A task that was cleaned up meanwhile stays as it was last seen.

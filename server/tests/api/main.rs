@@ -22,4 +22,5 @@ mod sessions;
 mod stopping;
 mod synthetic_users;
 mod tasks;
+mod unreadable;
 mod users;

@@ -8,4 +8,5 @@ mod issuer;
 mod logs;
 mod ports;
 mod serving;
+mod sharing;
 mod stopping;

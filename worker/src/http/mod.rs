@@ -1,11 +1,69 @@
-//! HTTP as the bureau and a worker's health port serve it. The API has its own, in `card-server`: it has far more
-//! clients to bear.
+//! HTTP as every port of every process is served: the API's in `card-server`, and here the issuer's and the health port
+//! of a worker.
 
-pub(crate) mod connections;
+pub mod connections;
 pub(crate) mod health;
 pub(crate) mod problem;
+pub mod shares;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Request, Response, StatusCode};
+use axum::response::IntoResponse;
+use bytes::Bytes;
+use hyper::body::Incoming;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tower::Service;
+
+use self::connections::{Answer, Client, Limits, Standing, Timeouts, Unreadable, affordable, serve};
+use self::problem::Problem;
+
+/// Longer than the clients of these ports keep an idle connection, or a request might meet one that is being closed.
+const IDLE: Duration = Duration::from_secs(45);
+const HEAD: Duration = Duration::from_secs(10);
+const STALLED: Duration = Duration::from_secs(30);
+/// How long a stop waits for calls under way.
+const DRAIN: Duration = Duration::from_secs(5);
+/// Bytes of requests that have not arrived in whole: some hundred of the largest.
+const UNFINISHED: usize = 4 * 1024 * 1024;
 
 /// For what no route answers.
-pub(crate) async fn no_such_route() -> problem::Problem {
-    problem::Problem::of_status(axum::http::StatusCode::NOT_FOUND)
+pub(crate) async fn no_such_route() -> Problem {
+    Problem::of_status(StatusCode::NOT_FOUND)
+}
+
+/// Serves routes until `stop`, then finishes the calls under way, for five seconds at most.
+pub(crate) async fn serve_routes(listener: TcpListener, router: Router, stop: CancellationToken) {
+    let timeouts = Timeouts { head: HEAD, idle: IDLE, stalled: STALLED, drain: DRAIN };
+    // Half of the files: the process may have another port.
+    let limits = Limits { timeouts, connections: affordable() / 2, unfinished: UNFINISHED };
+    if !serve(listener, Arc::new(Routes(router)), limits, stop).await {
+        tracing::debug!("stopped with calls under way");
+    }
+}
+
+struct Routes(Router);
+
+impl Answer for Routes {
+    type Body = Body;
+
+    async fn answer(&self, client: Client, request: Request<Incoming>) -> Response<Body> {
+        let is_probe = matches!(request.uri().path(), "/health" | "/ready" | "/metrics");
+        if client.standing != Standing::Regular && !is_probe {
+            return Problem::unavailable("every connection is at work; try again").into_response();
+        }
+        match self.0.clone().call(request).await {
+            Ok(response) => response,
+            Err(impossible) => match impossible {},
+        }
+    }
+
+    fn refuse(&self, unreadable: &Unreadable) -> Response<Bytes> {
+        tracing::debug!(kind = ?unreadable.kind, detail = unreadable.detail, "a request can't be read");
+        Problem::unreadable(unreadable).into_bytes()
+    }
 }

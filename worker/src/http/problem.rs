@@ -5,7 +5,10 @@ use std::borrow::Cow;
 use axum::extract::rejection::JsonRejection;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use serde::Serialize;
+
+use super::connections::{Unreadable, UnreadableKind};
 
 /// An error as it is answered.
 #[derive(Debug, Serialize)]
@@ -19,6 +22,18 @@ pub(crate) struct Problem {
 impl Problem {
     pub(crate) fn new(status: StatusCode, code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
         Self { status, code, detail: detail.into() }
+    }
+
+    /// A request that can't be read.
+    pub(crate) fn unreadable(unreadable: &Unreadable) -> Self {
+        let code = match unreadable.kind {
+            UnreadableKind::Malformed => "bad-request",
+            UnreadableKind::TooLarge => "payload-too-large",
+            UnreadableKind::HeadersTooLarge => "headers-too-large",
+            UnreadableKind::Overloaded => "overloaded",
+        };
+        let status = StatusCode::from_u16(unreadable.kind.status()).unwrap_or(StatusCode::BAD_REQUEST);
+        Self::new(status, code, unreadable.detail)
     }
 
     pub(crate) fn unavailable(detail: &'static str) -> Self {
@@ -38,6 +53,14 @@ impl Problem {
             _ => ("internal", "something went wrong inside"),
         };
         Self::new(status, code, detail)
+    }
+}
+
+impl Problem {
+    /// As [`IntoResponse`], with a body that is there.
+    pub(crate) fn into_bytes(self) -> Response<Bytes> {
+        let body = serde_json::to_vec(&self).unwrap_or_default();
+        self.into_response().map(|_| body.into())
     }
 }
 

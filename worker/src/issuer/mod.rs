@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 pub use self::behaviour::{Behaviour, BehaviourUpdate, Outage, OutageUpdate, Unacceptable};
 pub use self::latency::Latency;
 pub use self::operator::OperatorToken;
-use crate::http::connections;
+use crate::http::serve_routes;
 
 /// Runs the bureau until `stop`, then finishes the calls under way, for five seconds at most.
 ///
@@ -36,5 +36,5 @@ pub async fn serve(
     operator: Option<OperatorToken>,
     stop: CancellationToken,
 ) {
-    connections::serve(listener, routes::router(behaviour, operator, stop.clone()), stop).await;
+    serve_routes(listener, routes::router(behaviour, operator, stop.clone()), stop).await;
 }

@@ -8,6 +8,8 @@ use card_core::settings::Settings;
 use card_core::telemetry::{logs, metrics};
 use clap::Args;
 
+use crate::http::connections::raise_open_files;
+
 /// Flags that each process takes.
 #[derive(Debug, Clone, Args)]
 pub struct ProcessFlags {
@@ -47,6 +49,7 @@ impl ProcessFlags {
         logs::install_as(&settings.log, Some(&component)).map_err(|error| NotReady::new(error.to_string()))?;
         let stop =
             Stop::listen(self.tied).map_err(|error| NotReady::new(format!("signals can't be listened to: {error}")))?;
+        raise_open_files();
         // Before the first metric is counted, or it is counted nowhere.
         metrics::install();
         Ok(Begun { part, settings, environment, stop, announce: self.announce })

@@ -14,8 +14,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::Arguments;
-use crate::http::connections;
 use crate::http::health::{self, Check};
+use crate::http::serve_routes;
 use crate::{Registry, Worker};
 
 /// Every part keeps its own time; this is for one that does not.
@@ -47,7 +47,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<Exit, NotReady> {
 
     let (stop_work, stop_health) = (CancellationToken::new(), CancellationToken::new());
     let routes = health::routes(checks(&store.engine, &stop_work)).fallback(crate::http::no_such_route);
-    let mut health = spawn(connections::serve(listener, routes, stop_health.clone()));
+    let mut health = spawn(serve_routes(listener, routes, stop_health.clone()));
     let host = begun.environment.host();
     let worker = Worker::new(Arc::clone(&store.engine), registry, settings.worker.clone(), WorkerId::new(), host)
         .with_drain(settings.server.drain_timeout);

@@ -14,6 +14,8 @@ use utoipa::ToSchema;
 
 use super::filter::Which;
 use crate::app::App;
+use crate::auth::caller::Caller;
+use crate::http::gate::Admission;
 use crate::problem::Refusal;
 
 /// A call does what fits into this; the rest is for the next one.
@@ -97,9 +99,15 @@ impl Operation<'_> {
 }
 
 /// Finds and handles.
-pub(super) async fn run(app: &App, which: Which, pace: Pace, operation: Operation<'_>) -> Result<Handled, Refusal> {
+pub(super) async fn run(
+    app: &App,
+    admission: Admission,
+    which: Which,
+    pace: Pace,
+    operation: Operation<'_>,
+) -> Result<Handled, Refusal> {
     pace.check()?;
-    let _parked = app.gate.park()?;
+    let _parked = app.gate.park(admission, Caller::Operator)?;
     let deadline = Instant::now() + TIME_LIMIT;
     let (ids, mut handled) = find(app, which, pace.limit.unwrap_or(usize::MAX), deadline).await?;
     if !pace.dry_run {

@@ -19,8 +19,9 @@ use self::bulk::{Handled, Operation, Pace};
 use self::filter::Filter;
 use self::group::{Count, Groups};
 use crate::app::App;
-use crate::auth::caller::Operator;
+use crate::auth::caller::{Caller, Operator};
 use crate::http::body::{Json, Object};
+use crate::http::gate::Admission;
 use crate::http::json::ok;
 use crate::http::query::Query;
 use crate::problem::Refusal;
@@ -100,11 +101,16 @@ pub(crate) async fn list(State(app): State<Arc<App>>, _: Operator, mut query: Qu
         ("run" = Option<RunId>, Query, description = "Of this run"),
         ("cursor" = Option<String>, Query, description = "`next` of the answer before")),
     responses((status = 200, description = "The groups", body = Groups)))]
-pub(crate) async fn groups(State(app): State<Arc<App>>, _: Operator, mut query: Query) -> Result<Response, Refusal> {
+pub(crate) async fn groups(
+    State(app): State<Arc<App>>,
+    _: Operator,
+    admission: Admission,
+    mut query: Query,
+) -> Result<Response, Refusal> {
     let filter = filter::of_query(&mut query);
     let mut cursor = query.text("cursor");
     query.finish()?;
-    let _parked = app.gate.park()?;
+    let _parked = app.gate.park(admission, Caller::Operator)?;
     let deadline = Instant::now() + COUNTING;
     let mut count = Count::default();
     loop {
@@ -120,10 +126,15 @@ pub(crate) async fn groups(State(app): State<Arc<App>>, _: Operator, mut query: 
 /// Queues dead letters again, at a rate. Does what fits into 50 s; call again for the rest.
 #[utoipa::path(post, path = "/dead-letters/retry", tag = "dead letters", security(("operator" = [])), request_body = Retry,
     responses((status = 200, description = "What was found and done", body = Handled)))]
-pub(crate) async fn retry(State(app): State<Arc<App>>, _: Operator, body: Json<Retry>) -> Result<Response, Refusal> {
+pub(crate) async fn retry(
+    State(app): State<Arc<App>>,
+    _: Operator,
+    admission: Admission,
+    body: Json<Retry>,
+) -> Result<Response, Refusal> {
     let Retry { filter, rate, limit, dry_run } = body.value;
     let which = filter.0.parse()?;
-    Ok(ok(&bulk::run(&app, which, Pace { rate, limit, dry_run }, Operation::Retry).await?))
+    Ok(ok(&bulk::run(&app, admission, which, Pace { rate, limit, dry_run }, Operation::Retry).await?))
 }
 
 /// Takes dead letters off the list for good, at a rate, and keeps the reason with each. Does what fits into 50 s; call
@@ -133,6 +144,7 @@ pub(crate) async fn retry(State(app): State<Arc<App>>, _: Operator, body: Json<R
 pub(crate) async fn discard(
     State(app): State<Arc<App>>,
     _: Operator,
+    admission: Admission,
     body: Json<Discard>,
 ) -> Result<Response, Refusal> {
     let Discard { filter, reason, rate, limit, dry_run } = body.value;
@@ -141,5 +153,5 @@ pub(crate) async fn discard(
         return Err(Refusal::invalid("/reason", "must have 1 to 500 characters"));
     }
     let which = filter.0.parse()?;
-    Ok(ok(&bulk::run(&app, which, Pace { rate, limit, dry_run }, Operation::Discard { reason }).await?))
+    Ok(ok(&bulk::run(&app, admission, which, Pace { rate, limit, dry_run }, Operation::Discard { reason }).await?))
 }

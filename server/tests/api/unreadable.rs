@@ -296,7 +296,7 @@ async fn what_is_unusual_and_right_is_not_refused() {
         (format!("BREW /health HTTP/1.1\r\n{last}"), 405),
         (format!("OPTIONS * HTTP/1.1\r\n{last}"), 404),
         (format!("CONNECT x:443 HTTP/1.1\r\n{last}"), 404),
-        (format!("GET /health HTTP/1.1\r\nhost:\r\nconnection: close\r\n\r\n"), 200),
+        ("GET /health HTTP/1.1\r\nhost:\r\nconnection: close\r\n\r\n".to_owned(), 200),
         (format!("GET /health HTTP/1.1\r\n{}{last}", "x: y\r\n".repeat(90)), 200),
     ] {
         let all = answers(&said(app.platform.address(), probe.as_bytes()).await);

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use card_core::engine::cluster::locate;
+
 /// Which of the two servers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Service {
@@ -30,8 +32,8 @@ pub enum Node {
     Unix(PathBuf),
 }
 
-/// Query parameters that hold secrets (libpq's connection parameters).
-const SECRET_PARAMETERS: [&str; 2] = ["password", "sslpassword"];
+/// The query parameter that holds a secret.
+const SECRET_PARAMETER: &str = "password";
 
 impl Service {
     /// As it is called in messages.
@@ -76,6 +78,9 @@ impl Place {
     /// It is none. The sentence says what one looks like and repeats nothing of it: any part may be a password that
     /// is in the wrong place.
     pub fn of(service: Service, address: &str) -> Result<Self, String> {
+        if service == Service::Postgres {
+            return Self::of_postgres(address);
+        }
         let refused = || format!("it is not the address of a {}, such as {}", service.name(), service.example());
         let (scheme, rest) = address.trim().split_once("://").ok_or_else(refused)?;
         if !service.knows(scheme) {
@@ -90,26 +95,26 @@ impl Place {
         let mut secrets: Vec<String> =
             user.split_once(':').map(|(_, password)| password.to_owned()).into_iter().collect();
         let mut place = Self { nodes: Vec::new(), name: Some(decoded(name)), secrets: Vec::new() };
-        let (mut host, mut port) = (None, None);
-        for (key, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
-            match key {
-                _ if SECRET_PARAMETERS.contains(&key) => secrets.push(value.to_owned()),
-                "host" | "hostaddr" => host = Some(decoded(value)),
-                "port" => port = Some(value.parse().map_err(|_| refused())?),
-                "dbname" => place.name = Some(decoded(value)),
-                _ => {}
-            }
-        }
-        let usual = port.unwrap_or_else(|| service.port(scheme));
-        place.nodes = match host {
-            Some(host) => vec![node(&host, usual)],
-            None => hosts.split(',').map(|host| split(host, usual)).collect::<Option<_>>().ok_or_else(refused)?,
-        };
+        let given = query.split('&').filter_map(|pair| pair.split_once('='));
+        secrets.extend(given.filter(|(key, _)| *key == SECRET_PARAMETER).map(|(_, value)| value.to_owned()));
+        let usual = service.port(scheme);
+        place.nodes = hosts.split(',').map(|host| split(host, usual)).collect::<Option<_>>().ok_or_else(refused)?;
         place.name = place.name.filter(|name| !name.is_empty());
         place.secrets = secrets.into_iter().filter(|secret| !secret.is_empty()).collect();
         let unescaped: Vec<_> = place.secrets.iter().map(|secret| decoded(secret)).collect();
         place.secrets.extend(unescaped);
         Ok(place)
+    }
+
+    /// As the engine reads it, in each of libpq's forms, with what it leaves out from the environment.
+    fn of_postgres(address: &str) -> Result<Self, String> {
+        let located = locate(address)?;
+        let host = |host: &str| if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+        Ok(Self {
+            nodes: located.hosts.iter().map(|(name, port)| node(&host(name), *port)).collect(),
+            name: located.database,
+            secrets: located.secrets,
+        })
     }
 
     /// The port of its first server, for who has to let it through.
@@ -232,7 +237,8 @@ mod tests {
             ("postgres://ada:se%2Fcret@[::1]:1/cards", "[::1]:1/cards"),
             ("postgres:///cards?host=/run/pg&port=6000&password=secret", "/run/pg/.s.PGSQL.6000/cards"),
             ("postgres://%2Frun%2Fpg/cards", "/run/pg/.s.PGSQL.5432/cards"),
-            ("postgres://", "localhost:5432"),
+            ("postgres://ada@a:1,b/cards", "a:1,b:5432/cards"),
+            ("host=a,b port=1,2 dbname=cards user=ada password='my secret'", "a:1,b:2/cards"),
         ] {
             assert_eq!(postgres(address).to_string(), shown);
             assert_eq!(format!("{:?}", postgres(address)), shown);

@@ -3,10 +3,12 @@
 
 use std::ffi::OsString;
 use std::io;
+use std::path::Path;
 use std::str::FromStr;
 
 use card_core::engine::cluster::Address;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use super::given::from_environment;
 use super::{Place, Service};
@@ -30,6 +32,19 @@ impl Remembered {
             Place::of(service, address).map_or_else(|_| "unknown".to_owned(), |place| place.to_string())
         };
         Self { database: shown(Service::Postgres, &address.database), redis: shown(Service::Redis, &address.redis) }
+    }
+
+    /// Tells addresses apart that are shown alike, such as two passwords, without showing any: a hash that only who has the
+    /// instance's key can make. None without a key.
+    #[must_use]
+    pub fn fingerprint(address: &Address, data: &Path) -> Option<String> {
+        let key = std::fs::read(Paths::signing_key(data)).ok()?;
+        let mut hash = Sha256::new();
+        for part in [key.as_slice(), address.database.as_bytes(), address.redis.as_bytes()] {
+            hash.update(part.len().to_be_bytes());
+            hash.update(part);
+        }
+        Some(hash.finalize()[..16].iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}")))
     }
 
     /// What an instance ran on last, if that was a cluster.

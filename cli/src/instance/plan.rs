@@ -174,8 +174,17 @@ impl Plan {
         let nothing = || "nothing".to_owned();
         if let (Some(asked), Some(is)) = (&self.cluster, &running.cluster) {
             let wanted = Remembered::of(&asked.address);
+            let same_place = is.database == wanted.database && is.redis == wanted.redis;
             compare("database", is.database.clone(), wanted.database);
             compare("redis", is.redis.clone(), wanted.redis);
+            let given = Remembered::fingerprint(&asked.address, &running.data_dir);
+            if same_place && running.addresses.is_some() && given.is_some() && running.addresses != given {
+                compare(
+                    "addresses",
+                    "the user, password or parameters that it was started with".to_owned(),
+                    "others".to_owned(),
+                );
+            }
             if let Some(servers) = asked.servers {
                 compare("servers", running.servers.to_string(), servers.to_string());
             }
@@ -227,6 +236,7 @@ mod tests {
             servers: plan.servers(),
             autoscale: plan.cluster.as_ref().and_then(|cluster| cluster.autoscale),
             cluster: plan.cluster.as_ref().map(|cluster| Remembered::of(&cluster.address)),
+            addresses: None,
             children: Vec::new(),
             data_dir: PathBuf::from("/nowhere"),
             ephemeral: plan.ephemeral,

@@ -71,6 +71,9 @@ pub struct Record {
     /// Where the cluster is, if the data lies in one.
     #[serde(default)]
     pub cluster: Option<Remembered>,
+    /// See [`Remembered::fingerprint`]: of the addresses that its processes were given.
+    #[serde(default)]
+    pub addresses: Option<String>,
     /// The supervisor's children that have a process now.
     #[serde(default)]
     pub children: Vec<Recorded>,

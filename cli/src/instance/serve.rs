@@ -61,6 +61,9 @@ impl Serving {
         };
         let serving = |record: &mut Record| {
             record.phase = Phase::Serving;
+            // Now there is a key.
+            record.addresses =
+                plan.cluster.as_ref().and_then(|cluster| Remembered::fingerprint(&cluster.address, &record.data_dir));
             record.issuer_url = parts.issuer_url();
         };
         published.change(serving).map_err(unusable)?;
@@ -111,6 +114,7 @@ fn record(plan: &Plan, mut address: SocketAddr, data: PathBuf, detached: bool) -
         servers: plan.servers(),
         autoscale: cluster.and_then(|cluster| cluster.autoscale),
         cluster: cluster.map(|cluster| Remembered::of(&cluster.address)),
+        addresses: None,
         children: Vec::new(),
         data_dir: data,
         ephemeral: plan.ephemeral,

@@ -17,6 +17,7 @@ mod error;
 pub mod hub;
 mod identity;
 pub mod sqlite;
+mod text;
 
 #[cfg(test)]
 mod conformance;
@@ -209,7 +210,8 @@ pub trait Engine: Send + Sync + 'static {
 
     /// Makes a task durable with its first event, then rings. Of concurrent accepts with one exclusivity key, one is
     /// `New`; of those with one idempotency key and owner, one is `New` and the others `Replay` or
-    /// `IdempotencyMismatch`. The idempotency key is looked at first.
+    /// `IdempotencyMismatch`. The idempotency key is looked at first. A key of either kind that holds a NUL or more than a
+    /// thousand bytes is an error of kind `Invalid`.
     async fn accept(&self, new: NewTask) -> Result<Accepted, EngineError>;
 
     /// The task as it is now, `running` included if the delivery knows of a lease.

@@ -14,6 +14,10 @@ use crate::settings::{Log, LogFormat};
 #[error("log.level: {0}")]
 pub struct InvalidFilter(String);
 
+/// The pool of connections to Postgres tries again by itself, and says so each time. That the ledger is away is said once,
+/// by the engine, with the reason.
+const QUIET: &str = "sqlx_core::pool=off";
+
 /// Sends this process's logs to stderr. Does nothing if a logger is set already (tests).
 ///
 /// # Errors
@@ -29,6 +33,8 @@ pub fn install(log: &Log) -> Result<(), InvalidFilter> {
 /// The level is not one.
 pub fn install_as(log: &Log, component: Option<&str>) -> Result<(), InvalidFilter> {
     let filter = EnvFilter::builder().parse(&log.level).map_err(|error| InvalidFilter(error.to_string()))?;
+    let quiet = QUIET.parse().map_err(|_| InvalidFilter(QUIET.to_owned()))?;
+    let filter = filter.add_directive(quiet);
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(MaskedStderr);
     let installed = match log.format {
         LogFormat::Text => builder.with_ansi(false).with_target(false).try_init(),

@@ -142,9 +142,11 @@ impl Answers {
         if code == Code::Internal {
             tracing::error!(request_id, %method, route, %code, cause, "a request failed");
         } else if matches!(code, Code::Unavailable | Code::OutcomeUnknown) {
-            // When the ledger is away every request fails the same way.
+            // When the ledger is away every request fails the same way, and that it is away is said by who finds out.
             if let Some(suppressed) = self.quiet.admit() {
                 tracing::warn!(request_id, %method, route, %code, cause, suppressed, "a request failed");
+            } else {
+                tracing::debug!(request_id, %method, route, %code, cause, "a request failed");
             }
         } else {
             tracing::debug!(request_id, %method, route, %code, cause, "a request was refused");
@@ -217,20 +219,23 @@ fn finish(headers: &mut HeaderMap, id: RequestId) {
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
 }
 
-/// Lets one line a second through and counts the others.
+/// Lets one line a minute through and counts the others.
 #[derive(Debug, Default)]
 struct LogThrottle {
-    second: AtomicU64,
+    /// When the latest one was, in seconds since 1970; 0 before the first.
+    last: AtomicU64,
     suppressed: AtomicU64,
 }
 
 impl LogThrottle {
     fn admit(&self) -> Option<u64> {
-        let second = card_core::time::Instant::now().micros().unsigned_abs() / 1_000_000;
-        if self.second.swap(second, Ordering::Relaxed) == second {
-            self.suppressed.fetch_add(1, Ordering::Relaxed);
-            return None;
+        let now = card_core::time::Instant::now().micros().unsigned_abs() / 1_000_000;
+        let last = self.last.load(Ordering::Relaxed);
+        let due = now < last || now - last >= 60;
+        if due && self.last.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+            return Some(self.suppressed.swap(0, Ordering::Relaxed));
         }
-        Some(self.suppressed.swap(0, Ordering::Relaxed))
+        self.suppressed.fetch_add(1, Ordering::Relaxed);
+        None
     }
 }

@@ -3,6 +3,7 @@
 mod autoscale;
 mod cluster;
 mod faults;
+mod ledger;
 mod lifecycle;
 mod refusals;
 mod scale;

@@ -24,11 +24,25 @@ impl fmt::Debug for Address {
     }
 }
 
-/// Where a Postgres is, as an address and the environment say it: what may be shown, for who only looks whether it answers.
+/// Where a Postgres is, and what of its address may not be shown. For who shows it, or only looks whether it answers.
+pub struct Located {
+    /// Hosts, or directories of sockets, with their ports, in the order of the address.
+    pub hosts: Vec<(String, u16)>,
+    /// The database, if one is named.
+    pub database: Option<String>,
+    /// Passwords that the address holds, in each way that they are written.
+    pub secrets: Vec<String>,
+}
+
+/// Reads the address of a Postgres, with what the environment of this process adds to it.
 ///
 /// # Errors
-/// The address can't be used. The sentence repeats nothing of it.
-pub fn database_hosts(address: &str) -> Result<Vec<(String, u16)>, String> {
-    let servers = Server::of(address, |name| std::env::var(name).ok()).map_err(|error| error.to_string())?;
-    Ok(servers.iter().map(Server::place).collect())
+/// It can't be used. The sentence repeats nothing of it.
+pub fn locate(database: &str) -> Result<Located, String> {
+    let (servers, secrets) = Server::read(database.trim(), |name| std::env::var(name).ok())?;
+    Ok(Located {
+        database: servers.first().and_then(|server| server.options.get_database()).map(str::to_owned),
+        hosts: servers.iter().map(Server::place).collect(),
+        secrets,
+    })
 }

@@ -42,7 +42,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use self::accept::Accepting;
-pub use self::address::{Address, database_hosts};
+pub use self::address::{Address, Located, locate};
 use self::delivery::{Delivery, Link, Ringer};
 use self::lane::Lane;
 pub use self::open::{Migrated, migrate};

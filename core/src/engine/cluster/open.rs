@@ -62,6 +62,14 @@ async fn available(connection: &mut PgConnection) -> Result<u32, sqlx::Error> {
 async fn first(sessions: &Sessions) -> Result<PgConnection, EngineError> {
     let mut connection = sessions.connect(PATIENT).await.map_err(at_start)?;
     sessions.refuse_sharing(&mut connection).await.map_err(at_start)?;
+    let whole: String =
+        sqlx::query_scalar("SHOW full_page_writes").fetch_one(&mut connection).await.map_err(at_start)?;
+    if whole != "on" {
+        // Some file systems write pages whole by themselves.
+        tracing::warn!(
+            "Postgres runs with full_page_writes = off: unless its file system writes pages whole, a loss of power can damage the ledger"
+        );
+    }
     Ok(connection)
 }
 

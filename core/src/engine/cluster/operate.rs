@@ -149,7 +149,7 @@ pub(super) async fn retry_dead(shared: &Shared, id: TaskId) -> Result<Retried, E
 }
 
 pub(super) async fn discard(shared: &Shared, id: TaskId, reason: &str) -> Result<bool, EngineError> {
-    let done = sqlx::query_scalar!("SELECT discard_dead($1, $2)", id.uuid(), reason.replace('\0', "\u{fffd}"))
+    let done = sqlx::query_scalar!("SELECT discard_dead($1, $2)", id.uuid(), reason)
         .fetch_one(&shared.pool)
         .await
         .map_err(classify_write)?;

@@ -1,6 +1,7 @@
 //! Upkeep of the ledger by whoever sweeps: days to come, days that are over, totals that were superseded, and
 //! statistics that fit the tables.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::time::Instant as Clock;
@@ -35,18 +36,22 @@ impl Upkeep {
     pub(super) async fn round(&mut self, shared: &Shared) {
         if self.books.elapsed() >= BOOKS {
             self.books = Clock::now();
-            report(prune_books(shared).await);
+            report(shared, prune_books(shared).await);
         }
         if self.rest.is_none_or(|done| done.elapsed() >= REST) {
             self.rest = Some(Clock::now());
-            report(analyze(shared).await);
-            report(prune(shared, self.retention).await);
+            report(shared, analyze(shared).await);
+            report(shared, prune(shared, self.retention).await);
         }
     }
 }
 
-fn report(done: Result<(), EngineError>) {
-    if let Err(error) = done {
+fn report(shared: &Shared, done: Result<(), EngineError>) {
+    let Err(error) = done else { return };
+    // That the ledger is away was said once.
+    if shared.ledger_away.load(Ordering::Acquire) {
+        tracing::debug!(error = %error.shared(), "upkeep of the ledger is put off");
+    } else {
         tracing::warn!(error = %error.shared(), "upkeep of the ledger is put off");
     }
 }

@@ -9,7 +9,7 @@ use super::{ClusterEngine, clean, log, open, operate, overlay, reads};
 use crate::engine::hub::Subscription;
 use crate::engine::{
     Accepted, Claim, ClaimRequest, Cleaned, EffectPage, Engine, EngineError, EventFilter, EventPage, EventSeq, Lease,
-    Retried, Settled,
+    Retried, Settled, text,
 };
 use crate::ids::{RunId, TaskId};
 use crate::tasks::{Attempt, NewTask, Outcome, Scaling, Stats, Status, Task, TaskError, TaskFilter, TaskPage};
@@ -44,6 +44,7 @@ impl Engine for ClusterEngine {
     }
 
     async fn accept(&self, new: NewTask) -> Result<Accepted, EngineError> {
+        text::check_keys(&new)?;
         Ok(self.lanes()?.accepts.ask(new).await?.accepted)
     }
 
@@ -81,7 +82,7 @@ impl Engine for ClusterEngine {
     }
 
     async fn settle(&self, lease: &Lease, started_at: Instant, outcome: Outcome) -> Result<Settled, EngineError> {
-        self.end(lease, started_at, End::Settle(outcome)).await
+        self.end(lease, started_at, End::Settle(text::outcome(outcome))).await
     }
 
     async fn retry_at(
@@ -96,14 +97,14 @@ impl Engine for ClusterEngine {
             return self.lost_or_over(lease).await;
         }
         let wait = i64::try_from(self.shared.clock.until(due).as_micros()).unwrap_or(i64::MAX / 4);
-        self.end(lease, started_at, End::RetryAt { wait, error, counts }).await
+        self.end(lease, started_at, End::RetryAt { wait, error: text::error(error), counts }).await
     }
 
     async fn give_up(&self, lease: &Lease, started_at: Instant, error: TaskError) -> Result<Settled, EngineError> {
         if self.is_lost(lease).await {
             return self.lost_or_over(lease).await;
         }
-        self.end(lease, started_at, End::GiveUp(error)).await
+        self.end(lease, started_at, End::GiveUp(text::error(error))).await
     }
 
     async fn events_after(
@@ -147,7 +148,7 @@ impl Engine for ClusterEngine {
 
     async fn discard(&self, id: TaskId, reason: String) -> Result<bool, EngineError> {
         self.check_open()?;
-        operate::discard(&self.shared, id, &reason).await
+        operate::discard(&self.shared, id, &text::prose(reason)).await
     }
 
     async fn effects(&self, run: &RunId, cursor: Option<&str>, limit: usize) -> Result<EffectPage, EngineError> {

@@ -109,17 +109,17 @@ impl Work for Ending {
         let counting: Vec<bool> =
             batch.iter().map(|end| !matches!(end.end, End::RetryAt { counts: false, .. })).collect();
         let results: Vec<Option<&str>> = batch.iter().map(EndAttempt::result).collect();
-        let codes: Vec<Option<String>> = batch.iter().map(|end| end.error().map(|error| text(&error.code))).collect();
-        let messages: Vec<Option<String>> =
-            batch.iter().map(|end| end.error().map(|error| text(&error.message))).collect();
+        let codes: Vec<Option<&str>> = batch.iter().map(|end| end.error().map(|error| error.code.as_str())).collect();
+        let messages: Vec<Option<&str>> =
+            batch.iter().map(|end| end.error().map(|error| error.message.as_str())).collect();
         let cards: Vec<Option<Uuid>> = batch.iter().map(|end| end.effect().map(|_| CardId::new().uuid())).collect();
-        let card = |end: &EndAttempt| {
-            end.effect()
-                .map(|Effect::Card { card_ref, last4, network }| (text(card_ref), text(last4), network_code(*network)))
-        };
-        let refs: Vec<Option<String>> = batch.iter().map(|end| card(end).map(|card| card.0)).collect();
-        let last4s: Vec<Option<String>> = batch.iter().map(|end| card(end).map(|card| card.1)).collect();
-        let networks: Vec<Option<i16>> = batch.iter().map(|end| card(end).map(|card| card.2)).collect();
+        let cards_of = batch.iter().map(EndAttempt::effect);
+        let refs: Vec<Option<&str>> =
+            cards_of.clone().map(|effect| effect.map(|Effect::Card { card_ref, .. }| card_ref.as_str())).collect();
+        let last4s: Vec<Option<&str>> =
+            cards_of.clone().map(|effect| effect.map(|Effect::Card { last4, .. }| last4.as_str())).collect();
+        let networks: Vec<Option<i16>> =
+            cards_of.map(|effect| effect.map(|Effect::Card { network, .. }| network_code(*network))).collect();
         let rows = sqlx::query!(
             r#"SELECT ord AS "ord!", verdict AS "verdict!", owner, run, seq AS "seq!"
                FROM end_attempts($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) WHERE ord > 0"#,
@@ -169,11 +169,6 @@ impl Work for Ending {
         }
         self.0.announce(last, &changes);
     }
-}
-
-/// Postgres' text can't hold a NUL, which others' messages may.
-fn text(text: &str) -> String {
-    text.replace('\0', "\u{fffd}")
 }
 
 pub(super) fn network_code(network: Network) -> i16 {

@@ -1,6 +1,7 @@
 //! Accept: durable, idempotent, exclusive.
 
 use super::*;
+use crate::engine::ErrorKind;
 use crate::tasks::{Idempotency, Status};
 
 fn keyed(owner: Option<UserId>, key: &str, fingerprint: u8) -> NewTask {
@@ -134,4 +135,19 @@ pub(crate) async fn a_dropped_accept_leaves_no_half(bed: impl Testbed) {
         let claim = claim_one(engine).await;
         engine.settle(&claim.lease, claim.started_at, done()).await.unwrap();
     }
+}
+
+pub(crate) async fn a_key_that_no_store_could_hold_is_refused(bed: impl Testbed) {
+    let engine = &*bed.store().engine;
+    for wrong in ["a\0b".to_owned(), "\0".to_owned(), "k".repeat(1_001)] {
+        let key = Idempotency { key: wrong.clone(), fingerprint: [1; 32] };
+        for new in [NewTask { idempotency: Some(key), ..add() }, NewTask { exclusive: Some(wrong), ..add() }] {
+            assert_eq!(engine.accept(new).await.unwrap_err().kind(), ErrorKind::Invalid);
+        }
+    }
+    assert_eq!(engine.stats().await.unwrap().accepted_total, 0);
+    // As long as one may be, of letters that are hard to pack.
+    let longest: String = (0..500).map(|n: u32| char::from_u32(0xa1 + n * 7 % 1_000).unwrap()).collect();
+    let key = Idempotency { key: longest.clone(), fingerprint: [1; 32] };
+    accepted(engine, NewTask { idempotency: Some(key), exclusive: Some(longest), ..add() }).await;
 }

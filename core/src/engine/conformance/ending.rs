@@ -208,3 +208,36 @@ pub(crate) async fn a_discarded_dead_letter_keeps_its_reason(bed: impl Testbed) 
     assert_eq!(engine.stats().await.unwrap().queue.dead, 0);
     assert!(matches!(engine.retry_dead(task.id).await.unwrap(), Retried::NotDead));
 }
+
+pub(crate) async fn what_others_say_is_kept_whatever_is_in_it(bed: impl Testbed) {
+    let engine = &*bed.store().engine;
+    let odd = "\0, \u{1b}[31m, \u{feff}, \u{10ffff} and '; DROP TABLE tasks; --";
+    let error = TaskError { code: "odd\0code".into(), message: odd.into() };
+    let kept = TaskError { code: "odd\u{fffd}code".into(), message: odd.replace('\0', "\u{fffd}") };
+
+    let task = accepted(engine, add()).await.id;
+    let claim = claim_one(engine).await;
+    engine.retry_at(&claim.lease, claim.started_at, Instant::now(), error.clone(), true).await.unwrap();
+    assert_eq!(engine.attempts(task).await.unwrap()[0].error, Some(kept.clone()));
+    let claim = claim_one(engine).await;
+    engine.give_up(&claim.lease, claim.started_at, error.clone()).await.unwrap();
+    assert_eq!(engine.get(task).await.unwrap().unwrap().error, Some(kept.clone()));
+    assert!(engine.discard(task, odd.into()).await.unwrap());
+    let shown = engine.get(task).await.unwrap().unwrap().error.unwrap();
+    assert!(!shown.to_string().contains('\0'), "{shown}");
+
+    let task = accepted(engine, add()).await.id;
+    let claim = claim_one(engine).await;
+    engine.settle(&claim.lease, claim.started_at, Outcome::Declined { error }).await.unwrap();
+    assert_eq!(engine.get(task).await.unwrap().unwrap().error, Some(kept));
+
+    let owner = UserId::new();
+    let task = accepted(engine, replacement(owner)).await.id;
+    let claim = claim_one(engine).await;
+    let effect = Effect::Card { card_ref: "ref\0".into(), last4: "1\03".into(), network: Network::Visa };
+    let outcome = Outcome::Succeeded { result: raw(&serde_json::json!({"odd": odd})), effect: Some(effect) };
+    engine.settle(&claim.lease, claim.started_at, outcome).await.unwrap();
+    assert_eq!(bed.store().accounts.cards(owner).await.unwrap()[0].last4, "1\u{fffd}3");
+    let result = engine.get(task).await.unwrap().unwrap().result.unwrap();
+    assert_eq!(serde_json::from_str::<serde_json::Value>(result.get()).unwrap()["odd"], odd);
+}

@@ -51,6 +51,7 @@ macro_rules! engine_conformance {
             of_64_concurrent_exclusive_accepts_one_wins
             exclusivity_ends_when_the_task_is_final
             an_idempotent_replay_comes_before_exclusivity
+            a_key_that_no_store_could_hold_is_refused
             a_dropped_accept_leaves_no_half
             a_claim_hands_out_the_oldest_first
             a_claim_hands_each_task_to_one_worker
@@ -71,6 +72,7 @@ macro_rules! engine_conformance {
             a_lost_lease_cannot_retry_or_give_up
             a_card_is_issued_and_the_old_one_blocked
             a_decline_keeps_its_reason
+            what_others_say_is_kept_whatever_is_in_it
             a_retry_is_handed_out_when_due_and_not_before
             a_retry_due_later_survives_a_restart
             an_attempt_that_was_not_made_does_not_count

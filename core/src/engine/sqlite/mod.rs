@@ -42,7 +42,7 @@ use self::writer::{Writer, classify, closed};
 use super::hub::{Hub, Subscription};
 use super::{
     Accepted, Claim, ClaimRequest, Cleaned, EffectPage, Engine, EngineError, ErrorKind, EventFilter, EventPage,
-    EventSeq, Lease, Retried, Settled, Store,
+    EventSeq, Lease, Retried, Settled, Store, text,
 };
 use crate::ids::{RunId, TaskId, UserId};
 use crate::settings;
@@ -140,6 +140,7 @@ impl Engine for SqliteEngine {
     }
 
     async fn accept(&self, new: NewTask) -> Result<Accepted, EngineError> {
+        text::check_keys(&new)?;
         let (reply, answer) = oneshot::channel();
         self.writer.send(Box::new(Accept { new, reply, done: None }))?;
         answer.await.map_err(|_| closed())?
@@ -207,7 +208,7 @@ impl Engine for SqliteEngine {
     }
 
     async fn settle(&self, lease: &Lease, started_at: Instant, outcome: Outcome) -> Result<Settled, EngineError> {
-        self.end(lease, started_at, End::Settle(outcome)).await
+        self.end(lease, started_at, End::Settle(text::outcome(outcome))).await
     }
 
     async fn retry_at(
@@ -221,14 +222,14 @@ impl Engine for SqliteEngine {
         if self.shared.delivery.is_lost(lease) {
             return Ok(Settled::LostLease);
         }
-        self.end(lease, started_at, End::RetryAt { due, error, counts }).await
+        self.end(lease, started_at, End::RetryAt { due, error: text::error(error), counts }).await
     }
 
     async fn give_up(&self, lease: &Lease, started_at: Instant, error: TaskError) -> Result<Settled, EngineError> {
         if self.shared.delivery.is_lost(lease) {
             return Ok(Settled::LostLease);
         }
-        self.end(lease, started_at, End::GiveUp(error)).await
+        self.end(lease, started_at, End::GiveUp(text::error(error))).await
     }
 
     async fn events_after(
@@ -275,6 +276,7 @@ impl Engine for SqliteEngine {
     }
 
     async fn discard(&self, id: TaskId, reason: String) -> Result<bool, EngineError> {
+        let reason = text::prose(reason);
         self.writer.call(move |ledger| operate::discard(ledger, id, &reason)).await
     }
 

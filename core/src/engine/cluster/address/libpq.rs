@@ -55,16 +55,21 @@ impl Server {
         address: &str,
         environment: impl Fn(&str) -> Option<String>,
     ) -> Result<Vec<Self>, EngineError> {
-        Self::read(address.trim(), environment).map_err(|reason| {
+        Self::read(address.trim(), environment).map(|(servers, _)| servers).map_err(|reason| {
             EngineError::new(ErrorKind::Broken, format!("the address of the database can't be used: {reason}"))
                 .fixed_by("give it as postgres://USER@HOST:5432/DATABASE, with PASSWORD after USER: or in PGPASSWORD")
         })
     }
 
-    fn read(address: &str, environment: impl Fn(&str) -> Option<String>) -> Result<Vec<Self>, String> {
+    /// The servers, and what in the address is secret.
+    pub(super) fn read(
+        address: &str,
+        environment: impl Fn(&str) -> Option<String>,
+    ) -> Result<(Vec<Self>, Vec<String>), String> {
+        let mut secrets = Vec::new();
         let scheme = ["postgres://", "postgresql://"].into_iter().find_map(|scheme| address.strip_prefix(scheme));
         let pairs = match scheme {
-            Some(rest) => of_uri(rest)?,
+            Some(rest) => of_uri(rest, &mut secrets)?,
             None if address.contains('=') && !address.contains("://") => of_words(address)?,
             None => return Err(format!("it is neither {FORMS}")),
         };
@@ -93,6 +98,9 @@ impl Server {
                     return Err(format!("sslmode is one of {}", SSL_MODES.join(", ")));
                 }
                 key if PASSED_ON.contains(&key) => {
+                    if key == "password" {
+                        secrets.extend([encoded(&value), value.clone()]);
+                    }
                     let _ = write!(given, "&{key}={}", encoded(&value));
                 }
                 key if IGNORED.contains(&key) => {}
@@ -123,7 +131,7 @@ impl Server {
             let options = PgConnectOptions::from_str(&url).map_err(|error| error.to_string())?;
             servers.push(Self { options, settings: settings.clone() });
         }
-        Ok(servers)
+        Ok((servers, secrets))
     }
 
     /// Its host, or the directory of its socket, and its port.
@@ -146,7 +154,7 @@ impl Server {
 }
 
 /// `[user[:password]@][host[:port],…][/database][?key=value&…]`
-fn of_uri(rest: &str) -> Result<Vec<(String, String)>, String> {
+fn of_uri(rest: &str, secrets: &mut Vec<String>) -> Result<Vec<(String, String)>, String> {
     let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
     let (authority, name) = rest.split_once('/').unwrap_or((rest, ""));
     if name.contains('@') || query.contains('@') {
@@ -154,6 +162,10 @@ fn of_uri(rest: &str) -> Result<Vec<(String, String)>, String> {
     }
     let (user, hosts) = authority.rsplit_once('@').unwrap_or(("", authority));
     let (user, password) = user.split_once(':').unwrap_or((user, ""));
+    if !password.is_empty() {
+        // As it is written, whatever its escapes look like.
+        secrets.push(password.to_owned());
+    }
     let mut pairs = vec![
         ("user".to_owned(), decoded(user)?),
         ("password".to_owned(), decoded(password)?),
@@ -176,6 +188,9 @@ fn of_uri(rest: &str) -> Result<Vec<(String, String)>, String> {
     }
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (key, value) = pair.split_once('=').ok_or("after the '?' come words key=value with '&' between them")?;
+        if key == "password" && !value.is_empty() {
+            secrets.push(value.to_owned());
+        }
         pairs.push((decoded(key)?, decoded(value)?));
     }
     Ok(pairs)

@@ -152,10 +152,11 @@ async fn the_end_of_an_attempt_that_is_told_again_counts_once() {
 #[tokio::test]
 async fn a_write_that_postgres_refuses_does_not_fail_its_neighbours() {
     let bed = Bed::new().await;
-    // Postgres' text can't hold it.
-    let impossible = Idempotency { key: "a\0b".into(), fingerprint: [0; 32] };
+    let refuse = "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'not this one'; END $$";
+    let trigger = "CREATE TRIGGER refuse BEFORE INSERT ON tasks FOR EACH ROW WHEN (NEW.exclusive = 'seven') EXECUTE FUNCTION refuse()";
+    execute(bed.database.url(), &[refuse, trigger]).await;
     let new = |number: usize| match number {
-        7 => NewTask { idempotency: Some(impossible.clone()), ..add() },
+        7 => NewTask { exclusive: Some("seven".into()), ..add() },
         _ => add(),
     };
     let answers = join_all((0..64).map(|number| bed.engine.accept(new(number)))).await;

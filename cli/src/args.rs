@@ -181,6 +181,17 @@ pub enum Command {
     Help(commands::help::HelpArgs),
 }
 
+/// What a command has to do with the state directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Nothing.
+    Unused,
+    /// It names it.
+    Shown,
+    /// It reads or writes what lies there.
+    Used,
+}
+
 impl Command {
     /// Whether it has to do with a platform. The others work whatever the settings and the environment are like.
     #[must_use]
@@ -207,6 +218,16 @@ impl Command {
                 Some("what was asked for may have been done, in part or whole; the same command again is safe")
             }
             _ => Some(""),
+        }
+    }
+
+    /// What it has to do with the state directory.
+    #[must_use]
+    pub const fn state(&self) -> State {
+        match self {
+            Self::Completions(_) | Self::Man(_) | Self::Version(_) | Self::Help(_) => State::Unused,
+            Self::Config(_) => State::Shown,
+            _ => State::Used,
         }
     }
 

@@ -1,24 +1,29 @@
 //! What every command needs to know: settings, output, the instance, when to stop, and where the platform is.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::OnceLock;
 
+use card_core::files::{self, Distrust};
 use card_core::settings::{Origin, Resolved};
 use nix::sys::signal::Signal;
 use tokio_util::sync::CancellationToken;
 
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::instance::{Local, Paths, Phase, Record, is_held};
+use crate::instance::{Local, Paths, Phase, Record, flat, is_held};
 use crate::kubernetes::{self, Deployment, Kind, Reached};
 use crate::output::Printer;
+use crate::project::Sources;
 use crate::secret::Secret;
 
 /// Handed to every command.
 pub struct Context {
     /// The settings and where each came from.
     pub settings: Resolved,
+    /// The files that they came from.
+    pub sources: Sources,
     /// The only way to stdout and stderr.
     pub printer: Arc<Printer>,
     /// Where the instance keeps what.
@@ -117,8 +122,9 @@ impl Context {
         match self.target()? {
             Target::Url(base_url) => Ok(Endpoint {
                 target: base_url.clone(),
+                // Before anything is sent to it.
+                operator_token: self.operator_token_for(&base_url)?,
                 base_url,
-                operator_token: operator_token_of_environment()?,
                 issuer_url: std::env::var("CARDCTL_ISSUER_URL").ok().filter(|url| !url.is_empty()),
             }),
             Target::Kubernetes(kind) => self
@@ -130,6 +136,34 @@ impl Context {
                 Some(record) if record.phase == Phase::Serving => endpoint(&record),
                 _ => Err(self.nothing_runs()),
             },
+        }
+    }
+
+    /// The operator's token of the environment, for an address that the person at the keyboard chose. One that a project's file
+    /// names gets none: the file came with the project, the token did not.
+    fn operator_token_for(&self, url: &str) -> Result<Option<Secret>, Failure> {
+        let token = operator_token_of_environment()?;
+        self.name_from_project(&["target"]);
+        match self.sources.project_of("target", &self.settings) {
+            Some(file) if token.is_some() => {
+                self.printer.say(format!(
+                    "the operator token is not sent to {url}: {} names it; -t {url} or CARDCTL_TARGET sends it",
+                    file.display()
+                ));
+                Ok(None)
+            }
+            _ => Ok(token),
+        }
+    }
+
+    /// Says of each of these settings, if a project's file is where it comes from, that it does: for what decides whom this
+    /// program speaks to, or who can speak to it.
+    pub fn name_from_project(&self, keys: &[&str]) {
+        let values = flat(&self.settings.settings);
+        for key in keys {
+            if let (Some(file), Some(value)) = (self.sources.project_of(key, &self.settings), values.get(*key)) {
+                self.printer.say(format!("{} sets {key} = {value}", file.display()));
+            }
         }
     }
 
@@ -160,11 +194,21 @@ impl Context {
 /// # Errors
 /// Its operator token can't be read.
 pub fn endpoint(record: &Record) -> Result<Endpoint, Failure> {
+    if !stays_here(&record.url) {
+        return Err(Failure::new("record", Exit::NotReady, "the operator token is not sent away from this machine")
+            .evidence(format!("the record of the running platform names {}", record.url))
+            .fix("cardctl down, then cardctl up -d"));
+    }
     let path = Paths::operator_token(&record.data_dir);
-    let token = std::fs::read_to_string(&path).map_err(|error| {
-        Failure::new("operator-token", Exit::NotReady, "the operator token of the running platform can't be read")
-            .evidence(format!("{}: {error}", path.display()))
-            .fix("cardctl down, then cardctl up -d: it makes one if there is none")
+    let token = files::read_secret(&path).map_err(|error| {
+        let failure =
+            Failure::new("operator-token", Exit::NotReady, "the operator token of the running platform can't be read");
+        match Distrust::of(&error) {
+            Some(distrust) => failure.evidence(distrust).fix(distrust.fix.as_str()),
+            None => failure
+                .evidence(format!("{}: {error}", path.display()))
+                .fix("cardctl down, then cardctl up -d: it makes one if there is none"),
+        }
     })?;
     Ok(Endpoint {
         base_url: record.url.clone(),
@@ -172,6 +216,19 @@ pub fn endpoint(record: &Record) -> Result<Endpoint, Failure> {
         issuer_url: record.issuer_url.clone(),
         target: record.target.name().to_owned(),
     })
+}
+
+/// Whether what is sent to a platform that `up` started stays on this machine, or goes by TLS.
+fn stays_here(url: &str) -> bool {
+    let Ok(url) = reqwest::Url::parse(url) else { return false };
+    let address = url.host_str().map(|host| host.trim_matches(['[', ']']).parse::<IpAddr>());
+    match address {
+        _ if url.scheme() == "https" => true,
+        Some(Ok(address)) if address.is_loopback() => true,
+        // An address of this machine's own: the kernel does not let it out.
+        Some(Ok(address)) => !address.is_unspecified() && std::net::UdpSocket::bind((address, 0)).is_ok(),
+        _ => false,
+    }
 }
 
 /// Reads a target. Names of later releases are told apart from mistakes.
@@ -235,10 +292,16 @@ fn operator_token_of_environment() -> Result<Option<Secret>, Failure> {
         return Ok(None);
     };
     let path = PathBuf::from(path);
-    let token = std::fs::read_to_string(&path).map_err(|error| {
-        Failure::new("operator-token", Exit::NotReady, "the operator token can't be read")
-            .evidence(format!("$CARDCTL_OPERATOR_TOKEN_FILE, {}: {error}", path.display()))
-            .fix("let CARDCTL_OPERATOR_TOKEN_FILE name a file that holds the token")
+    let token = files::read_named_secret(&path).map_err(|error| {
+        let failure = Failure::new("operator-token", Exit::NotReady, "the operator token can't be read");
+        match Distrust::of(&error) {
+            Some(distrust) => {
+                failure.evidence(format!("$CARDCTL_OPERATOR_TOKEN_FILE: {distrust}")).fix(distrust.fix.as_str())
+            }
+            None => failure
+                .evidence(format!("$CARDCTL_OPERATOR_TOKEN_FILE, {}: {error}", path.display()))
+                .fix("let CARDCTL_OPERATOR_TOKEN_FILE name a file that holds the token"),
+        }
     })?;
     Ok(Some(Secret::new(&token)))
 }
@@ -246,6 +309,24 @@ fn operator_token_of_environment() -> Result<Option<Secret>, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_token_of_this_machine_stays_on_it() {
+        for (url, stays) in [
+            ("http://127.0.0.1:7400", true),
+            ("http://127.8.9.1:7400", true),
+            ("http://[::1]:7400", true),
+            ("https://cards.example:7400", true),
+            ("http://cards.example:7400", false),
+            ("http://127.0.0.1.example:7400", false),
+            ("http://127.0.0.1@198.51.100.7:7400", false),
+            ("http://198.51.100.7:7400", false),
+            ("http://0.0.0.0:7400", false),
+            ("nonsense", false),
+        ] {
+            assert_eq!(stays_here(url), stays, "{url}");
+        }
+    }
 
     #[test]
     fn a_target_is_embedded_or_a_url() {

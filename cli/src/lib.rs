@@ -13,6 +13,7 @@ pub mod kubernetes;
 pub mod minikube;
 pub mod output;
 pub mod program;
+pub mod project;
 pub mod secret;
 pub mod supervisor;
 pub mod usage;

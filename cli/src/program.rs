@@ -3,23 +3,24 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::IsTerminal;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use card_core::files::Distrust;
 use card_core::settings::{Layers, Resolved, SettingsError};
 use nix::sys::signal::Signal;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
-use crate::args::{self, Cli, Global};
-use crate::context::Context;
+use crate::args::{self, Cli, Global, State};
+use crate::context::{Context, Target, parse_target};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::instance::{Paths, detached};
+use crate::instance::{Paths, detached, state_directory};
 use crate::output::{Choices, Printer};
+use crate::project::Sources;
 use crate::usage;
 
 /// A command has so long after a signal to end in its own way, before it is cut off.
@@ -72,31 +73,37 @@ fn other_program(arguments: &[OsString]) -> Option<ExitCode> {
     let rest = || arguments.iter().skip(1).cloned();
     match arguments.get(1)?.to_str()? {
         detached::MARK => Some(detached::main()),
-        "card-server" => Some(card_server::program::main(rest())),
-        "card-worker" => Some(card_worker::program::main(rest())),
+        "card-server" => {
+            detached::let_go();
+            Some(card_server::program::main(rest()))
+        }
+        "card-worker" => {
+            detached::let_go();
+            Some(card_worker::program::main(rest()))
+        }
         _ => None,
     }
 }
 
 fn context(cli: &Cli, printer: Arc<Printer>) -> Result<Context, Failure> {
     let needed = cli.command.needs_platform();
-    let read = match settings(&cli.global) {
+    let mut sources = Sources::of_process();
+    let ignored = sources.doubt();
+    let read = match settings(&sources, &cli.global) {
         Err(_) if !needed => Layers::built_in().resolve(),
         read => read,
     };
+    if needed {
+        for ignored in ignored {
+            printer.say(format!("{} is ignored: {}", ignored.path.display(), ignored.why));
+        }
+    }
     let settings = read.map_err(|error| {
         let exit = if matches!(&error, SettingsError::Read { .. }) { Exit::NotReady } else { Exit::Usage };
         Failure::new("settings", exit, error.to_string())
             .fix("cardctl config path names the files; the settings are explained in docs/operations.md")
     })?;
-    let name = &settings.settings.instance;
-    let found = Paths::of(name, |name| std::env::var_os(name));
-    let instance =
-        found.or_else(|| (!needed).then(|| Paths { name: name.clone(), dir: PathBuf::new() })).ok_or_else(|| {
-            Failure::new("state-directory", Exit::NotReady, "there is no place for the state of the platform")
-                .evidence("neither XDG_STATE_HOME nor HOME is set to an absolute path")
-                .fix("export XDG_STATE_HOME=/a/directory/of/yours")
-        })?;
+    let instance = instance(&settings, cli.command.state(), &printer)?;
     let stop = CancellationToken::new();
     let signal = Arc::new(OnceLock::new());
     listen(&stop, &signal).map_err(|error| Failure::internal(format!("signals can't be listened to: {error}")))?;
@@ -113,6 +120,7 @@ fn context(cli: &Cli, printer: Arc<Printer>) -> Result<Context, Failure> {
     let interactive = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
     Ok(Context {
         settings,
+        sources,
         printer,
         instance,
         stop,
@@ -133,10 +141,40 @@ async fn cut_off(context: &Context, left: Option<&'static str>) -> Failure {
     if left.is_empty() { failure } else { failure.left(left) }
 }
 
-fn settings(global: &Global) -> Result<Resolved, SettingsError> {
+/// Where the instance keeps what. Nothing in it is believed before it was looked at.
+fn instance(settings: &Resolved, state: State, printer: &Printer) -> Result<Paths, Failure> {
+    let name = &settings.settings.instance;
+    // What runs at an address has no state here, whatever lies in the directory.
+    let elsewhere = matches!(parse_target(&settings.settings.target), Ok(Target::Url(_)));
+    let found = Paths::of(name, |name| std::env::var_os(name));
+    match (found, state) {
+        (Some(paths), State::Shown) => Ok(paths),
+        (_, State::Unused) => Ok(Paths::nowhere(name)),
+        (Some(paths), State::Used) => match paths.check() {
+            Ok(strange) => {
+                for error in strange {
+                    let fix = Distrust::of(&error).map(|distrust| format!("; fix: {}", distrust.fix));
+                    printer.say(format!("{error}: it is not used{}", fix.unwrap_or_default()));
+                }
+                Ok(paths)
+            }
+            Err(_) if elsewhere => Ok(Paths::nowhere(name)),
+            Err(error) => Err(state_directory(&paths, &error)),
+        },
+        (None, State::Shown) => Ok(Paths::nowhere(name)),
+        (None, State::Used) if elsewhere => Ok(Paths::nowhere(name)),
+        (None, State::Used) => {
+            Err(Failure::new("state-directory", Exit::NotReady, "there is no place for the state of the platform")
+                .evidence("neither XDG_STATE_HOME nor HOME is set to an absolute path")
+                .fix("export XDG_STATE_HOME=/a/directory/of/yours"))
+        }
+    }
+}
+
+fn settings(sources: &Sources, global: &Global) -> Result<Resolved, SettingsError> {
     let mut layers = Layers::built_in();
-    for file in settings_files() {
-        layers.file(&file)?;
+    for file in sources.all() {
+        layers.file(file)?;
     }
     layers.environment(variables())?;
     let flags = [
@@ -159,20 +197,6 @@ fn variables() -> BTreeMap<String, String> {
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect()
-}
-
-/// Where settings are looked for, the weaker file first, whether the files exist or not.
-#[must_use]
-pub fn settings_files() -> Vec<PathBuf> {
-    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let home = absolute("XDG_CONFIG_HOME").or_else(|| Some(absolute("HOME")?.join(".config")));
-    let user = home.map(|home| home.join("cardctl").join("config.toml"));
-    let here = std::env::current_dir().ok();
-    let project = here.as_deref().map(|here| {
-        let found = here.ancestors().map(|dir| dir.join("cardctl.toml")).find(|path| path.is_file());
-        found.unwrap_or_else(|| here.join("cardctl.toml"))
-    });
-    user.into_iter().chain(project).collect()
 }
 
 /// The first signal asks the command to end; the second ends the program.

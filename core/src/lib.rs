@@ -7,6 +7,7 @@
 pub mod accounts;
 pub mod cards;
 pub mod engine;
+pub mod files;
 pub mod ids;
 pub mod problem;
 pub mod process;

@@ -1,8 +1,10 @@
 //! Where the addresses come from: a flag, a variable, or a file that a variable names.
 
 use std::ffi::OsString;
+use std::path::Path;
 
 use card_core::engine::cluster::Address;
+use card_core::files::{self, Distrust};
 
 use super::{Place, Service};
 use crate::exit::Exit;
@@ -96,10 +98,15 @@ fn one(
         return Ok(Some(address.trim().to_owned()));
     }
     let Some(path) = text(file) else { return Ok(None) };
-    let address = std::fs::read_to_string(&path).map_err(|error| {
-        Failure::new("address", Exit::NotReady, format!("the address of {} can't be read", service.name()))
-            .evidence(format!("${file}, {}: {error}", path.display()))
-            .fix(format!("let {file} name a file that holds it"))
+    let address = files::read_named_secret(Path::new(&path)).map_err(|error| {
+        let failure =
+            Failure::new("address", Exit::NotReady, format!("the address of {} can't be read", service.name()));
+        match Distrust::of(&error) {
+            Some(distrust) => failure.evidence(format!("${file}: {distrust}")).fix(distrust.fix.as_str()),
+            None => failure
+                .evidence(format!("${file}, {}: {error}", path.display()))
+                .fix(format!("let {file} name a file that holds it")),
+        }
     })?;
     place(&address, &format!("the file that ${file} names"))?;
     Ok(Some(address.trim().to_owned()))
@@ -144,7 +151,7 @@ mod tests {
     fn a_flag_beats_a_variable_beats_a_file() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("redis");
-        std::fs::write(&file, "redis://:secret@file\n").unwrap();
+        files::replace(&file, b"redis://:secret@file\n").unwrap();
         let file = file.to_str().unwrap();
         let variables = [("CARDCTL_DATABASE", "postgres://u:secret@variable/cards"), ("CARDCTL_REDIS_FILE", file)];
         assert_eq!(with(PLACES, &variables).unwrap().database, "postgres://ada@db/cards");

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::str::FromStr;
 
 use card_core::engine::cluster::Address;
+use card_core::files;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -50,7 +51,7 @@ impl Remembered {
     /// What an instance ran on last, if that was a cluster.
     #[must_use]
     pub fn load(paths: &Paths) -> Option<Self> {
-        serde_json::from_slice(&std::fs::read(paths.cluster()).ok()?).ok()
+        serde_json::from_slice(&files::read(&paths.cluster()).ok()?).ok()
     }
 
     /// Writes it down.
@@ -58,7 +59,7 @@ impl Remembered {
     /// # Errors
     /// The directory can't be written.
     pub fn store(&self, paths: &Paths) -> io::Result<()> {
-        std::fs::write(paths.cluster(), serde_json::to_vec_pretty(self)?)
+        files::replace(&paths.cluster(), &serde_json::to_vec_pretty(self)?)
     }
 
     /// The places to look at: those of the environment, else those that an instance ran on last.

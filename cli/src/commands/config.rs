@@ -10,7 +10,7 @@ use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::instance::flat;
-use crate::program::settings_files;
+use crate::project::Sources;
 
 /// Show the settings and where each came from
 #[derive(Debug, clap::Args)]
@@ -52,6 +52,9 @@ struct Places {
 struct Place {
     path: PathBuf,
     exists: bool,
+    /// Why it is not believed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ignored: Option<String>,
 }
 
 /// Runs it.
@@ -82,10 +85,22 @@ fn show(context: &Context) -> Result<(), Failure> {
 }
 
 fn path(context: &Context) -> Result<(), Failure> {
-    let files: Vec<_> = settings_files().into_iter().map(|path| Place { exists: path.is_file(), path }).collect();
+    let mut sources = Sources::of_process();
+    let files: Vec<PathBuf> = sources.all().map(Into::into).collect();
+    let ignored = sources.doubt();
+    let place = |path: PathBuf| Place {
+        exists: path.is_file(),
+        ignored: ignored.iter().find(|ignored| ignored.path == path).map(|ignored| ignored.why.clone()),
+        path,
+    };
+    let files: Vec<_> = files.into_iter().map(place).collect();
     let printer = &context.printer;
-    for Place { path, exists } in &files {
-        let note = if *exists { "" } else { "  (not there)" };
+    for Place { path, exists, ignored } in &files {
+        let note = match (exists, ignored) {
+            (false, _) => "  (not there)".to_owned(),
+            (true, Some(why)) => format!("  (ignored: {why})"),
+            (true, None) => String::new(),
+        };
         printer.text(format!("settings  {}{note}", path.display()))?;
     }
     printer.text(format!("state     {}", context.instance.dir.display()))?;

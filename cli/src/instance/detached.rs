@@ -5,6 +5,7 @@
 
 use std::fs::OpenOptions;
 use std::io::{self, BufRead, Read, Write};
+use std::path::PathBuf;
 use std::process::{ExitCode, Stdio};
 use std::time::Duration;
 
@@ -53,6 +54,7 @@ pub async fn spawn(plan: &Plan, give_up: impl Future<Output = Failure>) -> Resul
     let (log, mark) = log::open(paths).map_err(|error| state::directory(paths, &error))?;
     let mut child = Command::new(program())
         .arg(MARK)
+        .envs(places())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(log)
@@ -123,9 +125,45 @@ async fn died(child: &mut Child, mark: &LogMark, error: &io::Error) -> Failure {
     failure
 }
 
+/// Variables that may name a place from where `up` was typed; the background process is elsewhere.
+const PLACES: [&str; 10] = [
+    "TMPDIR",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "PGSSLROOTCERT",
+    "PGSSLCERT",
+    "PGSSLKEY",
+    "PGPASSFILE",
+    "PGSERVICEFILE",
+    "PGSYSCONFDIR",
+    "KUBECONFIG",
+];
+
+/// The same places by names that are good from everywhere.
+fn places() -> impl Iterator<Item = (&'static str, PathBuf)> {
+    PLACES.into_iter().filter_map(|name| {
+        let path = PathBuf::from(std::env::var_os(name).filter(|path| !path.is_empty())?);
+        path.is_relative().then(|| std::path::absolute(path).ok().map(|path| (name, path))).flatten()
+    })
+}
+
+/// Lets go of what whoever typed `up` had open and stood in, before anything is opened here: a lock, a pipe or a mounted
+/// directory of theirs must not be held for as long as the platform runs. For processes that this program starts of itself.
+pub fn let_go() {
+    let open = std::fs::read_dir("/proc/self/fd").into_iter().flatten().filter_map(Result::ok);
+    // All numbers first: the list is a descriptor itself, and is closed by then.
+    let inherited: Vec<i32> =
+        open.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter(|fd| *fd > 2).collect();
+    for fd in inherited {
+        let _ = nix::unistd::close(fd);
+    }
+    let _ = std::env::set_current_dir("/");
+}
+
 /// The background process.
 #[must_use]
 pub fn main() -> ExitCode {
+    let_go();
     let mut line = String::new();
     let plan = io::stdin().lock().read_line(&mut line).map_err(Failure::internal).and_then(|_| {
         serde_json::from_str::<Plan>(&line)

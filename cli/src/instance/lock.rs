@@ -2,8 +2,8 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
 
+use card_core::files;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
@@ -19,7 +19,7 @@ impl Lock {
     /// # Errors
     /// The file can't be opened or locked.
     pub fn take(paths: &Paths) -> io::Result<Option<Self>> {
-        let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(paths.lock())?;
+        let file = files::open_or_create(&paths.lock(), OpenOptions::new().write(true))?;
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(lock) => Ok(Some(Self(lock))),
             Err((_, Errno::EWOULDBLOCK)) => Ok(None),
@@ -33,7 +33,7 @@ impl Lock {
 /// # Errors
 /// The file can't be opened or locked.
 pub fn is_held(paths: &Paths) -> io::Result<bool> {
-    let file = match OpenOptions::new().read(true).open(paths.lock()) {
+    let file = match files::open(&paths.lock(), OpenOptions::new().read(true)) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         Err(error) => return Err(error),

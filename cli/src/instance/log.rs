@@ -2,7 +2,8 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
-use std::os::unix::fs::OpenOptionsExt;
+
+use card_core::files;
 
 use super::Paths;
 
@@ -25,7 +26,7 @@ pub(super) fn open(paths: &Paths) -> io::Result<(File, LogMark)> {
     if std::fs::metadata(&path).is_ok_and(|log| log.len() > ROTATE_AT) {
         std::fs::rename(&path, paths.old_log())?;
     }
-    let log = OpenOptions::new().create(true).append(true).mode(0o600).open(&path)?;
+    let log = files::open_or_create(&path, OpenOptions::new().append(true))?;
     Ok((log, LogMark::now(paths)))
 }
 

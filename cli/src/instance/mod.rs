@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! $XDG_STATE_HOME/cardctl/<instance>/     0700
+//!   .made-by-cardctl  what `down --purge` looks for before it deletes the directory
 //!   lock            held (flock) by the process that serves, as long as it lives
 //!   instance.json   who serves where, with which settings; written when the port is bound, removed at the end
 //!   ledger.db       the data
@@ -18,6 +19,7 @@
 pub mod detached;
 mod lock;
 mod log;
+mod marker;
 mod parts;
 mod paths;
 mod plan;
@@ -34,6 +36,7 @@ mod stop;
 
 pub use self::lock::{Lock, is_held};
 pub use self::log::LogMark;
+pub use self::marker::{is_made_here, temporary};
 pub use self::paths::Paths;
 pub use self::plan::{ClusterPlan, Difference, Local, Plan};
 pub use self::process::{Process, program};

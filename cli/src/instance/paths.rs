@@ -1,10 +1,13 @@
 //! Where an instance keeps what.
 
+use std::ffi::OsStr;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use card_core::files;
 use serde::{Deserialize, Serialize};
+
+use super::marker;
 
 /// The directory of an instance and what lies in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,17 +88,57 @@ impl Paths {
         data.join("operator-token")
     }
 
-    /// Makes the directory, for its owner only.
+    /// Of an instance that has no state here: a place where nothing is and nothing can be made. For commands that speak to a
+    /// platform elsewhere.
+    #[must_use]
+    pub fn nowhere(name: &str) -> Self {
+        Self { name: name.to_owned(), dir: Path::new("/dev/null/cardctl").join(name) }
+    }
+
+    /// Makes the directory, for its owner only, and marks it as made here.
     ///
     /// # Errors
-    /// It can't be made, or is somebody else's.
+    /// It can't be made, or is not to be trusted.
     pub fn create(&self) -> io::Result<()> {
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.dir)?;
-        let mode = std::fs::metadata(&self.dir)?.permissions().mode();
-        if mode & 0o077 != 0 {
-            std::fs::set_permissions(&self.dir, std::fs::Permissions::from_mode(0o700))?;
+        let (base, names) = self.parts();
+        files::make(base, &names)?;
+        marker::put(&self.dir)
+    }
+
+    /// Looks at the directory before anything in it is believed, and at what lies in it. What is returned is there and is not
+    /// ours: it is not used.
+    ///
+    /// # Errors
+    /// The directory is not to be trusted.
+    pub fn check(&self) -> io::Result<Vec<io::Error>> {
+        let (base, names) = self.parts();
+        if !base.exists() || !files::find(base, &names)? {
+            return Ok(Vec::new());
         }
-        Ok(())
+        let data = &self.dir;
+        let files = [
+            self.record(),
+            self.lock(),
+            self.cluster(),
+            self.deployment(),
+            self.log(),
+            self.old_log(),
+            Self::ledger(data),
+            Self::signing_key(data),
+            Self::operator_token(data),
+        ];
+        let foreign = |path: PathBuf| files::check(&path).err().filter(|error| files::Distrust::of(error).is_some());
+        Ok(files.into_iter().filter_map(foreign).collect())
+    }
+
+    /// What anybody may have made, and what must be ours: all instances have one directory around them.
+    fn parts(&self) -> (&Path, Vec<&OsStr>) {
+        let around = self.dir.parent().unwrap_or(Path::new("/"));
+        let name = self.dir.file_name().unwrap_or_default();
+        match (around.parent(), around.file_name()) {
+            (Some(base), Some(instances)) if instances == "cardctl" => (base, vec![instances, name]),
+            _ => (around, vec![name]),
+        }
     }
 }
 

@@ -37,6 +37,18 @@ impl Process {
         Self::of(self.pid) == Some(self)
     }
 
+    /// Whether it acts as the user that this process acts as.
+    #[must_use]
+    pub fn is_ours(self) -> bool {
+        let effective = |pid: &str| {
+            let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+            status
+                .lines()
+                .find_map(|line| line.strip_prefix("Uid:")?.split_ascii_whitespace().nth(1)?.parse::<u32>().ok())
+        };
+        effective(&self.pid.to_string()).is_some_and(|owner| Some(owner) == effective("self"))
+    }
+
     /// Sends a signal, unless it is gone.
     ///
     /// # Errors
@@ -100,7 +112,7 @@ mod tests {
     #[test]
     fn a_number_with_another_start_time_is_another_process() {
         let me = Process::current();
-        assert!(me.is_alive());
+        assert!(me.is_alive() && me.is_ours());
         assert!(!Process { started: me.started + 1, ..me }.is_alive());
     }
 

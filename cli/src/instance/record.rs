@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 
+use card_core::files;
 use card_core::settings::{Origin, Resolved, Settings};
 use card_core::time::Instant;
 use serde::{Deserialize, Serialize};
@@ -94,16 +95,16 @@ const fn one() -> usize {
 }
 
 impl Record {
-    /// Reads it, if there is one that can be read: a half-written or foreign one tells nothing.
+    /// Reads it, if there is one that can be read: a half-written one, or one that somebody else wrote, tells nothing.
     #[must_use]
     pub fn load(paths: &Paths) -> Option<Self> {
-        serde_json::from_slice(&std::fs::read(paths.record()).ok()?).ok()
+        serde_json::from_slice(&files::read(&paths.record()).ok()?).ok()
     }
 
-    /// Reads it if the process that it names is alive.
+    /// Reads it if the process that it names is alive and ours.
     #[must_use]
     pub fn running(paths: &Paths) -> Option<Self> {
-        Self::load(paths).filter(|record| record.process.is_alive())
+        Self::load(paths).filter(|record| record.process.is_alive() && record.process.is_ours())
     }
 
     /// The port of the API; 0 if the address has none.
@@ -117,10 +118,7 @@ impl Record {
     /// # Errors
     /// The directory can't be written.
     pub fn store(&self, paths: &Paths) -> io::Result<()> {
-        // One name is enough, only who holds the lock writes; what a crash leaves is overwritten by the next.
-        let new = paths.dir.join("instance.json.new");
-        std::fs::write(&new, serde_json::to_vec_pretty(self)?)?;
-        std::fs::rename(new, paths.record())
+        files::replace(&paths.record(), &serde_json::to_vec_pretty(self)?)
     }
 
     /// Removes it, if it is there.

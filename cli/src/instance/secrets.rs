@@ -1,10 +1,9 @@
 //! The key and the token that `up` makes up itself: made once, kept for their owner only, never shown.
 
-use std::fs::OpenOptions;
-use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::io;
 use std::path::Path;
 
+use card_core::files::{self, Distrust};
 use card_server::Secrets;
 
 use super::Paths;
@@ -32,39 +31,25 @@ fn load_or(path: &Path, make: impl FnOnce() -> String) -> Result<String, Failure
             _ => Err(error),
         })
         .map_err(|error| {
-            Failure::new("secrets", Exit::NotReady, format!("{} can't be used: {error}", path.display())).fix(format!(
-                "chmod 600 {0} and let it be yours, or remove it: the next `cardctl up` makes a new one",
-                path.display()
-            ))
+            let helps = Distrust::of(&error).map_or_else(|| "let it be yours".to_owned(), |why| why.fix.clone());
+            Failure::new("secrets", Exit::NotReady, format!("{} can't be used", path.display()))
+                .evidence(&error)
+                .fix(format!("{helps}; or remove it: the next `cardctl up` makes a new one"))
         })
 }
 
 fn read(path: &Path) -> io::Result<String> {
-    let mode = std::fs::metadata(path)?.mode();
-    if mode & 0o077 != 0 {
-        let message = format!("others may read it (mode {:o})", mode & 0o777);
-        return Err(io::Error::new(io::ErrorKind::PermissionDenied, message));
-    }
-    Ok(std::fs::read_to_string(path)?.trim().to_owned())
+    Ok(files::read_secret(path)?.trim().to_owned())
 }
 
 /// In one piece: a crash half-way must not leave half a key. Only who holds the instance's lock gets here.
 fn create(path: &Path, secret: &str) -> io::Result<()> {
-    let new = path.with_extension("new");
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-    file.write_all(secret.as_bytes())?;
-    file.sync_all()?;
-    let linked = std::fs::hard_link(&new, path);
-    std::fs::remove_file(&new)?;
-    match linked {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-        _ => Ok(()),
-    }
+    files::replace(path, secret.as_bytes())
 }
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
     use super::*;
 

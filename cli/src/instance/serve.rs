@@ -12,7 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::parts::{Parts, Port};
-use super::{Lock, Phase, Plan, Process, Published, Record, clear_stale, end_orphans, state};
+use super::{Lock, Phase, Plan, Process, Published, Record, clear_stale, end_orphans, state, temporary};
 use crate::cluster::Remembered;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -46,7 +46,9 @@ impl Serving {
         prepare_process();
         // What the record names is gone: whoever it was had the lock.
         end_orphans(paths, ORPHANS_LIMIT).await;
-        clear_stale(paths).map_err(unusable)?;
+        if let Some(left) = clear_stale(paths).map_err(unusable)? {
+            tracing::warn!(path = %left.display(), "instance.json names a directory that cardctl did not make; it is left as it is");
+        }
         let port = Port::take(plan)?;
         let temporary = plan.ephemeral.then(temporary_directory).transpose()?;
         let data = temporary.as_ref().map_or_else(|| paths.dir.clone(), |dir| dir.path().to_owned());
@@ -125,9 +127,9 @@ fn record(plan: &Plan, mut address: SocketAddr, data: PathBuf, detached: bool) -
 }
 
 fn temporary_directory() -> Result<tempfile::TempDir, Failure> {
-    tempfile::Builder::new().prefix("cardctl-").tempdir().map_err(|error| {
+    temporary("cardctl-").map_err(|error| {
         Failure::new("state-directory", Exit::NotReady, format!("a temporary directory can't be made: {error}"))
-            .fix("let TMPDIR name a directory that you may write")
+            .fix("let TMPDIR name a directory that you may write, and that not everybody may")
             .left("nothing was started")
     })
 }

@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use card_core::engine::{EngineError, ErrorKind};
+use card_core::files::Distrust;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use nix::unistd::{AccessFlags, access};
@@ -15,14 +16,23 @@ use crate::failure::Failure;
 
 /// The instance's directory can't be made or written.
 pub(crate) fn directory(paths: &Paths, error: &io::Error) -> Failure {
+    let evidence = match Distrust::of(error) {
+        Some(distrust) => distrust.to_string(),
+        None => format!("{}: {error}", paths.dir.display()),
+    };
     let failure = Failure::new("state-directory", Exit::NotReady, "the state directory can't be used")
-        .evidence(format!("{}: {error}", paths.dir.display()))
+        .evidence(evidence)
         .left("nothing was started");
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
             failure.fix(format!("make room on the disk that holds {}", paths.dir.display()))
         }
-        _ => failure.fix("let XDG_STATE_HOME name a directory that you may write"),
+        _ => match Distrust::of(error) {
+            Some(distrust) => {
+                failure.fix(format!("{}; or let XDG_STATE_HOME name a directory that is yours", distrust.fix))
+            }
+            None => failure.fix("let XDG_STATE_HOME name a directory that you may write"),
+        },
     }
 }
 

@@ -1,11 +1,12 @@
 //! Ending a serving process from outside, and clearing up after one that could not.
 
 use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use super::{Local, Paths, Process, Record, Recorded};
+use super::{Local, Paths, Process, Record, Recorded, is_made_here};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::supervisor;
@@ -72,17 +73,20 @@ pub async fn end_orphans(paths: &Paths, patience: Duration) {
 }
 
 /// Removes what a process left behind that is gone: its record and its temporary data. For who holds the lock, or knows
-/// that nobody does.
+/// that nobody does. A directory that is named there and was not made here is left as it is, and returned.
 ///
 /// # Errors
 /// It can't be removed.
-pub fn clear_stale(paths: &Paths) -> io::Result<()> {
-    let Some(record) = Record::load(paths) else { return Record::remove(paths) };
-    if record.ephemeral && record.data_dir != paths.dir {
-        match std::fs::remove_dir_all(&record.data_dir) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
+pub fn clear_stale(paths: &Paths) -> io::Result<Option<PathBuf>> {
+    let Some(record) = Record::load(paths) else { return Record::remove(paths).map(|()| None) };
+    let temporary = Some(record.data_dir).filter(|dir| record.ephemeral && *dir != paths.dir && dir.exists());
+    let left = match temporary {
+        Some(dir) if is_made_here(&dir) => {
+            std::fs::remove_dir_all(&dir)?;
+            None
         }
-    }
-    Record::remove(paths)
+        other => other,
+    };
+    Record::remove(paths)?;
+    Ok(left)
 }

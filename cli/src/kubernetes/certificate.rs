@@ -1,10 +1,9 @@
 //! A certificate for the ingress, by a CA of this user's own: made once, kept in the state directory, to be trusted once.
 
-use std::fs::{OpenOptions, Permissions};
-use std::io::{self, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::io;
 use std::path::{Path, PathBuf};
 
+use card_core::files;
 use card_kube::cluster::Cluster;
 use card_kube::inventory::Release;
 use card_kube::secret::{self, Ensured, Values};
@@ -60,7 +59,7 @@ fn make(dir: &Path, host: &str) -> Result<Values, Failure> {
     let unmade = |error: rcgen::Error| Failure::internal(format!("no certificate can be made: {error}"));
     let ca_key = ca_key(&dir.join("ca.key"))?;
     let ca = authority().self_signed(&ca_key).map_err(unmade)?.pem();
-    std::fs::write(dir.join("ca.crt"), &ca).map_err(|error| unwritable(dir, &error))?;
+    files::replace(&dir.join("ca.crt"), ca.as_bytes()).map_err(|error| unwritable(dir, &error))?;
     let issuer = Issuer::new(authority(), ca_key);
     let mut wanted = CertificateParams::new(vec![host.to_owned()]).map_err(|error| {
         Failure::new("usage", Exit::Usage, format!("{host:?} is no host name: {error}"))
@@ -106,25 +105,15 @@ fn ca_key(path: &Path) -> Result<KeyPair, Failure> {
             .evidence(path.display())
             .fix(format!("rm {}: the next up makes another, which then has to be trusted anew", path.display()))
     };
-    match std::fs::read_to_string(path) {
+    match files::read_secret(path) {
         Ok(text) => KeyPair::from_pem(&text).map_err(|error| unusable(&error)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let key = KeyPair::generate().map_err(|error| unusable(&error))?;
-            write_private(path, key.serialize_pem().as_bytes()).map_err(|error| unwritable(path, &error))?;
+            files::replace(path, key.serialize_pem().as_bytes()).map_err(|error| unwritable(path, &error))?;
             Ok(key)
         }
         Err(error) => Err(unusable(&error)),
     }
-}
-
-fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let new = path.with_extension("new");
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-    // A file that was left over keeps its mode.
-    file.set_permissions(Permissions::from_mode(0o600))?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    std::fs::rename(new, path)
 }
 
 fn unwritable(path: &Path, error: &io::Error) -> Failure {
@@ -134,6 +123,8 @@ fn unwritable(path: &Path, error: &io::Error) -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     #[test]

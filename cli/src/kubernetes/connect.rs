@@ -27,6 +27,10 @@ pub async fn connect(kind: Kind, context: &Context) -> Result<Cluster, Failure> 
     {
         return Err(elsewhere(deployment, format!("the context {asked:?} was asked for"), context));
     }
+    context.name_from_project(match kind {
+        Kind::Minikube => &["target", "minikube.profile", "kube.namespace"],
+        Kind::Kube => &["target", "kube.context", "kube.allow", "kube.namespace", "kube.registry"],
+    });
     let named = std::env::var_os("KUBECONFIG").is_some_and(|path| !path.is_empty());
     let options = Connect {
         kubeconfig: deployment.as_ref().and_then(|deployment| deployment.kubeconfig.clone()).filter(|_| !named),

@@ -4,6 +4,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use card_core::files;
 use card_core::time::Instant;
 use card_kube::cluster::Cluster;
 use serde::{Deserialize, Serialize};
@@ -64,7 +65,7 @@ impl Deployment {
     /// Where the instance is deployed, if it is. One that can't be read tells nothing.
     #[must_use]
     pub fn load(paths: &Paths) -> Option<Self> {
-        serde_json::from_slice(&std::fs::read(paths.deployment()).ok()?).ok()
+        serde_json::from_slice(&files::read(&paths.deployment()).ok()?).ok()
     }
 
     /// Whether a cluster is the one that it was deployed to. Where the cluster does not say who it is, its address counts.
@@ -83,10 +84,7 @@ impl Deployment {
     /// The directory can't be written.
     pub fn store(&self, paths: &Paths) -> io::Result<()> {
         paths.create()?;
-        // A name of its own: two commands may deploy the same at once.
-        let new = paths.dir.join(format!("deployment.json.{}", std::process::id()));
-        std::fs::write(&new, serde_json::to_vec_pretty(self)?)?;
-        std::fs::rename(new, paths.deployment())
+        files::replace(&paths.deployment(), &serde_json::to_vec_pretty(self)?)
     }
 
     /// Removes it, if it is there.

@@ -26,6 +26,7 @@ mod smoke;
 mod state;
 mod submit;
 mod tasks;
+mod trust;
 mod usage;
 mod watch;
 mod wrapped;

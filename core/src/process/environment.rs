@@ -2,9 +2,11 @@
 //! variable names. None of it is ever shown, in an error neither.
 
 use std::ffi::{OsStr, OsString};
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use crate::engine::cluster::Address;
+use crate::files;
 
 /// What is missing or can't be read. Names variables and files, never what is in them.
 #[derive(Debug, thiserror::Error)]
@@ -16,7 +18,7 @@ pub enum EnvironmentError {
         name: String,
     },
     /// The file that a variable names.
-    #[error("{name}: {path}: {source}", path = path.display())]
+    #[error("{name}: {}", why(path, source))]
     Unreadable {
         /// The variable that names it.
         name: String,
@@ -31,8 +33,8 @@ pub enum EnvironmentError {
         /// The variable.
         name: String,
     },
-    /// Set, to nothing.
-    #[error("{name} is empty; give it a value, or unset it")]
+    /// The file that a variable names holds nothing.
+    #[error("the file that {name} names is empty")]
     Empty {
         /// The variable.
         name: String,
@@ -66,22 +68,24 @@ impl Environment {
 }
 
 impl<Variables: Fn(&str) -> Option<OsString>> Environment<Variables> {
-    /// From the file that `NAME_FILE` names, else from `NAME`; none if neither is set. The end of the file's last line
+    /// From the file that `NAME_FILE` names, else from `NAME`; none if neither is set to anything. The end of the file's last line
     /// does not belong to it.
     ///
     /// # Errors
     /// It is there and can't be used.
     pub fn value(&self, name: &str) -> Result<Option<String>, EnvironmentError> {
         let file = format!("{name}_FILE");
-        let (name, value) = match (self.0)(&file) {
+        // Set to nothing is not set: CI and compose files do that for what was not given.
+        let set = |name: &str| (self.0)(name).filter(|value| !value.is_empty());
+        let (name, value) = match set(&file) {
             Some(path) => {
                 let path = PathBuf::from(path);
-                match std::fs::read_to_string(&path) {
+                match files::read_named_secret(&path) {
                     Ok(text) => (file, text.trim_end_matches(['\r', '\n']).to_owned()),
                     Err(source) => return Err(EnvironmentError::Unreadable { name: file, path, source }),
                 }
             }
-            None => match (self.0)(name).map(OsString::into_string) {
+            None => match set(name).map(OsString::into_string) {
                 Some(Ok(text)) => (name.to_owned(), text),
                 Some(Err(_)) => return Err(EnvironmentError::NotText { name: name.to_owned() }),
                 None => return Ok(None),
@@ -135,6 +139,13 @@ impl<Variables: Fn(&str) -> Option<OsString>> Environment<Variables> {
     }
 }
 
+fn why(path: &Path, error: &io::Error) -> String {
+    match files::Distrust::of(error) {
+        Some(distrust) => format!("{distrust}; {}", distrust.fix),
+        None => format!("{}: {error}", path.display()),
+    }
+}
+
 fn lossy(text: &OsStr) -> String {
     text.to_string_lossy().into_owned()
 }
@@ -157,7 +168,7 @@ mod tests {
     fn a_file_wins_over_a_variable_and_loses_its_line_end() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("token");
-        std::fs::write(&path, "from the file \r\n").unwrap();
+        files::replace(&path, b"from the file \r\n").unwrap();
         let given = [("TOKEN", "from the variable"), ("TOKEN_FILE", path.to_str().unwrap())];
         assert_eq!(environment(&given).value("TOKEN").unwrap().as_deref(), Some("from the file "));
         assert_eq!(environment(&given[..1]).value("TOKEN").unwrap().as_deref(), Some("from the variable"));
@@ -172,7 +183,7 @@ mod tests {
         );
         let missing = error(environment(&[("TOKEN_FILE", "/nowhere/token")]).value("TOKEN"));
         assert!(missing.starts_with("TOKEN_FILE: /nowhere/token: "), "{missing}");
-        assert!(error(environment(&[("TOKEN", "")]).value("TOKEN")).starts_with("TOKEN is empty"));
+        assert!(environment(&[("TOKEN", ""), ("TOKEN_FILE", "")]).value("TOKEN").unwrap().is_none());
         let bytes = Environment(|name: &str| (name == "TOKEN").then(|| OsString::from_vec(vec![b's', 0xff])));
         assert_eq!(error(bytes.value("TOKEN")), "TOKEN is not UTF-8 text; set it anew");
     }

@@ -121,7 +121,8 @@ impl Layers {
         Ok(self)
     }
 
-    /// Adds the `CARDCTL_…` variables that name settings; others with that prefix are left to whoever reads them.
+    /// Adds the `CARDCTL_…` variables that name settings; others with that prefix are left to whoever reads them. An empty
+    /// one counts as unset.
     ///
     /// # Errors
     /// A value can't be read as what the setting is.
@@ -130,7 +131,8 @@ impl Layers {
         variables: impl IntoIterator<Item = (String, String)>,
     ) -> Result<&mut Self, SettingsError> {
         let names: BTreeMap<String, String> = self.known.keys().map(|key| (variable(key), key.clone())).collect();
-        for (name, text) in variables {
+        // CI sets variables to nothing for what was not given.
+        for (name, text) in variables.into_iter().filter(|(_, text)| !text.is_empty()) {
             if let Some(key) = names.get(&name) {
                 self.text(key.clone(), &text, Origin::Environment(name))?;
             }
@@ -289,6 +291,14 @@ mod tests {
         layers.flag("issuer.error-rate", "1.5", "--error-rate").unwrap();
         let error = layers.resolve().unwrap_err().to_string();
         assert_eq!(error, "--error-rate: issuer.error-rate: must lie between 0 and 1");
+    }
+
+    #[test]
+    fn a_variable_that_is_empty_counts_as_unset_whatever_it_names() {
+        let mut layers = Layers::built_in();
+        let names: Vec<_> = layers.known.keys().map(|key| variable(key)).collect();
+        layers.environment(names.into_iter().map(|name| (name, String::new()))).unwrap();
+        assert!(layers.resolve().unwrap().origins.values().all(|origin| *origin == Origin::BuiltIn));
     }
 
     proptest! {

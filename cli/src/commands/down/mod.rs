@@ -1,6 +1,7 @@
 //! `cardctl down`: stops the platform of this machine.
 
 pub(crate) mod kubernetes;
+mod purge;
 
 use std::io::{BufRead, Write};
 use std::path::Path;
@@ -67,6 +68,8 @@ pub async fn run(args: DownArgs, context: &Context) -> Result<Exit, Failure> {
     };
     let paths = &context.instance;
     if args.purge && paths.dir.exists() {
+        // Before anything is stopped: what can't be done is said while there is a choice.
+        purge::check(context)?;
         confirm(&context.instance.dir.display().to_string(), context)?;
     }
     let running = find(context).await?;
@@ -154,17 +157,23 @@ async fn clear_up(purge: bool, context: &Context) -> Result<(), Failure> {
             .fix("run this as the user who started the platform")
     };
     // Whoever has the lock now is a new platform: it is not ours to clear up after.
-    let Some(_lock) = Lock::take(paths).map_err(failed)? else { return Ok(()) };
+    let Some(_lock) = Lock::take(paths).map_err(failed)? else {
+        return match purge {
+            false => Ok(()),
+            true => Err(Failure::new("not-purged", Exit::NotReady, "the data is not deleted: another up was faster")
+                .evidence(format!("{} is held again", paths.lock().display()))
+                .fix(format!("{} down --purge", context.program()))
+                .left("what runs now was not touched")),
+        };
+    };
     end_orphans(paths, ORPHANS_LIMIT).await;
-    clear_stale(paths).map_err(failed)?;
-    if purge {
-        std::fs::remove_dir_all(&paths.dir).map_err(failed)?;
-        if let Some(instances) = paths.dir.parent() {
-            // Succeeds if this was the last instance.
-            let _ = std::fs::remove_dir(instances);
-        }
+    if let Some(left) = clear_stale(paths).map_err(failed)? {
+        context.printer.say(format!(
+            "instance.json named {} as temporary data; cardctl did not make that directory, so it is left as it is",
+            left.display()
+        ));
     }
-    Ok(())
+    if purge { purge::delete(context) } else { Ok(()) }
 }
 
 fn confirm(what: &str, context: &Context) -> Result<(), Failure> {

@@ -10,7 +10,7 @@ use crate::commands::up::{UpArgs, converge};
 use crate::context::{Context, Endpoint, Target, endpoint};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::instance::{Local, Paths, Record, end, grace};
+use crate::instance::{Local, Paths, Record, end, grace, temporary};
 
 /// Beyond the drain, for the last commit.
 const CLOSE_LIMIT: Duration = Duration::from_secs(10);
@@ -48,13 +48,14 @@ impl Host {
                 .evidence(format!("the target is {}", kind.name()))
                 .fix(format!("cardctl up -d -t {}, then cardctl smoke", kind.name())));
         }
-        let state = tempfile::Builder::new().prefix("cardctl-smoke-").tempdir().map_err(|error| {
+        let state = temporary("cardctl-smoke-").map_err(|error| {
             Failure::new("state-directory", Exit::NotReady, format!("a temporary directory can't be made: {error}"))
                 .fix("let TMPDIR name a directory that you may write")
         })?;
         let paths = Paths { name: "smoke".to_owned(), dir: state.path().join("smoke") };
         let aside = Context {
             settings: context.settings.clone(),
+            sources: context.sources.clone(),
             printer: context.printer.clone(),
             instance: paths.clone(),
             stop: context.stop.clone(),

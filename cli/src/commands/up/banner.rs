@@ -1,5 +1,6 @@
 //! What `up` says when the platform is ready.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 
 use serde::Serialize;
@@ -14,6 +15,8 @@ struct Document<'a> {
     instance: &'a str,
     target: &'a str,
     url: &'a str,
+    /// Where it listens, which may be more than one can go to.
+    listens: String,
     engine: &'a str,
     pid: u32,
     state_dir: &'a Path,
@@ -32,6 +35,7 @@ pub(super) fn show(converged: &Converged, stop: &str, context: &Context) -> Resu
         instance: &context.instance.name,
         target: record.target.name(),
         url: &record.url,
+        listens: listens(record).to_string(),
         engine: &record.engine,
         pid: record.process.pid,
         state_dir: &record.data_dir,
@@ -51,13 +55,24 @@ pub(super) fn show(converged: &Converged, stop: &str, context: &Context) -> Resu
     } else {
         format!("{} in {} ms", paint.good("ready"), ready.as_millis())
     };
+    let listens = listens(record);
+    let open = match listens.ip().is_loopback() {
+        true => String::new(),
+        false => format!("\n  listens {listens}: whoever reaches this machine by network reaches the API, without TLS"),
+    };
     printer.text(format!(
-        "{state}\n  page    {}\n  API     {}\n  data    {}  ({kept})\n  stop    {}",
+        "{state}\n  page    {}\n  API     {}{open}\n  data    {}  ({kept})\n  stop    {}",
         paint.accent(format!("{}/", record.url)),
         paint.accent(format!("{}/docs", record.url)),
         data,
         paint.accent(stop),
     ))
+}
+
+/// The address that it was told to listen at, with the port that it has.
+fn listens(record: &Record) -> SocketAddr {
+    let told = record.settings.get("server.address").and_then(|setting| setting.value.as_str()?.parse().ok());
+    SocketAddr::new(told.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)), record.port())
 }
 
 /// What is not as one would expect.

@@ -10,6 +10,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use card_core::engine::cluster::Address;
 use card_core::settings::Origin;
 use card_core::time::parse_duration;
 
@@ -147,6 +148,10 @@ impl UpArgs {
     pub fn plan(&self, context: &Context) -> Result<Plan, Failure> {
         let target = self.target(context)?;
         self.is_for_this_machine()?;
+        if !context.settings.settings.server.address.is_loopback() {
+            context.name_from_project(&["server.address"]);
+        }
+        context.name_from_project(&["worker.issuer.url"]);
         let mut settings = context.settings.clone();
         if let Some(port) = self.port {
             settings.settings.server.port = port;
@@ -227,8 +232,25 @@ impl UpArgs {
             )
             .fix("leave it out, and give it a database of its own that you drop afterwards"));
         }
+        let address = Address { database: from_everywhere(&address.database), ..address };
         Ok(ClusterPlan { address, servers: self.servers.map(usize::from), autoscale: self.autoscale })
     }
+}
+
+/// An address whose files (`sslrootcert` and the like) are named so that they are found from everywhere: the processes that
+/// use it stand elsewhere than who typed it.
+fn from_everywhere(address: &str) -> String {
+    const FILES: [&str; 3] = ["sslrootcert", "sslcert", "sslkey"];
+    let (Some((before, query)), Ok(here)) = (address.split_once('?'), std::env::current_dir()) else {
+        return address.to_owned();
+    };
+    let pairs = query.split('&').map(|pair| match pair.split_once('=') {
+        Some((name, path)) if FILES.contains(&name) && !path.is_empty() && !path.starts_with(['/', '%']) => {
+            format!("{name}={}", here.join(path).display())
+        }
+        _ => pair.to_owned(),
+    });
+    format!("{before}?{}", pairs.collect::<Vec<_>>().join("&"))
 }
 
 /// Runs it.
@@ -248,4 +270,19 @@ pub async fn run(args: UpArgs, context: &Context) -> Result<Exit, Failure> {
     let converged = converge(&args, false, context).await?;
     banner::show(&converged, &format!("{} down", context.program()), context)?;
     Ok(Exit::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_in_an_address_are_found_from_everywhere() {
+        let here = std::env::current_dir().unwrap();
+        let certificate = here.join("ca.pem");
+        let asked = "postgres://ada@db/cards?sslmode=verify-full&sslrootcert=ca.pem&sslkey=/etc/key";
+        let wanted = asked.replace("ca.pem", certificate.to_str().unwrap());
+        assert_eq!(from_everywhere(asked), wanted);
+        assert_eq!(from_everywhere("postgres://ada@db/cards"), "postgres://ada@db/cards");
+    }
 }

@@ -1,12 +1,13 @@
 //! Opening the ledger's file: who may, which version it has, and what is refused.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags};
 
 use super::writer::classify;
 use crate::engine::{EngineError, ErrorKind};
+use crate::files;
 
 /// The schema that this build reads and writes.
 pub const SCHEMA_VERSION: i64 = 1;
@@ -22,11 +23,7 @@ const MIGRATIONS: [&str; SCHEMA_VERSION as usize] = [include_str!("schema.sql")]
 pub(super) fn lock(path: &Path) -> Result<File, EngineError> {
     let lock_path = path.with_extension("lock");
     let broken = |message: String| EngineError::new(ErrorKind::Broken, message);
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&lock_path)
+    let file = files::open_or_create(&lock_path, OpenOptions::new().write(true))
         .map_err(|error| broken(format!("{} can't be opened", lock_path.display())).caused_by(error))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
@@ -43,6 +40,7 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, EngineError> {
         let error = classify(error);
         EngineError::new(error.kind(), format!("{}: {error}", path.display())).caused_by(error)
     };
+    make_private(path)?;
     let mut connection = connect(path).map_err(explain)?;
     let version = schema_version(&connection).map_err(explain)?;
     let application: i64 = connection.query_row("PRAGMA application_id", [], |row| row.get(0)).map_err(explain)?;
@@ -60,7 +58,7 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, EngineError> {
         return Err(EngineError::new(ErrorKind::Broken, message));
     }
     if version > 0 && version < SCHEMA_VERSION {
-        back_up(&connection, path, version).map_err(explain)?;
+        back_up(&connection, path, version)?;
     }
     // Writing the header also finds out now, not at the first accept, whether the file takes writes.
     connection.execute_batch("PRAGMA journal_mode = WAL").map_err(explain)?;
@@ -106,8 +104,51 @@ pub(super) fn schema_version(connection: &Connection) -> rusqlite::Result<i64> {
     connection.query_row("PRAGMA user_version", [], |row| row.get(0))
 }
 
-fn back_up(connection: &Connection, path: &Path, version: i64) -> rusqlite::Result<()> {
-    let copy = path.with_extension(format!("schema-{version}.bak"));
-    connection.execute("VACUUM INTO ?1", [copy.to_string_lossy()])?;
+/// Makes sure that the ledger and what SQLite keeps beside it are ours and can be read by nobody else: SQLite makes the
+/// others with the ledger's mode, and the ledger with whatever the umask leaves.
+fn make_private(path: &Path) -> Result<(), EngineError> {
+    let refused = |path: PathBuf| move |error: std::io::Error| unusable(&path, error);
+    match files::create(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(unusable(path, error)),
+        _ => {}
+    }
+    for suffix in ["", "-wal", "-shm", "-journal"] {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        let path = PathBuf::from(name);
+        files::check(&path).map_err(refused(path))?;
+    }
     Ok(())
+}
+
+fn unusable(path: &Path, error: std::io::Error) -> EngineError {
+    // A full disk is not the file's fault: it is told apart by what the caller can do.
+    let kind = match error.kind() {
+        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded | std::io::ErrorKind::FileTooLarge => {
+            ErrorKind::Unavailable
+        }
+        _ => ErrorKind::Broken,
+    };
+    let message = match files::Distrust::of(&error) {
+        Some(distrust) => format!("{distrust}; {}", distrust.fix),
+        None => format!("{}: {error}", path.display()),
+    };
+    EngineError::new(kind, message).caused_by(error)
+}
+
+/// In one piece: what an attempt that was cut off left behind is not taken for a copy.
+fn back_up(connection: &Connection, path: &Path, version: i64) -> Result<(), EngineError> {
+    let copy = path.with_extension(format!("schema-{version}.bak"));
+    let new = path.with_extension(format!("schema-{version}.bak.new"));
+    match std::fs::remove_file(&new) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(unusable(&new, error)),
+        _ => {}
+    }
+    // SQLite writes into an empty file, and leaves its mode alone.
+    files::create(&new).map_err(|error| unusable(&new, error))?;
+    connection.execute("VACUUM INTO ?1", [new.to_string_lossy()]).map_err(|error| {
+        let error = classify(error);
+        EngineError::new(error.kind(), format!("{}: {error}", new.display())).caused_by(error)
+    })?;
+    std::fs::rename(&new, &copy).map_err(|error| unusable(&copy, error))
 }

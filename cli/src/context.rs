@@ -28,7 +28,7 @@ pub struct Context {
     pub printer: Arc<Printer>,
     /// Where the instance keeps what.
     pub instance: Paths,
-    /// Cancelled by the first SIGINT or SIGTERM; the second one ends the program at once.
+    /// Cancelled by the first SIGINT, SIGTERM or SIGHUP; a second SIGINT or SIGTERM ends the program at once.
     pub stop: CancellationToken,
     /// `--yes`: what would be asked is answered.
     pub yes: bool,
@@ -83,11 +83,12 @@ impl Context {
         parse_target(&self.settings.settings.target)
     }
 
-    /// How a command ends that was stopped by a signal: 130 or 143; 0 if it was stopped because nobody reads what it says.
+    /// How a command ends that was stopped by a signal: 130, or 143 for SIGTERM and for a terminal that was closed (SIGHUP);
+    /// 0 if it was stopped because nobody reads what it says.
     #[must_use]
     pub fn interrupted(&self) -> Exit {
         match self.signal.get() {
-            Some(Signal::SIGTERM) => Exit::Terminated,
+            Some(Signal::SIGTERM | Signal::SIGHUP) => Exit::Terminated,
             None if self.reader_gone.is_cancelled() => Exit::Done,
             _ => Exit::Interrupted,
         }

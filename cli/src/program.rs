@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use card_core::files::Distrust;
+use card_core::process::is_ignored;
 use card_core::settings::{Layers, Resolved, SettingsError};
 use nix::sys::signal::Signal;
 use tokio::signal::unix::{SignalKind, signal};
@@ -199,7 +200,8 @@ fn variables() -> BTreeMap<String, String> {
         .collect()
 }
 
-/// The first signal asks the command to end; the second ends the program.
+/// The first signal asks the command to end; the second ends the program. A closed terminal (SIGHUP) asks as well, and
+/// never more than that: the shell and the kernel each tell of it.
 ///
 /// SIGINT is taken through `ctrlc` because the load generator asks for it there: who asks first keeps it, and had we asked
 /// tokio, it would be taken away from us without a word.
@@ -207,6 +209,9 @@ fn listen(stop: &CancellationToken, first: &Arc<OnceLock<Signal>>) -> std::io::R
     let (stop, first) = (stop.clone(), Arc::clone(first));
     let heard = move |signal| {
         if stop.is_cancelled() {
+            if signal == Signal::SIGHUP {
+                return;
+            }
             let exit = if signal == Signal::SIGTERM { Exit::Terminated } else { Exit::Interrupted };
             std::process::exit(i32::from(exit as u8));
         }
@@ -215,11 +220,18 @@ fn listen(stop: &CancellationToken, first: &Arc<OnceLock<Signal>>) -> std::io::R
     };
     let interrupted = heard.clone();
     ctrlc::set_handler(move || interrupted(Signal::SIGINT)).map_err(std::io::Error::other)?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    tokio::spawn(async move {
-        while terminate.recv().await.is_some() {
-            heard(Signal::SIGTERM);
-        }
-    });
+    let mut kinds = vec![(SignalKind::terminate(), Signal::SIGTERM)];
+    // nohup(1) and the like say that the program is to outlive its terminal.
+    if !is_ignored(Signal::SIGHUP) {
+        kinds.push((SignalKind::hangup(), Signal::SIGHUP));
+    }
+    for (kind, number) in kinds {
+        let (mut signal, heard) = (signal(kind)?, heard.clone());
+        tokio::spawn(async move {
+            while signal.recv().await.is_some() {
+                heard(number);
+            }
+        });
+    }
     Ok(())
 }

@@ -231,7 +231,7 @@ fn fail(failure: &Failure) -> Exit {
 /// Any number of signals asks for one stop; an end of stdin does too if the process is attached.
 fn listen(attached: bool) -> io::Result<CancellationToken> {
     let stop = CancellationToken::new();
-    for kind in [SignalKind::terminate(), SignalKind::interrupt()] {
+    for kind in [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()] {
         let mut signal = signal(kind)?;
         let stop = stop.clone();
         tokio::spawn(async move {

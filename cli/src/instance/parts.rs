@@ -117,6 +117,8 @@ async fn supervise(
 async fn embed(plan: &Plan, published: &Published, listener: TcpListener) -> Result<Box<Platform>, Failure> {
     let data = &published.record().data_dir;
     let secrets = secrets::load_or_make(data)?;
+    // Accepts would be refused: better said now than by a platform that does not get ready.
+    sqlite::room(data).map_err(|error| state::ledger(data, &plan.paths, &error))?;
     let store = sqlite::open(&Paths::ledger(data), &plan.settings.ledger)
         .await
         .map_err(|error| state::ledger(data, &plan.paths, &error))?;

@@ -9,7 +9,7 @@ use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
 /// A process of this machine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Process {
     /// Its number.
     pub pid: u32,
@@ -29,6 +29,18 @@ impl Process {
     pub fn of(pid: u32) -> Option<Self> {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
         Some(Self { pid, started: start_time(&stat)? })
+    }
+
+    /// The processes that a process started, or inherited, and that run.
+    #[must_use]
+    pub fn children_of(pid: u32) -> Vec<Self> {
+        let all = std::fs::read_dir("/proc").into_iter().flatten().filter_map(Result::ok);
+        let numbers = all.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+        let child = |number: u32| {
+            let stat = std::fs::read_to_string(format!("/proc/{number}/stat")).ok()?;
+            (parent(&stat)? == pid).then_some(Self { pid: number, started: start_time(&stat)? })
+        };
+        numbers.filter_map(child).collect()
     }
 
     /// Whether it still runs.
@@ -93,6 +105,11 @@ pub fn program() -> PathBuf {
     std::env::current_exe().ok().filter(|path| path.exists()).unwrap_or_else(|| "/proc/self/exe".into())
 }
 
+/// Field 4.
+fn parent(stat: &str) -> Option<u32> {
+    stat.get(stat.rfind(')')? + 1..)?.split_ascii_whitespace().nth(1)?.parse().ok()
+}
+
 /// Field 22; the name in field 2 may hold spaces and brackets, so it is read from the last bracket on. None for one that is
 /// dead: its first thread may be so before the others, which then still hold its files and ports (field 20).
 fn start_time(stat: &str) -> Option<u64> {
@@ -119,7 +136,7 @@ mod tests {
     #[test]
     fn a_name_with_brackets_does_not_confuse() {
         let stat = "42 (a) b (c)) S 1 42 42 0 -1 4194560 1 0 0 0 1 2 0 0 20 0 1 0 777 1000 10";
-        assert_eq!(start_time(stat), Some(777));
+        assert_eq!((start_time(stat), parent(stat)), (Some(777), Some(1)));
         assert_eq!(start_time("42 (z) Z 1 42 42 0 -1 4194560 1 0 0 0 1 2 0 0 20 0 1 0 777 1000 10"), None);
         let dying = "42 (z) Z 1 42 42 0 -1 4194560 1 0 0 0 1 2 0 0 20 0 3 0 777 1000 10";
         assert_eq!(start_time(dying), Some(777), "others of its threads are still there");

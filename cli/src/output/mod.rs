@@ -7,11 +7,12 @@ mod paint;
 mod table;
 mod terminal;
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::sync::Mutex;
 
 use clap::ValueEnum;
 use indicatif::{MultiProgress, ProgressDrawTarget};
+use nix::errno::Errno;
 use serde::Serialize;
 
 pub use self::paint::Paint;
@@ -87,6 +88,8 @@ pub struct Printer {
     out: Paint,
     err: Paint,
     bars: MultiProgress,
+    /// When the program began: one that was closed since does not say so any more.
+    out_was_terminal: bool,
     // Lines from several tasks must not mix.
     writing: Mutex<()>,
 }
@@ -109,6 +112,7 @@ impl Printer {
             out: Paint::new(choices.color, terminal::out_is_capable()),
             err: Paint::new(choices.color, terminal::err_is_capable()),
             bars: MultiProgress::with_draw_target(target),
+            out_was_terminal: io::stdout().is_terminal(),
             writing: Mutex::new(()),
         }
     }
@@ -240,9 +244,11 @@ impl Printer {
             let mut out = io::stdout().lock();
             out.write_all(text.as_bytes()).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush())
         })
-        .map_err(|error| match error.kind() {
-            io::ErrorKind::BrokenPipe => Failure::closed_output(),
-            _ => Failure::new("output", Exit::Internal, format!("stdout can't be written: {error}")),
+        .or_else(|error| match error.kind() {
+            io::ErrorKind::BrokenPipe => Err(Failure::closed_output()),
+            // Its terminal was closed. What is under way is finished, and nobody is there to read it.
+            _ if self.out_was_terminal && error.raw_os_error() == Some(Errno::EIO as i32) => Ok(()),
+            _ => Err(Failure::new("output", Exit::Internal, format!("stdout can't be written: {error}"))),
         })
     }
 

@@ -2,6 +2,7 @@
 //! when there is room.
 
 use std::collections::HashSet;
+use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 
@@ -111,6 +112,51 @@ async fn a_full_disk_refuses_accepts_until_there_is_room() {
     assert_eq!(readiness["up"], true);
     sandbox.expect(0, &["down"]);
     eventually("nothing holds the disk", || sandbox.processes().is_empty());
+}
+
+#[test]
+fn a_disk_that_is_nearly_full_is_said_at_once() {
+    let sandbox = Sandbox::new();
+    let state = sandbox.path().join("state");
+    let Some(_disk) = SmallDisk::mount(&state, "20m") else { return };
+    let up = sandbox.up();
+    let filler = state.join("filler");
+    let fill = |bytes: u64| std::fs::File::create(&filler).unwrap().write_all(&vec![1; bytes as usize]).unwrap();
+    fill(15 << 20);
+    // One that runs, and one that is to be started: neither waits until its time is up, and the code is not that of it.
+    for _ in 0..2 {
+        let ended = sandbox.expect(3, &["up", "-d", "--port", "0", "--wait-timeout", "10m"]);
+        assert!(ended.stderr.contains("error[state-disk-full]"), "{}", ended.stderr);
+        assert!(
+            ended.stderr.contains("the disk is full: ") && ended.stderr.contains("fix: make room"),
+            "{}",
+            ended.stderr
+        );
+        sandbox.expect(0, &["down"]);
+    }
+    assert!(!up.process.is_alive());
+    std::fs::remove_file(&filler).unwrap();
+    sandbox.up();
+    sandbox.expect(0, &["down"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_full_disk_refuses_is_waited_for_once_and_said() {
+    let sandbox = Sandbox::new();
+    let pid = sandbox.up().process.pid.to_string();
+    let limit = |bytes: &str| {
+        let status = Command::new("prlimit").args(["--pid", &pid, &format!("--fsize={bytes}:")]).status().unwrap();
+        assert!(status.success());
+    };
+    limit("4096");
+    // Forty, two at a time, each for 15 s, would be five minutes.
+    let mut command = sandbox.command(&["submit", "-c", "40", "--concurrency", "2", "--timeout", "60s"]);
+    let ended = crate::sandbox::Ended::of(command.output().unwrap());
+    limit("unlimited");
+    assert_ne!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(ended.stderr.contains("not accepted yet, trying for up to 15s: "), "{}", ended.stderr);
+    assert!(ended.stderr.contains("40 not accepted: "), "all were tried before the time was up: {}", ended.stderr);
+    sandbox.expect(0, &["down"]);
 }
 
 #[test]

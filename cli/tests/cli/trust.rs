@@ -505,9 +505,7 @@ fn a_variable_that_is_set_to_nothing_counts_as_unset() {
     for key in cardctl::instance::flat(&card_core::settings::Settings::default()).keys() {
         command.env(card_core::settings::variable(key), "");
     }
-    for name in
-        ["TMPDIR", "KUBECONFIG", "SSL_CERT_FILE", "CARDCTL_DATABASE", "CARDCTL_REDIS_FILE", "CARDCTL_OPERATOR_TOKEN"]
-    {
+    for name in ["TMPDIR", "KUBECONFIG", "CARDCTL_DATABASE", "CARDCTL_REDIS_FILE", "CARDCTL_OPERATOR_TOKEN"] {
         command.env(name, "");
     }
     let ended = Ended::of(command.output().unwrap());

@@ -44,3 +44,24 @@ fn the_platform_does_not_outlive_a_killed_caller() {
     child.wait().unwrap();
     eventually("the platform ends", || !served.is_alive());
 }
+
+/// A shell that waits for a process of its own, and for one in a session of its own that has lost its parent.
+const FAMILY: &str = "sleep 1000 & setsid sh -c 'sleep 1001 & echo $! > orphan' & wait %2; echo $! >/dev/null; \
+                      pgrep -P $$ > child; touch ready; wait";
+
+#[test]
+fn what_the_command_started_does_not_outlive_a_terminated_up() {
+    for signal in [Signal::SIGTERM, Signal::SIGHUP] {
+        let sandbox = Sandbox::new();
+        let mut command = sandbox.command(&["up", "--ephemeral", "--port", "0", "--", "bash", "-c", FAMILY]);
+        let mut up = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        eventually("the family is there", || sandbox.work().join("ready").exists());
+        let number = |name: &str| std::fs::read_to_string(sandbox.work().join(name)).unwrap().trim().parse().unwrap();
+        let family: Vec<_> = ["child", "orphan"].into_iter().map(|name| Process::of(number(name)).unwrap()).collect();
+        Process::of(up.id()).unwrap().signal(signal).unwrap();
+        assert_eq!(up.wait().unwrap().code(), Some(128 + 15), "{signal}");
+        eventually("all of the family has ended", || family.iter().all(|process| !process.is_alive()));
+        sandbox.assert_nothing_runs();
+        assert_eq!(std::fs::read_dir(sandbox.path().join("tmp")).unwrap().count(), 0, "temporary data is gone");
+    }
+}

@@ -16,4 +16,4 @@ pub use self::environment::{Environment, EnvironmentError};
 pub use self::exit::{Exit, NotReady, run};
 pub use self::listener::listen;
 pub use self::settings::settings;
-pub use self::stop::Stop;
+pub use self::stop::{Stop, is_ignored};

@@ -14,7 +14,8 @@ pub struct Stop {
 }
 
 impl Stop {
-    /// Listens from now on. The first SIGTERM or SIGINT asks for a stop; a second one ends the process at once.
+    /// Listens from now on. The first SIGTERM or SIGINT asks for a stop; a second one ends the process at once. A SIGHUP, which
+    /// comes when a terminal is closed, asks too, and never more than that.
     ///
     /// If the process is tied, the end of its stdin asks too: who started it holds the other end, and when that one is
     /// gone, however it went, so is the end that it held. A tied process is in a session of its own: a Ctrl-C is meant
@@ -27,6 +28,14 @@ impl Stop {
         let signalled = Arc::new(AtomicBool::new(false));
         for (kind, code) in [(SignalKind::terminate(), TERMINATED), (SignalKind::interrupt(), INTERRUPTED)] {
             tokio::spawn(hear(signal(kind)?, code, Arc::clone(&signalled), ask.clone()));
+        }
+        if !is_ignored(nix::sys::signal::Signal::SIGHUP) {
+            let (mut closed, ask) = (signal(SignalKind::hangup())?, ask.clone());
+            tokio::spawn(async move {
+                while closed.recv().await.is_some() {
+                    ask.send_replace(true);
+                }
+            });
         }
         if tied {
             // Fails for the leader of a process group: then a Ctrl-C passes it by already.
@@ -47,6 +56,14 @@ impl Stop {
             std::future::pending().await
         }
     }
+}
+
+/// Whether whoever started this process had it ignore a signal, as nohup(1) does with SIGHUP.
+#[must_use]
+pub fn is_ignored(signal: nix::sys::signal::Signal) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("SigIgn:")?.trim(), 16).ok());
+    mask.is_some_and(|mask| mask >> (signal as i32 - 1) & 1 == 1)
 }
 
 /// As a shell says it of a process that the signal ended.

@@ -32,7 +32,7 @@ impl Lab {
     fn start() -> Self {
         let runtime = Runtime::new().unwrap();
         let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("operator-token"), format!("{OPERATOR}\n")).unwrap();
+        card_core::files::replace(&dir.path().join("operator-token"), format!("{OPERATOR}\n").as_bytes()).unwrap();
         let mut settings = Settings::default();
         settings.issuer.latency_p50 = Duration::from_millis(1);
         settings.issuer.latency_p99 = Duration::from_millis(2);

@@ -1,3 +1,5 @@
+use std::os::unix::fs::PermissionsExt;
+
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -52,7 +54,7 @@ async fn missing_and_weak_secrets_are_named_before_anything_is_made() {
     );
     for (name, value, reason) in [
         ("CARD_OPERATOR_TOKEN_FILE", "/nowhere/token", "CARD_OPERATOR_TOKEN_FILE: /nowhere/token: "),
-        ("CARD_OPERATOR_TOKEN", "", "CARD_OPERATOR_TOKEN is empty"),
+        ("CARD_OPERATOR_TOKEN", "", "CARD_OPERATOR_TOKEN is not set"),
         ("CARD_OPERATOR_TOKEN", "short", "the operator token must have"),
         ("CARD_SIGNING_KEY", "short", "the signing key must have"),
     ] {
@@ -62,6 +64,47 @@ async fn missing_and_weak_secrets_are_named_before_anything_is_made() {
         assert!(ended.not_ready().starts_with(reason), "{}", ended.stderr);
     }
     assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 0, "nothing was made");
+}
+
+#[tokio::test]
+async fn a_secret_that_others_can_read_is_refused() {
+    let place = Place::new();
+    let token = place.file("token", OPERATOR);
+    std::fs::set_permissions(&token, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let mut command = place.command(&[]);
+    command.env_remove("CARD_OPERATOR_TOKEN").env("CARD_OPERATOR_TOKEN_FILE", &token);
+    let ended = Ended::of(command).await;
+    let wanted =
+        format!("CARD_OPERATOR_TOKEN_FILE: {0} can be read by others (mode 644); chmod 600 {0}", token.display());
+    assert!(ended.not_ready().starts_with(&wanted), "{}", ended.stderr);
+}
+
+#[tokio::test]
+async fn a_ledger_is_for_its_owner_only_whatever_the_umask() {
+    let place = Place::new();
+    let program = env!("CARGO_BIN_EXE_card-server");
+    let mut command = place.program("sh", &["-c", &format!("umask 000; exec {program} --ledger new.db --announce")]);
+    command.env("CARD_SIGNING_KEY", "k".repeat(64)).env("CARD_OPERATOR_TOKEN", OPERATOR);
+    for empty in ["CARD_WORKERS", "CARD_CONFIG", "CARD_LEDGER", "CARD_REDIS_URL", "CARDCTL_LOG_LEVEL"] {
+        command.env(empty, "");
+    }
+    command.env("CARDCTL_SERVER_PORT", "0");
+    let server = crate::running::Running::start(command).await;
+    for name in ["new.db", "new.db-wal", "new.db-shm", "new.lock"] {
+        let mode = std::fs::metadata(place.path().join(name)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_ledger_that_is_a_link_is_not_followed() {
+    let place = Place::new();
+    let target = place.file("precious", "");
+    std::os::unix::fs::symlink(&target, place.path().join("cards.db")).unwrap();
+    let ended = Ended::of(place.command(&["--ledger", "cards.db"])).await;
+    assert!(ended.not_ready().contains("cards.db is a symbolic link to "), "{}", ended.stderr);
+    assert_eq!(std::fs::read(target).unwrap(), b"");
 }
 
 #[tokio::test]

@@ -33,7 +33,7 @@ impl Place {
 
     pub(crate) fn file(&self, name: &str, text: &str) -> PathBuf {
         let path = self.path().join(name);
-        std::fs::write(&path, text).unwrap();
+        card_core::files::replace(&path, text.as_bytes()).unwrap();
         path
     }
 

@@ -34,7 +34,7 @@ impl Follower {
             let Some(reader) = &mut self.open else { return Ok(lines) };
             while lines.len() < BATCH && reader.read_until(b'\n', &mut self.rest)? > 0 {
                 if self.rest.last() == Some(&b'\n') {
-                    lines.push(String::from_utf8_lossy(&self.rest).trim_end().to_owned());
+                    lines.extend(untorn(String::from_utf8_lossy(&self.rest).trim_end()).map(str::to_owned));
                     self.rest.clear();
                 }
             }
@@ -79,9 +79,31 @@ impl Follower {
     }
 }
 
+/// A line that a full disk cut off has the next one of another process at its end: that one is a line of its own.
+fn untorn(line: &str) -> impl Iterator<Item = &str> {
+    const BEGIN: &str = "{\"timestamp\":";
+    let whole = |text: &str| serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(text).is_ok();
+    let is_whole = whole(line);
+    let next = line.rfind(BEGIN).filter(|at| *at > 0 && !is_whole && whole(&line[*at..]));
+    let (torn, rest) = line.split_at(next.unwrap_or(line.len()));
+    [torn, rest].into_iter().filter(|part| !part.is_empty() || line.is_empty()).take(2 - usize::from(line.is_empty()))
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::Write;
+
+    #[test]
+    fn a_line_behind_a_torn_one_is_read() {
+        let whole = r#"{"timestamp":"x","message":"why {\"timestamp\": is there"}"#;
+        let torn = r#"{"timestamp":"x","mess"#;
+        let lines = |text: &str| untorn(text).map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(lines(&format!("{torn}{whole}")).last().unwrap(), whole);
+        assert_eq!(lines(whole), [whole]);
+        assert_eq!(lines(torn), [torn]);
+        assert_eq!(lines("panicked"), ["panicked"]);
+        assert_eq!(lines(""), [""]);
+    }
 
     use super::*;
 

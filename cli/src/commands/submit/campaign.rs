@@ -27,6 +27,9 @@ use crate::failure::Failure;
 /// What is due after everything was seen to be final, for the reading of the last pages.
 const LAST_LOOK: Duration = Duration::from_secs(2);
 
+/// Reasons for waiting that are told; some name the request, and differ for each.
+const REASONS: usize = 3;
+
 /// What to send.
 #[derive(Debug, Clone)]
 pub struct Plan {
@@ -91,6 +94,8 @@ pub enum Change<'a> {
     Accepted(&'a Task),
     /// A task that was accepted changed; with its place in the log if it has one.
     State(&'a Task, Option<EventSeq>),
+    /// Requests are tried again for a while: why. Told once for each reason.
+    Waiting(&'a str),
 }
 
 /// What the event stream said.
@@ -197,6 +202,8 @@ struct State {
     errors: BTreeMap<&'static str, u64>,
     first_error: Option<ClientError>,
     latency: Latency,
+    /// Why requests were tried again.
+    waited_for: Vec<String>,
 }
 
 impl State {
@@ -213,6 +220,12 @@ impl State {
                     Some(news) => self.told(news, show),
                     None => Ok(()),
                 }
+            }
+            Note::Waiting(why) if self.waited_for.contains(&why) || self.waited_for.len() >= REASONS => Ok(()),
+            Note::Waiting(why) => {
+                show(Change::Waiting(&why))?;
+                self.waited_for.push(why);
+                Ok(())
             }
             Note::Refused(error) => {
                 *self.errors.entry(error.name()).or_insert(0) += 1;

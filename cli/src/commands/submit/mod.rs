@@ -123,6 +123,10 @@ async fn follow(context: &Context, client: &Client, plan: &Plan) -> Result<Outco
         (Change::Accepted(task), Format::Jsonl) => {
             printer.data(&AcceptedLine { kind: "task.accepted", task: task.id, user: task.owner })
         }
+        (Change::Waiting(why), _) => {
+            printer.say(format!("not accepted yet, trying for up to 15s: {why}"));
+            Ok(())
+        }
         (Change::State(task, seq), Format::Jsonl) => printer.data(&StateLine::of(task, seq)),
         (Change::Accepted(task) | Change::State(task, _), _) => {
             printer.step(lines::state(task, printer.err()));

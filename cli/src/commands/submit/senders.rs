@@ -1,7 +1,7 @@
 //! The senders of a campaign: so many at once, each taking the next number, a user of its own for each.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use card_core::retry::RetryPolicy;
@@ -26,7 +26,12 @@ const BACK_OFF: RetryPolicy =
 
 /// What a sender tells.
 pub(super) enum Note {
-    Sent { task: Box<Task>, begun: Instant },
+    Sent {
+        task: Box<Task>,
+        begun: Instant,
+    },
+    /// It is tried again: why.
+    Waiting(String),
     Refused(ClientError),
 }
 
@@ -49,9 +54,12 @@ pub(super) fn spawn(
     let orders = Orders::new(plan.seed, plan.kind, plan.reason);
     let next = Arc::new(AtomicU64::new(0));
     let begun = Instant::now();
+    // Set once a request was refused for as long as one is tried: what does not pass is not waited for by each request anew.
+    let spent = Arc::new(AtomicBool::new(false));
     let mut senders = JoinSet::new();
     for _ in 0..plan.concurrency.min(plan.count) {
-        let sender = Sender::new(client, &plan.run, Arc::clone(ledger), SEND_PATIENCE, stop.clone());
+        let sender = |limit| Sender::new(client, &plan.run, Arc::clone(ledger), limit, stop.clone());
+        let (patient, quick, spent) = (sender(SEND_PATIENCE), sender(Duration::ZERO), Arc::clone(&spent));
         let (identities, next, note) = (Arc::clone(&identities), Arc::clone(&next), note.clone());
         let (count, rate, stop) = (plan.count, plan.rate, stop.clone());
         senders.spawn(async move {
@@ -67,16 +75,28 @@ pub(super) fn spawn(
                     }
                 }
                 // Whoever listens may be gone: then the stop is near.
-                let user = match user(&identities, &stop).await {
+                let limit = if spent.load(Ordering::Acquire) { Duration::ZERO } else { SEND_PATIENCE };
+                let waiting = |error: &ClientError| drop(note.send(Note::Waiting(error.to_string())));
+                let user = match user(&identities, limit, &stop, waiting).await {
                     Ok(user) => user,
                     Err(error) => {
+                        spent.store(true, Ordering::Release);
                         let _ = note.send(Note::Refused(error));
                         continue;
                     }
                 };
+                let sender = if limit.is_zero() { &quick } else { &patient };
                 let _ = match sender.send(&user, number, &orders.get(number)).await? {
-                    Sent::Accepted { task, begun, .. } => note.send(Note::Sent { task, begun }),
-                    Sent::Refused(error) | Sent::Unanswered(error) => note.send(Note::Refused(error)),
+                    Sent::Accepted { task, begun, .. } => {
+                        spent.store(false, Ordering::Release);
+                        note.send(Note::Sent { task, begun })
+                    }
+                    Sent::Refused(error) | Sent::Unanswered(error) => {
+                        if error.is_retryable() {
+                            spent.store(true, Ordering::Release);
+                        }
+                        note.send(Note::Refused(error))
+                    }
                     Sent::Stopped => return Ok(()),
                 };
             }
@@ -87,7 +107,12 @@ pub(super) fn spawn(
 
 /// A user for a request, with the patience that the request itself would get. Each try asks for other users: those that
 /// an answer was lost for are left alone.
-async fn user(identities: &Identities, stop: &CancellationToken) -> Result<SyntheticUser, ClientError> {
+async fn user(
+    identities: &Identities,
+    limit: Duration,
+    stop: &CancellationToken,
+    waiting: impl Fn(&ClientError),
+) -> Result<SyntheticUser, ClientError> {
     let begun = Instant::now();
     let mut attempt = 1;
     loop {
@@ -98,9 +123,10 @@ async fn user(identities: &Identities, stop: &CancellationToken) -> Result<Synth
         let wait = BACK_OFF.wait_after(attempt, rand::random()).unwrap_or(BACK_OFF.cap);
         let wait = wait.max(error.retry_after().unwrap_or_default());
         let passing = error.is_retryable() || error.is_unknown();
-        if !passing || begun.elapsed() + wait >= SEND_PATIENCE {
+        if !passing || begun.elapsed() + wait >= limit {
             return Err(error);
         }
+        waiting(&error);
         if stop.run_until_cancelled(tokio::time::sleep(wait)).await.is_none() {
             return Err(error);
         }

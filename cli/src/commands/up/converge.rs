@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use card_core::engine::sqlite;
 use card_core::time::format_duration;
 use tokio::time::Instant;
 
@@ -150,6 +151,13 @@ async fn settled(
 /// Shows that what the record names is ready.
 pub(super) async fn ready(record: &Record, deadline: Instant, context: &Context) -> Result<Proof, Failure> {
     let endpoint = endpoint(record)?;
+    if record.cluster.is_none()
+        && let Err(error) = sqlite::room(&record.data_dir)
+    {
+        return Err(Failure::new("state-disk-full", Exit::NotReady, format!("the platform accepts nothing: {error}"))
+            .evidence(record.data_dir.display())
+            .fix(format!("make room on the disk that holds {}", record.data_dir.display())));
+    }
     let gone = async {
         while record.process.is_alive() {
             tokio::time::sleep(Duration::from_millis(20)).await;

@@ -1,11 +1,14 @@
 //! `cardctl up -- CMD…`: the platform around one command.
 
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use tokio::process::Command;
+use tokio::time::Instant;
 
 use super::{UpArgs, banner, converge};
 use crate::commands::env;
@@ -42,27 +45,88 @@ pub(super) async fn around(
         return Err(Failure::internal("there is no command to run"));
     };
     let variables = env::variables(endpoint, record, &context.instance.name);
+    let family = Family::begin();
     let spawned = Command::new(program).args(arguments).envs(variables).spawn();
     let outcome = match spawned {
-        Ok(mut child) => {
-            let process = child.id().and_then(Process::of);
-            tokio::select! {
-                status = child.wait() => status,
-                () = context.stop.cancelled() => {
-                    // A Ctrl-C of the terminal reaches the command by itself; a SIGTERM to this process does not.
-                    if context.interrupted() == Exit::Terminated && let Some(process) = process {
-                        let _ = process.signal(Signal::SIGTERM);
-                    }
-                    child.wait().await
+        Ok(mut child) => tokio::select! {
+            status = child.wait() => status,
+            () = context.stop.cancelled() => match asked_of_us_alone(context) {
+                false => child.wait().await,
+                true => {
+                    let mut told = HashSet::new();
+                    family.tell(&mut told);
+                    let status = child.wait().await;
+                    family.end(told).await;
+                    status
                 }
-            }
-        }
+            },
+        },
         Err(error) => Err(error),
     };
     outcome.map_err(|error| {
         Failure::new("command", Exit::NotReady, format!("{} can't be run: {error}", program.display()))
             .fix("check the name after --")
     })
+}
+
+/// Whether the command has to be told: the Ctrl-C of a terminal reaches it by itself, a signal to this process does not.
+fn asked_of_us_alone(context: &Context) -> bool {
+    context.interrupted() == Exit::Terminated || std::fs::File::open("/dev/tty").is_err()
+}
+
+/// What the command leaves gets so long to end once the command itself has.
+const LEFT_LIMIT: Duration = Duration::from_secs(10);
+
+/// The command and all that it started, in whatever session or group: what loses its parent becomes a child of this process.
+struct Family {
+    /// Children of this process that have nothing to do with the command: the platform.
+    others: HashSet<Process>,
+}
+
+impl Family {
+    /// Before the command is started.
+    fn begin() -> Self {
+        // Without it, what loses its parent is not found any more; the command itself and its children are.
+        let _ = nix::sys::prctl::set_child_subreaper(true);
+        Self { others: Process::children_of(std::process::id()).into_iter().collect() }
+    }
+
+    fn members(&self) -> Vec<Process> {
+        let of_us = Process::children_of(std::process::id());
+        let mut found: Vec<_> = of_us.into_iter().filter(|child| !self.others.contains(child)).collect();
+        let mut next = 0;
+        while let Some(member) = found.get(next) {
+            found.extend(Process::children_of(member.pid));
+            next += 1;
+        }
+        found
+    }
+
+    /// Asks each of them to end, once.
+    fn tell(&self, told: &mut HashSet<Process>) {
+        for member in self.members() {
+            if told.insert(member) {
+                // It can only be gone meanwhile, or another user's.
+                let _ = member.signal(Signal::SIGTERM);
+            }
+        }
+    }
+
+    /// What is left when the command has ended: told, waited for, and killed.
+    async fn end(&self, mut told: HashSet<Process>) {
+        let deadline = Instant::now() + LEFT_LIMIT;
+        while !self.members().is_empty() {
+            if Instant::now() < deadline {
+                self.tell(&mut told);
+            } else {
+                for member in self.members() {
+                    let _ = member.signal(Signal::SIGKILL);
+                }
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
 }
 
 /// The command's own code, which need not be one of ours; 128 and the signal's number if one ended it, as shells do.

@@ -38,6 +38,7 @@ pub use self::open::SCHEMA_VERSION;
 use self::readers::Readers;
 use self::settle::{End, EndAttempt};
 use self::shared::Shared;
+pub use self::space::check as room;
 use self::writer::{Writer, classify, closed};
 use super::hub::{Hub, Subscription};
 use super::{

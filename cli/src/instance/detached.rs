@@ -140,7 +140,7 @@ const PLACES: [&str; 10] = [
 ];
 
 /// The same places by names that are good from everywhere.
-fn places() -> impl Iterator<Item = (&'static str, PathBuf)> {
+pub(crate) fn places() -> impl Iterator<Item = (&'static str, PathBuf)> {
     PLACES.into_iter().filter_map(|name| {
         let path = PathBuf::from(std::env::var_os(name).filter(|path| !path.is_empty())?);
         path.is_relative().then(|| std::path::absolute(path).ok().map(|path| (name, path))).flatten()

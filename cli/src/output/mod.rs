@@ -3,6 +3,7 @@
 //! Under `-o text` a command writes lines with [`Printer::text`]; under `json` and `jsonl` it writes documents with
 //! [`Printer::data`]. Each of the two does nothing in the other's format, so a command may simply call both.
 
+mod bars;
 mod paint;
 mod table;
 mod terminal;
@@ -104,8 +105,7 @@ impl Printer {
             ProgressChoice::Bar => Progress::Bar,
             ProgressChoice::None => Progress::None,
         };
-        let target =
-            if progress == Progress::Bar { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let target = if progress == Progress::Bar { bars::target() } else { ProgressDrawTarget::hidden() };
         Self {
             format: choices.format,
             progress,

@@ -11,6 +11,7 @@ use tokio::process::{ChildStdin, ChildStdout, Command};
 
 use super::orders::Order;
 use crate::instance::Process;
+use crate::instance::detached::places;
 
 /// A child that runs. Dropping it kills it.
 pub(super) struct Running {
@@ -35,6 +36,7 @@ impl Running {
             }
         }
         command
+            .envs(places())
             .envs(order.variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -69,7 +69,7 @@ fn a_closed_terminal_ends_a_load_test_with_its_audit_report_and_clean_up() {
         assert_eq!(correctness[fault], 0, "audited: {correctness}");
     }
     let left = sandbox.expect(0, &["tasks", "list", "--run", result["run"].as_str().unwrap(), "-o", "json"]).json();
-    assert_eq!(left["tasks"].as_array().map(Vec::len), Some(0), "cleaned up: {left}");
+    assert_eq!(left["items"].as_array().map(Vec::len), Some(0), "cleaned up: {left}");
 }
 
 #[test]

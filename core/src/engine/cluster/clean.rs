@@ -8,9 +8,9 @@ use super::ClusterEngine;
 use super::delivery::Letting;
 use super::failure::classify_write;
 use super::reads::read;
-use super::rows::shard_of;
+use super::rows::{kind_of, shard_of};
 use crate::engine::{Cleaned, EngineError};
-use crate::ids::{RunId, UserId};
+use crate::ids::{RunId, TaskId, UserId};
 
 /// Tasks or users removed in one turn: others wait some milliseconds at most.
 const BATCH: i64 = 500;
@@ -75,13 +75,17 @@ async fn remove(engine: &ClusterEngine, tasks: &[Uuid]) -> Result<u64, EngineErr
     if tasks.is_empty() {
         return Ok(0);
     }
-    let open = sqlx::query!(r#"SELECT seq AS "seq!", owner FROM remove_tasks($1)"#, tasks)
-        .fetch_all(&engine.shared.pool)
+    let open = read(|| {
+        sqlx::query!("SELECT id, kind, owner FROM tasks WHERE id = ANY ($1)", tasks).fetch_all(&engine.shared.pool)
+    })
+    .await?;
+    sqlx::query!("SELECT count(*) FROM remove_tasks($1)", tasks)
+        .fetch_one(&engine.shared.pool)
         .await
         .map_err(classify_write)?;
     for row in open {
         let shard = shard_of(row.owner.map(UserId::from_uuid));
-        engine.shared.ringer.let_go(Letting { shard, row: row.seq });
+        engine.shared.ringer.let_go(Letting { shard, kind: kind_of(row.kind)?, task: TaskId::from_uuid(row.id) });
     }
     Ok(tasks.len() as u64)
 }

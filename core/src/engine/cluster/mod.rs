@@ -144,6 +144,8 @@ impl ClusterEngine {
             // A task that panicked has said so.
             let _ = tokio::time::timeout(Duration::from_secs(10), task).await;
         }
+        // Or they would be taken for alive for a while.
+        let _ = tokio::time::timeout(Duration::from_secs(1), self.shared.delivery.leave()).await;
         self.shared.pool.close().await;
     }
 }

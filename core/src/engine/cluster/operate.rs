@@ -2,7 +2,7 @@
 
 use sqlx::PgPool;
 
-use super::delivery::{Channel, Figures, Ready};
+use super::delivery::{Channel, Figures, Ready, by_shard};
 use super::failure::{classify, classify_write};
 use super::open;
 use super::reads::read;
@@ -16,6 +16,8 @@ use crate::time::Instant;
 
 /// Tasks put off are counted up to here: more look the same.
 const COUNTED: i64 = 100_000;
+/// If more than these are being worked on, the age of the oldest that waits is told a little too high.
+const LOOKED_AT: i64 = 10_000;
 
 /// The totals after the latest commit, and what only the hot table knows.
 struct Totals {
@@ -25,7 +27,6 @@ struct Totals {
     open: Vec<i64>,
     paused: bool,
     later: i64,
-    oldest: Option<i64>,
 }
 
 async fn totals(shared: &Shared) -> Result<Totals, EngineError> {
@@ -34,10 +35,7 @@ async fn totals(shared: &Shared) -> Result<Totals, EngineError> {
             Totals,
             r#"SELECT b.accepted, b.settled, b.dead, b.open, b.paused,
                       (SELECT count(*) FROM (SELECT 1 FROM tasks t WHERE t.status < 4 AND t.postponed
-                                             AND t.due_at > (SELECT ledger_now()) LIMIT $1) l) AS "later!",
-                      least((SELECT t.due_at FROM tasks t WHERE t.status < 4 AND t.kind = 0 AND NOT t.postponed ORDER BY t.seq LIMIT 1),
-                            (SELECT t.due_at FROM tasks t WHERE t.status < 4 AND t.kind = 1 AND NOT t.postponed ORDER BY t.seq LIMIT 1))
-                        AS oldest
+                                             AND t.due_at > (SELECT ledger_now()) LIMIT $1) l) AS "later!"
                FROM books b ORDER BY b.page DESC LIMIT 1"#,
             COUNTED
         )
@@ -55,16 +53,43 @@ struct Present {
 async fn present(shared: &Shared) -> Result<Present, EngineError> {
     let totals = totals(shared).await?;
     let now = shared.clock.now();
-    let (figures, oldest) = match shared.delivery.figures(now).await {
-        Ok(figures) => {
-            let oldest = figures.oldest;
-            (figures, oldest)
-        }
-        // Without Redis nobody works: what is open waits.
-        Err(_) => (Figures::default(), totals.oldest.map(Instant::from_micros)),
-    };
+    // Without Redis nobody works: what is open waits.
+    let figures = shared.delivery.figures(now).await.unwrap_or_default();
+    let oldest = oldest_waiting(shared, figures.held).await?;
     let age = oldest.map_or(0, |due| u64::try_from(now.since(due).as_millis()).unwrap_or(u64::MAX));
     Ok(Present { totals, figures, oldest_age_ms: age })
+}
+
+/// Since when the oldest task that is due waits for a worker. The ledger says which are due; Redis only which of them
+/// are being worked on: it may not know of the others at all.
+async fn oldest_waiting(shared: &Shared, held: u64) -> Result<Option<Instant>, EngineError> {
+    // At most so many of the oldest are held, so one more is not.
+    let limit = i64::try_from(held).unwrap_or(LOOKED_AT).min(LOOKED_AT) + 1;
+    let rows = read(|| {
+        sqlx::query!(
+            r#"SELECT o.id AS "id!", o.kind AS "kind!", o.owner, o.due_at AS "due_at!" FROM (
+                   (SELECT t.id, t.kind, t.owner, t.due_at FROM tasks t
+                    WHERE t.status < 4 AND NOT t.postponed ORDER BY t.due_at LIMIT $1)
+                   UNION ALL
+                   (SELECT t.id, t.kind, t.owner, t.due_at FROM tasks t
+                    WHERE t.status < 4 AND t.postponed AND t.due_at <= (SELECT ledger_now()) ORDER BY t.due_at LIMIT $1)
+               ) o ORDER BY o.due_at LIMIT $1"#,
+            limit
+        )
+        .fetch_all(&shared.pool)
+    })
+    .await?;
+    let mut waiting = rows.last().filter(|_| rows.len() as i64 == limit).map(|row| row.due_at);
+    for (shard, rows) in by_shard(rows, |row| row.owner.map(UserId::from_uuid)).into_iter().enumerate() {
+        for kind in Kind::ALL {
+            let rows: Vec<_> = rows.iter().filter(|row| row.kind == kind_code(kind)).collect();
+            let ids: Vec<TaskId> = rows.iter().map(|row| TaskId::from_uuid(row.id)).collect();
+            let held = shared.delivery.held(shard, kind, &ids).await.unwrap_or_else(|_| vec![None; ids.len()]);
+            let unheld = rows.iter().zip(held).find(|(_, held)| held.is_none()).map(|(row, _)| row.due_at);
+            waiting = waiting.into_iter().chain(unheld).min();
+        }
+    }
+    Ok(waiting.map(Instant::from_micros))
 }
 
 pub(super) async fn stats(shared: &Shared) -> Result<Stats, EngineError> {

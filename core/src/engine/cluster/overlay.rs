@@ -1,20 +1,24 @@
 //! What Redis knows and the ledger does not: which open tasks a worker has.
 
 use super::delivery::{Delivery, by_shard};
-use crate::tasks::{Status, Task};
+use crate::ids::TaskId;
+use crate::tasks::{Kind, Status, Task};
 
 /// Shows tasks, given with their places, as running if a worker has them. Without Redis the durable state is what is
 /// known.
 pub(super) async fn show_running(delivery: &Delivery, tasks: &mut [(i64, Task)]) {
     let open: Vec<usize> = (0..tasks.len()).filter(|at| !tasks[*at].1.status.is_final()).collect();
     for (shard, at) in by_shard(open, |at| tasks[*at].1.owner).into_iter().enumerate() {
-        let rows: Vec<i64> = at.iter().map(|at| tasks[*at].0).collect();
-        let Ok(held) = delivery.held(shard, &rows).await else { return };
-        for (at, held) in at.into_iter().zip(held) {
-            if let Some(held) = held {
-                let task = &mut tasks[at].1;
-                (task.status, task.started_at) = (Status::Running, Some(held.started_at));
-                task.attempts += 1;
+        for kind in Kind::ALL {
+            let at: Vec<usize> = at.iter().copied().filter(|at| tasks[*at].1.kind == kind).collect();
+            let ids: Vec<TaskId> = at.iter().map(|at| tasks[*at].1.id).collect();
+            let Ok(held) = delivery.held(shard, kind, &ids).await else { return };
+            for (at, held) in at.into_iter().zip(held) {
+                if let Some(held) = held {
+                    let task = &mut tasks[at].1;
+                    (task.status, task.started_at) = (Status::Running, Some(held.started_at));
+                    task.attempts += 1;
+                }
             }
         }
     }

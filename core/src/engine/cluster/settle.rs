@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::delivery::{Letting, shard_of_lease};
+use super::delivery::{Letting, place_of_lease};
 use super::lane::Work;
 use super::rows::status;
 use super::shared::Shared;
@@ -161,7 +161,8 @@ impl Work for Ending {
         let mut changes = Vec::with_capacity(batch.len());
         let mut last = 0;
         for (end, ended) in batch.iter().zip(answers) {
-            self.0.ringer.let_go(Letting { shard: shard_of_lease(&end.lease), row: end.lease.row });
+            let (shard, kind) = place_of_lease(&end.lease);
+            self.0.ringer.let_go(Letting { shard, kind, task: end.lease.task });
             if let Some((seq, change)) = &ended.logged {
                 last = last.max(*seq);
                 changes.push(change.clone());

@@ -1,14 +1,18 @@
-//! The sweep: finds in the ledger what the doorbell has missed or lost, and rings again. This is what lets Redis lose
-//! everything at any moment.
+//! The sweep: finds in the ledger what delivery has missed or lost, and offers it again. This is what lets Redis lose
+//! anything at any moment.
 //!
-//! One process sweeps at a time, as long as it says so in Redis; two would only do the same work twice, as ringing
-//! twice is ringing once. Each round rings
+//! One process sweeps at a time, as long as it says so in Redis; two would only do the same work twice, as offering
+//! twice is offering once. Each round offers
 //!
-//! - for what was put off and is due now, by an index of its own, and
-//! - for the next stretch of everything that is open, oldest first, kind by kind. A stretch in which something was
-//!   not known is followed by the next at once, so a Redis that lost everything is filled as fast as it can take it;
+//! - what was put off and is due now, by an index of its own, and
+//! - the next stretch of everything that is open, oldest first, kind by kind. A stretch in which something was
+//!   missing is followed by the next at once, so a Redis that lost everything is filled as fast as it can take it;
 //!   otherwise the walk is slow enough to cost nothing. A stretch that found no room is begun again later: that is how
 //!   a backlog beyond what Redis is allowed to hold comes in, in order.
+//!
+//! A task is left alone only if the next claim is sure to find it or somebody has a lease on it
+//! (`delivery/scripts/check.lua`): that Redis remembers a task says nothing. The other way round, each round looks at a part
+//! of what Redis holds and removes what is not open; at all of it at once, when there is no room.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -17,7 +21,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::delivery::{Ready, Rung, Turn, by_shard};
+use super::delivery::{Ready, Rung, TURN, Tidying, Turn, by_shard};
 use super::reads::read;
 use super::retention;
 use super::rows::{Identity, json_of, kind_code, kind_of, run_of};
@@ -33,14 +37,21 @@ const ROUND: Duration = Duration::from_millis(250);
 const STRETCH: i64 = 1_000;
 /// A task this young may be on its way to Redis.
 const GRACE: Duration = Duration::from_secs(1);
-/// How long a process sweeps without saying so again.
-const TURN: Duration = Duration::from_secs(3);
 /// Due times so long before the latest are read again: their commits may have come late. In microseconds.
 const OVERLAP: i64 = 500_000;
 /// A Redis that has lost everything is given so long at most, before anything is rung for: workers that hold tasks say so.
 const RECOLLECTION: Duration = Duration::from_secs(2);
 /// A stretch without room for so long is passed over: others behind it may have room.
 const HELD_UP: Duration = Duration::from_secs(5);
+/// What Redis holds is compared with the ledger in parts of so many.
+const PART: usize = 250;
+const LARGE_PART: usize = 1_000;
+/// While there is no room, a round spends so long on finding what is left over ...
+const TIDYING: Duration = Duration::from_millis(200);
+/// ... once through everything, and then not for so long: a backlog beyond the limit is nothing unusual.
+const TIDY: Duration = Duration::from_secs(20);
+/// Between two times that a Redis without a turn makes the sweep wait.
+const RECOLLECTED: Duration = Duration::from_secs(10);
 
 /// How far the walk through one kind has come.
 #[derive(Debug, Default)]
@@ -55,6 +66,17 @@ pub(super) struct Sweep {
     walks: [Walk; Kind::ALL.len()],
     /// Everything put off until then has been rung for.
     due_until: i64,
+    tidying: Tidying,
+    /// Everything that Redis holds is being looked at without a pause, or was at that time.
+    tidy: Tidy,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+enum Tidy {
+    #[default]
+    Slowly,
+    AtOnce,
+    Done(tokio::time::Instant),
 }
 
 /// Sweeps until the engine stops.
@@ -64,6 +86,7 @@ pub(super) async fn run(shared: Arc<Shared>, retention: Duration, lease: Duratio
     // Leases are renewed every third of their length.
     let recollection = RECOLLECTION.min(lease / 2);
     let mut not_before = tokio::time::Instant::now();
+    let mut recollected: Option<tokio::time::Instant> = None;
     loop {
         let Some(turn) = shared.stop.run_until_cancelled(shared.delivery.take_turn(shared.origin, TURN)).await else {
             return;
@@ -73,7 +96,11 @@ pub(super) async fn run(shared: Arc<Shared>, retention: Duration, lease: Duratio
             Ok(Turn::Taken) => sweep = Sweep::default(),
             Ok(Turn::First) => {
                 sweep = Sweep::default();
-                not_before = tokio::time::Instant::now() + recollection;
+                // Once: a Redis that forgets this again and again must not keep the sweep away.
+                if recollected.is_none_or(|at| at.elapsed() >= RECOLLECTED) {
+                    not_before = tokio::time::Instant::now() + recollection;
+                    recollected = Some(not_before);
+                }
             }
             _ => {}
         }
@@ -109,6 +136,7 @@ impl Sweep {
         for kind in Kind::ALL {
             hurry |= self.walk(shared, kind).await?;
         }
+        hurry |= self.tidy(shared).await?;
         Ok(if hurry { Duration::ZERO } else { ROUND })
     }
 
@@ -169,11 +197,18 @@ impl Sweep {
             tracing::info!(
                 tasks = rung.new,
                 kind = kind.as_str(),
-                "rung again for tasks that the doorbell did not know"
+                "offered tasks again that Redis would not have handed out"
             );
         }
         if rung.passed < tasks.len() {
             let since = *walk.held_up_since.get_or_insert_with(tokio::time::Instant::now);
+            if match self.tidy {
+                Tidy::Slowly => true,
+                Tidy::AtOnce => false,
+                Tidy::Done(at) => at.elapsed() >= TIDY,
+            } {
+                (self.tidy, self.tidying) = (Tidy::AtOnce, Tidying::default());
+            }
             if since.elapsed() < HELD_UP {
                 // Go on here when there is room again: at once there would be room for a few, and all would be read for them.
                 return Ok(false);
@@ -183,24 +218,49 @@ impl Sweep {
         walk.at = if more { tasks.last().map_or(0, |ready| ready.identity.seq) } else { 0 };
         Ok(more && rung.new > 0)
     }
+
+    /// Looks at a part of what Redis holds, and lets go of what is not open and due; whether to go on at once.
+    async fn tidy(&mut self, shared: &Shared) -> Result<bool, EngineError> {
+        let begun = tokio::time::Instant::now();
+        let at_once = matches!(self.tidy, Tidy::AtOnce);
+        loop {
+            let (shard, kind) = self.tidying.place();
+            let part = if at_once { LARGE_PART } else { PART };
+            let Ok(tasks) = shared.delivery.tidy(&mut self.tidying, part).await else { return Ok(false) };
+            let open = still_open(shared, tasks.iter().map(|task| task.uuid()).collect()).await?;
+            let over: Vec<TaskId> = tasks.into_iter().filter(|task| !open.contains(&task.uuid())).collect();
+            if !over.is_empty() {
+                tracing::debug!(tasks = over.len(), kind = kind.as_str(), "let go of tasks that are not open");
+            }
+            if shared.delivery.forget(shard, kind, &over).await.is_err() || !at_once {
+                return Ok(false);
+            }
+            if self.tidying.is_at_start() {
+                self.tidy = Tidy::Done(begun);
+                return Ok(false);
+            }
+            if begun.elapsed() >= TIDYING {
+                return Ok(true);
+            }
+        }
+    }
 }
 
-/// Rings for those tasks of one kind that the doorbell does not know. None if Redis can't be told.
+/// Offers those tasks of one kind that are not sure to be handed out. None if Redis can't be told.
 async fn ring(shared: &Shared, kind: Kind, tasks: &[&Ready]) -> Result<Option<Rung>, EngineError> {
-    let mut unknown = Vec::new();
+    let mut missing = Vec::new();
     for (shard, tasks) in by_shard(tasks.iter().copied(), |ready| ready.identity.owner).into_iter().enumerate() {
         if tasks.is_empty() {
             continue;
         }
-        let rows: Vec<i64> = tasks.iter().map(|ready| ready.identity.seq).collect();
-        let Ok(known) = shared.delivery.is_known(shard, &rows).await else { return Ok(None) };
-        unknown.extend(tasks.into_iter().zip(known).filter(|(_, known)| !known).map(|(ready, _)| ready));
+        let Ok(sure) = shared.delivery.check(shard, kind, &tasks).await else { return Ok(None) };
+        missing.extend(tasks.into_iter().zip(sure).filter(|(_, sure)| !sure).map(|(ready, _)| ready));
     }
-    // They may be unknown for being final by now: since they were read, a worker has settled them and let go.
-    let open = still_open(shared, &unknown).await?;
-    unknown.retain(|ready| open.contains(&ready.identity.id.uuid()));
-    let mut all = Rung { new: 0, passed: tasks.len() - unknown.len() };
-    for (shard, tasks) in by_shard(unknown, |ready| ready.identity.owner).into_iter().enumerate() {
+    // They may be missing for being final by now: since they were read, a worker has settled them and let go.
+    let open = still_open(shared, missing.iter().map(|ready| ready.identity.id.uuid()).collect()).await?;
+    missing.retain(|ready| open.contains(&ready.identity.id.uuid()));
+    let mut all = Rung { new: 0, passed: tasks.len() - missing.len() };
+    for (shard, tasks) in by_shard(missing, |ready| ready.identity.owner).into_iter().enumerate() {
         if tasks.is_empty() {
             continue;
         }
@@ -212,11 +272,10 @@ async fn ring(shared: &Shared, kind: Kind, tasks: &[&Ready]) -> Result<Option<Ru
 }
 
 /// Which of some tasks are due and open now.
-async fn still_open(shared: &Shared, tasks: &[&Ready]) -> Result<HashSet<Uuid>, EngineError> {
-    if tasks.is_empty() {
+async fn still_open(shared: &Shared, ids: Vec<Uuid>) -> Result<HashSet<Uuid>, EngineError> {
+    if ids.is_empty() {
         return Ok(HashSet::new());
     }
-    let ids: Vec<Uuid> = tasks.iter().map(|ready| ready.identity.id.uuid()).collect();
     let open = read(|| {
         sqlx::query_scalar!(
             "SELECT id FROM tasks WHERE id = ANY ($1) AND status + 0 < 4 AND due_at <= (SELECT ledger_now())",

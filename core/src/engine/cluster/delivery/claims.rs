@@ -1,13 +1,13 @@
 //! Claiming and keeping leases.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::Ordering;
 
 use futures::future::join_all;
 use redis::RedisResult;
 
 use super::super::rows::SHARDS;
-use super::{Delivery, Ready, code};
+use super::{Delivery, Ready, code, millis, name};
 use crate::engine::{ClaimRequest, Lease};
 use crate::tasks::Kind;
 use crate::time::Instant;
@@ -39,8 +39,9 @@ impl Token {
 }
 
 /// Where the task of a lease lies.
-pub(in super::super) fn shard_of_lease(lease: &Lease) -> usize {
-    Token(lease.token).shard() % SHARDS
+pub(in super::super) fn place_of_lease(lease: &Lease) -> (usize, Kind) {
+    let token = Token(lease.token);
+    (token.shard() % SHARDS, Kind::ALL.get(token.kind()).copied().unwrap_or(Kind::ALL[0]))
 }
 
 impl Delivery {
@@ -108,19 +109,14 @@ impl Delivery {
         if wanted == 0 {
             return Ok(Vec::new());
         }
-        let keys = self.keys.shard(shard);
         let token = Token::new(shard, 0);
         let mut call = self.scripts.claim.prepare_invoke();
-        call.key(&keys.known).key(&keys.held).key(&keys.inflight);
-        call.arg(request.worker.to_string())
-            .arg(token.0)
-            .arg(wanted)
-            .arg(u64::try_from(request.lease.as_millis()).unwrap_or(u64::MAX))
-            .arg(now.micros());
+        call.arg(request.worker.to_string()).arg(token.0).arg(wanted).arg(millis(request.lease)).arg(now.micros());
         let kinds = &request.kinds;
         for step in 0..kinds.len() {
             let kind = kinds[(turn + step) % kinds.len()];
-            call.key(&keys.streams[code(kind)]).key(&keys.leases[code(kind)]).arg(code(kind));
+            self.keys.place(shard, kind).of(&mut call);
+            call.arg(code(kind));
         }
         let found: Vec<(usize, Vec<u8>)> =
             self.link.run(|mut connection| async move { call.invoke_async(&mut connection).await }).await?;
@@ -143,19 +139,18 @@ impl Delivery {
         lease: std::time::Duration,
     ) -> RedisResult<(Vec<Lease>, Vec<Lease>)> {
         let (mut lost, mut unknown, mut failed) = (Vec::new(), Vec::new(), None);
-        for (shard, leases) in grouped(leases) {
-            let keys = self.keys.shard(shard);
+        let calls = grouped(leases).into_iter().map(|((shard, kind), leases)| async move {
+            let place = self.keys.place(shard, kind);
             let mut call = self.scripts.extend.prepare_invoke();
-            call.key(&keys.known).key(&keys.held);
-            for key in &keys.leases {
-                call.key(key);
-            }
-            call.arg(u64::try_from(lease.as_millis()).unwrap_or(u64::MAX));
+            call.key(&place.held).key(&place.leases).arg(millis(lease));
             for lease in &leases {
-                call.arg(lease.row).arg(Token(lease.token).stored());
+                call.arg(name(&lease.task)).arg(Token(lease.token).stored());
             }
             let answers: RedisResult<Vec<u8>> =
                 self.link.run(|mut connection| async move { call.invoke_async(&mut connection).await }).await;
+            (leases, answers)
+        });
+        for (leases, answers) in join_all(calls).await {
             let answers = match answers {
                 Ok(answers) => answers,
                 // Leases of the other shards must not run out for it.
@@ -183,18 +178,13 @@ impl Delivery {
         now: Instant,
     ) -> RedisResult<Vec<Lease>> {
         let mut lost = Vec::new();
-        for (shard, leases) in grouped(leases) {
+        for ((shard, kind), leases) in grouped(leases) {
             let Some(worker) = leases.first().map(|lease| lease.worker) else { continue };
-            let keys = self.keys.shard(shard);
             let mut call = self.scripts.adopt.prepare_invoke();
-            call.key(&keys.known).key(&keys.held).key(&keys.inflight);
-            for key in &keys.leases {
-                call.key(key);
-            }
-            call.arg(worker.to_string()).arg(u64::try_from(lease.as_millis()).unwrap_or(u64::MAX)).arg(now.micros());
+            self.keys.place(shard, kind).of(&mut call);
+            call.arg(worker.to_string()).arg(millis(lease)).arg(now.micros());
             for lease in &leases {
-                let token = Token(lease.token);
-                call.arg(lease.row).arg(token.stored()).arg(token.kind());
+                call.arg(name(&lease.task)).arg(Token(lease.token).stored());
             }
             let answers: Vec<u8> =
                 self.link.run(|mut connection| async move { call.invoke_async(&mut connection).await }).await?;
@@ -211,10 +201,10 @@ impl Token {
     }
 }
 
-fn grouped(leases: &[Lease]) -> Vec<(usize, Vec<Lease>)> {
-    let mut shards: Vec<Vec<Lease>> = (0..SHARDS).map(|_| Vec::new()).collect();
+fn grouped(leases: &[Lease]) -> Vec<((usize, Kind), Vec<Lease>)> {
+    let mut places: HashMap<(usize, Kind), Vec<Lease>> = HashMap::new();
     for lease in leases {
-        shards[shard_of_lease(lease)].push(*lease);
+        places.entry(place_of_lease(lease)).or_default().push(*lease);
     }
-    shards.into_iter().enumerate().filter(|(_, leases)| !leases.is_empty()).collect()
+    places.into_iter().collect()
 }

@@ -1,13 +1,17 @@
 //! The names of everything in Redis. All keys of a shard carry its hash tag, so that scripts find them on one node of a
 //! cluster; the tag holds the prefix as well, or platforms that share a cluster would share its slots.
 
+use redis::ScriptInvocation;
+
 use super::super::rows::{SHARDS, kind_code};
+use super::code;
 use crate::tasks::Kind;
 
 #[derive(Debug)]
 pub(in super::super) struct Keys {
     prefix: String,
-    shards: Vec<Shard>,
+    /// By shard, then by kind code.
+    places: Vec<Vec<Place>>,
     /// Says which shard and kind has news for claimers.
     pub(in super::super) rung: String,
     /// Says which tasks the log has news of.
@@ -18,32 +22,31 @@ pub(in super::super) struct Keys {
     pub(in super::super) note: String,
 }
 
+/// The keys of one kind in one shard.
 #[derive(Debug)]
-pub(in super::super) struct Shard {
-    pub(in super::super) known: String,
+pub(in super::super) struct Place {
+    pub(in super::super) stream: String,
+    pub(in super::super) waiting: String,
     pub(in super::super) held: String,
-    pub(in super::super) inflight: String,
-    /// By kind code.
-    pub(in super::super) streams: Vec<String>,
-    pub(in super::super) leases: Vec<String>,
+    pub(in super::super) leases: String,
+}
+
+impl Place {
+    /// The keys that most scripts take, in their order.
+    pub(in super::super) fn of(&self, call: &mut ScriptInvocation<'_>) {
+        call.key(&self.stream).key(&self.waiting).key(&self.held).key(&self.leases);
+    }
 }
 
 impl Keys {
     pub(in super::super) fn new(prefix: &str) -> Self {
-        let shard = |number: usize| {
-            let name = |what: &str| format!("{{{prefix}:s{number:02}}}:{what}");
-            let by_kind = |what: &str| Kind::ALL.map(|kind| name(&format!("{what}:{}", kind_code(kind)))).to_vec();
-            Shard {
-                known: name("known"),
-                held: name("held"),
-                inflight: name("inflight"),
-                streams: by_kind("tasks"),
-                leases: by_kind("leases"),
-            }
+        let place = |shard: usize, kind: Kind| {
+            let name = |what: &str| format!("{{{prefix}:s{shard:02}}}:{what}:{}", kind_code(kind));
+            Place { stream: name("tasks"), waiting: name("waiting"), held: name("held"), leases: name("leases") }
         };
         Self {
             prefix: prefix.to_owned(),
-            shards: (0..SHARDS).map(shard).collect(),
+            places: (0..SHARDS).map(|shard| Kind::ALL.map(|kind| place(shard, kind)).into()).collect(),
             rung: format!("{prefix}:rung"),
             logged: format!("{prefix}:logged"),
             running: format!("{prefix}:running"),
@@ -51,12 +54,13 @@ impl Keys {
         }
     }
 
-    pub(in super::super) fn shard(&self, number: usize) -> &Shard {
-        &self.shards[number % SHARDS]
+    pub(in super::super) fn place(&self, shard: usize, kind: Kind) -> &Place {
+        &self.places[shard % SHARDS][code(kind)]
     }
 
-    pub(in super::super) fn shards(&self) -> &[Shard] {
-        &self.shards
+    /// The places of each shard.
+    pub(in super::super) fn shards(&self) -> &[Vec<Place>] {
+        &self.places
     }
 
     /// Who sweeps.
@@ -75,14 +79,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_key_of_a_shard_has_its_tag_and_kinds_are_in_the_order_of_their_codes() {
+    fn every_key_of_a_shard_has_its_tag_and_no_two_are_the_same() {
         let keys = Keys::new("card");
-        for (number, shard) in keys.shards().iter().enumerate() {
-            let all =
-                [&shard.known, &shard.held, &shard.inflight].into_iter().chain(&shard.streams).chain(&shard.leases);
-            assert!(all.into_iter().all(|key| key.starts_with(&format!("{{card:s{number:02}}}:"))));
-            for (code, stream) in shard.streams.iter().enumerate() {
-                assert!(stream.ends_with(&format!(":{code}")), "scripts find a kind's keys by its code");
+        let mut all = std::collections::HashSet::new();
+        for (number, kinds) in keys.shards().iter().enumerate() {
+            for Place { stream, waiting, held, leases } in kinds {
+                for key in [stream, waiting, held, leases] {
+                    assert!(key.starts_with(&format!("{{card:s{number:02}}}:")), "{key}");
+                    assert!(all.insert(key), "{key}");
+                }
             }
         }
     }

@@ -1,55 +1,60 @@
-//! The doorbell: Redis Streams, one for each kind and shard, with a consumer group of all workers.
+//! Delivery: Redis Streams, one for each kind and shard, with a consumer group of all workers.
 //!
-//! Redis may lose everything at any moment: the ledger's rows are the outbox, and the sweep rings again for what is
-//! open and not known here. What a shard holds:
+//! Redis may lose anything at any moment, or come back as it was long ago: the ledger's rows are the outbox, and the
+//! sweep offers again what is open and not sure to be handed out ([`Delivery::check`]). A place, one kind in one shard,
+//! holds:
 //!
 //! | key | type | what |
 //! |---|---|---|
-//! | `{p:sNN}:tasks:K` | stream | tasks of kind K that wait, or are held (pending in the group) |
-//! | `{p:sNN}:known` | set | rows of tasks that wait or are held: makes ringing twice ringing once |
-//! | `{p:sNN}:held` | hash | row → token, worker, start, entry, kind |
-//! | `{p:sNN}:leases:K` | sorted set | row → when its lease ends, by the clock of Redis |
-//! | `{p:sNN}:inflight` | hash | worker → how many it holds |
+//! | `{p:sNN}:tasks:K` | stream | tasks that wait, or are held (pending in the group) |
+//! | `{p:sNN}:waiting:K` | hash | task → its entry: makes offering twice offering once |
+//! | `{p:sNN}:held:K` | hash | task → token, worker, start, entry, end and length of its lease, by the clock of Redis |
+//! | `{p:sNN}:leases:K` | sorted set | task → end of its lease: the index of `held` by which claims find what ran out |
 //!
-//! Entries are deleted when their task is let go, so memory follows the backlog; a limit bounds it whatever the backlog.
+//! None of them is believed alone. Tasks are named by their ids, so nothing of an older ledger can be mistaken for a
+//! present one. Entries are deleted when their task is let go, so memory follows the backlog; a limit bounds it
+//! whatever the backlog; [`Delivery::tidy`] finds what belongs to nothing.
 
 mod claims;
+mod figures;
 mod hints;
 mod keys;
 mod link;
 mod packed;
 mod ringer;
 mod scripts;
+mod tidy;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use futures::future::join_all;
 use redis::RedisResult;
 use tokio::sync::Notify;
 
 use self::claims::Token;
-pub(super) use self::claims::shard_of_lease;
+pub(super) use self::claims::place_of_lease;
+pub(super) use self::figures::Figures;
 use self::hints::Hints;
 pub(super) use self::keys::Keys;
 pub(super) use self::link::Link;
 pub(super) use self::packed::{Ready, take};
 pub(super) use self::ringer::{Channel, Letting, Ringer};
 use self::scripts::Scripts;
+pub(super) use self::tidy::Tidying;
 use super::rows::{SHARDS, shard_of};
 use crate::engine::Lease;
-use crate::ids::{UserId, WorkerId};
-use crate::tasks::{Kind, WorkerStats};
+use crate::ids::{TaskId, UserId, WorkerId};
+use crate::tasks::Kind;
 use crate::time::Instant;
 
-/// A worker not heard of for this long is not counted any more.
-const WORKER_FORGOTTEN: Duration = Duration::from_secs(15);
-/// That a worker is alive is said no more often.
-const WORKER_TOLD: Duration = Duration::from_secs(1);
+/// How long a process sweeps without saying so again.
+pub(super) const TURN: Duration = Duration::from_secs(3);
+/// A task that was handed out, and Redis does not know to whom, is left alone so long: leases are renewed every second.
+const NOBODYS: Duration = Duration::from_millis(1_500);
 
-/// The doorbell, as one process uses it.
+/// Delivery, as one process uses it.
 pub(super) struct Delivery {
     pub(super) link: Arc<Link>,
     pub(super) keys: Keys,
@@ -62,15 +67,6 @@ pub(super) struct Delivery {
     seen: Mutex<HashMap<WorkerId, (tokio::time::Instant, String)>>,
     turn: AtomicUsize,
     pub(super) paused: AtomicBool,
-}
-
-/// What the doorbell knows, for `stats`.
-#[derive(Debug, Default)]
-pub(super) struct Figures {
-    pub(super) held: u64,
-    /// Since when the oldest task that waits is due.
-    pub(super) oldest: Option<Instant>,
-    pub(super) workers: Vec<WorkerStats>,
 }
 
 /// A lease as the doorbell keeps it.
@@ -139,34 +135,40 @@ impl Delivery {
         }
     }
 
-    /// Rings for tasks of one shard and kind, in order.
+    /// Offers tasks of one shard and kind, in order.
     pub(super) async fn ring(&self, shard: usize, kind: Kind, tasks: &[&Ready]) -> RedisResult<Rung> {
-        let keys = self.keys.shard(shard);
+        let place = self.keys.place(shard, kind);
         let mut call = self.scripts.ring.prepare_invoke();
-        call.key(&keys.known)
-            .key(&keys.streams[code(kind)])
+        call.key(&place.stream)
+            .key(&place.waiting)
+            .key(&place.held)
             .arg(self.limit)
             .arg(&self.keys.rung)
             .arg(Hints::place(shard, kind));
         for task in tasks {
-            call.arg(task.identity.seq).arg(task.pack());
+            call.arg(task.pack());
         }
         let (new, passed) =
             self.link.run(|mut connection| async move { call.invoke_async(&mut connection).await }).await?;
         Ok(Rung { new, passed })
     }
 
-    /// Which of these rows of one shard wait or are held.
-    pub(super) async fn is_known(&self, shard: usize, rows: &[i64]) -> RedisResult<Vec<bool>> {
-        let mut command = redis::cmd("SMISMEMBER");
-        command.arg(&self.keys.shard(shard).known).arg(rows);
-        self.link.run(|mut connection| async move { command.query_async(&mut connection).await }).await
+    /// Which of these tasks of one shard and kind are sure to be handed out, or are under a lease that ends. What else
+    /// there is of the others is removed, so that they can be offered.
+    pub(super) async fn check(&self, shard: usize, kind: Kind, tasks: &[&Ready]) -> RedisResult<Vec<bool>> {
+        let mut call = self.scripts.check.prepare_invoke();
+        self.keys.place(shard, kind).of(&mut call);
+        call.arg(millis(NOBODYS));
+        for task in tasks {
+            call.arg(task.pack_head());
+        }
+        self.link.run(|mut connection| async move { call.invoke_async(&mut connection).await }).await
     }
 
     /// Takes a turn at the sweep, or goes on with it, if it is nobody else's.
     pub(super) async fn take_turn(&self, who: u64, length: Duration) -> RedisResult<Turn> {
         let mut call = self.scripts.turn.prepare_invoke();
-        call.key(self.keys.sweeper()).arg(who).arg(u64::try_from(length.as_millis()).unwrap_or(u64::MAX));
+        call.key(self.keys.sweeper()).arg(who).arg(millis(length)).arg(millis(TURN));
         let answer: u8 =
             self.link.run(|mut connection| async move { call.invoke_async(&mut connection).await }).await?;
         Ok(match answer {
@@ -178,115 +180,38 @@ impl Delivery {
     }
 
     /// Lets go of tasks that are final, gone or due later.
-    pub(super) async fn forget(&self, shard: usize, rows: &[i64]) -> RedisResult<()> {
-        let keys = self.keys.shard(shard);
-        let mut call = self.scripts.forget.prepare_invoke();
-        call.key(&keys.known).key(&keys.held).key(&keys.inflight);
-        for (stream, leases) in keys.streams.iter().zip(&keys.leases) {
-            call.key(stream).key(leases);
+    pub(super) async fn forget(&self, shard: usize, kind: Kind, tasks: &[TaskId]) -> RedisResult<()> {
+        if tasks.is_empty() {
+            return Ok(());
         }
-        for row in rows {
-            call.arg(*row);
+        let mut call = self.scripts.forget.prepare_invoke();
+        self.keys.place(shard, kind).of(&mut call);
+        for task in tasks {
+            call.arg(name(task));
         }
         self.link.run(|mut connection| async move { call.invoke_async(&mut connection).await }).await
     }
 
-    /// The leases on rows of one shard.
-    pub(super) async fn held(&self, shard: usize, rows: &[i64]) -> RedisResult<Vec<Option<Held>>> {
-        if rows.is_empty() {
+    /// The leases on tasks of one shard and kind.
+    pub(super) async fn held(&self, shard: usize, kind: Kind, tasks: &[TaskId]) -> RedisResult<Vec<Option<Held>>> {
+        if tasks.is_empty() {
             return Ok(Vec::new());
         }
         let mut command = redis::cmd("HMGET");
-        command.arg(&self.keys.shard(shard).held).arg(rows);
+        command.arg(&self.keys.place(shard, kind).held);
+        for task in tasks {
+            command.arg(name(task));
+        }
         let found: Vec<Option<String>> =
             self.link.run(|mut connection| async move { command.query_async(&mut connection).await }).await?;
         Ok(found.into_iter().map(|text| text.and_then(|text| read_held(&text))).collect())
     }
 
-    /// Whether the task of a lease is another worker's now, or waits to be. A task that Redis has forgotten is not.
+    /// Whether the task of a lease is another worker's now. A task that Redis has forgotten is not.
     pub(super) async fn is_lost(&self, lease: &Lease) -> RedisResult<bool> {
-        let keys = self.keys.shard(shard_of_lease(lease));
-        let mut both = redis::pipe();
-        both.hget(&keys.held, lease.row).sismember(&keys.known, lease.row);
-        let (held, known): (Option<String>, bool) =
-            self.link.run(|mut connection| async move { both.query_async(&mut connection).await }).await?;
-        let held = held.and_then(|text| read_held(&text));
-        Ok(held.map_or(known, |held| held.token != Token(lease.token).stored()))
-    }
-
-    /// Says that a worker is alive, unless that was said a moment ago. One that only renews its leases need not say again
-    /// where it runs.
-    pub(super) async fn see(&self, worker: WorkerId, host: Option<&str>, now: Instant) -> RedisResult<()> {
-        let clock = tokio::time::Instant::now();
-        let known = self.seen().get(&worker).cloned();
-        if known.as_ref().is_some_and(|(told, _)| clock.duration_since(*told) < WORKER_TOLD) {
-            return Ok(());
-        }
-        let Some(host) = host.map(str::to_owned).or_else(|| known.map(|(_, host)| host)) else { return Ok(()) };
-        let mut command = redis::cmd("HSET");
-        command.arg(self.keys.workers()).arg(worker.to_string()).arg(format!("{} {host}", now.micros()));
-        self.link.run(|mut connection| async move { command.query_async::<()>(&mut connection).await }).await?;
-        let mut seen = self.seen();
-        seen.retain(|_, (told, _)| clock.duration_since(*told) < WORKER_FORGOTTEN);
-        seen.insert(worker, (clock, host));
-        Ok(())
-    }
-
-    fn seen(&self) -> MutexGuard<'_, HashMap<WorkerId, (tokio::time::Instant, String)>> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// What all shards hold.
-    pub(super) async fn figures(&self, now: Instant) -> RedisResult<Figures> {
-        type Answer = (u64, Vec<(String, u64)>, Vec<Vec<u8>>);
-        let shards = join_all(self.keys.shards().iter().map(|keys| async move {
-            let mut call = self.scripts.figures.prepare_invoke();
-            call.key(&keys.held).key(&keys.inflight);
-            for stream in &keys.streams {
-                call.key(stream);
-            }
-            let answer: RedisResult<Answer> =
-                self.link.run(|mut connection| async move { call.invoke_async(&mut connection).await }).await;
-            answer
-        }))
-        .await;
-        let mut figures = Figures::default();
-        let mut inflight = HashMap::<String, u64>::new();
-        for shard in shards {
-            let (held, workers, oldest) = shard?;
-            figures.held += held;
-            for (worker, count) in workers {
-                *inflight.entry(worker).or_default() += count;
-            }
-            let oldest = Kind::ALL.iter().zip(&oldest).filter_map(|(kind, entry)| Ready::unpack(*kind, entry));
-            figures.oldest = oldest.map(|ready| ready.due_at).chain(figures.oldest).min();
-        }
-        let mut command = redis::cmd("HGETALL");
-        command.arg(self.keys.workers());
-        let seen: Vec<(String, String)> =
-            self.link.run(|mut connection| async move { command.query_async(&mut connection).await }).await?;
-        let mut forgotten = Vec::new();
-        for (id, seen) in seen {
-            let entry = seen.split_once(' ').and_then(|(at, host)| {
-                Some((id.parse::<WorkerId>().ok()?, Instant::from_micros(at.parse().ok()?), host.to_owned()))
-            });
-            let holds = inflight.get(&id).copied().unwrap_or(0);
-            match entry {
-                Some((worker, last_seen, host)) if holds > 0 || now.since(last_seen) < WORKER_FORGOTTEN => {
-                    figures.workers.push(WorkerStats { id: worker, host, inflight: holds, last_seen });
-                }
-                _ => forgotten.push(id),
-            }
-        }
-        if !forgotten.is_empty() {
-            let mut command = redis::cmd("HDEL");
-            command.arg(self.keys.workers()).arg(forgotten);
-            // Only tidiness.
-            let _: RedisResult<()> =
-                self.link.run(|mut connection| async move { command.query_async(&mut connection).await }).await;
-        }
-        figures.workers.sort_by_key(|worker| worker.id);
-        Ok(figures)
+        let (shard, kind) = place_of_lease(lease);
+        let held = self.held(shard, kind, &[lease.task]).await?;
+        Ok(held.first().copied().flatten().is_some_and(|held| held.token != Token(lease.token).stored()))
     }
 
     /// Says something to every process of the platform. A hint: it may be lost.
@@ -310,10 +235,19 @@ fn code(kind: Kind) -> usize {
     usize::try_from(super::rows::kind_code(kind)).unwrap_or(0)
 }
 
-/// Reads what `claim.lua` and `adopt.lua` write: token, worker, start, entry, kind.
+/// Reads what `write_lease` of the scripts writes; none for a lease that is nobody's.
 fn read_held(text: &str) -> Option<Held> {
     let mut parts = text.split(' ');
-    let token = parts.next()?.parse().ok()?;
+    let token = parts.next()?.parse().ok().filter(|token| *token != 0)?;
     let started_at = parts.nth(1)?.parse().ok()?;
     Some(Held { token, started_at: Instant::from_micros(started_at) })
+}
+
+/// How Redis names a task.
+fn name(task: &TaskId) -> Vec<u8> {
+    task.uuid().as_bytes().to_vec()
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -32,9 +32,19 @@ impl Ready {
     }
 
     fn pack_with(&self, payload: &str) -> Vec<u8> {
-        let Identity { seq, id, owner, run, accepted_at, .. } = &self.identity;
-        let run = run.as_ref().map_or("", |run| run.as_str());
-        let mut bytes = Vec::with_capacity(64 + run.len() + payload.len());
+        let run = self.identity.run.as_ref().map_or("", |run| run.as_str());
+        let mut bytes = self.pack_head();
+        // A run's name has at most 64 bytes.
+        bytes.push(u8::try_from(run.len()).unwrap_or(0));
+        bytes.extend(run.as_bytes());
+        bytes.extend(payload.as_bytes());
+        bytes
+    }
+
+    /// The first bytes, of fixed length: which task it is, and in which state. The scripts read the id from them.
+    pub(super) fn pack_head(&self) -> Vec<u8> {
+        let Identity { seq, id, owner, accepted_at, .. } = &self.identity;
+        let mut bytes = Vec::with_capacity(128);
         bytes.push(VERSION);
         bytes.extend(seq.to_be_bytes());
         bytes.extend(id.uuid().as_bytes());
@@ -42,10 +52,6 @@ impl Ready {
         bytes.extend(accepted_at.micros().to_be_bytes());
         bytes.extend(self.due_at.micros().to_be_bytes());
         bytes.extend(self.attempts.to_be_bytes());
-        // A run's name has at most 64 bytes.
-        bytes.push(u8::try_from(run.len()).unwrap_or(0));
-        bytes.extend(run.as_bytes());
-        bytes.extend(payload.as_bytes());
         bytes
     }
 

@@ -3,6 +3,7 @@
 //! What can't be told is dropped: a ring that is lost, the sweep makes up for; a task that was not let go is let go when
 //! its lease runs out and the next worker is told that it is final.
 
+use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use tokio::time::sleep;
 use super::super::messages;
 use super::super::rows::SHARDS;
 use super::{Delivery, Ready, by_shard};
+use crate::ids::TaskId;
 use crate::tasks::Kind;
 
 /// Tasks whose rings may wait. Beyond, they are left to the sweep.
@@ -27,7 +29,8 @@ const PAUSE: Duration = Duration::from_millis(250);
 #[derive(Debug, Clone, Copy)]
 pub(in super::super) struct Letting {
     pub(in super::super) shard: usize,
-    pub(in super::super) row: i64,
+    pub(in super::super) kind: Kind,
+    pub(in super::super) task: TaskId,
 }
 
 /// The callers' end.
@@ -147,12 +150,12 @@ async fn ring(delivery: &Delivery, batch: &[Ready]) {
 }
 
 async fn let_go(delivery: &Delivery, batch: &[Letting]) {
-    let mut shards: Vec<Vec<i64>> = (0..SHARDS).map(|_| Vec::new()).collect();
+    let mut places: HashMap<(usize, Kind), Vec<TaskId>> = HashMap::new();
     for letting in batch {
-        shards[letting.shard % SHARDS].push(letting.row);
+        places.entry((letting.shard % SHARDS, letting.kind)).or_default().push(letting.task);
     }
-    let calls = shards.iter().enumerate().filter(|(_, rows)| !rows.is_empty());
-    for told in join_all(calls.map(|(shard, rows)| delivery.forget(shard, rows))).await {
+    let calls = places.iter().map(|((shard, kind), tasks)| delivery.forget(*shard, *kind, tasks));
+    for told in join_all(calls).await {
         if let Err(error) = told {
             tracing::debug!(%error, "tasks were not let go; they are when their leases run out");
         }

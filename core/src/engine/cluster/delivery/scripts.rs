@@ -5,24 +5,43 @@ use redis::Script;
 
 pub(in super::super) struct Scripts {
     pub(super) ring: Script,
+    pub(super) check: Script,
     pub(super) claim: Script,
     pub(super) extend: Script,
     pub(super) adopt: Script,
     pub(super) forget: Script,
-    pub(super) figures: Script,
+    pub(super) tidy: Script,
+    pub(super) holders: Script,
     pub(super) turn: Script,
+}
+
+/// A script with what all of them have in common. When Redis is full, only `ring` is refused: the others need little, and
+/// must go on, or nothing would ever be worked off and make room.
+macro_rules! script {
+    ($name:literal, $flags:literal) => {
+        Script::new(concat!(
+            $flags,
+            include_str!("scripts/common.lua"),
+            include_str!(concat!("scripts/", $name, ".lua"))
+        ))
+    };
+    ($name:literal) => {
+        script!($name, "#!lua flags=allow-oom\n")
+    };
 }
 
 impl Default for Scripts {
     fn default() -> Self {
         Self {
-            ring: Script::new(include_str!("scripts/ring.lua")),
-            claim: Script::new(include_str!("scripts/claim.lua")),
-            extend: Script::new(include_str!("scripts/extend.lua")),
-            adopt: Script::new(include_str!("scripts/adopt.lua")),
-            forget: Script::new(include_str!("scripts/forget.lua")),
-            figures: Script::new(include_str!("scripts/figures.lua")),
-            turn: Script::new(include_str!("scripts/turn.lua")),
+            ring: script!("ring", "#!lua\n"),
+            check: script!("check"),
+            claim: script!("claim"),
+            extend: script!("extend"),
+            adopt: script!("adopt"),
+            forget: script!("forget"),
+            tidy: script!("tidy"),
+            holders: script!("holders"),
+            turn: script!("turn"),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Redis: what it loses, what it holds, and what happens without it.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::*;
 use crate::engine::ErrorKind;
@@ -9,44 +9,48 @@ use crate::ids::UserId;
 use crate::tasks::Kind;
 use crate::testing::{Proxy, Redis};
 
-/// What one shard holds: entries by kind, known rows, leases, and whatever else there is.
+/// What one shard holds, by kind: entries, and what is beside them.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Holdings {
+pub(super) struct Holdings {
     entries: Vec<usize>,
-    known: usize,
+    waiting: usize,
     held: usize,
     leases: usize,
-    inflight: usize,
 }
 
-async fn connection(bed: &Bed) -> redis::aio::MultiplexedConnection {
+impl Holdings {
+    pub(super) fn entries(&self) -> usize {
+        self.entries.iter().sum()
+    }
+}
+
+pub(super) async fn connection(bed: &Bed) -> redis::aio::MultiplexedConnection {
     redis::Client::open(bed.address.redis.as_str()).unwrap().get_multiplexed_async_connection().await.unwrap()
 }
 
-async fn holdings(bed: &Bed) -> Vec<Holdings> {
+pub(super) async fn holdings(bed: &Bed) -> Vec<Holdings> {
     let mut connection = connection(bed).await;
     let mut all = Vec::new();
-    for keys in bed.engine.shared.delivery.keys.shards() {
+    for places in bed.engine.shared.delivery.keys.shards() {
         let mut ask = redis::pipe();
-        ask.atomic().scard(&keys.known).hlen(&keys.held).hlen(&keys.inflight);
-        for (stream, leases) in keys.streams.iter().zip(&keys.leases) {
-            ask.xlen(stream).zcard(leases);
+        ask.atomic();
+        for place in places {
+            ask.xlen(&place.stream).hlen(&place.waiting).hlen(&place.held).zcard(&place.leases);
         }
         let sizes: Vec<usize> = ask.query_async(&mut connection).await.unwrap();
-        all.push(Holdings {
-            known: sizes[0],
-            held: sizes[1],
-            inflight: sizes[2],
-            entries: sizes[3..].iter().step_by(2).copied().collect(),
-            leases: sizes[4..].iter().step_by(2).sum(),
-        });
+        let sum = |at: usize| sizes[at..].iter().step_by(4).sum();
+        let entries = sizes.iter().step_by(4).copied().collect();
+        all.push(Holdings { entries, waiting: sum(1), held: sum(2), leases: sum(3) });
     }
     all
 }
 
-async fn comes_to_hold_nothing(bed: &Bed) {
-    let nothing = Holdings { entries: vec![0; Kind::ALL.len()], ..Holdings::default() };
-    eventually("Redis holds nothing", async || holdings(bed).await.iter().all(|shard| *shard == nothing)).await;
+pub(super) async fn comes_to_hold_nothing(bed: &Bed) {
+    eventually("Redis holds nothing", async || holdings(bed).await.iter().all(|shard| *shard == nothing())).await;
+}
+
+fn nothing() -> Holdings {
+    Holdings { entries: vec![0; Kind::ALL.len()], ..Holdings::default() }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -156,7 +160,7 @@ async fn a_limit_bounds_what_redis_holds_and_everything_is_handed_out() {
     eventually("everything is settled", async || {
         for shard in holdings(&bed).await {
             assert!(shard.entries.iter().all(|entries| *entries <= LIMIT), "{shard:?}");
-            assert!(shard.known <= LIMIT * Kind::ALL.len(), "{shard:?}");
+            assert!(shard.waiting <= LIMIT * Kind::ALL.len(), "{shard:?}");
         }
         tally.reached(TASKS)
     })
@@ -171,21 +175,19 @@ async fn a_limit_bounds_what_redis_holds_and_everything_is_handed_out() {
 async fn rings_that_were_lost_one_by_one_come_back() {
     let bed = Bed::new().await;
     let tasks = accept_all(&bed.engine, (0..30).map(|_| add()).collect()).await;
-    let keys = bed.engine.shared.delivery.keys.shard(0);
-    let stream = &keys.streams[1];
-    eventually("all are rung for", async || holdings(&bed).await[0].entries[1] == 30).await;
+    let place = bed.engine.shared.delivery.keys.place(0, Kind::Add);
+    eventually("all are offered", async || holdings(&bed).await[0].entries[1] == 30).await;
     let mut connection = connection(&bed).await;
-    let entries: redis::streams::StreamRangeReply =
-        redis::cmd("XRANGE").arg(stream).arg("-").arg("+").query_async(&mut connection).await.unwrap();
-    for (number, entry) in entries.ids.iter().enumerate() {
-        let row: i64 = entry.get("r").unwrap();
+    let entries: HashMap<Vec<u8>, String> =
+        redis::cmd("HGETALL").arg(&place.waiting).query_async(&mut connection).await.unwrap();
+    for (number, (task, entry)) in entries.into_iter().enumerate() {
         let mut lose = redis::pipe();
         lose.atomic();
         if number % 3 != 0 {
-            lose.srem(&keys.known, row);
+            lose.hdel(&place.waiting, task);
         }
-        if number % 3 == 1 {
-            lose.xdel(stream, &[&entry.id]);
+        if number % 3 != 1 {
+            lose.xdel(&place.stream, &[entry]);
         }
         lose.exec_async(&mut connection).await.unwrap();
     }
@@ -203,8 +205,7 @@ async fn an_entry_that_is_left_over_from_a_final_task_is_not_handed_out() {
     bed.forget().await;
     eventually("the sweep has rung again", async || holdings(&bed).await[0].entries[1] == 1).await;
     assert_eq!(bed.engine.settle(&claim.lease, claim.started_at, done()).await.unwrap(), Settled::Applied);
-    eventually("it is let go", async || holdings(&bed).await[0].known == 0).await;
-    assert_eq!(holdings(&bed).await[0].entries[1], 1, "its entry waits still");
+    eventually("it is let go, with its entry", async || holdings(&bed).await[0] == nothing()).await;
     claim_nothing(&*bed.engine, Duration::from_secs(1)).await;
     comes_to_hold_nothing(&bed).await;
 }
@@ -218,7 +219,7 @@ async fn workers_that_come_and_go_leave_nothing_behind() {
         bed.engine.settle(&claim.lease, claim.started_at, done()).await.unwrap();
     }
     comes_to_hold_nothing(&bed).await;
-    let stream = &bed.engine.shared.delivery.keys.shard(0).streams[1];
+    let stream = &bed.engine.shared.delivery.keys.place(0, Kind::Add).stream;
     let mut ask = redis::cmd("XINFO");
     ask.arg("CONSUMERS").arg(stream).arg("workers");
     let consumers: Vec<redis::Value> = ask.query_async(&mut connection(&bed).await).await.unwrap();

@@ -5,6 +5,7 @@ mod checked;
 mod collations;
 mod doorbell;
 mod few;
+mod lost;
 mod nodes;
 mod opening;
 mod plans;
@@ -25,6 +26,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tokio::time::{sleep, timeout};
 
 use super::*;
+use crate::engine::conformance;
 use crate::engine::conformance::{Testbed, done, engine_conformance, request};
 use crate::engine::{Accepted, ClaimRequest, Engine, EventFilter, Lease, Settled};
 use crate::ids::WorkerId;

@@ -49,7 +49,8 @@ async fn two_hundred_at_once_migrate_an_empty_database_once() {
     for migrated in bare {
         let migrated = migrated.unwrap();
         assert_eq!(migrated.to, newest);
-        assert!(migrated.from == 0 || migrated.from == newest);
+        // One that came in between found what was done so far.
+        assert!((0..=newest).contains(&migrated.from));
     }
     for engine in opened {
         let engine = engine.unwrap();
@@ -60,7 +61,8 @@ async fn two_hundred_at_once_migrate_an_empty_database_once() {
     let migrations: i64 =
         sqlx::query_scalar("SELECT count(*) FROM _sqlx_migrations").fetch_one(&mut connection).await.unwrap();
     let pages: i64 = sqlx::query_scalar("SELECT count(*) FROM books").fetch_one(&mut connection).await.unwrap();
-    assert_eq!((migrations, pages), (newest, 1));
+    let known = i64::try_from(std::fs::read_dir("migrations").unwrap().count()).unwrap();
+    assert_eq!((migrations, pages), (known, 1));
     assert_eq!(migrate(database.url()).await.unwrap(), Migrated { from: newest, to: newest });
 }
 

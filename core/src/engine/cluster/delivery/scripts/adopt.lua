@@ -1,18 +1,28 @@
--- Takes in leases that Redis has lost, for workers that still hold them, before the sweep rings for their tasks.
--- KEYS: known, held, inflight, then the leases of each kind by its code.
--- ARGV: worker, lease in ms, started at, then row, token and kind for each. Answers for each: 0 taken in, 1 lost.
-local time = redis.call('TIME')
-local expires = time[1] * 1000 + math.floor(time[2] / 1000) + tonumber(ARGV[2])
+-- Takes in leases that Redis has lost, for workers that still hold them, unless their tasks are another's by now or
+-- wait again.
+-- KEYS: stream, waiting, held, leases. ARGV: worker, lease in ms, started at, then task and token for each.
+-- Answers for each: 0 taken in, 1 lost.
+local stream, waiting, held, leases = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local now, length, last = clock(), tonumber(ARGV[2]), delivered(stream)
 local out = {}
-for i = 4, #ARGV, 3 do
-  local row, token, kind = ARGV[i], ARGV[i + 1], ARGV[i + 2]
-  if redis.call('SADD', KEYS[1], row) == 1 then
-    redis.call('HSET', KEYS[2], row, table.concat({ token, ARGV[1], ARGV[3], '-', kind }, ' '))
-    redis.call('ZADD', KEYS[4 + tonumber(kind)], expires, row)
-    redis.call('HINCRBY', KEYS[3], ARGV[1], 1)
-    out[#out + 1] = 0
-  else
+for i = 4, #ARGV, 2 do
+  local task, token = ARGV[i], ARGV[i + 1]
+  local lease = read_lease(redis.call('HGET', held, task))
+  local entry = redis.call('HGET', waiting, task)
+  local packed = entry and entry_at(stream, entry)
+  if not packed or task_of(packed) ~= task then
+    entry = nil
+  end
+  local anothers = lease and lease.token ~= '0' and lease.token ~= token
+  if anothers or (not lease and entry and is_after(entry, last)) then
     out[#out + 1] = 1
+  else
+    if not entry then
+      redis.call('HDEL', waiting, task)
+    end
+    write_lease(held, leases, task,
+      { token = token, worker = ARGV[1], start = ARGV[3], entry = entry or '-', ends = now + length, length = length })
+    out[#out + 1] = 0
   end
 end
 return out

@@ -1,62 +1,91 @@
 -- Hands out tasks of one shard: first those whose lease ran out, then those that wait, oldest first.
--- KEYS: known, held, inflight, then stream and leases for each kind asked for.
+-- KEYS: stream, waiting, held and leases for each kind asked for.
 -- ARGV: worker, token, max, lease in ms, started at, then the code of each kind.
 -- Answers kind, task, kind, task, …
-local known, held, inflight = KEYS[1], KEYS[2], KEYS[3]
-local worker, token, max, started = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[5]
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local expires = now + tonumber(ARGV[4])
+local worker, token, max, length, started = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
+local now = clock()
+-- Entries that are worth nothing are passed over, so many in one call.
+local most = max + 1000
 local out = {}
 
-local function hand_out(kind, stream, leases, entry, fields)
-  local row = fields[2]
-  -- Final or held meanwhile: this entry is left over from before.
-  if redis.call('SISMEMBER', known, row) == 0 or redis.call('HEXISTS', held, row) == 1 then
-    redis.call('XACK', stream, 'workers', entry)
-    redis.call('XDEL', stream, entry)
-    return
-  end
-  redis.call('HSET', held, row, table.concat({ token, worker, started, entry, kind }, ' '))
-  redis.call('ZADD', leases, expires, row)
-  out[#out + 1] = kind
-  out[#out + 1] = fields[4]
-end
-
 for k = 6, #ARGV do
-  local kind, stream, leases = ARGV[k], KEYS[2 * (k - 6) + 4], KEYS[2 * (k - 6) + 5]
+  local kind, first = ARGV[k], 4 * (k - 6)
+  local stream, waiting, held, leases = KEYS[first + 1], KEYS[first + 2], KEYS[first + 3], KEYS[first + 4]
+
+  local function hold(task, entry, packed)
+    write_lease(held, leases, task,
+      { token = token, worker = worker, start = started, entry = entry, ends = now + length, length = length })
+    out[#out + 1] = kind
+    out[#out + 1] = packed
+  end
+
+  -- Under the group's name; a group that was lost is made again, and everything is delivered once more.
+  local function grouped(...)
+    local answer = redis.pcall(...)
+    if type(answer) == 'table' and answer.err then
+      if not string.find(answer.err, 'NOGROUP', 1, true) then
+        error(answer.err)
+      end
+      delivered(stream)
+      answer = redis.call(...)
+    end
+    return answer
+  end
+
+  local exists = redis.call('EXISTS', stream) == 1
   local wanted = max - #out / 2
   if wanted > 0 then
-    -- None after a loss of everything: then leases may be such as were taken in again.
-    local exists = redis.call('EXISTS', stream) == 1
-    for _, row in ipairs(redis.call('ZRANGEBYSCORE', leases, '-inf', now, 'LIMIT', 0, wanted)) do
-      local who, entry = string.match(redis.call('HGET', held, row) or '', '^%S+ (%S+) %S+ (%S+) ')
-      redis.call('ZREM', leases, row)
-      redis.call('HDEL', held, row)
-      if who and redis.call('HINCRBY', inflight, who, -1) <= 0 then
-        redis.call('HDEL', inflight, who)
-      end
-      local claimed = exists and entry and entry ~= '-'
-        and redis.call('XCLAIM', stream, 'workers', 'all', 0, entry) or {}
-      if claimed[1] then
-        hand_out(kind, stream, leases, claimed[1][1], claimed[1][2])
+    for _, task in ipairs(redis.call('ZRANGEBYSCORE', leases, '-inf', now, 'LIMIT', 0, wanted)) do
+      local lease = read_lease(redis.call('HGET', held, task))
+      if lease and is_live(lease, now) then
+        redis.call('ZADD', leases, string.format('%d', lease.ends), task)
       else
-        -- Nothing left of it here: the sweep finds it in the ledger.
-        redis.call('SREM', known, row)
+        redis.call('ZREM', leases, task)
+        redis.call('HDEL', held, task)
+        local entry = lease and lease.entry ~= '-' and lease.entry
+        local claimed
+        if entry and exists then
+          if redis.call('HGET', waiting, task) == entry then
+            claimed = grouped('XCLAIM', stream, 'workers', 'all', 0, entry, 'FORCE')[1]
+          else
+            drop(stream, entry)
+          end
+        end
+        if claimed and task_of(claimed[2][2]) == task then
+          hold(task, entry, claimed[2][2])
+        elseif entry and redis.call('HGET', waiting, task) == entry then
+          -- Nothing is left of it here: the sweep finds it in the ledger.
+          redis.call('HDEL', waiting, task)
+        end
+      end
+    end
+  end
+  wanted = max - #out / 2
+  while exists and wanted > 0 and most > 0 do
+    -- One consumer for all: who holds what is in `held`, and a group forgets no consumer by itself.
+    local read = grouped('XREADGROUP', 'GROUP', 'workers', 'all', 'COUNT', wanted, 'STREAMS', stream, '>')
+    if not read then
+      break
+    end
+    for _, item in ipairs(read[1][2]) do
+      local entry, packed = item[1], item[2] and item[2][2] or ''
+      local task = task_of(packed)
+      most = most - 1
+      if redis.call('HGET', waiting, task) == entry then
+        local lease = read_lease(redis.call('HGET', held, task))
+        if not lease or not is_live(lease, now) then
+          hold(task, entry, packed)
+        elseif lease.entry ~= entry then
+          -- Held by one whose entry was lost; when the lease ends, this one is claimed.
+          lease.entry = entry
+          write_lease(held, leases, task, lease)
+        end
+      else
+        -- Final, or offered again by another entry: this one is left over.
+        drop(stream, entry)
       end
     end
     wanted = max - #out / 2
-    -- One consumer for all: who holds what is in `held`, and a group forgets no consumer by itself.
-    local read = exists and wanted > 0
-      and redis.call('XREADGROUP', 'GROUP', 'workers', 'all', 'COUNT', wanted, 'STREAMS', stream, '>')
-    if read then
-      for _, entry in ipairs(read[1][2]) do
-        hand_out(kind, stream, leases, entry[1], entry[2])
-      end
-    end
   end
-end
-if #out > 0 then
-  redis.call('HINCRBY', inflight, worker, #out / 2)
 end
 return out

@@ -1,27 +1,22 @@
--- Lets go of tasks of one shard that are final, gone, or due later.
--- KEYS: known, held, inflight, then stream and leases of each kind by its code. ARGV: rows.
-local entries, gone = {}, {}
-for _, row in ipairs(ARGV) do
-  local worker, entry, kind = string.match(redis.call('HGET', KEYS[2], row) or '', '^%S+ (%S+) %S+ (%S+) (%d+)$')
-  if worker then
-    kind = tonumber(kind)
-    redis.call('HDEL', KEYS[2], row)
-    redis.call('ZREM', KEYS[5 + 2 * kind], row)
-    gone[worker] = (gone[worker] or 0) + 1
-    if entry ~= '-' then
-      entries[kind] = entries[kind] or {}
-      table.insert(entries[kind], entry)
-    end
+-- Lets go of tasks of one place that are final, gone, or due later.
+-- KEYS: stream, waiting, held, leases. ARGV: tasks.
+local stream, waiting, held, leases = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local entries = {}
+for _, task in ipairs(ARGV) do
+  local lease = read_lease(redis.call('HGET', held, task))
+  local entry = redis.call('HGET', waiting, task)
+  if entry then
+    entries[#entries + 1] = entry
   end
-  redis.call('SREM', KEYS[1], row)
-end
-for kind, ids in pairs(entries) do
-  redis.call('XACK', KEYS[4 + 2 * kind], 'workers', unpack(ids))
-  redis.call('XDEL', KEYS[4 + 2 * kind], unpack(ids))
-end
-for worker, count in pairs(gone) do
-  if redis.call('HINCRBY', KEYS[3], worker, -count) <= 0 then
-    redis.call('HDEL', KEYS[3], worker)
+  if lease and lease.entry ~= '-' and lease.entry ~= entry then
+    entries[#entries + 1] = lease.entry
   end
+end
+redis.call('HDEL', held, unpack(ARGV))
+redis.call('ZREM', leases, unpack(ARGV))
+redis.call('HDEL', waiting, unpack(ARGV))
+if #entries > 0 then
+  redis.call('XACK', stream, 'workers', unpack(entries))
+  redis.call('XDEL', stream, unpack(entries))
 end
 return 0

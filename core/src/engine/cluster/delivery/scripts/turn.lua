@@ -1,11 +1,12 @@
 -- Whose turn it is to sweep.
--- KEYS: sweeper. ARGV: who asks, for how long in ms.
+-- KEYS: sweeper. ARGV: who asks, for how long in ms, how long a turn can be.
 -- Answers 0 another's, 1 still the asker's, 2 the asker's from now on, 3 the same, and nothing was known of any turn
 -- before: this Redis is new or has lost everything.
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local now = clock()
 local owner, over = string.match(redis.call('GET', KEYS[1]) or '', '^(%d+) (%d+)$')
-if owner and owner ~= ARGV[1] and tonumber(over) > now then
+-- One that is over later than a turn can be is of another clock.
+local left = owner and tonumber(over) - now or 0
+if owner and owner ~= ARGV[1] and left > 0 and left <= tonumber(ARGV[3]) then
   return 0
 end
 redis.call('SET', KEYS[1], ARGV[1] .. ' ' .. string.format('%d', now + tonumber(ARGV[2])))

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use card_core::engine::ErrorKind;
-use card_core::engine::cluster::{Address, migrate};
+use card_core::engine::cluster::{Address, migrate, try_redis};
 use card_core::process::Part;
 use card_core::settings::Settings;
 use tokio::net::TcpSocket;
@@ -50,6 +50,7 @@ impl Supervisor {
         let StartOptions { paths, settings, address, port, servers, workers, autoscale, published } = options;
         let listens = port.local_addr().map_err(Failure::internal)?;
         prepare(&address).await?;
+        try_out(&address, &settings).await?;
         let drain = settings.server.drain_timeout;
         let log = LogMark::now(&paths);
         let fleet = Fleet::new(Orders::new(&settings, listens, address, &paths), drain + CLOSE_LIMIT);
@@ -102,6 +103,18 @@ async fn prepare(address: &Address) -> Result<(), Failure> {
                 .left("nothing was started; the database is as it was"))
         }
     }
+}
+
+/// And on a Redis that can be used. One that is away only delays.
+async fn try_out(address: &Address, settings: &Settings) -> Result<(), Failure> {
+    let place = Place::of(Service::Redis, &address.redis).map_err(Failure::internal)?;
+    let tried = try_redis(&address.redis, &settings.delivery.prefix).await;
+    tried.map(drop).map_err(|trouble| {
+        Failure::new("redis", Exit::NotReady, format!("the Redis at {place} can't be used"))
+            .evidence(place.scrub(&trouble.reason))
+            .fix(format!("{}; it is CARDCTL_REDIS or --redis", trouble.fix))
+            .left("nothing was started")
+    })
 }
 
 fn unreachable(place: &Place, reason: String) -> Failure {

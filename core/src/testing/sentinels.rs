@@ -96,6 +96,26 @@ impl Sentinels {
         eventually("the server that came back follows the master", AGREE, || follows(server).then_some(()));
     }
 
+    /// From now on the servers want a password, and the sentinels, too, if so said. Nothing here may be asked after that.
+    ///
+    /// # Panics
+    /// One of them does not take it.
+    pub fn protect(&self, password: &str, sentinels: bool) {
+        let tell = |node: &Node, words: &[&str]| {
+            let told: redis::RedisResult<redis::Value> = node.ask(words);
+            told.unwrap_or_else(|error| panic!("{words:?}: {error}"));
+        };
+        for sentinel in &self.sentinels {
+            tell(sentinel, &["SENTINEL", "SET", NAME, "auth-pass", password]);
+            if sentinels {
+                tell(sentinel, &["ACL", "SETUSER", "default", &format!(">{password}")]);
+            }
+        }
+        for server in &self.servers {
+            tell(server, &["CONFIG", "SET", "masterauth", password, "requirepass", password]);
+        }
+    }
+
     fn server(&self, address: SocketAddr) -> Option<&Node> {
         self.servers.iter().find(|server| server.address() == address)
     }

@@ -22,6 +22,10 @@ pub(super) struct MigrateArguments {
     /// it at once.
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     wait: Option<Duration>,
+    /// Give the ledger an identity of its own, because the database is a copy of another platform's. Stop everything that
+    /// runs on it first.
+    #[arg(long)]
+    new_identity: bool,
     /// A file of settings (TOML).
     #[arg(long, value_name = "FILE", env = "CARD_CONFIG")]
     config: Option<PathBuf>,
@@ -30,7 +34,8 @@ pub(super) struct MigrateArguments {
 const EXAMPLES: &str = "\
 Examples:
   card-server migrate               with CARD_DATABASE_URL_FILE or CARD_DATABASE_URL
-  card-server migrate --wait 2m     before a server or worker whose Postgres starts beside it";
+  card-server migrate --wait 2m     before a server or worker whose Postgres starts beside it
+  card-server migrate --new-identity  once, on a copy of another platform's database";
 
 /// Between two attempts: short enough that nobody waits for it, long enough to be no load.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -45,12 +50,17 @@ pub(super) async fn run(arguments: MigrateArguments) -> Result<Exit, NotReady> {
     // The first process of a container is sent signals that it does not listen to in vain.
     let stop = Stop::listen(false).map_err(|error| NotReady::new(format!("signals can't be listened to: {error}")))?;
     let migrated = tokio::select! {
-        migrated = patiently(arguments.wait.unwrap_or_default(), || cluster::migrate(&database)) => migrated?,
+        migrated = patiently(arguments.wait.unwrap_or_default(), || migrate(&database, arguments.new_identity)) => migrated?,
         () = stop.asked() => return Err(NotReady::new("asked to stop before the schema was up to date; run it again")),
     };
+    let identity = if arguments.new_identity { "; the ledger has a new identity" } else { "" };
     // Who reads it may be gone (`| head`): what was done is done.
-    let _ = writeln!(std::io::stdout(), "{}", summary(migrated));
+    let _ = writeln!(std::io::stdout(), "{}{identity}", summary(migrated));
     Ok(Exit::Done)
+}
+
+async fn migrate(database: &str, new_identity: bool) -> Result<Migrated, EngineError> {
+    if new_identity { cluster::migrate_copy(database).await } else { cluster::migrate(database).await }
 }
 
 /// Tries until it works, fails for good, or the time is up. An attempt that is under way then is not cut off.

@@ -1,10 +1,12 @@
-//! Whether the servers of a cluster can be reached from here.
+//! Whether the servers of a cluster can be reached from here, and whether Redis can be used.
+
+use card_core::engine::cluster::try_redis;
 
 use super::Check;
-use crate::cluster::{Remembered, Service, reach};
+use crate::cluster::{Place, Remembered, Service, one_given, reach};
 use crate::context::Context;
 
-/// Connects and says nothing: whether the platform may enter is told by the platform.
+/// Postgres is connected to and told nothing: whether the platform may enter is told by the platform.
 pub(super) async fn check(context: &Context, checks: &mut Vec<Check>) {
     let places = match Remembered::places(&context.instance, |name| std::env::var_os(name)) {
         Ok(places) => places,
@@ -24,11 +26,36 @@ pub(super) async fn check(context: &Context, checks: &mut Vec<Check>) {
             continue;
         };
         checks.push(match reach(&place).await {
+            Ok(()) if service == Service::Redis => redis(&place, context).await,
             Ok(()) => Check::ok(name, format!("{} answers at {place}", service.name())),
             Err(reason) => {
                 let detail = format!("{} can't be reached at {place}: {reason}", service.name());
                 Check::fail(name, detail, format!("start it there, or correct {variable}"))
             }
         });
+    }
+}
+
+/// Tries everything that delivery needs, if the whole address is known: what is remembered has no password.
+async fn redis(place: &Place, context: &Context) -> Check {
+    const NAME: &str = "redis";
+    let given = one_given(Service::Redis, None, |name| std::env::var_os(name));
+    let Ok(Some(address)) = given else { return Check::ok(NAME, format!("Redis answers at {place}")) };
+    match try_redis(&address, &context.settings.settings.delivery.prefix).await {
+        Err(trouble) => {
+            let detail = format!("the Redis at {place} can't be used: {}", place.scrub(&trouble.reason));
+            Check::fail(NAME, detail, trouble.fix)
+        }
+        Ok(report) => match report.evicts {
+            Some(policy) => Check::warn(
+                NAME,
+                format!(
+                    "{place} has maxmemory-policy {policy}: when it is full it removes tasks that wait, and they are late"
+                ),
+                "CONFIG SET maxmemory-policy noeviction, and in redis.conf",
+            ),
+            None if report.reached => Check::ok(NAME, format!("Redis at {place} can be used")),
+            None => Check::warn(NAME, format!("Redis at {place} takes connections and no commands"), "look at its log"),
+        },
     }
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use card_core::ids::{RunId, TaskId, UserId};
 use card_core::tasks::{Kind, Reason};
 use card_core::time::{format_duration, parse_duration};
+use card_loadtests::audit::Wrong;
 use card_loadtests::orders::Orders;
 use serde::Serialize;
 
@@ -166,25 +167,35 @@ fn write(context: &Context, plan: &Plan, outcome: &Outcome) -> Result<(), Failur
 fn talk(context: &Context, plan: &Plan, outcome: &Outcome) -> Result<(), Failure> {
     let printer = &context.printer;
     let paint = printer.err();
-    let pending = outcome.board.counts().pending;
+    let lost = outcome.audit.as_ref().map_or(0, |audit| audit.lost);
+    // What the ledger does not know any more does not go on.
+    let pending = outcome.board.counts().pending.saturating_sub(lost);
     for (name, count) in &outcome.errors {
         printer.say(paint.bad(format!("{count} not accepted: {name}")));
     }
-    if let Some(audit) = &outcome.audit {
-        if outcome.ending == Ending::Complete {
-            printer.say(report::verdict_line(audit, paint));
-        }
-        for finding in audit.findings.iter().take(5).filter(|_| outcome.ending == Ending::Complete) {
+    let complete = outcome.ending == Ending::Complete;
+    if let Some(audit) = outcome.audit.as_ref().filter(|_| complete || report::is_wrong(outcome)) {
+        printer.say(report::verdict_line(audit, outcome.ending, paint));
+        let wrong = audit.findings.iter().filter(|finding| complete || finding.verdict != Wrong::Stuck);
+        for finding in wrong.take(5) {
             printer.say(format!("  {}  {}", finding.task, finding.detail));
         }
     }
-    match outcome.ending {
-        Ending::TimeUp => {
-            printer.say(format!("the time ({}) was up; what is pending goes on", format_duration(plan.timeout)))
+    let rest = match (outcome.ending, lost, pending) {
+        (Ending::Complete, ..) => None,
+        (Ending::TimeUp, 0, _) => Some("what is pending goes on".to_owned()),
+        (_, 0, _) => Some("what was accepted goes on".to_owned()),
+        (_, lost, 0) => Some(format!("{lost} accepted tasks are lost: the ledger does not know them")),
+        (_, lost, pending) => {
+            Some(format!("{lost} accepted tasks are lost: the ledger does not know them; {pending} others go on"))
         }
-        Ending::Interrupted => printer.say("interrupted; what was accepted goes on"),
-        Ending::StreamLost => printer.say(paint.bad("the event stream was lost; what was accepted goes on")),
-        Ending::Complete => {}
+    };
+    if let Some(rest) = rest {
+        match outcome.ending {
+            Ending::TimeUp => printer.say(format!("the time ({}) was up; {rest}", format_duration(plan.timeout))),
+            Ending::Interrupted => printer.say(format!("interrupted; {rest}")),
+            _ => printer.say(paint.bad(format!("the event stream was lost; {rest}"))),
+        }
     }
     if pending > 0 {
         let from = outcome.cursor.map(|cursor| format!(" --from {cursor}")).unwrap_or_default();

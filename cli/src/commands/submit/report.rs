@@ -106,14 +106,20 @@ impl<'a> Document<'a> {
     }
 }
 
+/// Whether the audit found what waiting does not mend. What is not final when the time is up is pending; it is stuck only if
+/// the stream said that it had ended.
+#[must_use]
+pub fn is_wrong(outcome: &Outcome) -> bool {
+    outcome.audit.as_ref().is_some_and(|audit| {
+        audit.lost + audit.duplicate > 0 || (outcome.ending == Ending::Complete && audit.stuck > 0)
+    })
+}
+
 /// How the program ends. Of several reasons the first wins: incorrect, failed work, time, not known, not accepted.
 #[must_use]
 pub fn exit(context: &Context, outcome: &Outcome) -> Exit {
     let counts = outcome.board.counts();
-    // What is not final when the time is up is pending; it is stuck only if the stream said that it had ended.
-    let wrong = outcome.audit.as_ref().is_some_and(|audit| {
-        audit.lost + audit.duplicate > 0 || (outcome.ending == Ending::Complete && audit.stuck > 0)
-    });
+    let wrong = is_wrong(outcome);
     let unverified = outcome.audit.as_ref().is_some_and(|audit| audit.verdict() == Verdict::Inconclusive);
     if wrong {
         Exit::Incorrect
@@ -132,13 +138,14 @@ pub fn exit(context: &Context, outcome: &Outcome) -> Exit {
     }
 }
 
-/// The verdict of an audit in one line.
+/// The verdict of an audit in one line. What is not final is stuck, or only pending if the wait ended first.
 #[must_use]
-pub fn verdict_line(audit: &Audit, paint: Paint) -> String {
+pub fn verdict_line(audit: &Audit, ending: Ending, paint: Paint) -> String {
     let Audit { accepted, succeeded, declined, dead, lost, duplicate, stuck, unverified, .. } = audit;
     let sound = succeeded + declined + dead;
+    let open = if ending == Ending::Complete { "stuck" } else { "pending" };
     let numbers =
-        format!("{accepted} accepted, {sound} accounted for, {lost} lost, {duplicate} duplicate, {stuck} stuck");
+        format!("{accepted} accepted, {sound} accounted for, {lost} lost, {duplicate} duplicate, {stuck} {open}");
     match audit.verdict() {
         Verdict::Pass => format!("{}  {numbers}", paint.good("✔ audit passed")),
         Verdict::Fail => format!("{}  {numbers}", paint.bad("✘ audit failed")),

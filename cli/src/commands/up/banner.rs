@@ -3,9 +3,11 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 
+use card_core::engine::cluster::try_redis;
 use serde::Serialize;
 
-use super::Converged;
+use super::{Converged, UpArgs};
+use crate::cluster::{self, Service};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::instance::{Proof, Record, port};
@@ -73,6 +75,23 @@ pub(super) fn show(converged: &Converged, stop: &str, context: &Context) -> Resu
 fn listens(record: &Record) -> SocketAddr {
     let told = record.settings.get("server.address").and_then(|setting| setting.value.as_str()?.parse().ok());
     SocketAddr::new(told.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)), record.port())
+}
+
+/// Says that Redis would remove tasks when it is full.
+pub(super) async fn warn_of_eviction(converged: &Converged, args: &UpArgs, context: &Context) {
+    if converged.record.cluster.is_none() {
+        return;
+    }
+    let redis = cluster::one_given(Service::Redis, args.redis.as_deref(), |name| std::env::var_os(name));
+    let Ok(Some(redis)) = redis else { return };
+    if let Ok(report) = try_redis(&redis, &context.settings.settings.delivery.prefix).await
+        && let Some(policy) = report.evicts
+    {
+        let said = format!(
+            "Redis has maxmemory-policy {policy}: when it is full it removes tasks that wait, and they are late"
+        );
+        context.printer.say(format!("{said}; fix: CONFIG SET maxmemory-policy noeviction, and in redis.conf"));
+    }
 }
 
 /// What is not as one would expect.

@@ -19,6 +19,7 @@ pub(super) async fn run(args: &UpArgs, context: &Context) -> Result<Exit, Failur
     let mut restart = args.restart;
     let mut serving = loop {
         if let Some(converged) = present(&plan, &mut restart, began, deadline, context).await? {
+            banner::warn_of_eviction(&converged, args, context).await;
             banner::show(&converged, &format!("{} down", context.program()), context)?;
             return Ok(Exit::Done);
         }
@@ -35,6 +36,7 @@ pub(super) async fn run(args: &UpArgs, context: &Context) -> Result<Exit, Failur
     let shown = match ready(&record, deadline, context).await {
         Ok(proof) => {
             let converged = Converged { record, ready: began.elapsed(), already_up: false, proof, tie: None };
+            banner::warn_of_eviction(&converged, args, context).await;
             banner::show(&converged, "Ctrl-C", context)
         }
         Err(failure) => {

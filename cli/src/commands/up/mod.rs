@@ -268,6 +268,7 @@ pub async fn run(args: UpArgs, context: &Context) -> Result<Exit, Failure> {
         return foreground::run(&args, context).await;
     }
     let converged = converge(&args, false, context).await?;
+    banner::warn_of_eviction(&converged, &args, context).await;
     banner::show(&converged, &format!("{} down", context.program()), context)?;
     Ok(Exit::Done)
 }

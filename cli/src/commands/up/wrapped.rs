@@ -21,6 +21,7 @@ pub(super) async fn run(args: &UpArgs, context: &Context) -> Result<Exit, Failur
     // Attached: whatever becomes of this process, the platform does not outlive it.
     let converged = converge(args, true, context).await?;
     banner::remark(&converged, context);
+    banner::warn_of_eviction(&converged, args, context).await;
     let record = &converged.record;
     let outcome = around(&args.command, &endpoint(record)?, Some(record), context).await;
     if converged.already_up {

@@ -5,6 +5,7 @@ mod cluster;
 mod faults;
 mod ledger;
 mod lifecycle;
+mod redis;
 mod refusals;
 mod scale;
 mod secrets;

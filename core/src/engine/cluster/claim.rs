@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::delivery::{Channel, Ready};
-use super::{ClusterEngine, failure, messages, reads};
+use super::{ClusterEngine, copies, failure, messages, reads};
 use crate::engine::{Claim, ClaimRequest, EngineError, Lease};
 use crate::time::Instant;
 
@@ -25,6 +25,9 @@ impl ClusterEngine {
             let bell = delivery.bell.notified();
             tokio::pin!(bell);
             bell.as_mut().enable();
+            if delivery.foreign.load(Ordering::Acquire) {
+                return Err(copies::foreign());
+            }
             if !delivery.paused.load(Ordering::Acquire) && request.max > 0 {
                 let now = self.shared.clock.now();
                 let found = delivery.claim(request, now).await.map_err(failure::redis)?;

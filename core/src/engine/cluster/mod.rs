@@ -15,6 +15,7 @@ mod address;
 mod claim;
 mod clean;
 mod clock;
+mod copies;
 mod delivery;
 mod failure;
 mod lane;
@@ -44,8 +45,9 @@ use tokio_util::sync::CancellationToken;
 use self::accept::Accepting;
 pub use self::address::{Address, Located, locate};
 use self::delivery::{Delivery, Link, Ringer};
+pub use self::delivery::{RedisReport, RedisTrouble};
 use self::lane::Lane;
-pub use self::open::{Migrated, migrate};
+pub use self::open::{Migrated, migrate, migrate_copy};
 use self::sessions::{PATIENT, Sessions};
 use self::settle::Ending;
 use self::shared::Shared;
@@ -77,14 +79,26 @@ pub async fn open(address: &Address, settings: &Settings) -> Result<Store, Engin
     Ok(Store { engine: Arc::<ClusterEngine>::clone(&engine), accounts: engine })
 }
 
+/// Tries a Redis out as every process does when it opens: whether it lets us in, and lets us do what delivery needs.
+///
+/// # Errors
+/// It is there and can't be used as it is, or its address is none. A Redis that is away is no error.
+pub async fn try_redis(address: &str, prefix: &str) -> Result<RedisReport, RedisTrouble> {
+    let link = Link::new(address, prefix)
+        .map_err(|error| RedisTrouble { reason: error.shared().to_string(), fix: "correct the address" })?;
+    delivery::try_out(&link, prefix).await
+}
+
 async fn open_engine(address: &Address, settings: &Settings) -> Result<ClusterEngine, EngineError> {
     let sessions = Sessions::new(&address.database)?;
-    let link = Link::new(&address.redis)?;
+    // Before anything is changed: an address may be no address.
+    let link = Link::new(&address.redis, &settings.delivery.prefix)?;
     let pool = open::prepare(&sessions).await?;
     // Made now: a server that has none left for the writers is one that accepts nothing.
     let (accepts, ends) = (sessions.connect(PATIENT), sessions.connect(PATIENT));
     let (accepts, ends) = tokio::try_join!(accepts, ends).map_err(failure::at_start)?;
-    let namespace = open::namespace(&pool, &settings.delivery.prefix).await?;
+    delivery::try_out(&link, &settings.delivery.prefix).await?;
+    let namespace = copies::namespace(&pool, &settings.delivery.prefix).await?;
     let delivery = Arc::new(Delivery::new(link, &namespace, settings.delivery.limit));
     let (ringer, mut tasks) = Ringer::start(&delivery);
     let shared = Arc::new(Shared {
@@ -103,12 +117,14 @@ async fn open_engine(address: &Address, settings: &Settings) -> Result<ClusterEn
         stop: CancellationToken::new(),
     });
     watch::look_once(&shared, &mut watch::Seen::default()).await?;
+    copies::wait_for_others(&shared).await?;
     let limit = settings.ledger.batch_limit;
     let (accepts, accepting) = Lane::start(&sessions, accepts, Arc::new(Accepting(Arc::clone(&shared))), limit);
     let (ends, ending) = Lane::start(&sessions, ends, Arc::new(Ending(Arc::clone(&shared))), limit);
     tasks.extend([accepting, ending]);
     tasks.push(tokio::spawn(watch::listen(Arc::clone(&shared))));
     tasks.push(tokio::spawn(watch::look(Arc::clone(&shared))));
+    tasks.push(tokio::spawn(watch::policy(Arc::clone(&shared))));
     tasks.push(tokio::spawn(sweep::run(Arc::clone(&shared), settings.ledger.event_retention, settings.worker.lease)));
     let lanes = Mutex::new(Some(Arc::new(Lanes { accepts, ends })));
     Ok(ClusterEngine { shared, lanes, tasks: Mutex::new(tasks) })

@@ -4,8 +4,8 @@ use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::{Connection, PgConnection, PgPool};
 
 use super::failure::{self, at_start};
-use super::retention;
 use super::sessions::{PATIENT, Sessions};
+use super::{copies, retention};
 use crate::engine::{EngineError, ErrorKind};
 
 static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
@@ -25,8 +25,24 @@ pub struct Migrated {
 /// # Errors
 /// As [`super::open`].
 pub async fn migrate(database: &str) -> Result<Migrated, EngineError> {
+    migrate_to(database, async |connection| copies::identify(connection).await.map(drop)).await
+}
+
+/// The same for a copy of another platform's database, which gets an identity of its own. Nothing may run on it meanwhile.
+///
+/// # Errors
+/// As [`super::open`].
+pub async fn migrate_copy(database: &str) -> Result<Migrated, EngineError> {
+    migrate_to(database, async |connection| copies::renew(connection).await).await
+}
+
+async fn migrate_to(
+    database: &str,
+    identify: impl AsyncFnOnce(&mut PgConnection) -> Result<(), EngineError>,
+) -> Result<Migrated, EngineError> {
     let mut connection = first(&*Sessions::new(database)?).await?;
     let migrated = bring_up_to_date(&mut connection).await?;
+    identify(&mut connection).await?;
     retention::ensure_days(&mut connection).await.map_err(at_start)?;
     let _ = connection.close().await;
     Ok(migrated)
@@ -168,14 +184,6 @@ async fn refuse_what_is_not_ours(connection: &mut PgConnection) -> Result<(), En
         ));
     }
     Ok(())
-}
-
-/// Begins the names of everything in Redis: the prefix that was asked for, and the ledger that it is about, so that two
-/// platforms on one Redis never hand out each other's tasks.
-pub(super) async fn namespace(pool: &PgPool, prefix: &str) -> Result<String, EngineError> {
-    let ledger = sqlx::query_scalar!("SELECT id FROM ledger").fetch_one(pool).await.map_err(failure::classify)?;
-    let ledger = ledger.simple().to_string();
-    Ok(format!("{prefix}:{}", &ledger[..12]))
 }
 
 /// Whether the schema is one that this program can work on. A newer one is: versions after this one only add to it, while

@@ -21,6 +21,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 use uuid::Uuid;
 
+use super::copies;
 use super::delivery::{Ready, Rung, TURN, Tidying, Turn, by_shard};
 use super::reads::read;
 use super::retention;
@@ -86,6 +87,7 @@ pub(super) async fn run(shared: Arc<Shared>, retention: Duration, lease: Duratio
     // Leases are renewed every third of their length.
     let recollection = RECOLLECTION.min(lease / 2);
     let mut not_before = tokio::time::Instant::now();
+    let mut copies = copies::Watch::default();
     let mut recollected: Option<tokio::time::Instant> = None;
     loop {
         let Some(turn) = shared.stop.run_until_cancelled(shared.delivery.take_turn(shared.origin, TURN)).await else {
@@ -104,8 +106,9 @@ pub(super) async fn run(shared: Arc<Shared>, retention: Duration, lease: Duratio
             }
             _ => {}
         }
+        copies.heard(&shared, turn.as_ref().ok().copied());
         let mut pause = ROUND;
-        if !matches!(turn, Ok(Turn::Others) | Err(_)) && not_before <= tokio::time::Instant::now() {
+        if !matches!(turn, Ok(Turn::Others | Turn::Foreign) | Err(_)) && not_before <= tokio::time::Instant::now() {
             match shared.stop.run_until_cancelled(sweep.round(&shared)).await {
                 None => return,
                 Some(Ok(wanted)) => pause = wanted,
@@ -115,11 +118,11 @@ pub(super) async fn run(shared: Arc<Shared>, retention: Duration, lease: Duratio
             }
         }
         // Without Redis everybody does it: the ledger must not wait for it.
-        if !matches!(turn, Ok(Turn::Others)) {
+        if !matches!(turn, Ok(Turn::Others | Turn::Foreign)) {
             let _ = shared.stop.run_until_cancelled(upkeep.round(&shared)).await;
         }
         if timeout(pause, shared.stop.cancelled()).await.is_ok() {
-            if !matches!(turn, Ok(Turn::Others) | Err(_)) {
+            if !matches!(turn, Ok(Turn::Others | Turn::Foreign) | Err(_)) {
                 // The next one may begin at once.
                 let _ = shared.delivery.take_turn(shared.origin, Duration::ZERO).await;
             }

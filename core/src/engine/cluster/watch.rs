@@ -14,10 +14,13 @@ use super::reads::read;
 use super::shared::Shared;
 use crate::engine::{EngineError, ErrorKind};
 use crate::ids::UserId;
+use crate::telemetry::metrics::REDIS_EVICTS;
 use crate::time::Instant;
 
 /// How often the ledger is looked at, whatever the messages say.
 const LOOK: Duration = Duration::from_secs(1);
+/// How often Redis is asked for its policy.
+const POLICY: Duration = Duration::from_secs(30);
 /// Between tries to listen.
 const PAUSE: Duration = Duration::from_millis(250);
 /// Deletions from so long before the latest look are read again: their commits may have come late.
@@ -123,6 +126,28 @@ pub(super) async fn look(shared: Arc<Shared>) {
     }
 }
 
+/// Looks now and then whether Redis removes keys when it is full, until the engine stops.
+pub(super) async fn policy(shared: Arc<Shared>) {
+    let mut before = None;
+    loop {
+        let Some(evicts) = shared.stop.run_until_cancelled(shared.delivery.evicts()).await else { return };
+        metrics::gauge!(REDIS_EVICTS).set(f64::from(u8::from(evicts.is_some())));
+        if evicts != before
+            && let Some(policy) = &evicts
+        {
+            tracing::warn!(
+                maxmemory_policy = policy,
+                "Redis removes keys when it is full: tasks are then found again by the sweep, late; fix: maxmemory-policy \
+                 noeviction"
+            );
+        }
+        before = evicts;
+        if shared.stop.run_until_cancelled(sleep(POLICY)).await.is_none() {
+            return;
+        }
+    }
+}
+
 /// What the looks so far have seen.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
@@ -140,7 +165,8 @@ pub(super) async fn look_once(shared: &Shared, seen: &mut Seen) -> Result<(), En
         before = Instant::now();
         sqlx::query!(
             r#"SELECT last_seq, paused, ledger_now() AS "now!",
-                      pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on' AS "demoted!"
+                      pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on' AS "demoted!",
+                      (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint AS "server!"
                FROM books ORDER BY page DESC LIMIT 1"#
         )
         .fetch_one(&shared.pool)
@@ -153,6 +179,7 @@ pub(super) async fn look_once(shared: &Shared, seen: &mut Seen) -> Result<(), En
     }
     shared.clock.compare(before, Instant::from_micros(books.now), Instant::now());
     shared.delivery.set_paused(books.paused);
+    shared.delivery.server.store(books.server, Ordering::Release);
     // A place that nobody told us of: its message was lost, or is on its way. While we don't listen, places before one
     // of our own may be such as well.
     let untold = shared.told.fetch_max(books.last_seq, Ordering::AcqRel) < books.last_seq;

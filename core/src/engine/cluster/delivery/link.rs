@@ -1,19 +1,22 @@
 //! The way to Redis, whatever stands behind it: one server, a Redis Cluster, or the master that sentinels name.
 //!
 //! One multiplexed connection, made anew when it breaks; while Redis is away a caller is told at once for a moment
-//! after each failed try, so that nobody piles up behind a time-out.
+//! after each failed try, so that nobody piles up behind a time-out. A server that takes no writes (a replica, one that
+//! loads its data) is away, too: a connection is used only after it has carried out a write.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::cluster::ClusterClient;
 use redis::cluster_async::ClusterConnection;
-use redis::sentinel::{SentinelClient, SentinelServerType};
+use redis::sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType};
 use redis::{AsyncConnectionConfig, Client, Cmd, ErrorKind, Pipeline, RedisError, RedisFuture, RedisResult, Value};
-use redis::{ServerErrorKind, aio::PubSub};
+use redis::{ConnectionInfo, ServerErrorKind, TlsMode, aio::PubSub};
 use tokio::sync::Mutex;
 
+use super::address::{Reach, RedisAddress};
 use crate::engine::{EngineError, ErrorKind as EngineErrorKind};
 
 const CONNECT: Duration = Duration::from_secs(1);
@@ -21,11 +24,17 @@ const CONNECT: Duration = Duration::from_secs(1);
 const ANSWER: Duration = Duration::from_secs(2);
 /// After a failed try the next is made no sooner.
 const PAUSE: Duration = Duration::from_millis(100);
+/// What lasts is said again no more often.
+const REMINDER: Duration = Duration::from_secs(60);
 
 enum Source {
     Single(Client),
-    Cluster { client: Box<ClusterClient>, nodes: Vec<String> },
-    Sentinel(Mutex<SentinelClient>),
+    Cluster {
+        client: Box<ClusterClient>,
+        nodes: Vec<ConnectionInfo>,
+    },
+    /// With a password for the sentinels, if there is one, and without: many sentinels have none. The master gets it always.
+    Sentinel(Mutex<Vec<SentinelClient>>),
 }
 
 /// An open connection; cheap to clone.
@@ -69,23 +78,33 @@ struct State {
     /// Counts connections, so that a late failure of an old one does not close the new one.
     generation: u64,
     failed_at: Option<Instant>,
-    away: bool,
+    /// Since it was last said that Redis is away; none while it is not.
+    away: Option<Instant>,
+    /// When it was last said of each kind of error that Redis refuses something.
+    refused: HashMap<String, Instant>,
 }
 
 /// The way to Redis.
 pub(in super::super) struct Link {
+    pub(super) address: RedisAddress,
     source: Source,
+    /// A key that nobody has: deleting it shows that writes are taken.
+    nothing: String,
     state: StdMutex<State>,
     connecting: Mutex<()>,
 }
 
 impl Link {
-    /// Connects to nothing yet.
-    pub(in super::super) fn new(url: &str) -> Result<Arc<Self>, EngineError> {
-        let source = source(url).map_err(|error| {
-            EngineError::new(EngineErrorKind::Broken, "the address of Redis means nothing").caused_by(error)
-        })?;
-        Ok(Arc::new(Self { source, state: StdMutex::default(), connecting: Mutex::default() }))
+    /// Connects to nothing yet. The prefix begins the names of all keys.
+    pub(in super::super) fn new(url: &str, prefix: &str) -> Result<Arc<Self>, EngineError> {
+        let broken = |reason: String| {
+            EngineError::new(EngineErrorKind::Broken, format!("the address of Redis can't be used: {reason}"))
+                .fixed_by("correct it: docs/operations.md lists the forms")
+        };
+        let address = RedisAddress::parse(url).map_err(|reason| broken(reason.to_owned()))?;
+        let source = source(&address).map_err(|error| broken(error.to_string()))?;
+        let (state, connecting) = (StdMutex::default(), Mutex::default());
+        Ok(Arc::new(Self { address, source, nothing: format!("{prefix}:nothing"), state, connecting }))
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
@@ -101,9 +120,35 @@ impl Link {
         let done = work(connection).await;
         match &done {
             Err(error) if breaks(error) => self.failed(generation, error),
-            _ => {}
+            Err(error) => self.refused(error),
+            Ok(_) => {}
         }
         done
+    }
+
+    /// As [`run`](Self::run), for what may be refused: nothing is said of that.
+    pub(super) async fn ask<T, F>(&self, work: impl FnOnce(Connection) -> F) -> RedisResult<T>
+    where
+        F: Future<Output = RedisResult<T>>,
+    {
+        let (connection, _) = self.connection().await?;
+        work(connection).await
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.state().open.is_some()
+    }
+
+    /// Says that Redis refuses something, such as for want of memory: once in a while, and not for each call.
+    fn refused(&self, error: &RedisError) {
+        let code = error.code().unwrap_or("other").to_owned();
+        let mut state = self.state();
+        if state.refused.get(&code).is_some_and(|said| said.elapsed() < REMINDER) {
+            return;
+        }
+        state.refused.insert(code, Instant::now());
+        drop(state);
+        tracing::warn!(%error, "Redis refuses a command; work waits in the ledger meanwhile");
     }
 
     async fn connection(&self) -> RedisResult<(Connection, u64)> {
@@ -121,18 +166,17 @@ impl Link {
                 state.generation += 1;
                 state.open = Some(connection.clone());
                 state.failed_at = None;
-                if std::mem::take(&mut state.away) {
+                let was_away = state.away.take().is_some();
+                let answer = (connection, state.generation);
+                drop(state);
+                if was_away {
                     tracing::info!("Redis is back");
                 }
-                Ok((connection, state.generation))
+                Ok(answer)
             }
             Err(error) => {
                 state.failed_at = Some(Instant::now());
-                let was_away = std::mem::replace(&mut state.away, true);
-                drop(state);
-                if !was_away {
-                    tracing::warn!(%error, "Redis is away: work is found by the sweep when it is back");
-                }
+                say_away(state, &error);
                 Err(error)
             }
         }
@@ -152,27 +196,26 @@ impl Link {
             return;
         }
         state.open = None;
-        let was_away = std::mem::replace(&mut state.away, true);
-        drop(state);
-        if !was_away {
-            tracing::warn!(%error, "the connection to Redis broke; connecting again");
-        }
+        say_away(state, error);
     }
 
     async fn connect(&self) -> RedisResult<Connection> {
         let config =
             AsyncConnectionConfig::new().set_connection_timeout(Some(CONNECT)).set_response_timeout(Some(ANSWER));
         let connecting = async {
-            match &self.source {
+            let mut connection = match &self.source {
                 Source::Single(client) => {
-                    client.get_multiplexed_async_connection_with_config(&config).await.map(Connection::Single)
+                    Connection::Single(client.get_multiplexed_async_connection_with_config(&config).await?)
                 }
-                Source::Cluster { client, .. } => client.get_async_connection().await.map(Connection::Cluster),
-                Source::Sentinel(client) => {
-                    let mut client = client.lock().await;
-                    client.get_async_connection_with_config(&config).await.map(Connection::Single)
+                Source::Cluster { client, .. } => Connection::Cluster(client.get_async_connection().await?),
+                Source::Sentinel(clients) => {
+                    let client = master(clients).await?;
+                    Connection::Single(client.get_multiplexed_async_connection_with_config(&config).await?)
                 }
-            }
+            };
+            // A replica answers reads, and one that was a master a moment ago is as easily connected to.
+            redis::cmd("DEL").arg(&self.nothing).query_async::<()>(&mut connection).await?;
+            Ok(connection)
         };
         // Asking sentinels and nodes in turn can take longer than any one of them may.
         tokio::time::timeout(2 * CONNECT, connecting)
@@ -187,12 +230,9 @@ impl Link {
             match &self.source {
                 Source::Single(client) => client.get_async_pubsub().await,
                 Source::Cluster { nodes, .. } => {
-                    Client::open(nodes[turn % nodes.len()].as_str())?.get_async_pubsub().await
+                    Client::open(nodes[turn % nodes.len()].clone())?.get_async_pubsub().await
                 }
-                Source::Sentinel(client) => {
-                    let client = client.lock().await.async_get_client().await?;
-                    client.get_async_pubsub().await
-                }
+                Source::Sentinel(clients) => master(clients).await?.get_async_pubsub().await,
             }
         };
         tokio::time::timeout(2 * CONNECT, connecting)
@@ -201,76 +241,96 @@ impl Link {
     }
 }
 
-/// Whether another connection, perhaps to another server, may do better.
+/// Says that Redis is away: when it begins, and once in a while as long as it lasts.
+fn say_away(mut state: std::sync::MutexGuard<'_, State>, error: &RedisError) {
+    let before = state.away;
+    if before.is_some_and(|said| said.elapsed() < REMINDER) {
+        return;
+    }
+    state.away = Some(Instant::now());
+    drop(state);
+    match before {
+        None => tracing::warn!(%error, "Redis is away: work is found by the sweep when it is back"),
+        Some(_) => tracing::warn!(%error, "Redis is still away"),
+    }
+}
+
+/// The master that the sentinels name.
+async fn master(clients: &Mutex<Vec<SentinelClient>>) -> RedisResult<Client> {
+    let mut clients = clients.lock().await;
+    let mut failed = None;
+    for at in 0..clients.len() {
+        match clients[at].async_get_client().await {
+            Ok(client) => {
+                // What worked is tried first the next time.
+                clients.swap(0, at);
+                return Ok(client);
+            }
+            Err(error) => failed = failed.or(Some(error)),
+        }
+    }
+    Err(failed.unwrap_or_else(|| RedisError::from((ErrorKind::EmptySentinelList, "no sentinels"))))
+}
+
+/// Whether another connection, perhaps to another server, may do better, and this one is of no use.
 fn breaks(error: &RedisError) -> bool {
     matches!(
         error.kind(),
         ErrorKind::Io
             | ErrorKind::ClusterConnectionNotFound
             | ErrorKind::Server(
-                // A fail-over made the server a replica.
-                ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown | ServerErrorKind::ClusterDown
+                // A fail-over made the server a replica; or it is only beginning.
+                ServerErrorKind::ReadOnly
+                    | ServerErrorKind::MasterDown
+                    | ServerErrorKind::ClusterDown
+                    | ServerErrorKind::BusyLoading
             )
-    ) || error.is_unrecoverable_error()
+    ) || matches!(error.code(), Some("NOREPLICAS" | "NOAUTH" | "MISCONF"))
+        || error.is_unrecoverable_error()
 }
 
-fn source(url: &str) -> RedisResult<Source> {
-    let invalid = |what| RedisError::from((ErrorKind::InvalidClientConfig, what));
-    if let Some((tls, rest)) = prefixed(url, "redis-cluster", "rediss-cluster") {
-        let scheme = if tls { "rediss" } else { "redis" };
-        let (user, hosts) = rest.rsplit_once('@').map_or(("", rest), |(user, hosts)| (user, hosts));
-        let at = if user.is_empty() { "" } else { "@" };
-        let nodes: Vec<_> = hosts
-            .trim_end_matches('/')
-            .split(',')
-            .filter(|host| !host.is_empty())
-            .map(|host| format!("{scheme}://{user}{at}{host}"))
-            .collect();
-        if nodes.is_empty() {
-            return Err(invalid("a redis-cluster:// address names its nodes: host:port,host:port"));
+fn source(address: &RedisAddress) -> RedisResult<Source> {
+    let nodes = || address.hosts.iter().map(|host| address.node(host)).collect::<RedisResult<Vec<_>>>();
+    match &address.reach {
+        Reach::Single { .. } => Ok(Source::Single(Client::open(address.node(&address.hosts[0])?)?)),
+        Reach::Cluster => {
+            let nodes = nodes()?;
+            let client = ClusterClient::builder(nodes.clone())
+                .connection_timeout(CONNECT)
+                .response_timeout(ANSWER)
+                .retries(3)
+                .build()?;
+            Ok(Source::Cluster { client: Box::new(client), nodes })
         }
-        let client = ClusterClient::builder(nodes.clone())
-            .connection_timeout(CONNECT)
-            .response_timeout(ANSWER)
-            .retries(3)
-            .build()?;
-        return Ok(Source::Cluster { client: Box::new(client), nodes });
-    }
-    if let Some((_, rest)) = prefixed(url, "redis-sentinel", "rediss-sentinel") {
-        let (hosts, name) =
-            rest.split_once('/').filter(|(hosts, name)| !hosts.is_empty() && !name.is_empty()).ok_or_else(|| {
-                invalid("a redis-sentinel:// address ends with the master's name: host:port,host:port/name")
-            })?;
-        let sentinels: Vec<_> = hosts.split(',').map(|host| format!("redis://{host}")).collect();
-        let client = SentinelClient::build(sentinels, name, None, SentinelServerType::Master)?;
-        return Ok(Source::Sentinel(Mutex::new(client)));
-    }
-    Ok(Source::Single(Client::open(url)?))
-}
-
-fn prefixed<'a>(url: &'a str, plain: &str, tls: &str) -> Option<(bool, &'a str)> {
-    let (scheme, rest) = url.split_once("://")?;
-    (scheme == plain || scheme == tls).then_some((scheme == tls, rest))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_is_one_server_a_cluster_or_sentinels() {
-        assert!(matches!(source("redis://127.0.0.1:6379/2").unwrap(), Source::Single(_)));
-        let Source::Cluster { nodes, .. } = source("redis-cluster://me:word@a:1,b:2/").unwrap() else { panic!() };
-        assert_eq!(nodes, ["redis://me:word@a:1", "redis://me:word@b:2"]);
-        assert!(matches!(source("redis-sentinel://a:1,b:2/cards").unwrap(), Source::Sentinel(_)));
-    }
-
-    #[test]
-    fn an_address_that_means_nothing_is_refused_without_showing_it() {
-        for url in ["", "postgres://a", "redis-cluster://", "redis-sentinel://secret@a:1", "redis://:secret@"] {
-            let Some(error) = Link::new(url).err() else { panic!("{url} was taken") };
-            assert_eq!(error.kind(), EngineErrorKind::Broken);
-            assert!(!format!("{:?}", error.shared()).contains("secret"), "{error:?}");
+        Reach::Sentinel { master, database } => {
+            let client = |known: bool| {
+                let hosts = address.hosts.iter().map(|(host, port)| address.at(host, *port));
+                let mut builder = SentinelClientBuilder::new(hosts, master, SentinelServerType::Master)?
+                    .set_client_to_redis_db(*database);
+                if address.tls {
+                    builder = builder
+                        .set_client_to_redis_tls_mode(TlsMode::Secure)
+                        .set_client_to_sentinel_tls_mode(TlsMode::Secure);
+                }
+                if let Some(user) = &address.user {
+                    builder = builder.set_client_to_redis_username(user);
+                    if known {
+                        builder = builder.set_client_to_sentinel_username(user);
+                    }
+                }
+                if let Some(password) = &address.password {
+                    builder = builder.set_client_to_redis_password(password);
+                    if known {
+                        builder = builder.set_client_to_sentinel_password(password);
+                    }
+                }
+                builder.build()
+            };
+            let mut clients = vec![client(true)?];
+            if address.password.is_some() {
+                clients.push(client(false)?);
+            }
+            Ok(Source::Sentinel(Mutex::new(clients)))
         }
     }
 }

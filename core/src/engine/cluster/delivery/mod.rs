@@ -15,6 +15,7 @@
 //! present one. Entries are deleted when their task is let go, so memory follows the backlog; a limit bounds it
 //! whatever the backlog; [`Delivery::tidy`] finds what belongs to nothing.
 
+mod address;
 mod claims;
 mod figures;
 mod hints;
@@ -24,9 +25,10 @@ mod packed;
 mod ringer;
 mod scripts;
 mod tidy;
+mod trial;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -43,6 +45,8 @@ pub(super) use self::packed::{Ready, take};
 pub(super) use self::ringer::{Channel, Letting, Ringer};
 use self::scripts::Scripts;
 pub(super) use self::tidy::Tidying;
+pub(super) use self::trial::try_out;
+pub use self::trial::{RedisReport, RedisTrouble};
 use super::rows::{SHARDS, shard_of};
 use crate::engine::Lease;
 use crate::ids::{TaskId, UserId, WorkerId};
@@ -67,6 +71,10 @@ pub(super) struct Delivery {
     seen: Mutex<HashMap<WorkerId, (tokio::time::Instant, String)>>,
     turn: AtomicUsize,
     pub(super) paused: AtomicBool,
+    /// Which server of Postgres the ledger is on: when it was started, in microseconds. 0: not known yet.
+    pub(super) server: AtomicI64,
+    /// Another server's copy of the ledger is at work here: nothing is offered or handed out meanwhile.
+    pub(super) foreign: AtomicBool,
 }
 
 /// A lease as the doorbell keeps it.
@@ -80,6 +88,8 @@ pub(super) struct Held {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Turn {
     Others,
+    /// Others', and their ledger is another server's: a copy of ours, or ours is one.
+    Foreign,
     /// As before.
     Mine,
     /// From now on.
@@ -109,6 +119,8 @@ impl Delivery {
             seen: Mutex::default(),
             turn: AtomicUsize::new(0),
             paused: AtomicBool::new(false),
+            server: AtomicI64::new(0),
+            foreign: AtomicBool::new(false),
         }
     }
 
@@ -169,14 +181,28 @@ impl Delivery {
     pub(super) async fn take_turn(&self, who: u64, length: Duration) -> RedisResult<Turn> {
         let mut call = self.scripts.turn.prepare_invoke();
         call.key(self.keys.sweeper()).arg(who).arg(millis(length)).arg(millis(TURN));
+        call.arg(self.server.load(Ordering::Acquire));
         let answer: u8 =
             self.link.run(|mut connection| async move { call.invoke_async(&mut connection).await }).await?;
         Ok(match answer {
             0 => Turn::Others,
             1 => Turn::Mine,
             2 => Turn::Taken,
+            4 => Turn::Foreign,
             _ => Turn::First,
         })
+    }
+
+    /// Until when somebody sweeps, and on which server of Postgres.
+    pub(super) async fn sweeper(&self) -> RedisResult<Option<(u64, i64)>> {
+        let mut command = redis::cmd("GET");
+        command.arg(self.keys.sweeper());
+        let text: Option<String> =
+            self.link.run(|mut connection| async move { command.query_async(&mut connection).await }).await?;
+        Ok(text.and_then(|text| {
+            let mut parts = text.split(' ').skip(1);
+            Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+        }))
     }
 
     /// Lets go of tasks that are final, gone or due later.

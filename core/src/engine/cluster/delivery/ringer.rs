@@ -4,6 +4,7 @@
 //! its lease runs out and the next worker is told that it is final.
 
 use std::collections::HashMap;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -133,6 +134,9 @@ impl Ringer {
 }
 
 async fn ring(delivery: &Delivery, batch: &[Ready]) {
+    if delivery.foreign.load(Ordering::Acquire) {
+        return;
+    }
     let mut calls = Vec::new();
     for (shard, tasks) in by_shard(batch, |ready| ready.identity.owner).into_iter().enumerate() {
         for kind in Kind::ALL {

@@ -3,6 +3,7 @@
 mod again;
 mod checked;
 mod collations;
+mod copied;
 mod doorbell;
 mod few;
 mod lost;
@@ -16,6 +17,7 @@ mod roles;
 mod schemas;
 mod several;
 mod switchover;
+mod trial;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -25,7 +25,7 @@ async fn alone(database: &Database) -> Arc<Shared> {
     migrate(database.url()).await.unwrap();
     let sessions = Sessions::new(database.url()).unwrap();
     let pool = sessions.pool_of(1);
-    let link = Link::new(database.redis()).unwrap();
+    let link = Link::new(database.redis(), database.prefix()).unwrap();
     let delivery = Arc::new(Delivery::new(link, database.prefix(), 100_000));
     let (ringer, _) = Ringer::start(&delivery);
     Arc::new(Shared {

@@ -18,6 +18,9 @@ use crate::output::Printer;
 use crate::project::Sources;
 use crate::secret::Secret;
 
+/// The code of a failure that says that there is no platform, here or in the cluster.
+pub const NOT_RUNNING: &str = "not-running";
+
 /// Handed to every command.
 pub struct Context {
     /// The settings and where each came from.
@@ -184,7 +187,7 @@ impl Context {
             Some(stale) => format!("names process {}, which is gone", stale.process.pid),
             None => "is not there".to_owned(),
         };
-        Failure::new("not-running", Exit::Unknown, format!("no platform is running as instance {name:?}"))
+        Failure::new(NOT_RUNNING, Exit::Unknown, format!("no platform is running as instance {name:?}"))
             .evidence(format!("{} {found}", record.display()))
             .fix(up)
     }

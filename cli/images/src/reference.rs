@@ -143,6 +143,13 @@ impl Reference {
         format!("{}@{}", self.name, self.digest)
     }
 
+    /// `name:tag@sha256:…`, with the registry that Docker and Kubernetes leave out: what a pod is to run, whatever the tag
+    /// means by then.
+    #[must_use]
+    pub fn exact(&self) -> String {
+        format!("{}@{}", self.full(), self.digest)
+    }
+
     /// `name:tag` with the registry that Docker and Kubernetes leave out.
     #[must_use]
     pub fn full(&self) -> String {

@@ -5,6 +5,13 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+/// A store outside of the cluster.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outside {
+    /// Where it listens, for the network policy; none if its address does not say.
+    pub port: Option<u16>,
+}
+
 /// As the flags had it; none or empty where they said nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -29,6 +36,12 @@ pub struct Flags {
     pub binaries: Option<PathBuf>,
     /// `--registry`.
     pub registry: Option<String>,
+    /// Postgres is outside of the cluster. Its address is in the cluster's secret, and nowhere else.
+    pub database: Option<Outside>,
+    /// Redis, likewise.
+    pub redis: Option<Outside>,
+    /// `--set`.
+    pub set: BTreeMap<String, String>,
     /// The references that were deployed, by binary or component: for an `up` that has nothing to build from.
     pub images: BTreeMap<String, String>,
 }

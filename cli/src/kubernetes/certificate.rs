@@ -8,6 +8,8 @@ use card_kube::cluster::Cluster;
 use card_kube::inventory::Release;
 use card_kube::secret::{self, Ensured, Values};
 use card_manifests::TLS_SECRET;
+use jiff::ToSpan;
+use jiff::civil::Date;
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose, date_time_ymd,
@@ -24,6 +26,13 @@ const KEY: &str = "tls.key";
 /// For which host it was made.
 const HOST: &str = "host";
 const CA: &str = "ca.crt";
+/// The day on which it ends, so that nobody has to read the certificate.
+const EXPIRES: &str = "expires";
+const TLS_TYPE: &str = "kubernetes.io/tls";
+/// The most that browsers take (CA/Browser Forum, ballot SC31; Apple's limit since 2020).
+const DAYS: i64 = 398;
+/// The next `up` renews one that ends within so many days.
+const RENEWED_BEFORE: i64 = 60;
 
 /// Sees to it that the ingress has a certificate for this host. One that somebody else put there stays. Answers where the
 /// CA's certificate is, if it was made by ours.
@@ -41,21 +50,36 @@ pub async fn ensure_certificate(
         return Ok(None);
     }
     let path = context.instance.dir.join("ca.crt");
-    if there.is_some_and(|values| values.0.get(HOST).is_some_and(|known| known == host.as_bytes())) {
+    let today = jiff::Zoned::now().with_time_zone(jiff::tz::TimeZone::UTC).date();
+    let of_type = secret::type_of(cluster, TLS_SECRET).await.map_err(|error| trouble::cluster(&error))?;
+    let is_right = of_type.as_deref() == Some(TLS_TYPE);
+    if is_right && there.is_some_and(|values| is_good(&values, host, today)) {
         return Ok(path.exists().then_some(path));
     }
     context.instance.create().map_err(|error| unwritable(&context.instance.dir, &error))?;
-    let made = make(&context.instance.dir, host)?;
-    let keys = [CERTIFICATE, KEY, HOST, CA];
-    let ensured = secret::ensure(cluster, release, TLS_SECRET, &keys, |_, _| made.clone()).await;
+    let made = make(&context.instance.dir, host, today)?;
+    if of_type.is_some() && !is_right {
+        // Of an older version. A type can't be changed; the ingress does without for as long as this takes.
+        secret::remove(cluster, TLS_SECRET).await.map_err(|error| refused(&error))?;
+    }
+    let keys = [CERTIFICATE, KEY, HOST, CA, EXPIRES];
+    let ensured = secret::ensure_of_type(cluster, release, TLS_SECRET, TLS_TYPE, &keys, |_, _| made.clone()).await;
     if ensured.map_err(|error| refused(&error))? != Ensured::Created {
-        // For another host than before.
+        // For another host than before, or for longer.
         secret::replace(cluster, TLS_SECRET, &made).await.map_err(|error| refused(&error))?;
     }
     Ok(Some(path))
 }
 
-fn make(dir: &Path, host: &str) -> Result<Values, Failure> {
+/// Whether it is for this host, and good for long enough that nobody has to think of it before the next `up`.
+fn is_good(values: &Values, host: &str, today: Date) -> bool {
+    let text = |key: &str| values.0.get(key).and_then(|value| std::str::from_utf8(value).ok());
+    let expires = text(EXPIRES).and_then(|text| text.parse::<Date>().ok());
+    let renewed_from = today.checked_add(RENEWED_BEFORE.days()).unwrap_or(today);
+    text(HOST) == Some(host) && expires.is_some_and(|expires| expires > renewed_from)
+}
+
+fn make(dir: &Path, host: &str, today: Date) -> Result<Values, Failure> {
     let unmade = |error: rcgen::Error| Failure::internal(format!("no certificate can be made: {error}"));
     let ca_key = ca_key(&dir.join("ca.key"))?;
     let ca = authority().self_signed(&ca_key).map_err(unmade)?.pem();
@@ -67,6 +91,15 @@ fn make(dir: &Path, host: &str) -> Result<Values, Failure> {
     })?;
     wanted.distinguished_name = named(host);
     wanted.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    wanted.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    wanted.use_authority_key_identifier_extension = true;
+    // From yesterday: not every clock is right.
+    let first = today.yesterday().unwrap_or(today);
+    let expires = first.checked_add(DAYS.days()).map_err(Failure::internal)?;
+    // Days and months are small and positive.
+    let midnight =
+        |date: Date| date_time_ymd(date.year().into(), date.month().unsigned_abs(), date.day().unsigned_abs());
+    (wanted.not_before, wanted.not_after) = (midnight(first), midnight(expires));
     let key = KeyPair::generate().map_err(unmade)?;
     let certificate = wanted.signed_by(&key, &issuer).map_err(unmade)?;
     let value = |name: &str, text: String| (name.to_owned(), text.into_bytes());
@@ -76,6 +109,7 @@ fn make(dir: &Path, host: &str) -> Result<Values, Failure> {
             value(KEY, key.serialize_pem()),
             value(HOST, host.to_owned()),
             value(CA, ca),
+            value(EXPIRES, expires.to_string()),
         ]
         .into(),
     ))
@@ -127,17 +161,19 @@ mod tests {
 
     use super::*;
 
+    const DAY: Date = jiff::civil::date(2026, 11, 30);
+
     #[test]
     fn a_second_certificate_is_by_the_same_ca() {
         let dir = tempfile::tempdir().unwrap();
-        let one = make(dir.path(), "cards.example.com").unwrap();
-        let other = make(dir.path(), "other.example.com").unwrap();
+        let one = make(dir.path(), "cards.example.com", DAY).unwrap();
+        let other = make(dir.path(), "other.example.com", DAY).unwrap();
         assert_ne!(one.0[CERTIFICATE], other.0[CERTIFICATE]);
         assert_eq!(one.0[HOST], b"cards.example.com");
         let mode = std::fs::metadata(dir.path().join("ca.key")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         let key = std::fs::read_to_string(dir.path().join("ca.key")).unwrap();
-        make(dir.path(), "third.example.com").unwrap();
+        make(dir.path(), "third.example.com", DAY).unwrap();
         assert_eq!(std::fs::read_to_string(dir.path().join("ca.key")).unwrap(), key);
     }
 
@@ -146,7 +182,7 @@ mod tests {
         use rustls::pki_types::pem::PemObject;
         use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
         let dir = tempfile::tempdir().unwrap();
-        let made = make(dir.path(), "cards.example.com").unwrap();
+        let made = make(dir.path(), "cards.example.com", DAY).unwrap();
         let ca = CertificateDer::from_pem_slice(&std::fs::read(dir.path().join("ca.crt")).unwrap()).unwrap();
         let leaf = CertificateDer::from_pem_slice(&made.0[CERTIFICATE]).unwrap();
         let mut roots = rustls::RootCertStore::empty();
@@ -157,7 +193,9 @@ mod tests {
         let believes = |host: &str| {
             use rustls::client::danger::ServerCertVerifier;
             let name = ServerName::try_from(host.to_owned()).unwrap();
-            verifier.verify_server_cert(&leaf, &[], &name, &[], UnixTime::now()).is_ok()
+            let noon = DAY.at(12, 0, 0, 0).to_zoned(jiff::tz::TimeZone::UTC).unwrap().timestamp().as_second();
+            let then = UnixTime::since_unix_epoch(std::time::Duration::from_secs(noon.unsigned_abs()));
+            verifier.verify_server_cert(&leaf, &[], &name, &[], then).is_ok()
         };
         assert!(believes("cards.example.com"));
         assert!(!believes("evil.example.com"));
@@ -167,7 +205,30 @@ mod tests {
     fn a_key_that_is_none_says_what_to_do() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("ca.key"), "garbage").unwrap();
-        let failure = make(dir.path(), "cards.example.com").map(drop).unwrap_err();
+        let failure = make(dir.path(), "cards.example.com", DAY).map(drop).unwrap_err();
         assert!(failure.fix.unwrap().starts_with("rm "));
+    }
+
+    /// As strict clients look at it: `openssl x509` reads what was made.
+    #[test]
+    fn a_certificate_lasts_398_days_names_its_issuer_by_key_and_is_renewed_in_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let made = make(dir.path(), "cards.example.com", DAY).unwrap();
+        let path = dir.path().join("leaf.pem");
+        std::fs::write(&path, &made.0[CERTIFICATE]).unwrap();
+        let shown = std::process::Command::new("openssl").args(["x509", "-noout", "-text", "-in"]).arg(&path).output();
+        let shown = String::from_utf8(shown.unwrap().stdout).unwrap();
+        assert!(shown.contains("Authority Key Identifier"), "{shown}");
+        assert!(shown.contains("Nov 29 00:00:00 2026") && shown.contains("Jan  1 00:00:00 2028"), "{shown}");
+        let strict = std::process::Command::new("openssl")
+            .args(["verify", "-x509_strict", "-attime", "1796040000", "-CAfile"])
+            .arg(dir.path().join("ca.crt"))
+            .arg(&path)
+            .output()
+            .unwrap();
+        assert!(strict.status.success(), "{}", String::from_utf8_lossy(&strict.stderr));
+        let good = |host: &str, days: i64| is_good(&made, host, DAY.checked_add(days.days()).unwrap());
+        assert!(good("cards.example.com", 0) && good("cards.example.com", 330));
+        assert!(!good("cards.example.com", 340) && !good("cards.example.com", 500) && !good("other.example.com", 0));
     }
 }

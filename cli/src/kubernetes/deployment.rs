@@ -68,6 +68,15 @@ impl Deployment {
         serde_json::from_slice(&files::read(&paths.deployment()).ok()?).ok()
     }
 
+    /// With what the last `up` asked for, if it was here: objects of a file change what runs, not what `up` means.
+    #[must_use]
+    pub fn with_what_is_known(self, paths: &Paths) -> Self {
+        match Self::load(paths).filter(|last| last.kind == self.kind && last.cluster_id == self.cluster_id) {
+            Some(Self { asked, generator, overlay, .. }) => Self { asked, generator, overlay, ..self },
+            None => self,
+        }
+    }
+
     /// Whether a cluster is the one that it was deployed to. Where the cluster does not say who it is, its address counts.
     #[must_use]
     pub fn is_of(&self, cluster: &Cluster) -> bool {

@@ -9,6 +9,7 @@ mod asked;
 mod certificate;
 mod connect;
 mod deployment;
+pub mod keda;
 mod reach;
 mod secrets;
 mod table;
@@ -18,12 +19,12 @@ use card_kube::inventory::Release;
 use serde::{Deserialize, Serialize};
 
 pub use self::address::lasting;
-pub use self::asked::Flags;
+pub use self::asked::{Flags, Outside};
 pub use self::certificate::ensure_certificate;
 pub use self::connect::{connect, namespace};
 pub use self::deployment::Deployment;
 pub use self::reach::{Reached, SERVER_PORT, SERVER_SERVICE, deployed, forwarding, reach};
-pub use self::secrets::{External, ensure_secrets, operator_token};
+pub use self::secrets::{Address, Addresses, ensure_secrets, mounts_the_secret, operator_token, stamp};
 pub use self::table::{Table, words};
 use crate::context::Context;
 

@@ -4,6 +4,7 @@ use card_kube::cluster::Cluster;
 use card_kube::forward::{Forward, ForwardError, ForwardTarget};
 
 use super::{Deployment, Kind, connect, operator_token};
+use crate::context::NOT_RUNNING;
 use crate::context::{Context, Endpoint};
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -67,7 +68,7 @@ pub async fn deployed(kind: Kind, context: &Context) -> Result<(Cluster, Secret)
 /// Nothing is deployed where it was looked for.
 fn nothing_runs(kind: Kind, cluster: &Cluster, context: &Context) -> Failure {
     let name = &context.instance.name;
-    let failure = Failure::new("not-running", Exit::Unknown, format!("no platform is deployed as instance {name:?}"))
+    let failure = Failure::new(NOT_RUNNING, Exit::Unknown, format!("no platform is deployed as instance {name:?}"))
         .evidence(format!("looked in context {}, namespace {}", cluster.context().unwrap_or("-"), cluster.namespace()));
     let failure = match Deployment::load(&context.instance) {
         Some(deployment) => failure.evidence(format!("it was deployed there at {}", deployment.deployed_at)),

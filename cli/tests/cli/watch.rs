@@ -1,9 +1,10 @@
 use std::collections::HashSet;
+use std::process::Stdio;
 
 use serde_json::Value;
 
 use crate::masked::masked;
-use crate::sandbox::Sandbox;
+use crate::sandbox::{Ended, Sandbox};
 
 /// The durable events and the summary of a watch.
 fn watch(sandbox: &Sandbox, arguments: &[&str]) -> (Vec<(u64, String)>, Value) {
@@ -48,4 +49,24 @@ fn nothing_to_watch_ends_when_the_time_is_up() {
     insta::assert_snapshot!("everything", masked(&sandbox.transcript(&["watch", "--all", "--timeout", "200ms"])));
     let unknown = "tsk_0190b6a5-8f4e-7c3d-9a1b-2c3d4e5f6a7b";
     insta::assert_snapshot!("unknown_task", masked(&sandbox.transcript(&["watch", unknown])));
+}
+
+/// What the guide says to do: to watch a run here that is submitted there, each of whose tasks is final before the next comes.
+#[test]
+fn a_run_that_is_still_submitted_is_not_over() {
+    let sandbox = Sandbox::new();
+    sandbox.up();
+    let submitted = ["submit", "-c", "20", "--rate", "4/s", "--concurrency", "1", "--kind", "add", "--run", "slow"];
+    for more in [&[][..], &["--expect", "20"]] {
+        let mut watch =
+            sandbox.command(&[&["watch", "--run", "slow", "--timeout", "60s", "-o", "json"], more].concat());
+        let watching = watch.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        if more.is_empty() {
+            sandbox.expect(0, &submitted);
+        }
+        let ended = Ended::of(watching.wait_with_output().unwrap());
+        assert_eq!((ended.code, &ended.json()["succeeded"]), (Some(0), &20.into()), "{more:?}: {}", ended.stderr);
+    }
+    // Fewer than there are to be are not all.
+    sandbox.expect(124, &["watch", "--run", "slow", "--expect", "21", "--timeout", "200ms"]);
 }

@@ -26,6 +26,16 @@ fn a_platform_that_ran_before_is_left_running() {
 }
 
 #[test]
+fn a_platform_that_ran_before_and_is_started_anew_for_a_command_is_left_running_too() {
+    let sandbox = Sandbox::new();
+    sandbox.up();
+    let other = crate::sandbox::free_port().to_string();
+    let ended = sandbox.expect(0, &["up", "--restart", "--port", &other, "--", "true"]);
+    assert!(ended.stderr.contains("was up before"), "{}", ended.stderr);
+    sandbox.expect(0, &["status"]);
+}
+
+#[test]
 fn a_command_that_there_is_not_is_named() {
     let sandbox = Sandbox::new();
     let ended = sandbox.expect(3, &["up", "--port", "0", "--", "no-such-command"]);

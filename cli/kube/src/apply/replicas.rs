@@ -36,6 +36,11 @@ pub struct Kept {
     pub replicas: Option<u64>,
 }
 
+/// Whether it has replicas that something may scale.
+pub(super) fn is_scalable(object: &ObjectRef) -> bool {
+    object.group == "apps" && matches!(object.kind.as_str(), "Deployment" | "StatefulSet" | "ReplicaSet")
+}
+
 fn place(object: &ObjectRef) -> (String, String, String) {
     (object.namespace.clone().unwrap_or_default(), object.kind.clone(), object.name.clone())
 }
@@ -63,7 +68,7 @@ impl Autoscaled {
                 found.targets.insert(target, scaler.object.clone());
             }
         }
-        let workloads = wanted.iter().filter(|wanted| !wanted.manifest["spec"]["replicas"].is_null());
+        let workloads = wanted.iter().filter(|wanted| is_scalable(&wanted.object));
         let namespaces: BTreeSet<&str> = workloads.filter_map(|wanted| wanted.object.namespace.as_deref()).collect();
         let going: BTreeSet<&str> = members
             .iter()
@@ -114,9 +119,7 @@ pub(super) async fn leave(
     autoscaler: &ObjectRef,
     dry_run: bool,
 ) -> Result<Option<Kept>, ClusterError> {
-    if let Some(spec) = manifest["spec"].as_object_mut() {
-        spec.remove("replicas");
-    }
+    let removed = manifest["spec"].as_object_mut().and_then(|spec| spec.remove("replicas"));
     let Some(kind) = wanted.kind(kinds) else { return Ok(None) };
     let ObjectRef { namespace, name, .. } = &wanted.object;
     // Between reading and handing over the autoscaler may scale; then the value is another's, and nothing is to be done.
@@ -126,7 +129,13 @@ pub(super) async fn leave(
         let kept = Kept { object: wanted.object.clone(), autoscaler: autoscaler.clone(), replicas };
         let (Some(live), Some(replicas)) = (live, replicas) else { return Ok(Some(kept)) };
         let (ours, others) = fields::owned(&live["metadata"], FIELD_MANAGER, &["f:spec", "f:replicas"]);
-        if !ours || others || dry_run {
+        if !ours || others {
+            // Of a number that nobody wanted to set there is nothing to say.
+            return Ok(removed.is_some().then_some(kept));
+        }
+        if dry_run {
+            // The real apply hands it over first.
+            manifest["spec"]["replicas"] = json!(replicas);
             return Ok(Some(kept));
         }
         let handover = json!({"apiVersion": wanted.object.api_version(), "kind": kind.kind,

@@ -46,7 +46,8 @@ impl Run<'_> {
         let refused = |error: ClusterError| Refused { object: object.clone(), why: Refusal::Cluster(error) };
         let mut manifest = wanted.joined(&self.id);
         let mut kept = None;
-        if !wanted.manifest["spec"]["replicas"].is_null()
+        // Also where the manifest names no number: the one of an earlier apply would go with it.
+        if replicas::is_scalable(&object)
             && let Some(autoscaler) = self.autoscaled.by(&object)
         {
             let dry_run = self.options.dry_run;
@@ -121,7 +122,8 @@ impl Run<'_> {
         let Refusal::Conflicts { conflicts } = refusal else { return false };
         conflicts.iter().all(|conflict| {
             let retired = conflict.field == ".spec.replicas" && self.autoscaled.is_retired(object);
-            retired || self.options.take.contains(&conflict.field)
+            // What we set ourselves in another way, such as the labels of a namespace that we made, is nobody else's.
+            retired || conflict.manager == FIELD_MANAGER || self.options.take.contains(&conflict.field)
         })
     }
 

@@ -35,28 +35,59 @@ const SYMPTOMS: &[(&[&str], Reason)] = &[
 /// Exit codes that shells give for a program that is not there.
 const NOT_FOUND: i64 = 127;
 
+/// What only a line of the end tells: earlier ones are what a program's entrypoint met and went on from, such as a `chmod` of a
+/// directory that is as it should be.
+const AT_THE_END: usize = 3;
+
+/// Exit codes that stand for a signal, from 1 to the last real-time one; 255 is what a program says that ended by itself.
+const SIGNALLED: std::ops::RangeInclusive<i64> = 129..=192;
+
 /// What the end of a container was, by its log and its exit code; and the line that says so.
 pub(super) fn told(lines: &[String], container: &str, exit_code: Option<i64>) -> (Reason, String) {
     let migrating = container.contains("migrat");
-    // The newest line that says something known is the nearest to the end.
-    let known = lines.iter().rev().find_map(|line| {
-        let small = line.to_lowercase();
-        let symptom = SYMPTOMS.iter().find(|(words, _)| words.iter().any(|word| small.contains(word)));
-        symptom.map(|(_, reason)| (*reason, line.clone()))
-    });
-    let last = lines.iter().rev().find(|line| !line.trim().is_empty()).cloned();
-    match known {
-        Some((reason, line)) => (if migrating { migration(reason) } else { reason }, line),
+    let said: Vec<&String> = lines.iter().filter(|line| !line.trim().is_empty()).collect();
+    let last = said.last().map(|line| (*line).clone());
+    match telling(&said) {
+        Some((Some(reason), line)) => (if migrating { migration(reason) } else { reason }, line),
+        Some((None, line)) => (if migrating { Reason::MigrationFailed } else { Reason::CrashLoop }, line),
         None if migrating => (Reason::MigrationFailed, last.unwrap_or_else(|| ended(exit_code))),
         None if exit_code == Some(NOT_FOUND) => (Reason::EntrypointNotFound, last.unwrap_or_else(|| ended(exit_code))),
         None => (Reason::CrashLoop, last.unwrap_or_else(|| ended(exit_code))),
     }
 }
 
+/// The line that tells why, and the reason if it is a known one. The last that says itself that it is fatal wins, whether
+/// it is known or not; without such a line, the newest that says something known.
+fn telling(lines: &[&String]) -> Option<(Option<Reason>, String)> {
+    let has = |line: &str, words: &[&str]| words.iter().any(|word| line.contains(word));
+    let mut newest = None;
+    let mut unknown = None;
+    for (from_end, line) in lines.iter().rev().enumerate() {
+        let small = line.to_lowercase();
+        let symptom = SYMPTOMS.iter().find(|(words, _)| has(&small, words)).map(|(_, reason)| *reason);
+        let fatal = has(&small, &["fatal", "panic"]);
+        match symptom {
+            Some(reason) if fatal => return Some((Some(reason), (*line).clone())),
+            // Whatever is older than a fatal line that nobody knows is not why it ended.
+            None if fatal && newest.is_none() => {
+                unknown.get_or_insert_with(|| (*line).clone());
+            }
+            Some(reason) if newest.is_none() && unknown.is_none() => {
+                let is_weak = reason == Reason::PermissionDenied && !small.contains("error");
+                if !is_weak || from_end < AT_THE_END {
+                    newest = Some((Some(reason), (*line).clone()));
+                }
+            }
+            _ => {}
+        }
+    }
+    newest.or_else(|| unknown.map(|line| (None, line)))
+}
+
 fn ended(exit_code: Option<i64>) -> String {
     match exit_code {
         Some(0) => "it ended without an error; it should keep running".to_owned(),
-        Some(code) if code > 128 => format!("it ended by signal {}", code - 128),
+        Some(code) if SIGNALLED.contains(&code) => format!("it ended by signal {}", code - 128),
         Some(code) => format!("it ended with exit code {code} and said nothing"),
         None => "it ended".to_owned(),
     }
@@ -67,5 +98,52 @@ fn migration(reason: Reason) -> Reason {
         Reason::DatabasePassword => Reason::MigrationPassword,
         Reason::DependencyUnreachable => Reason::MigrationUnreachable,
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(lines: &[&str], exit_code: i64) -> (Reason, String) {
+        let lines: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
+        told(&lines, "postgres", Some(exit_code))
+    }
+
+    const ENTRYPOINT: &str = "chmod: changing permissions of '/var/run/postgresql': Operation not permitted";
+
+    #[test]
+    fn a_fatal_line_wins_over_a_suspicious_one_before_it() {
+        let full = "PANIC:  could not write to file \"pg_wal/xlogtemp.29\": No space left on device";
+        assert_eq!(of(&[ENTRYPOINT, "LOG:  starting PostgreSQL 17", full], 1), (Reason::CrashLoop, full.to_owned()));
+        let locale = "FATAL:  database locale is incompatible with operating system";
+        assert_eq!(of(&[ENTRYPOINT, locale, "LOG:  database system is shut down"], 1).1, locale);
+        let password = "FATAL:  password authentication failed for user \"card\"";
+        assert_eq!(of(&[ENTRYPOINT, password, "LOG:  shutting down"], 1).0, Reason::DatabasePassword);
+    }
+
+    #[test]
+    fn what_an_entrypoint_went_on_from_is_not_why_it_ended() {
+        let later =
+            ["LOG:  starting PostgreSQL 17", "LOG:  listening on IPv4", "LOG:  ready", "LOG:  checkpoint starting"];
+        let lines: Vec<&str> = std::iter::once(ENTRYPOINT).chain(later).collect();
+        assert_eq!(of(&lines, 137).0, Reason::CrashLoop);
+        // At the end it is, and so it is where it says that it is an error.
+        assert_eq!(of(&["starting", ENTRYPOINT], 1).0, Reason::PermissionDenied);
+        let error = "initdb: error: could not access directory \"/data\": Permission denied";
+        assert_eq!(of(&[error, "a", "b", "c", "d"], 1).0, Reason::PermissionDenied);
+    }
+
+    #[test]
+    fn what_is_known_is_found_where_nothing_is_fatal() {
+        let refused = "Error: connect ECONNREFUSED: connection refused";
+        assert_eq!(of(&[refused, "closing", "bye"], 1), (Reason::DependencyUnreachable, refused.to_owned()));
+    }
+
+    #[test]
+    fn an_exit_code_is_a_signal_only_where_there_is_such_a_signal() {
+        assert_eq!(ended(Some(137)), "it ended by signal 9");
+        assert_eq!(ended(Some(255)), "it ended with exit code 255 and said nothing");
+        assert_eq!(ended(Some(128)), "it ended with exit code 128 and said nothing");
     }
 }

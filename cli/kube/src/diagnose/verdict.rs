@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::recorded::{Recorded, time};
+use super::recorded::{Recorded, list, text, time};
 use super::{Finding, Reason};
 use crate::ObjectRef;
 
@@ -85,14 +85,19 @@ fn is_terminal(recorded: &Recorded, finding: &Finding, circumstances: &Circumsta
     }
     let tolerate = &circumstances.tolerate;
     let since_began = circumstances.began.map(|began| lasted(began, circumstances.now));
-    if is_stale(recorded, finding, circumstances) && since_began.is_some_and(|lasted| lasted < tolerate.stale) {
-        return false;
+    if is_stale(recorded, finding, circumstances) {
+        // What is only in back-off has not been tried again yet: its cause may be mended, and it comes up by itself then.
+        if since_began.is_some_and(|lasted| lasted < tolerate.stale) || is_backing_off(recorded, finding) {
+            return false;
+        }
     }
     let patience = finding.reason.patience();
     if let Some(limit) = patience.crashes(tolerate) {
         let before = crashes_before(recorded, finding, circumstances);
         let counted = finding.crashes.unwrap_or(1).saturating_sub(before);
-        let stale_for_long = counted == 0 && since_began.is_some_and(|lasted| lasted >= tolerate.stale);
+        let stale_for_long = counted == 0
+            && since_began.is_some_and(|lasted| lasted >= tolerate.stale)
+            && !is_backing_off(recorded, finding);
         return counted >= limit || (stale_for_long && finding.exit_code.is_some());
     }
     let Some(patience) = patience.lasts(tolerate) else { return false };
@@ -126,6 +131,14 @@ fn is_stale(recorded: &Recorded, finding: &Finding, circumstances: &Circumstance
     let old = time(&object["metadata"]["creationTimestamp"]).is_some_and(|created| created < began);
     let shown = finding.seen.or(finding.since);
     old && shown.is_some_and(|shown| shown < began)
+}
+
+/// Whether the node waits before it tries a container again.
+fn is_backing_off(recorded: &Recorded, finding: &Finding) -> bool {
+    let Some(pod) = recorded.get(&finding.object) else { return false };
+    let statuses = ["initContainerStatuses", "containerStatuses"].into_iter().flat_map(|of| list(&pod["status"][of]));
+    let named = |status: &&serde_json::Value| status["name"].as_str() == finding.container.as_deref();
+    statuses.filter(named).any(|status| text(&status["state"]["waiting"]["reason"]).ends_with("BackOff"))
 }
 
 fn crashes_before(recorded: &Recorded, finding: &Finding, circumstances: &Circumstances) -> u32 {

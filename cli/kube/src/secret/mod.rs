@@ -13,6 +13,9 @@ use crate::cluster::{Call, Cluster, ClusterError, Kind};
 use crate::inventory::{Inventory, InventoryError, KEEP, PART_OF, Release, labels};
 use crate::namespace;
 
+/// What a secret is that nobody but its users knows.
+const OPAQUE: &str = "Opaque";
+
 /// Keys and what they hold. It has no `Debug`: nothing prints it by mistake.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Values(pub BTreeMap<String, Vec<u8>>);
@@ -70,6 +73,22 @@ pub async fn ensure(
     release: &Release,
     name: &str,
     keys: &[&str],
+    generate: impl FnMut(&[&str], &Values) -> Values,
+) -> Result<Ensured, SecretError> {
+    ensure_of_type(cluster, release, name, OPAQUE, keys, generate).await
+}
+
+/// As [`ensure`], of a type that the cluster knows, such as `kubernetes.io/tls`. The type is for a secret that is made; that of
+/// one that is there can't be changed.
+///
+/// # Errors
+/// See [`SecretError`].
+pub async fn ensure_of_type(
+    cluster: &Cluster,
+    release: &Release,
+    name: &str,
+    of_type: &str,
+    keys: &[&str],
     mut generate: impl FnMut(&[&str], &Values) -> Values,
 ) -> Result<Ensured, SecretError> {
     namespace::ensure(cluster, release).await?;
@@ -106,7 +125,7 @@ pub async fn ensure(
             }
             None => {
                 inventory.widen_by(release, "Secret").await?;
-                let secret = json!({"apiVersion": "v1", "kind": "Secret", "type": "Opaque", "data": data,
+                let secret = json!({"apiVersion": "v1", "kind": "Secret", "type": of_type, "data": data,
                     "metadata": {"name": name, "labels": labels(cluster, release), "annotations": {KEEP: "until purge"}}});
                 Call::create(&Kind::secrets(), Some(cluster.namespace()), &secret)
             }
@@ -137,6 +156,33 @@ pub async fn replace(cluster: &Cluster, name: &str, values: &Values) -> Result<(
     let patch = json!({"metadata": {"resourceVersion": found["metadata"]["resourceVersion"]}, "data": data});
     cluster.write(Call::merge(&Kind::secrets(), Some(cluster.namespace()), name, &patch)).await?;
     Ok(())
+}
+
+/// Deletes a secret of ours, if it is there and still is the one that was looked at.
+///
+/// # Errors
+/// It is not ours, or the cluster does not let us.
+pub async fn remove(cluster: &Cluster, name: &str) -> Result<(), SecretError> {
+    let inventory = Inventory::open(cluster).await?;
+    let call = Call::get(&Kind::secrets(), Some(cluster.namespace()), name);
+    let Some(found) = cluster.find(call).await? else { return Ok(()) };
+    if found["metadata"]["labels"][PART_OF] != inventory.id() {
+        return Err(SecretError::NotOurs { name: name.to_owned(), missing: Vec::new() });
+    }
+    let uid = found["metadata"]["uid"].as_str().unwrap_or_default();
+    match cluster.write(Call::delete(&Kind::secrets(), Some(cluster.namespace()), name, uid, "Background")).await {
+        Err(error) if !error.is_not_found() => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+/// Which type a secret of the namespace has; None if it is not there.
+///
+/// # Errors
+/// The cluster does not say.
+pub async fn type_of(cluster: &Cluster, name: &str) -> Result<Option<String>, ClusterError> {
+    let found = cluster.find(Call::get(&Kind::secrets(), Some(cluster.namespace()), name)).await?;
+    Ok(found.map(|found| found["type"].as_str().unwrap_or(OPAQUE).to_owned()))
 }
 
 /// What a secret of the namespace holds; None if it is not there.

@@ -2,12 +2,14 @@
 
 use card_kube::cluster::{Cluster, Locality};
 use k8s_openapi::api::authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec};
+use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::api::storage::v1::StorageClass;
 use kube::api::{Api, ListParams, PostParams};
 use kube::discovery;
 
 use super::Check;
 use crate::context::Context;
+use crate::kubernetes::keda::{Keda, find};
 use crate::kubernetes::{Kind, connect};
 use crate::minikube::{Minikube, State};
 
@@ -47,16 +49,21 @@ pub(super) async fn check(kind: Kind, context: &Context, checks: &mut Vec<Check>
         )
         .await,
     );
-    checks.push(
-        served(
-            &cluster,
-            "keda.sh",
-            "keda",
-            "--autoscale falls back to CPU, which does not follow a backlog",
-            "cardctl up --install-keda",
-        )
-        .await,
-    );
+    checks.push(keda(&cluster).await);
+}
+
+async fn keda(cluster: &Cluster) -> Check {
+    const NAME: &str = "keda";
+    let fix = "cardctl up --install-keda";
+    match find(cluster).await {
+        Keda::Running => Check::ok(NAME, "keda-operator runs"),
+        Keda::Stopped => {
+            Check::warn(NAME, "the cluster knows KEDA's kinds, and no keda-operator runs: nothing is scaled", fix)
+        }
+        Keda::Absent => {
+            Check::warn(NAME, "not there: --autoscale falls back to CPU, which does not follow a backlog", fix)
+        }
+    }
 }
 
 /// Whether it makes sense to look further.
@@ -98,40 +105,85 @@ async fn version(cluster: &Cluster) -> Check {
             }
             Check::ok("kubernetes", info.git_version)
         }
-        Err(error) => Check::fail("kubernetes", error.to_string(), "kubectl version"),
+        Err(error) => Check::fail("kubernetes", said(&error), "kubectl version"),
     }
 }
 
-/// To make a namespace and what is in it: the two ends of what is needed.
+/// In the cluster's words; the library's own text is a dump of all that it has.
+fn said(error: &kube::Error) -> String {
+    if let kube::Error::Api(status) = error {
+        return status.message.clone();
+    }
+    let mut innermost: &dyn std::error::Error = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost.to_string()
+}
+
+/// What every `up` does: each kind of the base is applied (patch, which may create), its secrets are read and made, its pods
+/// are watched and forwarded to.
+const NEEDED: [(&str, &str, &str); 18] = [
+    ("patch", "", "namespaces"),
+    ("patch", "", "configmaps"),
+    ("create", "", "configmaps"),
+    ("patch", "", "services"),
+    ("patch", "", "serviceaccounts"),
+    ("get", "", "secrets"),
+    ("create", "", "secrets"),
+    ("patch", "", "secrets"),
+    ("patch", "apps", "deployments"),
+    ("patch", "apps", "statefulsets"),
+    ("delete", "apps", "deployments"),
+    ("patch", "networking.k8s.io", "networkpolicies"),
+    ("patch", "policy", "poddisruptionbudgets"),
+    ("list", "", "pods"),
+    ("watch", "", "pods"),
+    ("watch", "", "events"),
+    ("get", "", "pods/log"),
+    ("create", "", "pods/portforward"),
+];
+
 async fn rights(cluster: &Cluster) -> Check {
-    let asked = [
-        ("create", "", "namespaces"),
-        ("patch", "apps", "deployments"),
-        ("patch", "networking.k8s.io", "networkpolicies"),
-        ("create", "", "secrets"),
-    ];
+    let namespaces: Api<Namespace> = Api::all(cluster.client().clone());
+    // Who may only use a namespace of their own may not look at it; then it is there.
+    let is_missing = matches!(namespaces.get_opt(cluster.namespace()).await, Ok(None));
+    let asked = NEEDED.into_iter().chain(is_missing.then_some(("create", "", "namespaces")));
     let mut missing = Vec::new();
     for (verb, group, resource) in asked {
+        let (resource, subresource) = match resource.split_once('/') {
+            Some((resource, subresource)) => (resource, Some(subresource.to_owned())),
+            None => (resource, None),
+        };
         let attributes = ResourceAttributes {
             verb: Some(verb.to_owned()),
             group: Some(group.to_owned()),
             resource: Some(resource.to_owned()),
+            subresource: subresource.clone(),
             namespace: Some(cluster.namespace().to_owned()),
             ..ResourceAttributes::default()
         };
         let spec = SelfSubjectAccessReviewSpec { resource_attributes: Some(attributes), ..Default::default() };
         let review = SelfSubjectAccessReview { spec, ..Default::default() };
         let reviews: Api<SelfSubjectAccessReview> = Api::all(cluster.client().clone());
-        let answer = reviews.create(&PostParams::default(), &review).await;
-        if !answer.is_ok_and(|review| review.status.is_some_and(|status| status.allowed)) {
-            missing.push(format!("{verb} {resource}"));
+        let answer = match reviews.create(&PostParams::default(), &review).await {
+            Ok(answer) => answer,
+            Err(error) => {
+                let detail = format!("the cluster does not say what is allowed: {}", said(&error));
+                return Check::warn("rights", detail, "kubectl auth can-i --list");
+            }
+        };
+        if !answer.status.is_some_and(|status| status.allowed) {
+            let subresource = subresource.map(|name| format!("/{name}")).unwrap_or_default();
+            missing.push(format!("{verb} {resource}{subresource}"));
         }
     }
     if missing.is_empty() {
         return Check::ok("rights", format!("what is needed in namespace {}", cluster.namespace()));
     }
     let detail = format!("not allowed to {} in namespace {}", missing.join(", "), cluster.namespace());
-    Check::warn("rights", detail, "ask for the rights, or for a namespace that exists: --namespace NAME")
+    // Each of them is where `up` would end.
+    Check::fail("rights", detail, "ask for the rights, or for a namespace that exists: --namespace NAME")
 }
 
 async fn storage(cluster: &Cluster) -> Check {
@@ -155,7 +207,7 @@ async fn storage(cluster: &Cluster) -> Check {
                 ),
             }
         }
-        Err(error) => Check::warn("storage", format!("the storage classes can't be listed: {error}"), fix),
+        Err(error) => Check::warn("storage", format!("the storage classes can't be listed: {}", said(&error)), fix),
     }
 }
 

@@ -5,8 +5,7 @@ use card_core::time::format_duration;
 use card_loadtests::client::{Client, Token};
 
 use super::Check;
-use crate::context::Context;
-use crate::exit::Exit;
+use crate::context::{Context, NOT_RUNNING};
 use crate::instance::{Phase, Record};
 
 /// A task that waits longer than this while nothing is paused waits for something that does not come.
@@ -26,7 +25,8 @@ pub(super) async fn check(context: &Context, checks: &mut Vec<Check>) {
                     format!("{program} up -d goes on with its data"),
                 ),
                 Some(running) if running.phase == Phase::Starting => Check::warn(NAME, "it is starting", fix),
-                _ if failure.exit == Exit::Unknown => {
+                // Only that there is none is no trouble: one that is deployed and can't be reached is.
+                _ if failure.code == NOT_RUNNING => {
                     Check::ok(NAME, format!("{}; to start one: {fix}", failure.message))
                 }
                 _ => Check::fail(NAME, failure.message, fix),

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use card_kube::apply::{ApplyOptions, Change, Outcome, apply};
 use card_kube::prune;
-use card_manifests::SECRET;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -12,7 +11,7 @@ use super::{kind, load_failure};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::kubernetes::{Deployment, External, connect, ensure_secrets, release, trouble};
+use crate::kubernetes::{Addresses, Deployment, connect, ensure_secrets, mounts_the_secret, release, stamp, trouble};
 
 /// Apply objects of a file to the cluster
 #[derive(Debug, clap::Args)]
@@ -68,21 +67,28 @@ const fn word(outcome: Outcome) -> &'static str {
 }
 
 /// Applies objects in their order.
-async fn applied(objects: Vec<Value>, args: &ApplyArgs, context: &Context) -> Result<Exit, Failure> {
+async fn applied(mut objects: Vec<Value>, args: &ApplyArgs, context: &Context) -> Result<Exit, Failure> {
     let kind = kind(context)?;
     let cluster = connect(kind, context).await?;
     let release = release(context);
     if !args.dry_run {
-        Deployment::of(kind, &cluster, "file").store(&context.instance).map_err(|error| {
-            Failure::new("state-directory", Exit::NotReady, format!("it can't be written down where it is: {error}"))
+        Deployment::of(kind, &cluster, "file").with_what_is_known(&context.instance).store(&context.instance).map_err(
+            |error| {
+                Failure::new(
+                    "state-directory",
+                    Exit::NotReady,
+                    format!("it can't be written down where it is: {error}"),
+                )
                 .evidence(context.instance.deployment().display())
                 .left("nothing was applied")
-        })?;
+            },
+        )?;
         // The pods of the platform wait for it; the file does not have it.
         if objects.iter().any(mounts_the_secret) {
-            ensure_secrets(&cluster, &release, &External::default()).await?;
+            ensure_secrets(&cluster, &release, &Addresses::default()).await?;
         }
     }
+    stamp(&mut objects, &cluster).await?;
     let options = ApplyOptions { force: args.force_conflicts, dry_run: args.dry_run, ..ApplyOptions::default() };
     let done = apply(&cluster, &objects, &release, &options, &|_| {}).await.map_err(|error| trouble::apply(&error))?;
     let stale = prune::preview(&cluster, &objects).await.map_err(|error| trouble::apply(&error))?;
@@ -109,9 +115,4 @@ async fn applied(objects: Vec<Value>, args: &ApplyArgs, context: &Context) -> Re
         pruned,
     })?;
     Ok(Exit::Done)
-}
-
-fn mounts_the_secret(object: &Value) -> bool {
-    let volumes = object["spec"]["template"]["spec"]["volumes"].as_array();
-    volumes.is_some_and(|volumes| volumes.iter().any(|volume| volume["secret"]["secretName"] == SECRET))
 }

@@ -10,7 +10,7 @@ use super::{ValuesArgs, kind, load_failure};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::kubernetes::{connect, trouble};
+use crate::kubernetes::{connect, stamp, trouble};
 
 /// Show what an apply would change in the cluster
 #[derive(Debug, clap::Args)]
@@ -61,8 +61,10 @@ struct Field {
 }
 
 /// Compares objects with what is in the cluster.
-async fn differences(desired: Vec<Value>, args: &DiffArgs, context: &Context) -> Result<Exit, Failure> {
+async fn differences(mut desired: Vec<Value>, args: &DiffArgs, context: &Context) -> Result<Exit, Failure> {
     let cluster = connect(kind(context)?, context).await?;
+    // As an apply would. Who may not read the secret sees the mark as a difference.
+    let _ = stamp(&mut desired, &cluster).await;
     let found = diff(&cluster, &desired).await.map_err(|error| trouble::apply(&error))?;
     let printer = &context.printer;
     let paint = printer.out();

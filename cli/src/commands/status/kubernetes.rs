@@ -1,12 +1,17 @@
 //! What of a platform is in a cluster, and how far it is there.
 
+use std::time::Duration;
+
+use card_core::telemetry::mask::mask;
 use card_kube::ObjectRef;
 use card_kube::cluster::Cluster;
 use card_kube::state::{Phase, State};
+use card_kube::wait::{Awaited, WaitOptions, wait};
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use kube::api::{Api, ListParams};
 use serde::Serialize;
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
 use crate::kubernetes::{Deployment as Deployed, SERVER_SERVICE};
 use crate::output::Paint;
@@ -24,9 +29,42 @@ pub(super) struct Place {
 
 #[derive(Debug, Clone, Serialize)]
 struct Object {
+    #[serde(skip)]
+    object: ObjectRef,
     name: String,
     #[serde(flatten)]
     state: State,
+    /// What is wrong with it, in one line; none if nothing is known to be.
+    why: Option<String>,
+}
+
+/// How long the cluster is asked why something is not ready: what there is to know is there at the first look.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// Says of what is not ready why it is not, as `up` would.
+async fn explain(objects: &mut [Object], cluster: &Cluster) {
+    let awaited: Vec<_> = objects
+        .iter()
+        .filter(|object| !object.state.is_ready())
+        .map(|object| Awaited::new(object.object.clone()))
+        .collect();
+    if awaited.is_empty() {
+        return;
+    }
+    let seen = CancellationToken::new();
+    let options = WaitOptions { cancel: seen.clone(), fail_fast: false, applied: None, ..WaitOptions::new(LOOK) };
+    // Once each has been looked at with its pods there is no more to learn from waiting.
+    let ending = wait(cluster.client(), &awaited, options, |snapshot| {
+        if !snapshot.rows.is_empty() && snapshot.rows.iter().all(|row| row.finding.is_some()) {
+            seen.cancel();
+        }
+    });
+    for row in ending.await.last.rows {
+        let Some(finding) = row.finding else { continue };
+        for object in objects.iter_mut().filter(|object| object.object == row.object) {
+            object.why = Some(format!("{}: {}", finding.reason, mask(&finding.message)));
+        }
+    }
 }
 
 impl Place {
@@ -45,6 +83,7 @@ impl Place {
         for set in sets.map(|list| list.items).unwrap_or_default() {
             objects.extend(Object::of("StatefulSet", serde_json::to_value(set).unwrap_or_default()));
         }
+        explain(&mut objects, cluster).await;
         Self {
             context: cluster.context().unwrap_or("-").to_owned(),
             namespace: namespace.to_owned(),
@@ -96,7 +135,8 @@ impl Object {
         // What a list holds does not say what it is.
         object["apiVersion"] = json!("apps/v1");
         object["kind"] = json!(kind);
-        Some(Self { name: ObjectRef::of(&object)?.to_string(), state: State::of(&object) })
+        let object_ref = ObjectRef::of(&object)?;
+        Some(Self { name: object_ref.to_string(), state: State::of(&object), why: None, object: object_ref })
     }
 
     fn words(&self) -> String {
@@ -104,7 +144,8 @@ impl Object {
             (Some(ready), Some(wanted)) => format!(" {ready}/{wanted}"),
             _ => String::new(),
         };
-        let why = if self.state.is_ready() { "ready" } else { &self.state.reason };
-        format!("{}{counts} {why}", self.name)
+        let state = if self.state.is_ready() { "ready" } else { &self.state.reason };
+        let why = self.why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+        format!("{}{counts} {state}{why}", self.name)
     }
 }

@@ -51,7 +51,7 @@ pub struct UpArgs {
     /// Workers, each with worker.concurrency steps at once [default: 1]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=WORKERS_MAX as i64))]
     pub workers: Option<u16>,
-    /// Postgres, for -t processes, or instead of the cluster's own; without a password: with one it belongs in CARDCTL_DATABASE or CARDCTL_DATABASE_FILE
+    /// Postgres, for -t processes, or instead of the cluster's own (`bundled` goes back to that); without a password: with one it belongs in CARDCTL_DATABASE or CARDCTL_DATABASE_FILE
     #[arg(long, value_name = "URL")]
     pub database: Option<String>,
     /// Redis, likewise; with a password: CARDCTL_REDIS or CARDCTL_REDIS_FILE
@@ -96,6 +96,9 @@ pub struct UpArgs {
     /// Bring KEDA into a cluster that has none, from a file or an address (…#sha256=… verifies it) [default: a pinned release]
     #[arg(long, value_name = "SOURCE", num_args = 0..=1, default_missing_value = kubernetes::keda::PINNED)]
     pub install_keda: Option<String>,
+    /// A setting of the platform in a cluster, such as worker.concurrency=64; kept by the next up, and forgotten with NAME=
+    #[arg(long, value_name = "SETTING=VALUE", value_parser = setting)]
+    pub set: Vec<(String, String)>,
     /// Take fields that others have changed meanwhile
     #[arg(long)]
     pub force_conflicts: bool,
@@ -125,10 +128,18 @@ impl Default for UpArgs {
             ingress_class: None,
             no_ingress: false,
             tls: false,
+            set: Vec::new(),
             force_conflicts: false,
             install_keda: None,
             command: Vec::new(),
         }
+    }
+}
+
+fn setting(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("must be SETTING=VALUE, such as worker.concurrency=64".to_owned()),
     }
 }
 
@@ -209,6 +220,7 @@ impl UpArgs {
             ("--ingress", self.ingress.is_some()),
             ("--no-ingress", self.no_ingress),
             ("--tls", self.tls),
+            ("--set", !self.set.is_empty()),
             ("--install-keda", self.install_keda.is_some()),
             ("--force-conflicts", self.force_conflicts),
         ];

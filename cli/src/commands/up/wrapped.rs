@@ -18,13 +18,15 @@ use crate::failure::Failure;
 use crate::instance::{Process, Record, end, grace};
 
 pub(super) async fn run(args: &UpArgs, context: &Context) -> Result<Exit, Failure> {
-    // Attached: whatever becomes of this process, the platform does not outlive it.
-    let converged = converge(args, true, context).await?;
+    // What was up before stays, also if it is started anew as asked (--restart).
+    let was_up = Record::running(&context.instance).is_some();
+    // Attached: whatever becomes of this process, a platform that it starts does not outlive it.
+    let converged = converge(args, !was_up, context).await?;
     banner::remark(&converged, context);
     banner::warn_of_eviction(&converged, args, context).await;
     let record = &converged.record;
     let outcome = around(&args.command, &endpoint(record)?, Some(record), context).await;
-    if converged.already_up {
+    if converged.already_up || was_up {
         context.printer.say("the platform was up before, so it is left running");
     } else {
         end(record.process, grace(record.target, context.settings.settings.server.drain_timeout)).await?;

@@ -2,6 +2,7 @@
 //!
 //! Subscribe first, then read the present state, then wait: no change falls between the two.
 
+mod arrivals;
 pub mod board;
 pub mod lines;
 pub mod present;
@@ -12,9 +13,10 @@ use std::time::Duration;
 
 use card_core::ids::{RunId, TaskId};
 use card_core::tasks::Task;
-use card_core::time::{format_duration, parse_duration};
+use card_core::time::{Instant as Timestamp, format_duration, parse_duration};
 use tokio::time::{Instant, sleep_until};
 
+use self::arrivals::Arrivals;
 use self::board::Board;
 use self::lines::{StateLine, Summary};
 use self::screen::Screen;
@@ -35,6 +37,7 @@ const EXAMPLES: &str = "\
 Examples:
   cardctl watch --all                      everything, until Ctrl-C
   cardctl watch --run nightly --timeout 5m
+  cardctl watch --run nightly --expect 100   a run that is submitted slowly, to its end
   cardctl watch --run nightly -o jsonl     one object for each change";
 
 /// Follow tasks live until all are final
@@ -51,6 +54,9 @@ pub struct WatchArgs {
     /// Follow every task, until Ctrl-C or --timeout
     #[arg(long)]
     all: bool,
+    /// How many tasks the run has: end when so many are final [default: all that there are, once no new one has come for a while]
+    #[arg(long, value_name = "N", conflicts_with_all = ["tasks", "all"], value_parser = clap::value_parser!(u64).range(1..))]
+    expect: Option<u64>,
     /// Stop after this long (exit 124 if something is pending)
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     timeout: Option<Duration>,
@@ -89,6 +95,7 @@ pub async fn run(args: WatchArgs, context: &Context) -> Result<Exit, Failure> {
         board: Board::default(),
         screen: live.then(|| Screen::new(context, None)),
         gaps: 0,
+        arrivals: Arrivals::default(),
     };
     watch.present(args.from.is_none()).await?;
     let (ending, cursor) = watch.follow(events).await?;
@@ -103,6 +110,7 @@ struct Watch<'a> {
     board: Board,
     screen: Option<Screen>,
     gaps: u64,
+    arrivals: Arrivals,
 }
 
 impl Watch<'_> {
@@ -130,8 +138,7 @@ impl Watch<'_> {
             if let Some(screen) = &mut self.screen {
                 screen.draw(&self.context.printer, &self.board);
             }
-            let counts = self.board.counts();
-            if replayed && !self.args.all && counts.tasks > 0 && counts.pending == 0 {
+            if replayed && self.is_over() {
                 return Ok((Ending::AllFinal, events.cursor()));
             }
             let frame = Instant::now() + Duration::from_millis(100);
@@ -159,9 +166,26 @@ impl Watch<'_> {
         }
     }
 
+    /// Whether everything that is followed is final. A run has no end of its own while it is submitted: it is over when there are
+    /// as many tasks as it has, or when no new one has come for longer than they kept each other waiting.
+    fn is_over(&self) -> bool {
+        let counts = self.board.counts();
+        if self.args.all || counts.tasks == 0 || counts.pending > 0 {
+            return false;
+        }
+        match (&self.args.run, self.args.expect) {
+            (None, _) => true,
+            (Some(_), Some(expected)) => counts.tasks >= expected,
+            (Some(_), None) => self.arrivals.have_ended(Timestamp::now()),
+        }
+    }
+
     fn take(&mut self, task: &Task, seq: Option<u64>, told: bool) -> Result<(), Failure> {
         if !self.named.is_empty() && !self.named.contains(&task.id) {
             return Ok(());
+        }
+        if self.board.get(task.id).is_none() {
+            self.arrivals.note(task.accepted_at, Timestamp::now());
         }
         // A state that is read twice, on the stream and as the present one, is told once.
         if !self.board.update(task) && seq.is_none() {
@@ -191,6 +215,7 @@ impl Watch<'_> {
             _ if failed => Exit::WorkFailed,
             // A watch of everything has no end of its own: its time being up is how it ends.
             Ending::TimeUp if counts.pending > 0 || (counts.tasks == 0 && !self.args.all) => Exit::Timeout,
+            Ending::TimeUp if self.args.expect.is_some_and(|expected| counts.tasks < expected) => Exit::Timeout,
             Ending::TimeUp | Ending::AllFinal => Exit::Done,
         };
         if let Some(mut screen) = self.screen.take() {
@@ -222,7 +247,10 @@ impl Watch<'_> {
 
     fn again(&self, cursor: Option<u64>) -> String {
         let what = match &self.args.run {
-            Some(run) => format!("--run {run}"),
+            Some(run) => match self.args.expect {
+                Some(expected) => format!("--run {run} --expect {expected}"),
+                None => format!("--run {run}"),
+            },
             None if self.args.all => "--all".to_owned(),
             None => self.args.tasks.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
         };

@@ -29,7 +29,7 @@ fn up_killed(lab: &Lab, at: usize) -> bool {
 fn after_an_up_that_was_killed_anywhere_the_next_down_leaves_nothing() {
     let lab = Lab::new("lab");
     let mut made = 0;
-    for at in (2..60).step_by(4) {
+    for at in (2..68).step_by(4) {
         assert!(up_killed(&lab, at), "request {at} was never made");
         made = made.max(lab.left().len());
         lab.sandbox.expect(0, &["down", "-t", "kube", "--context", "lab", "--purge", "--yes"]);

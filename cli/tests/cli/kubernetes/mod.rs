@@ -2,12 +2,16 @@
 //! never come unless a test says that they did.
 
 mod apply;
+mod certificate;
 mod down;
 mod env;
+mod keda;
 mod killed;
 mod kubeconfig;
 mod meant;
+mod remembered;
 mod scale;
+mod trouble;
 
 use std::path::PathBuf;
 use std::process::Command;

@@ -27,6 +27,19 @@ fn what_an_autoscaler_owns_is_not_scaled() {
     assert!(sent.all(|seen| seen.body.as_ref().unwrap()["spec"].get("replicas").is_none()));
 }
 
+/// The autoscaler begins with as many as run: an apply without a number would put the API's default there, one.
+#[test]
+fn an_autoscaler_takes_over_as_many_workers_as_run() {
+    let lab = Lab::new("lab");
+    lab.sandbox.expect(124, &lab.up(&["--workers", "3"]));
+    let replicas = || lab.server.get(WORKER.0, WORKER.1, WORKER.2).unwrap()["spec"]["replicas"].clone();
+    assert_eq!(replicas(), json!(3));
+    lab.sandbox.expect(124, &lab.up(&["--autoscale", "1..4"]));
+    assert_eq!(replicas(), json!(3));
+    lab.deployed();
+    assert_eq!(replicas(), json!(3));
+}
+
 #[test]
 fn what_was_scaled_stays_until_another_number_is_given() {
     let lab = Lab::new("lab");

@@ -130,3 +130,42 @@ fn pods_of_an_older_version_are_no_evidence() {
     let recorded = Recorded { objects: objects.chain([std::sync::Arc::new(unseen)]).collect(), logs: Vec::new() };
     assert_eq!(diagnose(&recorded, &object, &Circumstances::at(case.now)), []);
 }
+
+/// The cause was mended, and the node has not tried again since.
+#[test]
+fn what_is_only_in_back_off_is_no_verdict_until_it_was_tried_again() {
+    for (reason, waiting) in [(Reason::CrashLoop, "CrashLoopBackOff"), (Reason::ImageNotFound, "ImagePullBackOff")] {
+        let cases = cases();
+        let (_, case) = cases.iter().find(|(_, case)| case.reason == reason).unwrap();
+        let object = object(&case.recorded);
+        let began = case.now.checked_add(SignedDuration::from_mins(1)).unwrap();
+        let mut text = serde_json::to_value(&case.recorded).unwrap();
+        back_off(&mut text, waiting);
+        let recorded: crate::diagnose::Recorded = serde_json::from_value(text).unwrap();
+        let mut crashes_before = std::collections::BTreeMap::new();
+        for pod in recorded.of_kind("Pod") {
+            crashes_before.insert(format!("{}/main", pod["metadata"]["uid"].as_str().unwrap()), 100);
+        }
+        let at = |minutes, crashes_before| {
+            let now = began.checked_add(SignedDuration::from_mins(minutes)).unwrap();
+            let circumstances = Circumstances { began: Some(began), crashes_before, ..Circumstances::at(now) };
+            diagnose(&recorded, &object, &circumstances)[0].terminal
+        };
+        assert!(!at(1, crashes_before.clone()) && !at(10, crashes_before), "{reason}");
+    }
+}
+
+/// Every container that does not run waits so.
+fn back_off(value: &mut serde_json::Value, reason: &str) {
+    match value {
+        serde_json::Value::Object(fields) => {
+            if let Some(state) = fields.get_mut("state").filter(|state| state["running"].is_null()) {
+                let message = state["waiting"]["message"].clone();
+                *state = serde_json::json!({"waiting": {"reason": reason, "message": message}});
+            }
+            fields.values_mut().for_each(|value| back_off(value, reason));
+        }
+        serde_json::Value::Array(values) => values.iter_mut().for_each(|value| back_off(value, reason)),
+        _ => {}
+    }
+}

@@ -1,7 +1,7 @@
 //! An `up` that says nothing in particular means what the last one asked for.
 
 use super::super::UpArgs;
-use crate::kubernetes::Flags;
+use crate::kubernetes::{Flags, Outside};
 
 /// With what was asked for the last time, wherever nothing is said now.
 pub(super) fn with(mut args: UpArgs, last: &Flags) -> UpArgs {
@@ -19,14 +19,19 @@ pub(super) fn with(mut args: UpArgs, last: &Flags) -> UpArgs {
     args.servers = args.servers.or(last.servers);
     args.registry = args.registry.or_else(|| last.registry.clone());
     args.binaries = args.binaries.or_else(|| last.binaries.clone().filter(|dir| dir.is_dir()));
+    let said = std::mem::take(&mut args.set);
+    let mut set = last.set.clone();
+    set.extend(said);
+    args.set = set.into_iter().filter(|(_, value)| !value.is_empty()).collect();
     let name = |image: &str| image.split_once('=').map(|(name, _)| name.to_owned());
     let said: Vec<_> = args.image.iter().map(|image| name(image)).collect();
     args.image.extend(last.image.iter().filter(|image| !said.contains(&name(image))).cloned());
     args
 }
 
-/// What is remembered of it.
-pub(super) fn flags(args: &UpArgs) -> Flags {
+/// What is remembered of it, with where the stores were found to be.
+pub(super) fn flags(args: &UpArgs, database: Option<Outside>, redis: Option<Outside>) -> Flags {
+    // Every field is named: what is forgotten here is undone by the next `up`.
     Flags {
         overlay: args.overlay.clone(),
         servers: args.servers,
@@ -39,6 +44,9 @@ pub(super) fn flags(args: &UpArgs) -> Flags {
         // Wherever the next one is run from.
         binaries: args.binaries.as_deref().and_then(|dir| dir.canonicalize().ok()),
         registry: args.registry.clone(),
+        database,
+        redis,
+        set: args.set.iter().filter(|(_, value)| !value.is_empty()).cloned().collect(),
         images: Default::default(),
     }
 }
@@ -47,21 +55,44 @@ pub(super) fn flags(args: &UpArgs) -> Flags {
 mod tests {
     use super::*;
 
+    /// Every field says something: a new one that `with` or `flags` leaves out fails the test below.
     fn last() -> Flags {
         Flags {
             overlay: Some("medium".to_owned()),
+            servers: Some(2),
             workers: Some(3),
+            autoscale: None,
             ingress: Some("cards.example.com".to_owned()),
+            ingress_class: Some("nginx".to_owned()),
             tls: true,
             image: vec!["postgres=pg:1".to_owned(), "redis=redis:1".to_owned()],
-            ..Flags::default()
+            binaries: std::env::temp_dir().canonicalize().ok(),
+            registry: Some("registry.example/cards".to_owned()),
+            database: Some(Outside { port: Some(6432) }),
+            redis: Some(Outside { port: None }),
+            set: [("worker.concurrency".to_owned(), "64".to_owned())].into(),
+            // Not a flag: what was deployed.
+            images: Default::default(),
         }
+    }
+
+    fn kept(args: &UpArgs) -> Flags {
+        flags(args, last().database, last().redis)
     }
 
     #[test]
     fn nothing_said_means_the_same_again() {
-        let again = with(UpArgs::default(), &last());
-        assert_eq!(flags(&again), last());
+        assert_eq!(kept(&with(UpArgs::default(), &last())), last());
+        let scaled = Flags { workers: None, autoscale: Some("1..4".to_owned()), ..last() };
+        assert_eq!(kept(&with(UpArgs::default(), &scaled)), scaled);
+    }
+
+    #[test]
+    fn a_setting_is_changed_added_and_forgotten() {
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let set = vec![pair("worker.lease", "5s"), pair("worker.concurrency", "")];
+        let now = kept(&with(UpArgs { set, ..UpArgs::default() }, &last()));
+        assert_eq!(now.set, [pair("worker.lease", "5s")].into());
     }
 
     #[test]
@@ -72,7 +103,7 @@ mod tests {
             image: vec!["redis=redis:2".to_owned()],
             ..UpArgs::default()
         };
-        let now = flags(&with(args, &last()));
+        let now = kept(&with(args, &last()));
         assert_eq!((now.workers, now.autoscale.as_deref()), (None, Some("1..4")));
         assert_eq!((now.ingress, now.tls), (None, false));
         assert_eq!(now.image, ["redis=redis:2", "postgres=pg:1"]);

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use card_images::Component;
 use card_images::load::Runtime;
 use card_images::push::Place;
+use card_images::{Component, Image, Platform};
 
 use super::super::UpArgs;
-use crate::commands::images::{BuildOptions, NO_SOURCE, built_images, failure, load_all, push_all};
+use crate::commands::images::{BuildOptions, NO_SOURCE, built_images, failure, load_all, push_all, store};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -52,7 +52,16 @@ pub(super) async fn ready(
         path => Some(path.parse().map_err(failure)?),
     };
     let options = BuildOptions { components: wanted, binaries: args.binaries.clone(), ..BuildOptions::default() };
-    let built = match built_images(context, &options).await {
+    let images: Vec<Image> = match built_images(context, &options).await {
+        // Outside of the source tree: those that were built with --binaries, or came from elsewhere.
+        Err(failure) if failure.code == NO_SOURCE && !kept(context, &options.components).is_empty() => {
+            let kept = kept(context, &options.components);
+            context.printer.step(format!(
+                "nothing to build images from here: those in {} are taken",
+                store(context, None).dir().display()
+            ));
+            kept
+        }
         Err(failure) if failure.code == NO_SOURCE && [SERVER, WORKER].iter().all(|name| last.contains_key(*name)) => {
             context.printer.step("nothing to build images from here: those that are deployed stay");
             for (name, reference) in last {
@@ -60,9 +69,8 @@ pub(super) async fn ready(
             }
             return Ok(named);
         }
-        built => built?,
+        built => built?.into_iter().map(|built| built.image).collect(),
     };
-    let images: Vec<_> = built.into_iter().map(|built| built.image).collect();
     let mut add = |component: &str, reference: String| {
         if let Some(component) = Component::find(component) {
             named.insert(component.name.to_owned(), reference);
@@ -70,7 +78,7 @@ pub(super) async fn ready(
     };
     if let Some(place) = place {
         for pushed in push_all(context, &images, &place).await? {
-            add(&pushed.component, pushed.reference.full());
+            add(&pushed.component, pushed.reference.exact());
         }
         return Ok(named);
     }
@@ -86,4 +94,15 @@ pub(super) async fn ready(
         add(&image.component, image.reference().tagged());
     }
     Ok(named)
+}
+
+/// The images of these that are kept on this machine, for its platform; none unless those that run are all among them.
+fn kept(context: &Context, wanted: &[Component]) -> Vec<Image> {
+    let is_wanted = |image: &Image| {
+        Platform::host() == Some(image.platform) && wanted.iter().any(|component| component.name == image.name)
+    };
+    let found: Vec<Image> = store(context, None).images().unwrap_or_default().into_iter().filter(is_wanted).collect();
+    let needed = wanted.iter().filter(|component| component.name != GENERATOR);
+    let is_whole = needed.clone().all(|component| found.iter().any(|image| image.name == component.name));
+    if is_whole { found } else { Vec::new() }
 }

@@ -4,18 +4,22 @@
 use std::io::Write;
 use std::time::Duration;
 
+use card_core::time::format_duration;
+use card_kube::ObjectRef;
 use card_kube::apply::{ApplyOptions, Outcome, apply};
 use card_kube::cluster::Cluster;
 use card_kube::inventory::Release;
+use card_kube::wait::{Awaited, Verdict, WaitOptions, wait};
 use card_manifests::{Scale, Values, in_apply_order, load};
-use kube::discovery;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use tokio::time::Instant;
 
 use super::values::Asked;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::kubernetes::keda::{Keda, find};
 use crate::kubernetes::trouble;
 
 /// The release that the manifests were written for.
@@ -32,19 +36,30 @@ pub(super) async fn choose(
     install: Option<&str>,
     values: &mut Values,
     cluster: &Cluster,
+    deadline: Instant,
     context: &Context,
 ) -> Result<(), Failure> {
-    let mut is_there = asked.autoscale.is_some() && is_served(cluster).await;
+    let wanted = asked.autoscale.is_some() || install.is_some();
+    let mut found = if wanted { find(cluster).await } else { Keda::Absent };
     if let Some(source) = install
-        && !is_there
+        && found != Keda::Running
     {
-        bring(source, cluster, context).await?;
-        is_there = true;
+        bring(source, cluster, deadline, context).await?;
+        found = Keda::Running;
     }
     let Some(bounds) = asked.autoscale else { return Ok(()) };
-    if is_there {
-        values.workers = Some(Scale::Backlog(bounds));
-        return Ok(());
+    match found {
+        Keda::Running => {
+            values.workers = Some(Scale::Backlog(bounds));
+            return Ok(());
+        }
+        Keda::Stopped => {
+            let message = "the cluster knows KEDA's kinds, and no keda-operator runs: nothing would be scaled";
+            return Err(Failure::new("keda-not-running", Exit::NotReady, message)
+                .fix("kubectl get pods -A -l app=keda-operator; or bring it: cardctl up --install-keda")
+                .left("nothing was deployed"));
+        }
+        Keda::Absent => {}
     }
     context.printer.say(
         "the cluster has no KEDA: workers are scaled by their CPU, which does not follow a backlog (docs/scaling.md); \
@@ -54,12 +69,8 @@ pub(super) async fn choose(
     Ok(())
 }
 
-async fn is_served(cluster: &Cluster) -> bool {
-    discovery::group(cluster.client(), "keda.sh").await.is_ok()
-}
-
 /// Applies KEDA's manifests. They are nobody's but the cluster's afterwards: `down` leaves them, others may use them.
-async fn bring(source: &str, cluster: &Cluster, context: &Context) -> Result<(), Failure> {
+async fn bring(source: &str, cluster: &Cluster, deadline: Instant, context: &Context) -> Result<(), Failure> {
     let printer = &context.printer;
     printer.say(format!("bringing KEDA from {source}; down leaves it, since others may come to use it"));
     let mut objects = read(source).await?;
@@ -70,7 +81,36 @@ async fn bring(source: &str, cluster: &Cluster, context: &Context) -> Result<(),
     let applied = apply(&home, &objects, &release, &options, &|_| {}).await.map_err(|error| trouble::apply(&error))?;
     let created = applied.count(Outcome::Created);
     printer.step(format!("KEDA: {created} objects created of {}", applied.changes.len()));
-    Ok(())
+    let runs = |object: &&Value| object["kind"] == "Deployment";
+    let awaited: Vec<_> =
+        objects.iter().filter(runs).filter_map(ObjectRef::of).map(|object| in_home(object, &home)).collect();
+    let limit = deadline.saturating_duration_since(Instant::now()).max(Duration::from_secs(1));
+    let options = WaitOptions { cancel: context.stop.clone(), ..WaitOptions::new(limit) };
+    let ending = wait(home.client(), &awaited, options, |_| {}).await;
+    let stays = "KEDA's objects stay, nothing of the platform was deployed";
+    match ending.verdict {
+        Verdict::Ready => Ok(()),
+        Verdict::Cancelled => Err(context.interruption().left(stays)),
+        Verdict::Failed { findings } => {
+            Err(trouble::findings("KEDA does not come up".to_owned(), Exit::DeployFailed, &findings).left(stays))
+        }
+        Verdict::TimedOut { findings, .. } => {
+            let message = format!("KEDA was not ready in {}", format_duration(limit));
+            Err(trouble::findings(message, Exit::Timeout, &findings).left(stays))
+        }
+        Verdict::Unreachable { message } => Err(Failure::new(
+            "cluster-unreachable",
+            Exit::Unknown,
+            format!("the cluster can't be asked any more: {message}"),
+        )
+        .left(stays)),
+    }
+}
+
+/// What names no namespace goes where KEDA's own manifests put the rest.
+fn in_home(mut object: ObjectRef, home: &Cluster) -> Awaited {
+    object.namespace.get_or_insert_with(|| home.namespace().to_owned());
+    Awaited::new(object)
 }
 
 /// From a file, or from an address, which may say what it must be: `https://…#sha256=…`.

@@ -21,10 +21,12 @@ use std::time::Duration;
 use card_core::time::format_duration;
 use card_kube::apply::{Applied, ApplyOptions, Change, Outcome, apply};
 use card_kube::cluster::Cluster;
-use card_kube::inventory::{Member, Release};
+use card_kube::inventory::{Member, PART_OF, Release};
 use card_kube::wait::{Awaited, Verdict, WaitOptions, wait};
 use card_kube::{ObjectRef, prune};
 use card_manifests::render;
+use k8s_openapi::api::apps::v1::Deployment as Workload;
+use kube::api::{Api, ListParams};
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -35,7 +37,8 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::instance::{Proof, Record, prove};
 use crate::kubernetes::{
-    Deployment, Flags, Kind, Table, connect, ensure_certificate, ensure_secrets, lasting, release, trouble, words,
+    Deployment, Flags, Kind, Table, connect, ensure_certificate, ensure_secrets, lasting, release, stamp, trouble,
+    words,
 };
 
 /// How long to wait unless it is said: images are pulled, a volume is made, Postgres starts for the first time.
@@ -47,7 +50,10 @@ pub(super) struct Ready {
     /// The cluster's own address for the API, if this machine can use it.
     url: Option<String>,
     took: Duration,
+    /// It ran before, and nothing had to be changed.
     already_up: bool,
+    /// Something of it ran before, whatever was changed.
+    was_there: bool,
     applied: Applied,
     pruned: usize,
     workers: usize,
@@ -60,7 +66,7 @@ pub(super) async fn run(args: UpArgs, kind: Kind, context: &Context) -> Result<E
         Some(last) => again::with(args, &last.asked),
         None => args,
     };
-    let asked = Asked::read(&args, kind, context)?;
+    let asked = Asked::read(&args, last.as_ref().map(|last| &last.asked), kind, context)?;
     if let Some(record) = Record::running(&context.instance) {
         let name = &context.instance.name;
         return Err(Failure::new("busy", Exit::NotReady, format!("instance {name:?} runs on this machine already"))
@@ -96,7 +102,7 @@ pub(super) async fn run(args: UpArgs, kind: Kind, context: &Context) -> Result<E
     }
     let endpoint = context.endpoint().await?;
     let ended = wrapped::around(&args.command, &endpoint, None, context).await;
-    if ready.already_up {
+    if ready.was_there {
         context.printer.say("the platform was up before, so it is left running");
     } else {
         crate::commands::down::kubernetes::run(false, kind, context).await?;
@@ -118,12 +124,12 @@ async fn converge(
     let release = release(context);
     let last = Deployment::load(&context.instance).map(|last| last.asked.images).unwrap_or_default();
     let mut images = images::ready(args, &last, kind, context).await?;
-    let asked_now = Flags { images: images.clone(), ..again::flags(args) };
+    let asked_now = Flags { images: images.clone(), ..again::flags(args, asked.database, asked.redis) };
     let generator = images.remove(images::GENERATOR);
     let mut values = asked.values(cluster, images);
-    keda::choose(asked, args.install_keda.as_deref(), &mut values, cluster, context).await?;
+    keda::choose(asked, args.install_keda.as_deref(), &mut values, cluster, deadline, context).await?;
     scaled::keep(&mut values, cluster).await;
-    let objects = render(&values).map_err(|error| {
+    let mut objects = render(&values).map_err(|error| {
         Failure::new("manifests", Exit::Usage, error.to_string()).fix("cardctl up --help names what can be set")
     })?;
     let deployment = Deployment { generator, asked: asked_now, ..Deployment::of(kind, cluster, values.overlay.name()) };
@@ -136,7 +142,9 @@ async fn converge(
         .evidence(context.instance.deployment().display())
         .left("nothing was deployed")
     })?;
-    ensure_secrets(cluster, &release, &asked.external).await?;
+    let was_there = runs(cluster).await;
+    ensure_secrets(cluster, &release, &asked.addresses).await?;
+    stamp(&mut objects, cluster).await?;
     if let Some(host) = asked.certified_host() {
         let ca = ensure_certificate(cluster, &release, host, context).await?;
         if let Some(ca) = ca {
@@ -169,7 +177,14 @@ async fn converge(
     };
     printer.step("one add task went all the way through");
     let workers = address::workers(&endpoint).await;
-    Ok(Ready { url: place, deployment, took: begun.elapsed(), already_up, applied, pruned, workers, proof })
+    Ok(Ready { url: place, deployment, took: begun.elapsed(), already_up, was_there, applied, pruned, workers, proof })
+}
+
+/// Whether something of the platform is there. A `down` leaves volumes and secrets, and nothing that runs pods.
+async fn runs(cluster: &Cluster) -> bool {
+    let deployments: Api<Workload> = Api::namespaced(cluster.client().clone(), cluster.namespace());
+    let found = deployments.list(&ListParams::default().labels(PART_OF).limit(1)).await;
+    found.is_ok_and(|found| !found.items.is_empty())
 }
 
 /// What was written to the cluster.
@@ -204,22 +219,35 @@ async fn apply_all(
         printer.step(format!("the replicas of {} are left to {}{replicas}", kept.object, kept.autoscaler));
     }
     let stale = prune::preview(cluster, objects).await.map_err(|error| trouble::apply(&error))?;
-    if !stale.is_empty() {
-        let names: Vec<_> = stale.iter().map(|member| member.object.to_string()).collect();
-        printer.say(format!("no longer wanted, and deleted: {}", names.join(", ")));
-    }
-    // A pod of before that is started once more needs the settings of before: they go when the new pods are ready.
-    let (later, now): (Vec<_>, Vec<_>) = stale.into_iter().partition(|member| member.object.kind == "ConfigMap");
+    let said = |members: &[Member], when: &str| {
+        let names: Vec<_> = members.iter().map(|member| member.object.to_string()).collect();
+        if !names.is_empty() {
+            printer.say(format!("no longer wanted, and deleted{when}: {}", names.join(", ")));
+        }
+    };
+    // The pods of before still run, and may be started once more: their settings go when the new pods are ready, and so do a
+    // Postgres and a Redis, with what leads to them.
+    let is_store = stale.iter().any(|member| matches!(member.object.kind.as_str(), "Deployment" | "StatefulSet"));
+    let waits = |member: &Member| match member.object.kind.as_str() {
+        "ConfigMap" => true,
+        "Deployment" | "StatefulSet" | "Service" | "NetworkPolicy" | "PodDisruptionBudget" => is_store,
+        _ => false,
+    };
+    let (later, now): (Vec<_>, Vec<_>) = stale.into_iter().partition(waits);
+    said(&now, "");
+    said(&later, " as soon as the rest is ready");
     if !now.is_empty() {
         prune::prune(cluster, &now, release, &|_| {}).await.map_err(|error| trouble::apply(&error))?;
     }
     Ok(Written { applied, pruned: now.len() + later.len(), later })
 }
 
-/// What is waited for: whatever runs pods. The platform's own need their Postgres and their Redis first.
+/// What is waited for: whatever runs pods, and what scales them by the backlog. The platform's own need their Postgres and their Redis first.
 fn awaited(objects: &[Value]) -> Vec<Awaited> {
-    let running =
-        |object: &&Value| matches!(object["kind"].as_str(), Some("Deployment" | "StatefulSet" | "DaemonSet" | "Job"));
+    // An autoscaler that can't read what it follows is not ready either: nothing would ever be scaled.
+    let running = |object: &&Value| {
+        matches!(object["kind"].as_str(), Some("Deployment" | "StatefulSet" | "DaemonSet" | "Job" | "ScaledObject"))
+    };
     let all: Vec<ObjectRef> = objects.iter().filter(running).filter_map(ObjectRef::of).collect();
     let stores: Vec<ObjectRef> =
         all.iter().filter(|object| matches!(object.name.as_str(), "postgres" | "redis")).cloned().collect();

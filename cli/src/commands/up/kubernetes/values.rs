@@ -10,7 +10,7 @@ use crate::cluster::{self, Place, Service};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::kubernetes::{External, Kind};
+use crate::kubernetes::{Address, Addresses, Flags, Kind, Outside};
 use crate::secret::Secret;
 
 /// The flags and settings of an `up` into a cluster, checked.
@@ -23,16 +23,17 @@ pub(super) struct Asked {
     /// By what waits, between these bounds.
     pub(super) autoscale: Option<Bounds>,
     ingress: Option<Ingress>,
-    pub(super) external: External,
-    database: Option<Provision>,
-    redis: Option<Provision>,
+    pub(super) addresses: Addresses,
+    pub(super) database: Option<Outside>,
+    pub(super) redis: Option<Outside>,
+    settings: BTreeMap<String, String>,
     is_loaded: bool,
 }
 
 impl Asked {
     /// # Errors
     /// A flag is for another target, or can't be used.
-    pub(super) fn read(args: &UpArgs, kind: Kind, context: &Context) -> Result<Self, Failure> {
+    pub(super) fn read(args: &UpArgs, last: Option<&Flags>, kind: Kind, context: &Context) -> Result<Self, Failure> {
         let settings = &context.settings.settings;
         let usage = |message: String| Failure::new("usage", Exit::Usage, message);
         for (flag, is_given, instead) in [
@@ -52,16 +53,9 @@ impl Asked {
             "" => Overlay::Small,
             name => name.parse().map_err(|reason: String| usage(reason).fix("cardctl up --help"))?,
         };
-        let external = External {
-            database: elsewhere(Service::Postgres, args.database.as_deref())?,
-            redis: elsewhere(Service::Redis, args.redis.as_deref())?,
-        };
-        let provision = |service, address: &Option<Secret>| {
-            let address = address.as_ref()?;
-            let port = Place::of(service, address.expose()).ok().and_then(|place| place.port());
-            Some(Provision::External { port })
-        };
-        let database = provision(Service::Postgres, &external.database);
+        let (database_address, database) =
+            store(Service::Postgres, args.database.as_deref(), last.and_then(|last| last.database))?;
+        let (redis_address, redis) = store(Service::Redis, args.redis.as_deref(), last.and_then(|last| last.redis))?;
         if database.is_none() && !overlay.has_bundled_database() {
             return Err(usage(format!("the overlay {overlay} has no Postgres of its own, and none is given")).fix(
                 "CARDCTL_DATABASE=postgres://… CARDCTL_REDIS=redis://… cardctl up -t kube, or another --overlay",
@@ -78,9 +72,10 @@ impl Asked {
             workers: args.workers.map(|workers| Scale::Fixed(workers.into())),
             autoscale: args.autoscale.map(|bounds| Bounds { min: bounds.min as u32, max: bounds.max as u32 }),
             ingress: args.ingress.clone().map(|host| Ingress { host, tls: args.tls, class }),
-            redis: provision(Service::Redis, &external.redis),
+            redis,
             database,
-            external,
+            addresses: Addresses { database: database_address, redis: redis_address },
+            settings: args.set.iter().filter(|(_, value)| !value.is_empty()).cloned().collect(),
             is_loaded: kind == Kind::Minikube,
         })
     }
@@ -101,14 +96,26 @@ impl Asked {
             servers: self.servers,
             workers: self.workers,
             ingress: self.ingress.clone(),
-            database: self.database,
-            redis: self.redis,
+            database: self.database.map(|outside| Provision::External { port: outside.port }),
+            redis: self.redis.map(|outside| Provision::External { port: outside.port }),
+            settings: self.settings.clone(),
             ..Values::new(self.overlay)
         }
     }
 }
 
-/// An address outside of the cluster: by flag without a password, by variable or by file.
-fn elsewhere(service: Service, flag: Option<&str>) -> Result<Option<Secret>, Failure> {
-    Ok(cluster::one_given(service, flag, |name| std::env::var_os(name))?.map(|address| Secret::new(&address)))
+/// What says that a store is the cluster's own again.
+const BUNDLED: &str = "bundled";
+
+/// Where a store is: outside of the cluster if an address is given (by flag without a password, by variable or by file) or
+/// was given to an earlier `up`, whose secret still has it.
+fn store(service: Service, flag: Option<&str>, last: Option<Outside>) -> Result<(Address, Option<Outside>), Failure> {
+    if flag == Some(BUNDLED) {
+        return Ok((Address::Bundled, None));
+    }
+    let Some(address) = cluster::one_given(service, flag, |name| std::env::var_os(name))? else {
+        return Ok((if last.is_some() { Address::AsBefore } else { Address::Unsaid }, last));
+    };
+    let port = Place::of(service, &address).ok().and_then(|place| place.port());
+    Ok((Address::Given(Secret::new(&address)), Some(Outside { port })))
 }

@@ -1,0 +1,152 @@
+//! What an `up` asked for is what the next one means, whatever was done in between; and nothing that runs loses what it needs
+//! before the new is there.
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use serde_json::{Value, json};
+
+use super::{Lab, NAMESPACE};
+use crate::sandbox::Ended;
+
+const DATABASE: &str = "postgres://card:hunter2@db.test:6432/cards";
+const REDIS: &str = "redis://cache.test:6380/0";
+
+/// With Postgres and Redis outside of the cluster.
+fn outside(lab: &Lab, more: &[&str]) -> Ended {
+    let mut command = lab.command(&lab.up(more));
+    Ended::of(command.env("CARDCTL_DATABASE", DATABASE).env("CARDCTL_REDIS", REDIS).output().unwrap())
+}
+
+fn secret(lab: &Lab, key: &str) -> String {
+    let secret = lab.server.get("Secret", Some(NAMESPACE), "card-secrets").unwrap();
+    String::from_utf8(BASE64_STANDARD.decode(secret["data"][key].as_str().unwrap()).unwrap()).unwrap()
+}
+
+fn names(lab: &Lab, kind: &str) -> Vec<String> {
+    lab.server.all(kind).iter().map(|object| object["metadata"]["name"].as_str().unwrap().to_owned()).collect()
+}
+
+fn asked(lab: &Lab) -> Value {
+    let path = lab.sandbox.paths().dir.join("deployment.json");
+    serde_json::from_slice::<Value>(&std::fs::read(path).unwrap()).unwrap()["asked"].clone()
+}
+
+fn deployment(lab: &Lab, name: &str) -> Value {
+    lab.server.get("Deployment", Some(NAMESPACE), name).unwrap()
+}
+
+#[test]
+fn stores_outside_of_the_cluster_stay_outside_until_it_is_said_otherwise() {
+    let lab = Lab::new("lab");
+    assert_eq!(outside(&lab, &[]).code, Some(124));
+    let policies = names(&lab, "NetworkPolicy");
+    assert_eq!(names(&lab, "StatefulSet"), Vec::<String>::new());
+    // Without the variables, which a new terminal does not have.
+    lab.deployed();
+    assert_eq!(names(&lab, "StatefulSet"), Vec::<String>::new());
+    assert_eq!((names(&lab, "NetworkPolicy"), secret(&lab, "database-url")), (policies, DATABASE.to_owned()));
+    let written = std::fs::read_to_string(lab.sandbox.paths().dir.join("deployment.json")).unwrap();
+    assert!(!written.contains("hunter2") && !written.contains("db.test"), "{written}");
+    // What only the secret knew is asked for, and not made up.
+    lab.server.remove("Secret", Some(NAMESPACE), "card-secrets");
+    let lost = lab.sandbox.expect(3, &lab.up(&["-o", "json"]));
+    assert_eq!(lost.json()["error"]["code"], "address-lost");
+    assert!(lab.server.get("Secret", Some(NAMESPACE), "card-secrets").is_none());
+    assert_eq!(outside(&lab, &[]).code, Some(124));
+    lab.sandbox.expect(124, &lab.up(&["--database", "bundled", "--redis", "bundled"]));
+    assert_eq!(names(&lab, "StatefulSet"), ["postgres"]);
+    assert!(secret(&lab, "database-url").contains("@postgres"), "{}", secret(&lab, "database-url"));
+    lab.deployed();
+    assert_eq!(names(&lab, "StatefulSet"), ["postgres"]);
+}
+
+#[test]
+fn pods_start_anew_with_another_address_and_what_they_had_goes_last() {
+    let lab = Lab::new("lab");
+    lab.deployed();
+    let mark = |lab: &Lab, name: &str| {
+        deployment(lab, name)["spec"]["template"]["metadata"]["annotations"]["cardctl/secrets"].clone()
+    };
+    let before: Vec<Value> = ["server", "worker", "issuer"].map(|name| mark(&lab, name)).to_vec();
+    assert!(before.iter().all(Value::is_string), "{before:?}");
+    lab.deployed();
+    assert_eq!(before, ["server", "worker", "issuer"].map(|name| mark(&lab, name)), "nothing is another");
+    // The new pods never come: the old ones go on with what they have.
+    assert_eq!(outside(&lab, &[]).code, Some(124));
+    assert_eq!(names(&lab, "StatefulSet"), ["postgres"]);
+    assert!(["server", "worker"].iter().zip(&before).all(|(name, before)| mark(&lab, name) != *before));
+}
+
+#[test]
+fn a_volume_without_the_secret_of_its_password_is_not_given_a_new_one() {
+    let lab = Lab::new("lab");
+    lab.deployed();
+    lab.server.put(json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim",
+        "metadata": {"name": "data-postgres-0", "namespace": NAMESPACE}}));
+    lab.deployed();
+    lab.server.remove("Secret", Some(NAMESPACE), "card-secrets");
+    let ended = lab.sandbox.expect(3, &lab.up(&["-o", "json"]));
+    let error = &ended.json()["error"];
+    assert_eq!(error["code"], "secret-lost");
+    assert!(error["fix"].as_str().unwrap().contains("postgres-password"), "{error}");
+    assert!(lab.server.get("Secret", Some(NAMESPACE), "card-secrets").is_none());
+}
+
+/// Every field that is remembered, through every command that writes where it is deployed or what runs there.
+#[test]
+fn nothing_that_was_asked_for_is_forgotten_by_another_command() {
+    let lab = Lab::new("lab");
+    let more = [
+        "--overlay",
+        "medium",
+        "--servers",
+        "2",
+        "--workers",
+        "3",
+        "--ingress",
+        "cards.test",
+        "--ingress-class",
+        "nginx",
+        "--tls",
+        "--image",
+        "redis=redis.test/redis:7",
+        "--registry",
+        "registry.test/cards",
+        "--set",
+        "worker.concurrency=64",
+    ];
+    assert_eq!(outside(&lab, &more).code, Some(124));
+    let first = asked(&lab);
+    for (name, value) in first.as_object().unwrap() {
+        // What excludes another field, or is not a flag of this lab.
+        let is_empty = matches!(name.as_str(), "autoscale" | "binaries");
+        let says = !value.is_null() && *value != json!({}) && *value != json!([]) && *value != json!(false);
+        assert!(says || is_empty, "{name} is not walked through here: {first}");
+    }
+    lab.deployed();
+    assert_eq!(asked(&lab), first, "up");
+    let file = lab.sandbox.work().join("all.yaml");
+    let rendered = lab.sandbox.expect(
+        0,
+        &[
+            "manifests",
+            "render",
+            "--allow-unpinned",
+            "--image",
+            "card-server=cards.test/card-server:1",
+            "--image",
+            "card-worker=cards.test/card-worker:1",
+        ],
+    );
+    std::fs::write(&file, rendered.stdout).unwrap();
+    lab.sandbox.expect(0, &["manifests", "apply", "-t", "kube", "--force-conflicts", "-f", file.to_str().unwrap()]);
+    assert_eq!(asked(&lab), first, "manifests apply");
+    lab.sandbox.expect(124, &["scale", "workers=4", "-t", "kube", "--wait-timeout", "1s"]);
+    assert_eq!(asked(&lab), first, "scale");
+    lab.deployed();
+    assert_eq!(asked(&lab), first, "up after all of them");
+    let settings = lab.server.all("ConfigMap").iter().map(ToString::to_string).collect::<String>();
+    assert!(settings.contains("64"), "the setting is in force: {settings}");
+    lab.sandbox.expect(124, &lab.up(&["--set", "worker.concurrency="]));
+    assert_eq!(asked(&lab)["set"], json!({}), "forgotten when it is said");
+}

@@ -1,0 +1,56 @@
+//! What `status` and `doctor` say of a platform in a cluster that does not come up.
+
+use serde_json::{Value, json};
+
+use super::{Lab, NAMESPACE};
+
+/// A pod of the deployment `server` that has crashed for minutes.
+fn crashed(lab: &Lab) {
+    lab.server.edit(("Deployment", Some(NAMESPACE), "server"), "controller", "status", |server| {
+        let generation = server["metadata"]["generation"].clone();
+        server["status"] = json!({"observedGeneration": generation, "replicas": 1, "unavailableReplicas": 1});
+    });
+    let uid = |kind: &str, name: &str| lab.server.get(kind, Some(NAMESPACE), name).unwrap()["metadata"]["uid"].clone();
+    let owned = |kind: &str, name: &str, owner: Value| {
+        json!({"name": name, "namespace": NAMESPACE, "labels": {"app.kubernetes.io/name": "server"},
+            "creationTimestamp": "2026-11-30T12:00:00Z",
+            "ownerReferences": [{"apiVersion": "apps/v1", "kind": kind, "controller": true, "uid": owner,
+                "name": name.rsplit_once('-').unwrap().0}]})
+    };
+    lab.server.put(json!({"apiVersion": "apps/v1", "kind": "ReplicaSet", "spec": {"replicas": 1},
+        "metadata": owned("Deployment", "server-1", uid("Deployment", "server"))}));
+    let status = json!({"name": "server", "ready": false, "restartCount": 7,
+        "state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 5m0s restarting failed container"}},
+        "lastState": {"terminated": {"exitCode": 255, "reason": "Error", "finishedAt": "2026-11-30T12:05:00Z"}}});
+    lab.server.put(json!({"apiVersion": "v1", "kind": "Pod",
+        "metadata": owned("ReplicaSet", "server-1-a", uid("ReplicaSet", "server-1")),
+        "spec": {"containers": [{"name": "server", "image": "cards.test/card-server:1"}]},
+        "status": {"phase": "Running", "containerStatuses": [status]}}));
+}
+
+#[test]
+fn status_says_why_something_is_not_ready() {
+    let lab = Lab::new("lab");
+    lab.deployed();
+    crashed(&lab);
+    let ended = lab.sandbox.expect(8, &["status", "-t", "kube", "-o", "json"]);
+    let document = ended.json();
+    let objects = document["kubernetes"]["objects"].as_array().unwrap();
+    let server = objects.iter().find(|object| object["name"] == "deployment/server").unwrap();
+    let why = server["why"].as_str().unwrap();
+    assert!(why.starts_with("crash-loop: ") && why.contains("exit code 255"), "{why}");
+    let told = lab.sandbox.expect(8, &["status", "-t", "kube"]).stdout;
+    assert!(told.contains(why), "{told}");
+}
+
+#[test]
+fn doctor_does_not_call_a_platform_fine_that_can_not_be_reached() {
+    let lab = Lab::new("lab");
+    lab.deployed();
+    let ended = lab.sandbox.expect(3, &["doctor", "-t", "kube", "-o", "json"]);
+    let document = ended.json();
+    let platform =
+        document["checks"].as_array().unwrap().iter().find(|check| check["name"] == "platform").unwrap().clone();
+    assert_eq!(platform["verdict"], "fail", "{platform}");
+    assert!(!ended.stdout.contains("ErrorResponse") && !ended.stdout.contains("Status {"), "{}", ended.stdout);
+}

@@ -234,7 +234,7 @@ pub(crate) async fn what_others_say_is_kept_whatever_is_in_it(bed: impl Testbed)
     let owner = UserId::new();
     let task = accepted(engine, replacement(owner)).await.id;
     let claim = claim_one(engine).await;
-    let effect = Effect::Card { card_ref: "ref\0".into(), last4: "1\03".into(), network: Network::Visa };
+    let effect = Effect::Card { card_ref: "ref\x00".into(), last4: "1\x003".into(), network: Network::Visa };
     let outcome = Outcome::Succeeded { result: raw(&serde_json::json!({"odd": odd})), effect: Some(effect) };
     engine.settle(&claim.lease, claim.started_at, outcome).await.unwrap();
     assert_eq!(bed.store().accounts.cards(owner).await.unwrap()[0].last4, "1\u{fffd}3");

@@ -19,8 +19,11 @@ fn kubectl() -> Option<PathBuf> {
     found
 }
 
-/// What of a request says who asks. None if there was none.
-fn who(had: &[Had]) -> Option<(String, Vec<(String, String)>, Option<Vec<u8>>)> {
+/// What of a request says who asks: its path, its headers that do, and the client's certificate.
+type Who = (String, Vec<(String, String)>, Option<Vec<u8>>);
+
+/// That of the last request. None if there was none.
+fn who(had: &[Had]) -> Option<Who> {
     let last = had.last()?;
     let mut head: Vec<(String, String)> = last
         .head

@@ -47,7 +47,7 @@ const HELP: &str = "\
 {all-args}
 ";
 
-/// The command line as it is parsed, shown and completed.
+/// The command line as it is shown and completed.
 #[must_use]
 pub fn command() -> clap::Command {
     with_examples_first(Cli::command())
@@ -63,7 +63,8 @@ fn with_examples_first(command: clap::Command) -> clap::Command {
 /// # Errors
 /// It is not one, or help or the version is asked for.
 pub fn parse(arguments: &[std::ffi::OsString]) -> Result<Cli, clap::Error> {
-    let matches = command().try_get_matches_from(arguments)?;
+    let matches = command().mut_subcommand("loadtest", commands::loadtest::with_generate);
+    let matches = matches.try_get_matches_from(arguments)?;
     Cli::from_arg_matches(&matches)
 }
 

@@ -27,6 +27,7 @@ pub mod plan;
 pub mod recorded;
 pub mod report;
 pub mod result;
+pub mod retries;
 pub mod run;
 pub mod sender;
 pub mod shard;

@@ -9,12 +9,25 @@ use std::time::Duration;
 use card_core::tasks::Status;
 use tokio::time::Instant;
 
+use crate::client::ClientError;
 use crate::latency::Latency;
 use crate::observer::Final;
+use crate::sender::FailedAttempt;
 use crate::shard::Figures;
 
 /// A start that is later than this is a late one: below it is the grain of timers and threads.
 pub const LATE: Duration = Duration::from_millis(10);
+
+type Names = Mutex<BTreeMap<&'static str, u64>>;
+
+fn count(names: &Names, name: &'static str) {
+    *names.lock().unwrap_or_else(PoisonError::into_inner).entry(name).or_insert(0) += 1;
+}
+
+fn read(names: &Names) -> BTreeMap<String, u64> {
+    let names = names.lock().unwrap_or_else(PoisonError::into_inner);
+    names.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect()
+}
 
 /// When something should have begun, and when it did.
 #[derive(Debug, Clone, Copy)]
@@ -36,6 +49,12 @@ pub struct Second {
     pub completed: AtomicU64,
     /// Not accepted.
     pub errors: AtomicU64,
+    /// Could not be sent by this machine; among those sent, because it is known only afterwards.
+    pub unsent: AtomicU64,
+    /// Sends beyond a request's first.
+    pub resent: AtomicU64,
+    /// Answers that were not the platform's.
+    pub foreign: AtomicU64,
     /// Request to 202, from the intended start.
     pub accept: Latency,
     /// Request to final status, from the intended start.
@@ -53,6 +72,12 @@ pub struct Meter {
     pub completed: AtomicU64,
     /// Not accepted.
     pub errors: AtomicU64,
+    /// Could not be sent by this machine; counted as sent before that was known.
+    pub unsent: AtomicU64,
+    /// Sends beyond a request's first.
+    pub resent: AtomicU64,
+    /// Requests that were sent more than once.
+    pub repeated: AtomicU64,
     /// Begun later than [`LATE`].
     pub late: AtomicU64,
     /// Arrivals that had to wait for the limit on requests at once.
@@ -73,7 +98,9 @@ pub struct Meter {
     pub work: Latency,
     /// A look at the status.
     pub status: Latency,
-    by_code: Mutex<BTreeMap<&'static str, u64>>,
+    by_code: Names,
+    by_gateway: Names,
+    by_lack: Names,
     second: Arc<Second>,
 }
 
@@ -105,16 +132,54 @@ impl Meter {
         self.second.accept.record(intended);
     }
 
-    /// A request was not accepted.
-    pub fn error(&self, name: &'static str) {
-        self.errors.fetch_add(1, Ordering::Relaxed);
-        self.second.errors.fetch_add(1, Ordering::Relaxed);
-        *self.by_code.lock().unwrap_or_else(PoisonError::into_inner).entry(name).or_insert(0) += 1;
+    /// An attempt to have a request accepted failed.
+    pub fn failed(&self, attempt: FailedAttempt<'_>) {
+        self.answered_for(attempt.error);
+        if attempt.again {
+            self.resent.fetch_add(1, Ordering::Relaxed);
+            self.second.resent.fetch_add(1, Ordering::Relaxed);
+            self.repeated.fetch_add(u64::from(attempt.first), Ordering::Relaxed);
+        }
+    }
+
+    /// A request was not accepted. What this machine could not send is no error of anybody else.
+    pub fn error(&self, error: &ClientError) {
+        let counted = match error.local() {
+            Some(lack) => {
+                count(&self.by_lack, lack.name());
+                [&self.unsent, &self.second.unsent]
+            }
+            None => {
+                count(&self.by_code, error.name());
+                [&self.errors, &self.second.errors]
+            }
+        };
+        for counter in counted {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// There was no user to send a request as.
+    pub fn no_user(&self, error: &ClientError) {
+        self.answered_for(error);
+        self.error(error);
     }
 
     /// A look at the status failed: it is named, and no order of its own that was not accepted.
-    pub fn status_error(&self, name: &'static str) {
-        *self.by_code.lock().unwrap_or_else(PoisonError::into_inner).entry(name).or_insert(0) += 1;
+    pub fn status_error(&self, error: &ClientError) {
+        self.answered_for(error);
+        if let Some(lack) = error.local() {
+            count(&self.by_lack, lack.name());
+        } else {
+            count(&self.by_code, error.name());
+        }
+    }
+
+    fn answered_for(&self, error: &ClientError) {
+        if error.is_foreign() {
+            self.second.foreign.fetch_add(1, Ordering::Relaxed);
+            count(&self.by_gateway, error.name());
+        }
     }
 
     /// A task is final.
@@ -135,19 +200,32 @@ impl Meter {
     /// What was counted and timed so far.
     #[must_use]
     pub fn figures(&self) -> Figures {
-        let [offered, accepted, completed, errors, late, held_back] =
-            [&self.offered, &self.accepted, &self.completed, &self.errors, &self.late, &self.held_back]
-                .map(|count| count.load(Ordering::Relaxed));
-        let by_code = self.by_code.lock().unwrap_or_else(PoisonError::into_inner);
-        let by_code = by_code.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect();
+        let [offered, accepted, completed, errors, unsent, resent, repeated, late, held_back] = [
+            &self.offered,
+            &self.accepted,
+            &self.completed,
+            &self.errors,
+            &self.unsent,
+            &self.resent,
+            &self.repeated,
+            &self.late,
+            &self.held_back,
+        ]
+        .map(|count| count.load(Ordering::Relaxed));
+        let [by_code, by_gateway, by_lack] = [&self.by_code, &self.by_gateway, &self.by_lack].map(read);
         Figures {
-            offered,
+            offered: offered.saturating_sub(unsent),
             accepted,
             completed,
             errors,
             late,
             held_back,
+            unsent,
+            resent,
+            repeated,
             by_code,
+            by_gateway,
+            by_lack,
             lateness: self.lateness.recorded(),
             accept: self.accept.recorded(),
             accept_intended: self.accept_intended.recorded(),

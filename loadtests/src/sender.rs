@@ -1,20 +1,21 @@
 //! Sends one order until its fate is known: accepted, refused, or unanswered after the sender's patience.
 //!
-//! An answer that was lost (a timeout, a cut connection) says nothing, so the order is sent again with the same
-//! `Idempotency-Key`: it is neither doubled nor lost. What is accepted is in the ledger before it counts.
+//! An answer that was lost (a timeout, a cut connection) says nothing, and neither does that of a gateway, so the order is
+//! sent again with the same `Idempotency-Key`: it is neither doubled nor lost. Every attempt that failed is told to who
+//! counts. What is accepted is in the ledger before it counts.
 
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use card_core::ids::RunId;
-use card_core::retry::RetryPolicy;
 use card_core::tasks::Task;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::client::{Accept, Caller, Client, ClientError, Order, SyntheticUser};
 use crate::ledger::Ledger;
+use crate::retries::Retries;
 
 /// What became of an order.
 #[derive(Debug)]
@@ -45,6 +46,21 @@ pub enum OnRefusal {
     Report,
 }
 
+/// One attempt that did not bring an acceptance.
+#[derive(Debug, Clone, Copy)]
+pub struct FailedAttempt<'a> {
+    /// Why.
+    pub error: &'a ClientError,
+    /// Whether it is sent again.
+    pub again: bool,
+    /// Whether it is the first attempt of its order.
+    pub first: bool,
+}
+
+/// Where how often things happen is measured, an order is not sent more often than this to a gateway that does not pass it
+/// on: that would be another load than the one that was planned.
+const FOREIGN_ANSWERS_MEASURED: u32 = 3;
+
 /// Sends orders of one run.
 #[derive(Clone)]
 pub struct Sender {
@@ -53,7 +69,6 @@ pub struct Sender {
     ledger: Arc<Ledger>,
     patience: Duration,
     stop: CancellationToken,
-    backoff: RetryPolicy,
     on_refusal: OnRefusal,
 }
 
@@ -62,10 +77,8 @@ impl Sender {
     /// up for a little while, so that the ledger is true.
     #[must_use]
     pub fn new(client: &Client, run: &RunId, ledger: Arc<Ledger>, patience: Duration, stop: CancellationToken) -> Self {
-        let backoff =
-            RetryPolicy { max_attempts: u32::MAX, base: Duration::from_millis(50), cap: Duration::from_secs(2) };
         let (client, run) = (client.clone(), run.clone());
-        Self { client, run, ledger, patience, stop, backoff, on_refusal: OnRefusal::TryAgain }
+        Self { client, run, ledger, patience, stop, on_refusal: OnRefusal::TryAgain }
     }
 
     /// The same, with another way to deal with refusals. A lost answer is followed up in any case.
@@ -74,19 +87,27 @@ impl Sender {
         Self { on_refusal, ..self }
     }
 
-    /// Sends an order of a user. `number` tells the orders of one user apart.
+    /// Sends an order of a user. `number` tells the orders of one user apart; `failed` hears of every attempt that did
+    /// not bring an acceptance, when it failed.
     ///
     /// # Errors
     /// The ledger can't be written: no more may be sent.
-    pub async fn send(&self, user: &SyntheticUser, number: u64, order: &Order) -> io::Result<Sent> {
+    pub async fn send(
+        &self,
+        user: &SyntheticUser,
+        number: u64,
+        order: &Order,
+        failed: impl Fn(FailedAttempt<'_>),
+    ) -> io::Result<Sent> {
         if self.stop.is_cancelled() {
             return Ok(Sent::Stopped);
         }
         let key = format!("{}-{number}", user.id);
         let accept = Accept { caller: Caller::User(&user.access_token), key: Some(&key), run: Some(&self.run) };
         let begun = Instant::now();
-        let mut unknown = false;
-        for attempt in 1.. {
+        let mut retries = self.retries();
+        let (mut unknown, mut first) = (false, true);
+        loop {
             let error = match self.client.accept(order, accept).await {
                 Ok(task) => {
                     let took = begun.elapsed();
@@ -96,21 +117,36 @@ impl Sender {
                 Err(error) => error,
             };
             unknown |= error.is_unknown();
-            let wait = self.backoff.wait_after(attempt, rand::random()).unwrap_or(self.backoff.cap);
-            let wait = wait.max(error.retry_after().unwrap_or_default());
-            let passing = error.is_retryable() && (unknown || self.on_refusal == OnRefusal::TryAgain);
-            let again = passing || error.is_unknown();
-            if !again || begun.elapsed() + wait >= self.patience || (self.stop.is_cancelled() && !unknown) {
-                // After a lost answer a refusal proves nothing about the first attempt.
-                return if unknown {
+            let goes_on = self.goes_on(&error, unknown) && (unknown || !self.stop.is_cancelled());
+            let wait = retries.wait_after(&error, rand::random()).filter(|_| goes_on);
+            failed(FailedAttempt { error: &error, again: wait.is_some(), first });
+            first = false;
+            match wait {
+                Some(wait) => tokio::time::sleep(wait).await,
+                // After an answer that was lost a refusal proves nothing about the first attempt.
+                None if unknown => {
                     self.ledger.unanswered(&key)?;
-                    Ok(Sent::Unanswered(error))
-                } else {
-                    Ok(Sent::Refused(error))
-                };
+                    return Ok(Sent::Unanswered(error));
+                }
+                None => return Ok(Sent::Refused(error)),
             }
-            tokio::time::sleep(wait).await;
         }
-        unreachable!("the attempts are not counted to an end")
+    }
+
+    fn retries(&self) -> Retries {
+        let retries = Retries::new(self.patience);
+        match self.on_refusal {
+            OnRefusal::TryAgain => retries,
+            OnRefusal::Report => retries.at_most_foreign(FOREIGN_ANSWERS_MEASURED),
+        }
+    }
+
+    /// Whether an order is sent again, if that can help. `unknown`: an earlier attempt may have been carried out.
+    fn goes_on(&self, error: &ClientError, unknown: bool) -> bool {
+        match self.on_refusal {
+            OnRefusal::TryAgain => true,
+            // A gateway's 503 is a refusal like any other, though nobody can be sure of it: see `is_unknown`.
+            OnRefusal::Report => unknown && !(error.is_foreign() && error.is_overload()),
+        }
     }
 }

@@ -105,7 +105,8 @@ async fn send(answers: &[Answer], patience: Duration) -> (Sent, Arc<Stage>, Arc<
         since: std::time::Instant::now(),
     };
     let order = Order::Replacement(Replacement { reason: Reason::Lost });
-    let sent = tokio::time::timeout(Duration::from_secs(20), sender.send(&user, 0, &order)).await.unwrap().unwrap();
+    let sent =
+        tokio::time::timeout(Duration::from_secs(20), sender.send(&user, 0, &order, |_| {})).await.unwrap().unwrap();
     (sent, stage, ledger)
 }
 

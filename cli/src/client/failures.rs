@@ -1,7 +1,7 @@
 //! What a call's error means for the person at the terminal.
 
 use card_core::problem::{Code, Problem};
-use card_loadtests::client::ClientError;
+use card_loadtests::client::{ClientError, GatewayAnswer, LocalFault};
 use card_loadtests::events::StreamLost;
 
 use crate::exit::Exit;
@@ -19,6 +19,12 @@ impl From<ClientError> for Failure {
             ClientError::NoOperatorToken => Self::new("no-operator-token", Exit::Unknown, message).fix(TOKEN_FIX),
             ClientError::Protocol { .. } => Self::new("protocol", Exit::Unknown, message)
                 .fix("check that --target (or the target in the settings) is a card platform of this version"),
+            ClientError::Gateway(answer) => Self::new("gateway", Exit::Unknown, message).fix(around(&answer)),
+            // What a machine can't do now is its environment; a name may also be a mistake.
+            ClientError::Local { fault: LocalFault::Name, .. } => {
+                Self::new("name-lookup", Exit::Unknown, message).fix(LocalFault::Name.fix())
+            }
+            ClientError::Local { fault, .. } => Self::new(fault.name(), Exit::NotReady, message).fix(fault.fix()),
             ClientError::Unauthorised(problem) => answered(&problem, Exit::Unknown).fix(TOKEN_FIX),
             ClientError::Refused { problem, retry_after } => {
                 let failure = answered(&problem, exit(problem.code));
@@ -29,6 +35,25 @@ impl From<ClientError> for Failure {
             }
         }
     }
+}
+
+/// What helps against something that answers in the platform's place.
+fn around(answer: &GatewayAnswer) -> String {
+    if let Some(wait) = answer.retry_after {
+        return format!("try again in {} s", wait.as_secs().max(1));
+    }
+    match answer.status {
+        429 => "send more slowly, or let --target be an address that does not limit requests",
+        401 | 403 | 407 | 511 => {
+            "what stands in front of the platform wants to be signed in to; let --target lead past it"
+        }
+        300..=399 => "let --target be the address that it redirects to",
+        502..=504 | 520..=599 => {
+            "check that what stands in front of the platform reaches it, and that the platform runs"
+        }
+        _ => "check that --target (or the target in the settings) is a card platform of this version",
+    }
+    .to_owned()
 }
 
 impl From<StreamLost> for Failure {

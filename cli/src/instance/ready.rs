@@ -105,6 +105,7 @@ async fn add(client: &Client, before: &Stats, missing: &mut String, mut pace: Pa
 fn wait_out(error: ClientError) -> Result<String, ClientError> {
     let curable = match &error {
         ClientError::Unreachable { .. } | ClientError::NoAnswer { .. } => true,
+        ClientError::Gateway(answer) => answer.is_retryable() || answer.is_unknown(),
         ClientError::Refused { problem, .. } => {
             problem.status == 503 && problem.code != Code::Stopping || problem.code == Code::Internal
         }

@@ -1,5 +1,5 @@
 //! Real servers for tests and benchmarks: a Postgres and its standby, a PgBouncer, a Redis, a Redis Cluster, a Redis with
-//! sentinels, a proxy that cuts connections, and a database for one test.
+//! sentinels, an nginx, a proxy that cuts connections, and a database for one test.
 //!
 //! Each server is private: a free loopback port, a temporary directory, and the end of the process when its value is
 //! dropped, by its id, in a panic as well. On Linux it even ends when the process that started it is killed.
@@ -11,6 +11,7 @@
 
 mod cluster;
 mod database;
+mod nginx;
 mod node;
 mod pgbouncer;
 mod ports;
@@ -25,6 +26,7 @@ mod waiting;
 
 pub use self::cluster::RedisCluster;
 pub use self::database::Database;
+pub use self::nginx::{Nginx, Passed};
 pub use self::pgbouncer::PgBouncer;
 pub use self::postgres::{Postgres, PostgresOptions, Shutdown};
 pub use self::proxy::Proxy;

@@ -42,7 +42,7 @@ pub(crate) async fn run() -> Result<(), Failed> {
                     return Ok::<(), Failed>(());
                 }
                 if let Sent::Refused(error) | Sent::Unanswered(error) =
-                    sender.send(&user, number, &orders.get(number)).await?
+                    sender.send(&user, number, &orders.get(number), |_| {}).await?
                 {
                     return Err(error.into());
                 }

@@ -56,7 +56,8 @@ async fn load(arguments: Arguments) -> Result<Exit, NotReady> {
         Err(error) => return refused(&error),
     };
     let token = Environment::of_process().required(TOKEN)?;
-    raise_connection_limit();
+    // What can't be sent for want of it is in what this leaves behind.
+    let _ = raise_connection_limit();
     let client = Client::new(&arguments.target, Some(Token::new(&token)))
         .map_err(|error| NotReady::new(format!("--target: {error}")))?;
     let stop = stop()?;

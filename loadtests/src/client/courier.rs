@@ -14,6 +14,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use reqwest::header::{HeaderMap, HeaderValue, USER_AGENT};
 use reqwest::{Body, Response};
 
+use super::local::Names;
 use super::{CONNECT_LIMIT, ClientError, USER_AGENT_NAME};
 
 /// As long as reqwest keeps a connection that nobody uses.
@@ -21,11 +22,11 @@ const IDLE: Duration = Duration::from_secs(90);
 
 /// Clones share one pool of connections.
 #[derive(Clone)]
-pub(super) struct Courier(Hyper<HttpConnector, Full<Bytes>>);
+pub(super) struct Courier(Hyper<HttpConnector<Names>, Full<Bytes>>);
 
 impl Courier {
     pub(super) fn new() -> Self {
-        let mut connector = HttpConnector::new();
+        let mut connector = HttpConnector::new_with_resolver(Names);
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(CONNECT_LIMIT));
         let mut builder = Hyper::builder(TokioExecutor::new());
@@ -46,14 +47,7 @@ impl Courier {
         request.headers_mut().insert(USER_AGENT, HeaderValue::from_static(USER_AGENT_NAME));
         match self.0.request(request).await {
             Ok(response) => Ok(response.map(Body::wrap).into()),
-            Err(error) => {
-                let (url, detail) = (origin(to), super::chain(&error));
-                Err(if error.is_connect() {
-                    ClientError::Unreachable { url, detail }
-                } else {
-                    ClientError::NoAnswer { url, detail }
-                })
-            }
+            Err(error) => Err(super::failed(origin(to), &error, error.is_connect())),
         }
     }
 }

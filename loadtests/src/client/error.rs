@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use card_core::problem::{Code, Problem};
 
+use super::gateway::GatewayAnswer;
+use super::local::LocalFault;
+
 /// The error of every call.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ClientError {
@@ -42,6 +45,21 @@ pub enum ClientError {
         /// What was wrong with it.
         detail: String,
     },
+    /// Something between here and the platform answered by itself: a refusal by its status alone.
+    #[error("{0}")]
+    Gateway(Box<GatewayAnswer>),
+    /// This machine lacks what it takes to ask.
+    #[error("{url} could not be asked by this machine: {} ({detail})", fault.in_words())]
+    Local {
+        /// Where.
+        url: String,
+        /// What it lacks.
+        fault: LocalFault,
+        /// Whether something had been sent before.
+        sent: bool,
+        /// What the system said.
+        detail: String,
+    },
     /// There is no operator token for a call that needs one.
     #[error("this needs the operator's token and there is none")]
     NoOperatorToken,
@@ -70,6 +88,8 @@ impl ClientError {
             Self::Unreachable { .. } => "unreachable",
             Self::NoAnswer { .. } => "no-answer",
             Self::Protocol { .. } => "protocol",
+            Self::Gateway(answer) => answer.name(),
+            Self::Local { fault, .. } => fault.name(),
             Self::NoOperatorToken => "no-operator-token",
             Self::Unauthorised(problem) | Self::Refused { problem, .. } => problem.code.as_str(),
         }
@@ -80,6 +100,8 @@ impl ClientError {
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Unreachable { .. } => true,
+            Self::Gateway(answer) => answer.is_retryable(),
+            Self::Local { sent, .. } => !sent,
             Self::Refused { problem, .. } => matches!(problem.status, 408 | 429 | 503) && !self.is_unknown(),
             _ => false,
         }
@@ -91,6 +113,8 @@ impl ClientError {
     pub fn is_unknown(&self) -> bool {
         match self {
             Self::NoAnswer { .. } | Self::Protocol { .. } => true,
+            Self::Gateway(answer) => answer.is_unknown(),
+            Self::Local { sent, .. } => *sent,
             Self::Refused { problem, .. } => {
                 problem.code == Code::OutcomeUnknown || (problem.status >= 500 && problem.status != 503)
             }
@@ -103,6 +127,32 @@ impl ClientError {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Refused { retry_after, .. } => *retry_after,
+            Self::Gateway(answer) => answer.retry_after,
+            _ => None,
+        }
+    }
+
+    /// Whether an answer came that is not the platform's: by its status, or because no version of this API gives it.
+    #[must_use]
+    pub const fn is_foreign(&self) -> bool {
+        matches!(self, Self::Gateway(_) | Self::Protocol { .. })
+    }
+
+    /// Whether whoever answered has too much to do.
+    #[must_use]
+    pub fn is_overload(&self) -> bool {
+        match self {
+            Self::Gateway(answer) => answer.is_overload(),
+            Self::Refused { problem, .. } => matches!(problem.status, 429 | 503) && !self.is_unknown(),
+            _ => false,
+        }
+    }
+
+    /// What this machine lacked, if that is why.
+    #[must_use]
+    pub const fn local(&self) -> Option<LocalFault> {
+        match self {
+            Self::Local { fault, .. } => Some(*fault),
             _ => None,
         }
     }

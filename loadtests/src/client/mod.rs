@@ -7,21 +7,28 @@
 mod courier;
 mod dead_letters;
 mod error;
+mod gateway;
+mod local;
 mod operator;
+mod retry_after;
 mod tasks;
 mod token;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use card_core::problem::Problem;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use serde::de::DeserializeOwned;
 
 use self::courier::Courier;
 pub use self::dead_letters::{Bulk, BulkFilter, BulkPace, DeadLetterGroup, DeadLetterGroups, Refused};
 pub use self::error::ClientError;
+pub use self::gateway::GatewayAnswer;
+pub use self::local::LocalFault;
+use self::local::Names;
 pub use self::operator::{Behaviour, Readiness, SyntheticUser};
 pub use self::tasks::{Accept, Order, TaskQuery};
 pub use self::token::{Caller, Token};
@@ -34,14 +41,15 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 /// No answer of this API is larger; what is, comes from something else.
 const ANSWER_LIMIT: usize = 32 * 1024 * 1024;
 
-/// Lets this process have as many connections as the system allows it.
-pub fn raise_connection_limit() {
+/// Lets this process have as many connections as the system allows it. How many files it may have open now; none where
+/// that can't be told.
+pub fn raise_connection_limit() -> Option<u64> {
     // Each connection is a file. The soft limit of many systems is 1024, for the sake of select(2), which we don't use.
-    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
-        && soft < hard
-    {
-        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).ok()?;
+    if soft < hard && setrlimit(Resource::RLIMIT_NOFILE, hard, hard).is_ok() {
+        return Some(hard);
     }
+    Some(soft)
 }
 
 /// A platform to talk to. Clones share one pool of connections.
@@ -88,6 +96,7 @@ impl Client {
         let http = reqwest::Client::builder()
             // What is measured and proved is the platform, not a proxy that the environment happens to name.
             .no_proxy()
+            .dns_resolver(Arc::new(Names))
             .connect_timeout(CONNECT_LIMIT)
             .redirect(reqwest::redirect::Policy::none())
             .user_agent(USER_AGENT_NAME)
@@ -222,28 +231,39 @@ impl Client {
 
     async fn refusal(&self, response: Response) -> ClientError {
         let status = response.status();
-        let retry_after = retry_after(response.headers());
+        let answer = Box::new(GatewayAnswer::new(self.url(), status, response.headers()));
         let body = match self.body(response).await {
             Ok(body) => body,
             Err(error) => return error,
         };
-        match serde_json::from_slice(&body) {
+        // Classified by its status before anything else: what has no document of ours, or one of another status, is not
+        // the platform's answer. The body may be anybody's and hold anything: it is not repeated.
+        match serde_json::from_slice::<Problem>(&body) {
+            Ok(problem) if problem.status != status.as_u16() => ClientError::Gateway(answer),
             Ok(problem) if status == StatusCode::UNAUTHORIZED => ClientError::Unauthorised(Box::new(problem)),
-            Ok(problem) => ClientError::Refused { problem: Box::new(problem), retry_after },
-            // The body may be anybody's and hold anything: it is not repeated.
-            Err(_) => self.protocol(format!("{status} without a problem document")),
+            Ok(problem) => {
+                let retry_after = answer.retry_after;
+                ClientError::Refused { problem: Box::new(problem), retry_after }
+            }
+            Err(_) => ClientError::Gateway(answer),
         }
     }
 
     fn network(&self, error: &reqwest::Error) -> ClientError {
-        let url = self.url().to_owned();
-        if error.is_connect() || error.is_builder() {
-            ClientError::Unreachable { url, detail: chain(error) }
-        } else if error.is_timeout() {
-            ClientError::NoAnswer { url, detail: TIME_UP.to_owned() }
-        } else {
-            ClientError::NoAnswer { url, detail: chain(error) }
+        if error.is_timeout() && !error.is_connect() {
+            return ClientError::NoAnswer { url: self.url().to_owned(), detail: TIME_UP.to_owned() };
         }
+        failed(self.url().to_owned(), error, error.is_connect() || error.is_builder())
+    }
+}
+
+/// What an error of the network says: about this machine, or about the other side. `unsent` if nothing left this machine.
+fn failed(url: String, error: &(dyn std::error::Error + 'static), unsent: bool) -> ClientError {
+    let detail = chain(error);
+    match LocalFault::of(error) {
+        Some(fault) => ClientError::Local { url, fault, sent: !unsent, detail },
+        None if unsent => ClientError::Unreachable { url, detail },
+        None => ClientError::NoAnswer { url, detail },
     }
 }
 
@@ -254,11 +274,6 @@ fn chain(error: &dyn std::error::Error) -> String {
         innermost = source;
     }
     innermost.to_string()
-}
-
-/// `Retry-After` in seconds, the only form that this API sends.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use reqwest::Method;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Caller, Client, ClientError, Token};
+use super::{Caller, Client, ClientError, GatewayAnswer, Token};
 
 /// A clean-up of a large run takes as long as it takes to delete it.
 const CLEAN_LIMIT: Duration = Duration::from_secs(600);
@@ -109,12 +109,16 @@ impl Client {
     pub async fn ready(&self) -> Result<Readiness, ClientError> {
         let request = self.request(Method::GET, "/ready", Caller::Nobody)?;
         let response = request.send().await.map_err(|error| self.network(&error))?;
-        let ready = response.status().is_success();
-        let status = response.status();
+        let (status, answer) =
+            (response.status(), GatewayAnswer::new(self.url(), response.status(), response.headers()));
         let body = self.body(response).await?;
-        match serde_json::from_slice(&body) {
-            Ok(detail) => Ok(Readiness { ready, detail }),
-            Err(_) => Err(self.protocol(format!("/ready: {status} without JSON"))),
+        match serde_json::from_slice::<Value>(&body) {
+            // Others answer JSON too: only a document that says so itself is the platform's word.
+            Ok(detail) if detail["ready"].as_bool() == Some(status.is_success()) => {
+                Ok(Readiness { ready: status.is_success(), detail })
+            }
+            _ if status.is_success() => Err(self.protocol("/ready is not what this API answers")),
+            _ => Err(ClientError::Gateway(Box::new(answer))),
         }
     }
 

@@ -1,5 +1,6 @@
-//! Follows the event stream and misses nothing (P6): reconnects with back-off and jitter, goes on where it was by
-//! `Last-Event-ID`, drops what it has seen, notices a connection that died quietly, and says when the past is gone.
+//! Follows the event stream and misses nothing (P6): reconnects with back-off and jitter, asks to go on where it was by
+//! `?from=` and `Last-Event-ID` (which gateways are known to drop), sees by the first frame whether it does, drops what it
+//! has seen, notices a connection that died quietly, and says when the past is gone.
 
 mod frames;
 #[cfg(test)]
@@ -22,6 +23,8 @@ use crate::client::{Caller, Client, ClientError, Token};
 
 /// Opening a stream takes no longer than this.
 const OPEN_LIMIT: Duration = Duration::from_secs(10);
+/// A server that asks for a longer wait is asked again all the same.
+const RETRY_AFTER_LIMIT: Duration = Duration::from_secs(30);
 /// A connection that lived so long was a good one, even if nothing happened on it.
 const GOOD_LIFE: Duration = Duration::from_secs(10);
 
@@ -101,6 +104,8 @@ pub struct Events {
     patience: Duration,
     attempts: u32,
     lost_since: Option<Instant>,
+    /// Whether the present connection began elsewhere than asked for: what lies between was not told.
+    elsewhere: bool,
     reconnects: u64,
     cut: Arc<Notify>,
 }
@@ -132,6 +137,7 @@ impl Events {
             patience,
             attempts: 0,
             lost_since: None,
+            elsewhere: false,
             reconnects: 0,
             cut: Arc::new(Notify::new()),
         };
@@ -145,6 +151,9 @@ impl Events {
     /// [`StreamLost`] if the stream was away for longer than the follower's patience, or is refused now.
     pub async fn next(&mut self) -> Result<Notice, StreamLost> {
         loop {
+            if self.connection.is_some() && std::mem::take(&mut self.elsewhere) {
+                return Ok(Notice::Gap);
+            }
             let Some((frames, since)) = &mut self.connection else {
                 self.connect().await?;
                 self.reconnects += 1;
@@ -166,8 +175,17 @@ impl Events {
                         return Ok(notice);
                     }
                 }
-                Some(Err(broken)) => self.failed(lived, &broken.to_string())?,
-                None => self.failed(lived, "the server ended it")?,
+                Some(Err(broken)) => {
+                    // One that began where it should and was cut has missed nothing, however short connections live.
+                    if !matches!(broken, Broken::Foreign(_)) {
+                        self.lost_since = None;
+                    }
+                    self.failed(lived, &broken.to_string())?;
+                }
+                None => {
+                    self.lost_since = None;
+                    self.failed(lived, "the server ended it")?;
+                }
             }
         }
     }
@@ -204,11 +222,8 @@ impl Events {
                     (task.status == card_core::tasks::Status::Running).then_some(Notice::State { task, seq: None })
                 }
             }
-            Frame::Hello { from } => {
-                // Who follows from now on learns here where that is, and goes on from there after a cut.
-                self.cursor.get_or_insert(from);
-                None
-            }
+            // It comes first, see `begin`; a later one says nothing new.
+            Frame::Hello { .. } => None,
             Frame::Reset { from } => {
                 self.cursor = Some(from);
                 Some(Notice::Gap)
@@ -248,9 +263,13 @@ impl Events {
                     return Ok(());
                 }
                 Err(error) if error.is_retryable() || error.is_unknown() => {
-                    self.failed(false, &error.to_string())?;
+                    if let Err(lost) = self.failed(false, &error.to_string()) {
+                        // Whose fault it is decides what is said of it: this machine's, or a gateway's.
+                        let refusal = Some(error).filter(|error| error.local().is_some() || error.is_foreign());
+                        return Err(StreamLost { refusal, ..lost });
+                    }
                     if let Some(wait) = error.retry_after() {
-                        tokio::time::sleep(wait.min(self.backoff.cap)).await;
+                        tokio::time::sleep(wait.min(RETRY_AFTER_LIMIT).min(self.patience)).await;
                     }
                 }
                 Err(error) => return Err(self.lost(error.to_string(), Some(error))),
@@ -263,12 +282,14 @@ impl Events {
             Follower::Operator => Caller::Operator,
             Follower::User(token) => Caller::User(token),
         };
-        let query: Vec<(&str, String)> = match &self.scope {
+        let mut query: Vec<(&str, String)> = match &self.scope {
             Scope::All => Vec::new(),
             Scope::Run(run) => vec![("run", run.to_string())],
             Scope::Ends(run) => vec![("run", run.to_string()), ("final", "true".to_owned())],
             Scope::Tasks(tasks) => tasks.iter().map(|task| ("task", task.to_string())).collect(),
         };
+        // A query goes wherever its path goes; a header may be dropped on the way.
+        query.extend(self.cursor.map(|cursor| ("from", cursor.to_string())));
         let request = self.client.stream("/api/v1/events", caller)?.query(&query);
         let request = match self.cursor {
             Some(cursor) => request.header("last-event-id", cursor.to_string()),
@@ -287,15 +308,32 @@ impl Events {
             return Err(self.client.protocol("/events is not an event stream"));
         }
         let mut frames: Frames = Box::pin(frames(response.bytes_stream()));
-        if self.cursor.is_none() {
-            // Without a place to go on from, a cut before the first event would be a gap that nobody notices.
-            match tokio::time::timeout(OPEN_LIMIT, frames.next()).await {
-                Ok(Some(Ok(Frame::Hello { from }))) => self.cursor = Some(from),
-                Ok(Some(Err(broken))) => return Err(self.client.protocol(broken.to_string())),
-                _ => return Err(self.client.protocol("/events does not begin with its place")),
+        match tokio::time::timeout(OPEN_LIMIT, frames.next()).await {
+            Ok(first) => self.begin(first)?,
+            Err(_) => {
+                let (url, detail) = (
+                    self.client.url().to_owned(),
+                    "the stream opened and nothing came on it: a proxy \
+                    between here and there may be holding it back"
+                        .to_owned(),
+                );
+                return Err(ClientError::NoAnswer { url, detail });
             }
         }
         Ok(frames)
+    }
+
+    /// Looks at what a connection says first: its place. Without it, a cut before the first event would be a gap that
+    /// nobody notices; and one that begins elsewhere has a gap already.
+    fn begin(&mut self, first: Option<Result<Frame, Broken>>) -> Result<(), ClientError> {
+        let from = match first {
+            Some(Ok(Frame::Hello { from })) => from,
+            Some(Err(broken)) => return Err(self.client.protocol(broken.to_string())),
+            _ => return Err(self.client.protocol("/events does not begin with its place")),
+        };
+        self.elsewhere |= self.cursor.is_some_and(|cursor| cursor != from);
+        self.cursor = Some(from);
+        Ok(())
     }
 
     fn lost(&self, detail: String, refusal: Option<ClientError>) -> StreamLost {

@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::sync::Mutex;
 
 use axum::body::{Body, Bytes};
+use axum::extract::RawQuery;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -28,18 +29,30 @@ enum Script {
 #[derive(Default)]
 struct Stage {
     scripts: Mutex<VecDeque<Script>>,
+    /// Where each request asked to go on: by its header, and by its query.
     asked_from: Mutex<Vec<Option<String>>>,
+    queries: Mutex<Vec<String>>,
+}
+
+fn hello(from: &str) -> String {
+    format!("event: hello\ndata: {{\"from\":{from}}}\n\n")
 }
 
 impl Stage {
-    fn answer(&self, headers: &HeaderMap) -> Response {
+    fn answer(&self, headers: &HeaderMap, query: Option<String>) -> Response {
         let from = headers.get("last-event-id").map(|id| id.to_str().unwrap().to_owned());
-        self.asked_from.lock().unwrap().push(from);
+        self.asked_from.lock().unwrap().push(from.clone());
+        self.queries.lock().unwrap().push(query.unwrap_or_default());
         let stream = |body: Body| ([("content-type", "text/event-stream")], body).into_response();
+        // As the server does, unless the script has a beginning of its own.
+        let begun = |text: String| match &from {
+            Some(from) if !text.starts_with("event: hello") => hello(from) + &text,
+            _ => text,
+        };
         match self.scripts.lock().unwrap().pop_front() {
-            Some(Script::Ends(text)) => stream(Body::from(text)),
+            Some(Script::Ends(text)) => stream(Body::from(begun(text))),
             Some(Script::Stays(text)) => {
-                let first = futures::stream::iter([Ok::<_, Infallible>(Bytes::from(text))]);
+                let first = futures::stream::iter([Ok::<_, Infallible>(Bytes::from(begun(text)))]);
                 stream(Body::from_stream(first.chain(futures::stream::pending())))
             }
             Some(Script::Refuses(code)) => {
@@ -65,7 +78,8 @@ impl Stage {
 async fn stage(scripts: impl IntoIterator<Item = Script>) -> (Arc<Stage>, Client) {
     let stage = Arc::new(Stage { scripts: Mutex::new(scripts.into_iter().collect()), ..Stage::default() });
     let answering = Arc::clone(&stage);
-    let route = get(move |headers: HeaderMap| async move { answering.answer(&headers) });
+    let route =
+        get(move |headers: HeaderMap, RawQuery(query): RawQuery| async move { answering.answer(&headers, query) });
     let app = axum::Router::new().route("/api/v1/events", route);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -162,6 +176,37 @@ async fn who_follows_from_now_on_goes_on_from_there_after_a_cut() {
     let mut events = Events::open(&client, Scope::All, Follower::Operator, None, LONG).await.unwrap();
     assert_eq!(until(&mut events, 42).await, "R 42");
     assert_eq!(*stage.asked_from.lock().unwrap(), [None, Some("41".to_owned())]);
+}
+
+#[tokio::test]
+async fn where_to_go_on_is_said_in_the_query_as_well() {
+    let (stage, client) = stage([Script::Ends(durable(5)), Script::Stays(durable(6))]).await;
+    let mut events = open(&client, LONG).await.unwrap();
+    assert_eq!(until(&mut events, 6).await, "5 R 6");
+    assert_eq!(*stage.queries.lock().unwrap(), ["from=0", "from=5"]);
+}
+
+/// As from a gateway that drops what says where to go on.
+#[tokio::test]
+async fn a_stream_that_comes_back_somewhere_else_has_a_gap() {
+    let scripts = [Script::Ends(durable(5)), Script::Stays(hello("9") + &durable(10))];
+    let (_, client) = stage(scripts).await;
+    let mut events = open(&client, LONG).await.unwrap();
+    assert_eq!(until(&mut events, 10).await, "5 R G 10");
+    // Behind, too: what comes next may carry ids that were seen, of other events.
+    let (_, client) = stage([Script::Ends(durable(5)), Script::Stays(hello("1") + &durable(2))]).await;
+    let mut events = open(&client, LONG).await.unwrap();
+    assert_eq!(until(&mut events, 2).await, "5 R G 2");
+}
+
+#[tokio::test]
+async fn a_stream_that_is_cut_again_and_again_and_begins_where_it_should_is_not_lost() {
+    let quiet = (0..4).map(|_| Script::Ends(": connected\n\n".to_owned()));
+    let (_, client) = stage(quiet.chain([Script::Stays(durable(1))])).await;
+    // Less than what the connections between take together.
+    let mut events = open(&client, Duration::from_millis(20)).await.unwrap();
+    let seen = until(&mut events, 1).await;
+    assert_eq!(seen, "R R R R 1");
 }
 
 #[tokio::test]

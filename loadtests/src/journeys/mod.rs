@@ -84,7 +84,7 @@ impl Crew {
             Ok(user) => user,
             Err(error) => {
                 visit.meter.begun(Start { intended: visit.intended, begun: Instant::now() });
-                visit.meter.error(error.name());
+                visit.meter.no_user(&error);
                 return Ok(Went::Refused(pause(&error)));
             }
         };
@@ -112,7 +112,7 @@ impl Crew {
         let meter = &visit.meter;
         // Counted before the answer: a platform that stands still is asked all the same.
         meter.begun(start);
-        Ok(match self.sender.send(user, number, order).await? {
+        Ok(match self.sender.send(user, number, order, |attempt| meter.failed(attempt)).await? {
             Sent::Accepted { task, took, .. } => {
                 meter.accepted(start, took);
                 let (tell, ended) = oneshot::channel();
@@ -125,13 +125,13 @@ impl Crew {
                 Ok((task.id, ended))
             }
             Sent::Refused(error) => {
-                meter.error(error.name());
+                meter.error(&error);
                 let spoilt = matches!(error, ClientError::Unauthorised(_))
                     || matches!(error.code(), Some(Code::ReplacementOpen | Code::NotFound));
                 Err(Unsent { went: Went::Refused(pause(&error)), spoilt })
             }
             Sent::Unanswered(error) => {
-                meter.error(error.name());
+                meter.error(&error);
                 // Its order may be open: nobody else asks in its name.
                 Err(Unsent { went: Went::Refused(pause(&error)), spoilt: true })
             }

@@ -46,7 +46,7 @@ async fn poll(crew: &Crew, visit: &Visit, user: &SyntheticUser, task: TaskId) ->
                     return true;
                 }
             }
-            Err(error) => visit.meter.status_error(error.name()),
+            Err(error) => visit.meter.status_error(&error),
         }
     }
     false

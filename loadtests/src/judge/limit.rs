@@ -1,6 +1,6 @@
 //! Which resource was the limit: a guess with its evidence, from the first size that broke and those that held.
 
-use crate::plan::{Unit, described, percent};
+use crate::plan::{Unit, described, grouped, percent};
 use crate::result::Step;
 
 /// A share of the end-to-end time from which on something dominates it.
@@ -13,7 +13,7 @@ pub(super) const BUSY: f64 = 0.9;
 const SLOWER: f64 = 1.5;
 
 /// Refusals of a larger share are what broke the size.
-const MANY_REFUSED: f64 = 0.01;
+pub(super) const MANY_REFUSED: f64 = 0.01;
 
 /// What a platform answers when it has too much to do.
 const OVERLOAD: [&str; 5] = ["overloaded", "user-share-used", "address-share-used", "unavailable", "stopping"];
@@ -31,6 +31,8 @@ pub enum Limit {
     Admission,
     /// Accepting itself became slow.
     Ledger,
+    /// Something in front of the platform refused what would have reached it: nothing is known of the platform beyond.
+    Gateway,
     /// The load could not be made: nothing is known of the platform beyond.
     Generator,
     /// Nothing that is measured stands out.
@@ -47,6 +49,7 @@ impl Limit {
             Self::Processor => "processor",
             Self::Admission => "admission",
             Self::Ledger => "ledger",
+            Self::Gateway => "gateway",
             Self::Generator => "generator",
             Self::Unknown => "unknown",
         }
@@ -72,7 +75,7 @@ pub(super) struct Steps<'a> {
 
 /// The first cause whose evidence is there, from the outside in: what happens before the platform can't be its limit.
 pub(super) fn find(steps: Steps<'_>) -> (Limit, String) {
-    let causes = [generator, admission, processor, queue, ledger, work];
+    let causes = [unsent, gateway, generator, admission, processor, queue, ledger, work];
     let found = causes.into_iter().find_map(|cause| cause(steps));
     found.unwrap_or_else(|| (Limit::Unknown, unknown(steps.bad)))
 }
@@ -97,6 +100,23 @@ fn generator(Steps { bad, saturated, held_back, shared, .. }: Steps<'_>) -> Opti
             percent(sent)
         );
         (Limit::Generator, because)
+    })
+}
+
+fn unsent(Steps { bad, .. }: Steps<'_>) -> Option<(Limit, String)> {
+    let unsent = grouped(bad.unsent);
+    (bad.unsent > 0).then(|| (Limit::Generator, format!("{unsent} requests could not be sent by this machine")))
+}
+
+fn gateway(Steps { bad, good, .. }: Steps<'_>) -> Option<(Limit, String)> {
+    (bad.foreign_ratio >= MANY_REFUSED).then(|| {
+        let before = good.map_or_else(String::new, |good| format!(", {} a size before", percent(good.foreign_ratio)));
+        let most = bad.main_foreign.as_deref().unwrap_or("refusals");
+        let because = format!(
+            "{} of the answers were not the platform's but a gateway's or proxy's{before}, mostly {most}",
+            percent(bad.foreign_ratio)
+        );
+        (Limit::Gateway, because)
     })
 }
 

@@ -16,6 +16,7 @@ mod limit;
 mod measured;
 mod pace;
 mod promise;
+mod standstill;
 mod step;
 #[cfg(test)]
 mod tests;
@@ -26,6 +27,7 @@ use crate::result::Report;
 
 pub use self::exit::Exit;
 pub use self::limit::Limit;
+pub use self::validity::weakened;
 pub use self::why::why;
 
 /// A reason to end before the time that begins so is an interruption and no broken rule.

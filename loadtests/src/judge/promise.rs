@@ -1,6 +1,7 @@
 //! Whether the promises are kept.
 
 use super::measured::{self, Measured, in_run, in_step};
+use super::standstill;
 use crate::plan::{Slo, Unit, grouped};
 use crate::result::{Report, Sample, SloResult, Step, Verdict};
 
@@ -22,16 +23,22 @@ fn one(slo: &Slo, report: &Report, step: Option<&Step>) -> SloResult {
         expr: slo.text.clone(),
         actual: measured.actual,
         n: measured.n,
-        verdict: verdict(slo, measured, report.plan.min_samples),
+        verdict: verdict(slo, measured, report.plan.min_samples, excused(slo, report, &seconds)),
         broken_s: broken(slo, &seconds),
     }
 }
 
-/// Never kept without samples.
-pub(super) fn verdict(slo: &Slo, measured: Measured, min_samples: u64) -> Verdict {
+/// Whether a promise may have been missed because of this side: the generator stood still, or could not send.
+pub(super) fn excused(slo: &Slo, report: &Report, seconds: &[&Sample]) -> bool {
+    standstill::excuses(slo, seconds) || (slo.unit() == Unit::Rate && slo.op.is_floor() && report.validity.unsent > 0)
+}
+
+/// Never kept without samples, and never broken by who measured it.
+pub(super) fn verdict(slo: &Slo, measured: Measured, min_samples: u64, excused: bool) -> Verdict {
     match measured.actual {
         Some(_) if measured.n < needed(slo, min_samples) => Verdict::Inconclusive,
         Some(actual) if slo.holds(actual) => Verdict::Pass,
+        Some(_) if excused => Verdict::Inconclusive,
         Some(_) => Verdict::Fail,
         None => Verdict::Inconclusive,
     }
@@ -48,8 +55,12 @@ pub(super) fn told(slo: &Slo, actual: f64) -> String {
 }
 
 /// A promise that is not judged, in words: `e2e.p95 of 7 samples, at least 20 are needed`.
-pub(super) fn untold(slo: &Slo, n: u64, min_samples: u64) -> String {
-    let needed = grouped(needed(slo, min_samples));
+pub(super) fn untold(slo: &Slo, actual: Option<f64>, n: u64, min_samples: u64) -> String {
+    let enough = needed(slo, min_samples);
+    if let Some(actual) = actual.filter(|_| n >= enough) {
+        return format!("{} and this side may be why", told(slo, actual));
+    }
+    let needed = grouped(enough);
     let samples = if n == 1 { "sample" } else { "samples" };
     format!("{} of {} {samples}, at least {needed} needed", slo.figure(), grouped(n))
 }

@@ -1,7 +1,7 @@
 //! Each step: whether the promises hold at its size, and how much slower it is than the first.
 
-use super::measured::in_step;
-use super::{broken_rule, pace, promise, validity};
+use super::measured::{in_step, seconds_of};
+use super::{broken_rule, pace, promise, standstill, validity};
 use crate::plan::{Slo, Unit, described, grouped, percent};
 use crate::result::{Report, Step, Verdict};
 
@@ -57,17 +57,18 @@ fn findings(report: &Report, first: Option<&Step>, step: &Step, rule: Option<Str
     let (mut broken, mut unsure) = (Vec::from_iter(rule), validity::of_step(report, step));
     for slo in report.plan.slo.iter().filter(|slo| binds(slo)) {
         let Some(measured) = in_step(slo, step, &report.timeline) else { continue };
-        match (promise::verdict(slo, measured, report.plan.min_samples), measured.actual) {
+        let excused = promise::excused(slo, report, &seconds_of(step, &report.timeline));
+        match (promise::verdict(slo, measured, report.plan.min_samples, excused), measured.actual) {
             (Verdict::Pass, _) => {}
             (Verdict::Fail, Some(actual)) => broken.push(promise::told(slo, actual)),
-            _ => unsure.push(promise::untold(slo, measured.n, report.plan.min_samples)),
+            _ => unsure.push(promise::untold(slo, measured.actual, measured.n, report.plan.min_samples)),
         }
     }
     broken.extend(pace::behind(report, step));
     if let (Some(most), Some(first)) = (report.plan.max_degradation, first) {
         if first.n.min(step.n) < report.plan.min_samples.max(1) {
             unsure.push(format!("too few accepts to tell the degradation: {}", grouped(first.n.min(step.n))));
-        } else {
+        } else if standstill::found(&seconds_of(step, &report.timeline)).is_none() {
             broken.extend(degraded(first, step, most));
         }
     }

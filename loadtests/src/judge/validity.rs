@@ -1,8 +1,9 @@
 //! Whether the figures can be believed.
 
-use super::limit::{BUSY, Limit};
-use super::{generators, interrupted, measured, step};
-use crate::plan::{grouped, percent};
+use super::limit::{BUSY, Limit, MANY_REFUSED};
+use super::{generators, interrupted, measured, standstill, step};
+use crate::client::LocalFault;
+use crate::plan::{Slo, grouped, percent};
 use crate::result::{Report, Sample, Step, Verdict};
 
 /// Of the planned arrivals, fewer than this are another load than was planned.
@@ -10,6 +11,12 @@ const REACHED: f64 = 0.99;
 
 /// More late starts than this, and the load was not what the plan says.
 const FEW_LATE: f64 = 0.05;
+
+/// More requests that had to be sent again than this, and the load was not what the plan says.
+const FEW_REPEATED: f64 = 0.05;
+
+/// A host that takes more of the processor away than this makes everything on it slower.
+const ROBBED: f64 = 0.1;
 
 /// A machine that is busier than this makes everything on it slower.
 const FULL: f64 = 0.95;
@@ -33,7 +40,61 @@ pub(super) fn saturated_at(report: &Report, step: &Step) -> Option<String> {
 
 /// Why the figures of one step say nothing.
 pub(super) fn of_step(report: &Report, step: &Step) -> Vec<String> {
-    of_generator(report, step.offered_ratio, step.late_starts, saturated_at(report, step))
+    doubts(report, &Stretch::of_step(report, step))
+}
+
+/// What is looked at: all that was measured, or one step of it.
+struct Stretch<'a> {
+    offered_ratio: Option<f64>,
+    late_starts: f64,
+    seconds: Vec<&'a Sample>,
+    /// Of all answers, how many were not the platform's, and how those were named mostly.
+    foreign: (f64, Option<&'a str>),
+    repeated_ratio: f64,
+    unsent: u64,
+    accepts: u64,
+    accepted_rate: f64,
+    ends: u64,
+}
+
+impl<'a> Stretch<'a> {
+    fn of_run(report: &'a Report) -> Self {
+        let (errors, validity) = (&report.errors, &report.validity);
+        let foreign: u64 = errors.by_gateway.values().sum();
+        let own: u64 = errors
+            .by_code
+            .iter()
+            .filter(|(code, _)| !errors.by_gateway.contains_key(*code))
+            .map(|(_, count)| count)
+            .sum();
+        let requests = report.correctness.accepted + errors.by_code.values().sum::<u64>();
+        let most = errors.by_gateway.iter().max_by_key(|(_, count)| **count).map(|(name, _)| name.as_str());
+        Self {
+            offered_ratio: validity.offered_ratio,
+            late_starts: validity.late_starts,
+            seconds: measured::seconds(report),
+            foreign: (share(foreign, report.correctness.accepted + own + foreign), most),
+            repeated_ratio: share(errors.repeated, requests),
+            unsent: validity.unsent,
+            accepts: report.accept_ms.n,
+            accepted_rate: report.rates.accepted,
+            ends: report.e2e_ms.n,
+        }
+    }
+
+    fn of_step(report: &'a Report, step: &'a Step) -> Self {
+        Self {
+            offered_ratio: step.offered_ratio,
+            late_starts: step.late_starts,
+            seconds: measured::seconds_of(step, &report.timeline),
+            foreign: (step.foreign_ratio, step.main_foreign.as_deref()),
+            repeated_ratio: step.repeated_ratio,
+            unsent: step.unsent,
+            accepts: step.n,
+            accepted_rate: step.rates.accepted,
+            ends: step.e2e_n,
+        }
+    }
 }
 
 fn reasons(report: &Report) -> Vec<String> {
@@ -48,7 +109,7 @@ fn reasons(report: &Report) -> Vec<String> {
     }
     match (&report.breakpoint, report.steps.is_empty()) {
         (Some(_), _) => reasons.extend(of_search(report)),
-        (None, true) => reasons.extend(of_run(report)),
+        (None, true) => reasons.extend(doubts(report, &Stretch::of_run(report))),
         (None, false) => reasons.extend(report.steps.iter().flat_map(|one| at(one, of_step(report, one)))),
     }
     let validity = &report.validity;
@@ -64,12 +125,6 @@ fn reasons(report: &Report) -> Vec<String> {
     reasons
 }
 
-fn of_run(report: &Report) -> Vec<String> {
-    let validity = &report.validity;
-    let saturated = saturated(&measured::seconds(report));
-    of_generator(report, validity.offered_ratio, validity.late_starts, saturated)
-}
-
 /// Beyond the answer the generator may have no processor left; up to it, and at the size that broke, it must have.
 fn of_search(report: &Report) -> Vec<String> {
     let Some(found) = &report.breakpoint else { return Vec::new() };
@@ -77,9 +132,12 @@ fn of_search(report: &Report) -> Vec<String> {
     steps.sort_by(|one, other| step::size(one).total_cmp(&step::size(other)));
     let Some(bad) = steps.first() else { return Vec::new() };
     let named = step::named(bad);
+    let because = found.because.as_deref().unwrap_or_default();
     if found.limit.as_deref() == Some(Limit::Generator.as_str()) {
-        let because = found.because.as_deref().unwrap_or_default();
         return vec![format!("at {named} the generator was the limit: {because}")];
+    }
+    if found.limit.as_deref() == Some(Limit::Gateway.as_str()) {
+        return vec![format!("at {named} something in front of the platform was the limit: {because}")];
     }
     let unsure = bad.verdict == Verdict::Inconclusive;
     Vec::from_iter(unsure.then(|| format!("{named} could not be judged: {}", bad.broke.as_deref().unwrap_or_default())))
@@ -90,14 +148,58 @@ fn at(one: &Step, reasons: Vec<String>) -> impl Iterator<Item = String> {
     reasons.into_iter().map(move |reason| format!("at {named}: {reason}"))
 }
 
-fn of_generator(
-    report: &Report,
-    offered_ratio: Option<f64>,
-    late_starts: f64,
-    saturated: Option<String>,
-) -> Vec<String> {
-    let mut reasons = Vec::new();
-    if let Some(ratio) = offered_ratio.filter(|ratio| *ratio < REACHED) {
+/// What speaks against the figures of a stretch, the clearest first.
+fn doubts(report: &Report, of: &Stretch<'_>) -> Vec<String> {
+    let mut doubts = Vec::new();
+    doubts.extend(foreign(of).filter(|_| of.foreign.0 >= MANY_REFUSED));
+    doubts.extend(unsent(report, of));
+    // Of several, each says so of itself.
+    doubts.extend(standstill::found(&of.seconds).filter(|_| report.generators.is_empty()));
+    doubts.extend(pace(report, of));
+    if of.repeated_ratio > FEW_REPEATED {
+        let repeated = percent(of.repeated_ratio);
+        doubts.push(format!("{repeated} of the requests had to be sent again, so the load was not what was planned"));
+    }
+    doubts.extend(robbed(&of.seconds));
+    if of.ends < of.accepts {
+        let (ends, accepts) = (grouped(of.ends), grouped(of.accepts));
+        doubts.push(format!(
+            "the ends of {ends} of {accepts} accepted requests were heard, so the end-to-end times are not of all"
+        ));
+    }
+    if of.accepts > 0 && of.accepted_rate <= 0.0 {
+        doubts.push("the measured time was too short to tell any rate".to_owned());
+    }
+    doubts
+}
+
+/// What was answered by something else, in words.
+fn foreign(of: &Stretch<'_>) -> Option<String> {
+    let (ratio, most) = of.foreign;
+    let mostly = most.map_or_else(String::new, |most| format!(", mostly as {most}"));
+    (ratio > 0.0).then(|| {
+        format!(
+            "{} of the answers came from something in front of the platform{mostly}: not the platform's",
+            percent(ratio)
+        )
+    })
+}
+
+/// What this machine could not send, in words: one request is enough, because nobody knows how the others were held up.
+fn unsent(report: &Report, of: &Stretch<'_>) -> Option<String> {
+    let by_lack = &report.validity.by_lack;
+    let lack = by_lack.iter().max_by_key(|(_, count)| **count).map(|(name, _)| name.as_str());
+    let lack = LocalFault::ALL.into_iter().find(|fault| Some(fault.name()) == lack);
+    let because = lack.map_or_else(String::new, |lack| format!(": {}; {}", lack.in_words(), lack.fix()));
+    let requests = if of.unsent == 1 { "request" } else { "requests" };
+    (of.unsent > 0).then(|| format!("this machine could not send {} {requests}{because}", grouped(of.unsent)))
+}
+
+/// Whether the load was made as fast as planned.
+fn pace(report: &Report, of: &Stretch<'_>) -> Vec<String> {
+    let mut doubts = Vec::new();
+    let saturated = saturated(&of.seconds);
+    if let Some(ratio) = of.offered_ratio.filter(|ratio| *ratio < REACHED) {
         let held_back = report.validity.held_back;
         let why = if held_back > 0 {
             let limit = grouped(report.plan.max_in_flight);
@@ -107,14 +209,24 @@ fn of_generator(
         } else {
             String::new()
         };
-        reasons.push(format!("the rate was not reached: {} of the planned arrivals were sent{why}", percent(ratio)));
+        doubts.push(format!("the rate was not reached: {} of the planned arrivals were sent{why}", percent(ratio)));
     }
-    if late_starts > FEW_LATE {
-        reasons
-            .push(format!("{} of the requests began late, so the load was not what was planned", percent(late_starts)));
+    if of.late_starts > FEW_LATE {
+        let late = percent(of.late_starts);
+        doubts.push(format!("{late} of the requests began late, so the load was not what was planned"));
     }
-    reasons.extend(saturated);
-    reasons
+    doubts.extend(saturated);
+    doubts
+}
+
+/// Says so if the machine's host gave much of its processor to others.
+#[expect(clippy::cast_precision_loss, reason = "a number of seconds")]
+fn robbed(seconds: &[&Sample]) -> Option<String> {
+    let stolen: Vec<f64> = seconds.iter().filter_map(|second| second.stolen).collect();
+    let mean = stolen.iter().sum::<f64>() / stolen.len().max(1) as f64;
+    (mean >= ROBBED).then(|| {
+        format!("the host of this machine gave {} of its processor to others while it was measured", percent(mean))
+    })
 }
 
 /// Says so if it used nearly all cores in at least a tenth of these seconds.
@@ -128,6 +240,7 @@ fn saturated(seconds: &[&Sample]) -> Option<String> {
 
 fn notes(report: &Report) -> Vec<String> {
     let mut notes: Vec<String> = generators::note(report).into_iter().collect();
+    notes.extend(report.plan.weakened().iter().map(|(known, taken)| weakened(known, taken)));
     if let Some(busy) = report.validity.machine_cpu.filter(|busy| report.generator.shared && *busy >= FULL) {
         let busy = percent(busy);
         notes.push(format!("generator and platform share a machine that was {busy} busy: each slows the other down"));
@@ -136,6 +249,15 @@ fn notes(report: &Report) -> Vec<String> {
         let times = times(report.validity.stream_reconnects);
         notes.push(format!("the event stream broke off {times} and came back without a gap"));
     }
+    let of = Stretch::of_run(report);
+    notes.extend(foreign(&of).filter(|_| of.foreign.0 < MANY_REFUSED));
+    if report.errors.repeated > 0 {
+        let (repeated, resent) = (grouped(report.errors.repeated), times(report.errors.resent));
+        notes.push(format!("requests that were sent again because no answer told: {repeated}, {resent} in all"));
+    }
+    if let Some(took) = standstill::little(&of.seconds) {
+        notes.push(took);
+    }
     if report.correctness.unanswered > 0 {
         let unanswered = grouped(report.correctness.unanswered);
         notes.push(format!("requests without an answer: {unanswered}; nobody knows whether they were accepted"));
@@ -143,9 +265,20 @@ fn notes(report: &Report) -> Vec<String> {
     notes
 }
 
+/// A built-in promise that something easier to keep took the place of, in words.
+#[must_use]
+pub fn weakened(known: &Slo, taken: &Slo) -> String {
+    format!("{taken} ({}) took the place of the built-in {known}, which is stricter", taken.promised())
+}
+
 fn times(times: u64) -> String {
     match times {
         1 => "once".to_owned(),
         times => format!("{} times", grouped(times)),
     }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of requests")]
+fn share(part: u64, whole: u64) -> f64 {
+    part as f64 / whole.max(1) as f64
 }

@@ -82,7 +82,7 @@ fn unsure(report: &Report) -> String {
     };
     let promise = || {
         let mut open = report.plan.slo.iter().zip(&report.slo).filter(|(_, slo)| slo.verdict == Verdict::Inconclusive);
-        open.next().map(|(slo, result)| promise::untold(slo, result.n, report.plan.min_samples))
+        open.next().map(|(slo, result)| promise::untold(slo, result.actual, result.n, report.plan.min_samples))
     };
     let step = || report.steps.iter().find(|step| step.verdict == Verdict::Inconclusive).map(broke);
     let reason = validity.or_else(nothing).or_else(audit).or_else(promise).or_else(step).or_else(|| unlike(report));

@@ -122,6 +122,30 @@ impl Plan {
         self.stages.iter().map(|stage| stage.to * size).fold(0.0, f64::max)
     }
 
+    /// The built-in promises whose place something easier to keep has taken, each with the strictest of what has. One that
+    /// was taken away as a whole is none of them.
+    #[must_use]
+    pub fn weakened(&self) -> Vec<(Slo, Slo)> {
+        let preset = self.preset.as_ref().and_then(|name| name.parse().ok());
+        let built_in = preset.map_or_else(presets::custom, Preset::plan).slo;
+        let weakened = |known: Slo| {
+            let rivals: Vec<&Slo> = self.slo.iter().filter(|slo| slo.rivals(&known)).collect();
+            let strictest = *rivals.iter().find(|one| !rivals.iter().any(|other| one.is_weaker_than(other)))?;
+            strictest.is_weaker_than(&known).then(|| (known, strictest.clone()))
+        };
+        built_in.into_iter().filter_map(weakened).collect()
+    }
+
+    /// How many connections the load takes at once, at least, if that can be told: one for each user. In the open model it
+    /// depends on how fast answers come; arrivals of a second are taken for it.
+    #[must_use]
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number of users")]
+    pub fn connections(&self) -> Option<u64> {
+        let sizes = self.steps.iter().copied().reduce(f64::max);
+        let peak = self.peak(sizes.unwrap_or(1.0)).ceil() as u64;
+        self.growth.is_none().then(|| peak.min(self.max_in_flight))
+    }
+
     /// How long one course takes.
     #[must_use]
     pub fn course(&self) -> Duration {
@@ -185,6 +209,23 @@ mod tests {
         assert_eq!((due(2000), due(2499), due(2500)), (50.0, 50.0, 0.0));
         assert_eq!(plan.due_at(2.0, Duration::from_millis(1500)), 20.0);
         assert_eq!((plan.peak(2.0), plan.course()), (100.0, Duration::from_millis(2500)));
+    }
+
+    #[test]
+    fn a_built_in_promise_that_is_made_easier_is_said() {
+        let weakened = |preset: Plan, slo: &[&str]| {
+            let slo = slo.iter().map(|slo| slo.parse().unwrap()).collect();
+            let plan = preset.with(Overrides { slo, ..Overrides::default() }).unwrap();
+            let told = plan.weakened().into_iter().map(|(known, taken)| format!("{known} {taken}"));
+            told.collect::<Vec<_>>()
+        };
+        let usual = |slo: &[&str]| weakened(presets::custom(), slo);
+        assert_eq!(usual(&[]), Vec::<String>::new());
+        assert_eq!(usual(&["errors<0.1%", "e2e.p95<9s"]), Vec::<String>::new());
+        assert_eq!(usual(&["errors<5%"]), ["errors<1% errors<5%"]);
+        assert_eq!(usual(&["errors<9%", "errors<5%", "dead<0.5"]), ["errors<1% errors<5%", "dead<1% dead<0.5"]);
+        assert_eq!(usual(&["errors<9%", "errors<0.1%"]), Vec::<String>::new(), "both are judged");
+        assert_eq!(weakened(Preset::Breakpoint.plan(), &["e2e.p95<2s"]), ["e2e.p95<1s e2e.p95<2s"]);
     }
 
     #[test]

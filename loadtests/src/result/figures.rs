@@ -37,8 +37,18 @@ pub struct Errors {
     /// Of those sent, as a fraction.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub rate: f64,
-    /// How many of which problem; `unreachable`, `no-answer` and `protocol` are the client's own.
+    /// How many of which problem; `unreachable`, `no-answer` and `protocol` are the client's own, `http-429` and the like
+    /// are answers of something in front of the platform.
     pub by_code: BTreeMap<String, u64>,
+    /// Sends beyond a request's first: nobody knew whether that was accepted.
+    #[serde(default)]
+    pub resent: u64,
+    /// Requests that were sent more than once.
+    #[serde(default)]
+    pub repeated: u64,
+    /// Every answer that was not the platform's, by HTTP status, whether or not a later send was accepted.
+    #[serde(default)]
+    pub by_gateway: BTreeMap<String, u64>,
 }
 
 /// A promise and what became of it.

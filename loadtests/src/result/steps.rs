@@ -67,6 +67,20 @@ pub struct Step {
     pub error_rate: f64,
     /// The error that came most often.
     pub main_error: Option<String>,
+    /// Of all answers, how many were not the platform's, as a fraction.
+    #[serde(default)]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub foreign_ratio: f64,
+    /// The status that came most often among those.
+    #[serde(default)]
+    pub main_foreign: Option<String>,
+    /// Of those sent, how many were sent more than once, as a fraction.
+    #[serde(default)]
+    #[schemars(range(min = 0.0))]
+    pub repeated_ratio: f64,
+    /// Requests that this machine could not send.
+    #[serde(default)]
+    pub unsent: u64,
     /// Arrivals that began late, as a fraction.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub late_starts: f64,
@@ -109,7 +123,8 @@ pub struct Breakpoint {
     /// Accepted a second at the largest size that held.
     #[schemars(range(min = 0.0))]
     pub accepted: Option<f64>,
-    /// Which resource was the limit: `workers`, `issuer`, `processor`, `admission`, `ledger`, `generator`, `unknown`.
+    /// Which resource was the limit: `gateway`, `generator`, `admission`, `processor`,
+    /// `workers`, `issuer`, `ledger`, `unknown`.
     pub limit: Option<String>,
     /// The evidence for that, in words.
     pub because: Option<String>,

@@ -16,7 +16,7 @@ pub struct Sample {
     /// Users at once, or arrivals a second, that the plan wanted.
     #[schemars(range(min = 0.0))]
     pub target: f64,
-    /// A second, as the three below.
+    /// A second, as the three below; without what this machine could not send.
     #[schemars(range(min = 0.0))]
     pub offered: f64,
     /// Answered with 202.
@@ -28,6 +28,26 @@ pub struct Sample {
     /// Not accepted.
     #[schemars(range(min = 0.0))]
     pub errors: f64,
+    /// Sent again, because nobody knew whether the first time was accepted.
+    #[serde(default)]
+    #[schemars(range(min = 0.0))]
+    pub resent: f64,
+    /// Answered by something in front of the platform.
+    #[serde(default)]
+    #[schemars(range(min = 0.0))]
+    pub foreign: f64,
+    /// Could not be sent by this machine.
+    #[serde(default)]
+    #[schemars(range(min = 0.0))]
+    pub unsent: f64,
+    /// For how long of it the generator did not run, in seconds.
+    #[serde(default)]
+    #[schemars(range(min = 0.0))]
+    pub stood_still: f64,
+    /// The share of the machine's processor that its host gave to others; none where that can't be read.
+    #[serde(default)]
+    #[schemars(range(min = 0.0))]
+    pub stolen: Option<f64>,
     /// Of the accepts of this second, from the intended start; none if there were none.
     #[schemars(range(min = 0.0))]
     pub accept_p50: Option<f64>,

@@ -1,5 +1,7 @@
 //! Whether the figures can be believed.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +32,22 @@ pub struct Validity {
     pub offered_ratio: Option<f64>,
     /// Whether the limit on requests at once held arrivals back.
     pub held_back: u64,
+    /// Requests that this machine could not send; they are no errors and not among those offered.
+    #[serde(default)]
+    pub unsent: u64,
+    /// What it lacked, and how often: `local-files`, `local-ports`, `local-memory`, `local-name`, `local-network`.
+    #[serde(default)]
+    pub by_lack: BTreeMap<String, u64>,
+    /// For how many seconds of the measured time a generator did not run at all: it was stopped, its machine slept, or
+    /// others had the processor.
+    #[serde(default)]
+    #[schemars(range(min = 0.0))]
+    pub stood_still_s: f64,
+    /// The share of the machine's processor that its host gave to others, mean over the measured time; none where that
+    /// can't be read.
+    #[serde(default)]
+    #[schemars(range(min = 0.0))]
+    pub stolen: Option<f64>,
     /// How often the event stream's past was gone, so that ends were not heard when they happened.
     pub stream_gaps: u64,
     /// How often the event stream broke off and came back without a gap.

@@ -29,7 +29,7 @@ impl Run<'_> {
             generator: Generator {
                 version: card_core::VERSION.to_owned(),
                 cores: machine::cores() as u64,
-                shared: machine::is_here(setup.client.url()),
+                shared: self.shared,
             },
             machine: machine::identity(),
             skew: self.courses.iter().find_map(|course| Some(course.start?.0.skew)),

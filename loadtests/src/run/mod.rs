@@ -13,6 +13,7 @@ mod machine;
 mod measure;
 mod open;
 mod search;
+mod standstill;
 #[cfg(test)]
 mod tests;
 mod timeline;
@@ -44,6 +45,7 @@ use crate::observer::Observer;
 use crate::orders::Orders;
 use crate::plan::{Model, Plan};
 use crate::result::Report;
+use crate::retries::past_a_gateway;
 use crate::sender::{OnRefusal, Sender};
 use crate::shard::{Shard, merge};
 use crate::share::{Muster, MusterError, Share, Start};
@@ -157,6 +159,8 @@ struct Run<'a> {
     timeline: Timeline,
     workers: Option<u64>,
     version: Option<String>,
+    /// Whether the platform is on this machine.
+    shared: bool,
     courses: Vec<Course>,
     /// Why the other generators did not come to another course.
     alone: Option<String>,
@@ -174,7 +178,7 @@ impl<'a> Run<'a> {
         let Setup { client, seed, plan, .. } = setup;
         let run = &share.run(&setup.run);
         // Asked first: a platform that is not there, or refuses, is no load test.
-        let stats = client.stats().await?;
+        let stats = past_a_gateway(|| client.stats()).await?;
         let ledger = Arc::new(Ledger::create(setup.ledger.as_deref(), run, *seed, true)?);
         let observer = Observer::of_ends(client, run, STREAM_PATIENCE).await?;
         let identities = Arc::new(Identities::new(client, run, u64::MAX));
@@ -204,6 +208,7 @@ impl<'a> Run<'a> {
             timeline,
             workers: Some(stats.workers.len() as u64),
             version: client.version().await,
+            shared: machine::is_here(client.url()).await,
             courses: Vec::new(),
             alone: None,
             flushed: None,
@@ -238,7 +243,8 @@ impl<'a> Run<'a> {
         let share = self.crew.share;
         // Before the clock starts: who still waited when the last course was over is not used again. A platform that
         // goes away between two courses is a result: the visits tell.
-        if let Err(error) = self.crew.identities.have(users_ready(plan, share, size)).await
+        let ready = users_ready(plan, share, size);
+        if let Err(error) = past_a_gateway(|| self.crew.identities.have(ready)).await
             && self.courses.is_empty()
         {
             return Err(error.into());

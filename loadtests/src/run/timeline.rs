@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::machine::Processor;
+use super::standstill::Standstill;
 use crate::client::Client;
 use crate::latency::Percentiles;
 use crate::meter::Second;
@@ -43,6 +44,7 @@ struct State {
     samples: Vec<Taken>,
     taken: Instant,
     processor: Processor,
+    standstill: Standstill,
     now: Now,
     stats: Option<(Instant, Stats)>,
     watches: Vec<Watch>,
@@ -81,6 +83,7 @@ impl Timeline {
             samples: Vec::new(),
             taken: begun,
             processor: Processor::new(),
+            standstill: Standstill::watch(),
             now: Now { doing: Doing::Preparing, step: None, course: None },
             stats: None,
             watches: Vec::new(),
@@ -174,6 +177,7 @@ impl Shared {
             Doing::Preparing => {
                 state.taken = Instant::now();
                 state.processor.look();
+                state.standstill.take();
                 return;
             }
             _ if took < SHORTEST => return,
@@ -182,8 +186,12 @@ impl Shared {
             Doing::Drain | Doing::Settle | Doing::Audit => Phase::Drain,
         };
         state.taken = Instant::now();
-        let Second { offered, accepted, completed, errors, accept, e2e } = &*self.second;
-        let counts = [offered, accepted, completed, errors].map(|count| count.swap(0, Ordering::Relaxed));
+        let Second { offered, accepted, completed, errors, unsent, resent, foreign, accept, e2e } = &*self.second;
+        let taken = |count: &AtomicU64| count.swap(0, Ordering::Relaxed);
+        let [offered, accepted, completed, errors] = [offered, accepted, completed, errors].map(taken);
+        let [unsent, resent, foreign] = [unsent, resent, foreign].map(taken);
+        // Known only after it was counted as sent, perhaps in the second before.
+        let counts = [offered.saturating_sub(unsent), accepted, completed, errors];
         for (total, count) in state.totals.iter_mut().zip(counts) {
             *total += count;
         }
@@ -191,7 +199,8 @@ impl Shared {
         let (accept, e2e) = (accepts.percentiles(), ends.percentiles());
         (state.accept, state.e2e) = (accept, e2e);
         #[expect(clippy::cast_precision_loss, reason = "counts of a second")]
-        let [offered, accepted, completed, errors] = counts.map(|count| count as f64 / took.as_secs_f64());
+        let rate = |count: u64| count as f64 / took.as_secs_f64();
+        let [offered, accepted, completed, errors] = counts.map(rate);
         let busy = state.processor.look();
         let stats = state.stats.as_ref().filter(|(asked, _)| asked.elapsed() < STALE).map(|(_, stats)| stats);
         let of = |percentiles: &Percentiles, value: f64| (percentiles.n > 0).then_some(value);
@@ -204,6 +213,11 @@ impl Shared {
             accepted,
             completed,
             errors,
+            resent: rate(resent),
+            foreign: rate(foreign),
+            unsent: rate(unsent),
+            stood_still: state.standstill.take().as_secs_f64(),
+            stolen: busy.stolen,
             accept_p50: of(&accept, accept.p50),
             accept_p95: of(&accept, accept.p95),
             accept_p99: of(&accept, accept.p99),

@@ -9,7 +9,7 @@ use crate::recorded::Recorded;
 /// A [`crate::meter::Meter`] that was read.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Figures {
-    /// Requests sent.
+    /// Requests sent, without those that this machine could not send.
     pub offered: u64,
     /// Answered with 202.
     pub accepted: u64,
@@ -21,8 +21,23 @@ pub struct Figures {
     pub late: u64,
     /// Arrivals that had to wait for the limit on requests at once.
     pub held_back: u64,
+    /// Could not be sent by this machine.
+    #[serde(default)]
+    pub unsent: u64,
+    /// Sends beyond a request's first.
+    #[serde(default)]
+    pub resent: u64,
+    /// Requests that were sent more than once.
+    #[serde(default)]
+    pub repeated: u64,
     /// Errors by code.
     pub by_code: BTreeMap<String, u64>,
+    /// Answers that were not the platform's, by HTTP status.
+    #[serde(default)]
+    pub by_gateway: BTreeMap<String, u64>,
+    /// What this machine lacked.
+    #[serde(default)]
+    pub by_lack: BTreeMap<String, u64>,
     /// How late a start was.
     pub lateness: Recorded,
     /// Request to 202.
@@ -52,7 +67,12 @@ impl Figures {
             errors,
             late,
             held_back,
+            unsent,
+            resent,
+            repeated,
             by_code,
+            by_gateway,
+            by_lack,
             lateness,
             accept,
             accept_intended,
@@ -68,9 +88,12 @@ impl Figures {
         self.errors += errors;
         self.late += late;
         self.held_back += held_back;
-        for (code, count) in by_code {
-            *self.by_code.entry(code.clone()).or_insert(0) += count;
-        }
+        self.unsent += unsent;
+        self.resent += resent;
+        self.repeated += repeated;
+        add(&mut self.by_code, by_code);
+        add(&mut self.by_gateway, by_gateway);
+        add(&mut self.by_lack, by_lack);
         self.lateness.add(lateness);
         self.accept.add(accept);
         self.accept_intended.add(accept_intended);
@@ -79,5 +102,12 @@ impl Figures {
         self.queue_wait.add(queue_wait);
         self.work.add(work);
         self.status.add(status);
+    }
+}
+
+/// Takes the counts of others in, name by name.
+pub(super) fn add(counts: &mut BTreeMap<String, u64>, others: &BTreeMap<String, u64>) {
+    for (name, count) in others {
+        *counts.entry(name.clone()).or_insert(0) += count;
     }
 }

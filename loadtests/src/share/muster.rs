@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Share;
 use crate::client::{Accept, Caller, Client, ClientError, Order, TaskQuery};
+use crate::retries::patiently;
 
 /// From the last sign to the beginning: all must have seen it by then.
 const LEAD: Duration = Duration::from_secs(2);
@@ -103,7 +104,7 @@ impl Muster {
         let order = Order::Add(Add { x: number, y: 0 });
         let key = format!("{run}-{number}");
         let accept = Accept { caller: Caller::Operator, key: Some(&key), run: Some(run) };
-        let skew = patiently(|| async {
+        let skew = patiently(SILENCE, || async {
             let (sent, begun) = (Clock::now(), Instant::now());
             let task = client.accept(&order, accept).await?;
             Ok(skew(sent, begun.elapsed(), task.accepted_at))
@@ -116,7 +117,7 @@ impl Muster {
     async fn others(&self, client: &Client, run: &RunId) -> Result<Clock, MusterError> {
         let begun = Instant::now();
         loop {
-            let signs = patiently(|| signs(client, run)).await?;
+            let signs = patiently(SILENCE, || signs(client, run)).await?;
             if signs.len() as u64 >= self.share.of() {
                 return Ok(signs.into_iter().max().unwrap_or_else(Clock::now));
             }
@@ -163,22 +164,6 @@ async fn signs(client: &Client, run: &RunId) -> Result<Vec<Clock>, ClientError> 
             // A cursor that does not move would be a look that does not end.
             Some(next) if cursor.as_deref() != Some(next.as_str()) => cursor = Some(next),
             _ => return Ok(signs),
-        }
-    }
-}
-
-/// Again and again while that can help.
-async fn patiently<T, F>(mut ask: impl FnMut() -> F) -> Result<T, ClientError>
-where
-    F: Future<Output = Result<T, ClientError>>,
-{
-    let begun = Instant::now();
-    loop {
-        match ask().await {
-            Err(error) if (error.is_retryable() || error.is_unknown()) && begun.elapsed() < SILENCE => {
-                tokio::time::sleep(error.retry_after().unwrap_or(LOOK).min(SILENCE)).await;
-            }
-            answer => return answer,
         }
     }
 }

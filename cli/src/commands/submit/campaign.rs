@@ -80,6 +80,10 @@ pub struct Outcome {
     pub errors: BTreeMap<&'static str, u64>,
     /// The first of their errors.
     pub first_error: Option<ClientError>,
+    /// How often something was sent again because no answer told.
+    pub resent: u64,
+    /// Answers that were not the platform's, by HTTP status.
+    pub by_gateway: BTreeMap<&'static str, u64>,
     /// From the request to its final status.
     pub end_to_end: Percentiles,
     /// The audit, if the requests were followed.
@@ -182,8 +186,18 @@ pub async fn drive(
         }
     }
     let cursor = observer.as_ref().map(Observer::cursor).filter(|cursor| *cursor > 0);
-    let State { board, errors, first_error, latency, .. } = state;
-    Ok(Outcome { ending, board, errors, first_error, end_to_end: latency.percentiles(), audit, cursor })
+    let State { board, errors, first_error, resent, by_gateway, latency, .. } = state;
+    Ok(Outcome {
+        ending,
+        board,
+        errors,
+        first_error,
+        resent,
+        by_gateway,
+        end_to_end: latency.percentiles(),
+        audit,
+        cursor,
+    })
 }
 
 fn ledger_failure(error: &std::io::Error) -> Failure {
@@ -201,6 +215,8 @@ struct State {
     early: HashMap<TaskId, News>,
     errors: BTreeMap<&'static str, u64>,
     first_error: Option<ClientError>,
+    resent: u64,
+    by_gateway: BTreeMap<&'static str, u64>,
     latency: Latency,
     /// Why requests were tried again.
     waited_for: Vec<String>,
@@ -230,6 +246,13 @@ impl State {
             Note::Refused(error) => {
                 *self.errors.entry(error.name()).or_insert(0) += 1;
                 self.first_error.get_or_insert(error);
+                Ok(())
+            }
+            Note::Failed { again, foreign } => {
+                self.resent += u64::from(again);
+                if let Some(name) = foreign {
+                    *self.by_gateway.entry(name).or_insert(0) += 1;
+                }
                 Ok(())
             }
         }

@@ -173,6 +173,12 @@ fn talk(context: &Context, plan: &Plan, outcome: &Outcome) -> Result<(), Failure
     for (name, count) in &outcome.errors {
         printer.say(paint.bad(format!("{count} not accepted: {name}")));
     }
+    for (name, count) in &outcome.by_gateway {
+        printer.say(paint.warn(format!("{count} answered by something in front of the platform: {name}")));
+    }
+    if outcome.resent > 0 {
+        printer.say(paint.warn(format!("{} sent again, because no answer of the platform told", outcome.resent)));
+    }
     let complete = outcome.ending == Ending::Complete;
     if let Some(audit) = outcome.audit.as_ref().filter(|_| complete || report::is_wrong(outcome)) {
         printer.say(report::verdict_line(audit, outcome.ending, paint));

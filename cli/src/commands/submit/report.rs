@@ -33,6 +33,10 @@ pub struct Document<'a> {
     unverified: u64,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     errors: BTreeMap<&'static str, u64>,
+    #[serde(skip_serializing_if = "is_zero")]
+    resent: u64,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    by_gateway: BTreeMap<&'static str, u64>,
     e2e_ms: EndToEnd,
     tasks: Vec<TaskLine>,
 }
@@ -94,6 +98,8 @@ impl<'a> Document<'a> {
             duplicate: audited(|audit| audit.duplicate),
             unverified: audited(|audit| audit.unverified),
             errors: outcome.errors.clone(),
+            resent: outcome.resent,
+            by_gateway: outcome.by_gateway.clone(),
             e2e_ms: outcome.end_to_end.into(),
             tasks: tasks.collect(),
         }

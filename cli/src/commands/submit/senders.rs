@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use card_core::retry::RetryPolicy;
 use card_core::tasks::Task;
 use card_loadtests::identities::Identities;
 use card_loadtests::ledger::Ledger;
 use card_loadtests::orders::Orders;
-use card_loadtests::sender::{Sender, Sent};
+use card_loadtests::retries::Retries;
+use card_loadtests::sender::{FailedAttempt, Sender, Sent};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
@@ -20,9 +20,6 @@ use crate::client::{Client, ClientError, SyntheticUser};
 
 /// How long one request, or the user for it, is tried before it is given up.
 const SEND_PATIENCE: Duration = Duration::from_secs(15);
-/// Between two tries to get a user.
-const BACK_OFF: RetryPolicy =
-    RetryPolicy { max_attempts: u32::MAX, base: Duration::from_millis(100), cap: Duration::from_secs(2) };
 
 /// What a sender tells.
 pub(super) enum Note {
@@ -33,6 +30,11 @@ pub(super) enum Note {
     /// It is tried again: why.
     Waiting(String),
     Refused(ClientError),
+    /// An attempt failed; whether it is made again.
+    Failed {
+        again: bool,
+        foreign: Option<&'static str>,
+    },
 }
 
 /// Ended when all is sent; aborted when dropped.
@@ -76,8 +78,13 @@ pub(super) fn spawn(
                 }
                 // Whoever listens may be gone: then the stop is near.
                 let limit = if spent.load(Ordering::Acquire) { Duration::ZERO } else { SEND_PATIENCE };
-                let waiting = |error: &ClientError| drop(note.send(Note::Waiting(error.to_string())));
-                let user = match user(&identities, limit, &stop, waiting).await {
+                let hear = |error: &ClientError, again: bool| {
+                    if again {
+                        let _ = note.send(Note::Waiting(error.to_string()));
+                    }
+                    let _ = note.send(failed(error, again));
+                };
+                let user = match user(&identities, limit, &stop, hear).await {
                     Ok(user) => user,
                     Err(error) => {
                         spent.store(true, Ordering::Release);
@@ -86,13 +93,14 @@ pub(super) fn spawn(
                     }
                 };
                 let sender = if limit.is_zero() { &quick } else { &patient };
-                let _ = match sender.send(&user, number, &orders.get(number)).await? {
+                let hear = |attempt: FailedAttempt<'_>| hear(attempt.error, attempt.again);
+                let _ = match sender.send(&user, number, &orders.get(number), hear).await? {
                     Sent::Accepted { task, begun, .. } => {
                         spent.store(false, Ordering::Release);
                         note.send(Note::Sent { task, begun })
                     }
                     Sent::Refused(error) | Sent::Unanswered(error) => {
-                        if error.is_retryable() {
+                        if error.is_retryable() || error.is_foreign() {
                             spent.store(true, Ordering::Release);
                         }
                         note.send(Note::Refused(error))
@@ -111,25 +119,24 @@ async fn user(
     identities: &Identities,
     limit: Duration,
     stop: &CancellationToken,
-    waiting: impl Fn(&ClientError),
+    hear: impl Fn(&ClientError, bool),
 ) -> Result<SyntheticUser, ClientError> {
-    let begun = Instant::now();
-    let mut attempt = 1;
+    let mut retries = Retries::new(limit);
     loop {
         let error = match identities.next().await {
             Ok(user) => return Ok(user),
             Err(error) => error,
         };
-        let wait = BACK_OFF.wait_after(attempt, rand::random()).unwrap_or(BACK_OFF.cap);
-        let wait = wait.max(error.retry_after().unwrap_or_default());
-        let passing = error.is_retryable() || error.is_unknown();
-        if !passing || begun.elapsed() + wait >= limit {
-            return Err(error);
-        }
-        waiting(&error);
+        let wait = retries.wait_after(&error, rand::random());
+        hear(&error, wait.is_some());
+        let Some(wait) = wait else { return Err(error) };
         if stop.run_until_cancelled(tokio::time::sleep(wait)).await.is_none() {
             return Err(error);
         }
-        attempt += 1;
     }
+}
+
+/// Whoever listens may be gone: then the stop is near.
+fn failed(error: &ClientError, again: bool) -> Note {
+    Note::Failed { again, foreign: error.is_foreign().then(|| error.name()) }
 }

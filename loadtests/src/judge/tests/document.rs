@@ -51,7 +51,7 @@ pub(super) fn sound(slo: &[&str]) -> Report {
 /// The same with 500 of 12,500 requests refused.
 pub(super) fn with_errors(slo: &[&str]) -> Report {
     let by_code = BTreeMap::from([("overloaded".to_owned(), 500)]);
-    Report { errors: Errors { rate: 0.04, by_code }, ..sound(slo) }
+    Report { errors: Errors { rate: 0.04, by_code, ..Errors::default() }, ..sound(slo) }
 }
 
 /// Steps of so many users, all alike, 8 s each.

@@ -16,7 +16,12 @@ pub struct Watch {
     bad: Row,
     /// Seconds in a row in which something was sent and nothing was answered.
     silent: u64,
+    /// Whether the generator stood still in the second before: what came then is heard in this one.
+    stood_still: bool,
 }
+
+/// A generator that stands still for longer makes a second that says nothing about the platform, in seconds.
+const STOOD_STILL: f64 = 0.25;
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Row {
@@ -26,7 +31,7 @@ struct Row {
 
 impl Watch {
     pub(super) fn new(rule: AbortRule) -> Self {
-        Self { rule, bad: Row::default(), silent: 0 }
+        Self { rule, bad: Row::default(), silent: 0, stood_still: false }
     }
 
     /// Looks at the next second. Says why the load must end, if it must: `errors 7.2% (> 5%) for 10 s`, with the mean
@@ -44,6 +49,10 @@ impl Watch {
     }
 
     fn figure(&mut self, second: &Sample) -> Option<f64> {
+        let stands_still = second.stood_still >= STOOD_STILL;
+        if std::mem::replace(&mut self.stood_still, stands_still) || stands_still {
+            return None;
+        }
         let counts = match second.phase {
             Phase::Steady => true,
             Phase::Ramp => self.rule.when.unit() != Unit::Rate,
@@ -136,6 +145,14 @@ mod tests {
     fn one_second_whose_answers_come_in_the_next_is_no_standstill() {
         let (asked, answered) = (sent(1.0, 0.0, 0.0), sent(1.0, 1.0, 0.0));
         assert_eq!(ends("errors>5%", &[asked.clone(), answered.clone(), asked, answered]), None);
+    }
+
+    #[test]
+    fn a_second_in_which_the_generator_stood_still_and_the_one_after_it_say_nothing() {
+        let slow = || e2e_p95(Some(3000.0));
+        let still = Sample { stood_still: 2.4, lasted: 3.4, ..slow() };
+        assert_eq!(ends("e2e.p95>1s", &[still.clone(), slow()]), None);
+        assert_eq!(ends("e2e.p95>1s", &[still, slow(), slow()]), Some(3));
     }
 
     #[test]

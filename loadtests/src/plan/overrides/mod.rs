@@ -35,7 +35,7 @@ pub struct Overrides {
     pub think: Option<Think>,
     /// What is asked for.
     pub journey: Option<Mix>,
-    /// More promises; one about the same figure from the same side replaces the plan's.
+    /// More promises; they replace the plan's about the same figure from the same side.
     pub slo: Vec<Slo>,
     /// More rules to end before the time.
     pub abort_on: Vec<AbortRule>,
@@ -68,9 +68,12 @@ impl Plan {
         if let Some(journey) = changes.journey {
             self.journey = journey;
         }
+        // What is typed takes the place of what is built in. Of two that are typed none takes the other's: both are judged.
+        self.slo.retain(|known| !changes.slo.iter().any(|slo| known.rivals(slo)));
         for slo in changes.slo {
-            self.slo.retain(|known| !known.rivals(&slo));
-            self.slo.push(slo);
+            if !self.slo.contains(&slo) {
+                self.slo.push(slo);
+            }
         }
         self.abort_on.extend(changes.abort_on);
         self.min_samples = changes.min_samples.unwrap_or(self.min_samples);

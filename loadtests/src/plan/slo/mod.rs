@@ -112,10 +112,20 @@ impl Slo {
         format!("{} {}", self.op.as_str(), self.describe(self.bound))
     }
 
-    /// Whether both are about the same figure from the same side: then the later one replaces the earlier.
+    /// Whether both are about the same figure from the same side: then one that is typed takes the place of a built-in.
     #[must_use]
     pub fn rivals(&self, other: &Self) -> bool {
         (self.metric, self.stat, self.op.is_floor()) == (other.metric, other.stat, other.op.is_floor())
+    }
+}
+
+impl Slo {
+    /// Whether it is about the same as the other, and easier to keep.
+    #[must_use]
+    pub fn is_weaker_than(&self, other: &Self) -> bool {
+        let (mine, its) = if self.op.is_floor() { (other.bound, self.bound) } else { (self.bound, other.bound) };
+        let includes = |slo: &Self| matches!(slo.op, Op::AtMost | Op::AtLeast);
+        self.rivals(other) && (mine > its || (mine == its && includes(self) && !includes(other)))
     }
 }
 

@@ -23,7 +23,7 @@ pub(in crate::plan) fn parse(text: &str) -> Result<Slo, Flaw> {
     let (metric, stat) = metric_and_stat(figure.trim())?;
     let (op_part, op) = op;
     let bound_part = bound.trim();
-    let bound = number(bound_part, metric)?;
+    let bound = number(bound_part, metric, |bound| format!("{}{}{bound}", figure.trim().text, op_part.text))?;
     can_be_kept_and_broken(op_part, op, bound, metric)?;
     Ok(Slo { metric, stat, op, bound, text: text.to_owned() })
 }
@@ -103,7 +103,8 @@ fn statistic(metric: Metric, name: Part<'_>, stat: Option<Part<'_>>) -> Result<O
     }
 }
 
-fn number(part: Part<'_>, metric: Metric) -> Result<f64, Flaw> {
+/// `whole` makes a promise of another bound, for a hint.
+fn number(part: Part<'_>, metric: Metric, whole: impl Fn(&str) -> String) -> Result<f64, Flaw> {
     let such_as = match metric.unit() {
         Unit::Time => "such as 250ms or 2s",
         Unit::Share => "such as 1% or 0.01",
@@ -126,9 +127,17 @@ fn number(part: Part<'_>, metric: Metric) -> Result<f64, Flaw> {
     if !bound.is_finite() {
         return Err(part.flaw("a bound must be finite", such_as));
     }
-    if metric.unit() == Unit::Share && bound > 1.0 {
-        let hint = if unit.text.is_empty() { format!("did you mean {}%?", digits.text) } else { such_as.to_owned() };
-        return Err(part.flaw("more than 100% can't be", hint));
+    if metric.unit() == Unit::Share {
+        let percent = format!("{}%", digits.text);
+        let meant = || format!("did you mean {percent}? {}", whole(&percent));
+        if bound > 1.0 {
+            let hint = if unit.text.is_empty() { meant() } else { such_as.to_owned() };
+            return Err(part.flaw("more than 100% can't be", hint));
+        }
+        // Whoever means all of them says so with the sign; without it, it was forgotten.
+        if bound >= 1.0 && unit.text.is_empty() {
+            return Err(part.flaw(format!("{} without % is a fraction, and so 100%", digits.text), meant()));
+        }
     }
     Ok(bound)
 }

@@ -79,7 +79,11 @@ fn every_refusal_says_what_is_wrong_and_what_would_be_right() {
         ("e2e.p95<2%", "e2e is a time, and \"%\" is none", "us, ms, s or m"),
         ("e2e.p95<1e3ms", "\"e3ms\" is none", "us, ms, s or m"),
         ("errors<1s", "errors is a share, and \"s\" is none", "1% or 0.01"),
-        ("errors<5", "more than 100% can't be", "did you mean 5%?"),
+        ("errors<5", "more than 100% can't be", "did you mean 5%? errors<5%"),
+        ("errors<1", "1 without % is a fraction, and so 100%", "did you mean 1%? errors<1%"),
+        ("errors <= 1.0", "1.0 without % is a fraction, and so 100%", "did you mean 1.0%? errors<=1.0%"),
+        ("dead<1", "1 without % is a fraction", "dead<1%"),
+        ("declined>=1", "1 without % is a fraction", "declined>=1%"),
         ("errors<101%", "more than 100% can't be", "such as 1%"),
         ("accepted>5ms", "accepted is a rate, and \"ms\" is none", "/s or /m"),
         ("backlog<5k", "backlog is a number, and \"k\" is a unit", "none"),
@@ -107,6 +111,22 @@ fn a_promise_holds_up_to_its_bound_and_not_beyond() {
     assert_eq!([499.0, 500.0, 501.0].map(|rate| kept("accepted>500/s", rate)), [false, false, true]);
     assert_eq!([499.0, 500.0, 501.0].map(|rate| kept("accepted>=500/s", rate)), [false, true, true]);
     assert!(!kept("e2e.p95<2s", f64::NAN) && !kept("accepted>=1", f64::NAN), "what is no number keeps nothing");
+}
+
+#[test]
+fn a_weaker_promise_is_one_that_is_easier_to_keep() {
+    for (one, other) in [
+        ("errors<5%", "errors<1%"),
+        ("errors<=1%", "errors<1%"),
+        ("errors<0.5", "errors<1%"),
+        ("e2e.p95<2s", "e2e.p95<=1999ms"),
+        ("accepted>=499/s", "accepted>=500/s"),
+        ("accepted>=500/s", "accepted>500/s"),
+    ] {
+        assert!(slo(one).is_weaker_than(&slo(other)), "{one} {other}");
+        assert!(!slo(other).is_weaker_than(&slo(one)) && !slo(one).is_weaker_than(&slo(one)), "{one} {other}");
+    }
+    assert!(!slo("errors<5%").is_weaker_than(&slo("dead<1%")), "about something else");
 }
 
 #[test]

@@ -79,5 +79,17 @@ pub(super) fn rates(report: &Report) -> String {
         text += "\n";
         text += &table.markdown();
     }
+    if !report.errors.by_gateway.is_empty() {
+        let mut table = Table::new([("answered in front of the platform", Side::Left), ("answers", Side::Right)]);
+        for (status, answers) in &report.errors.by_gateway {
+            table.row([escape::text(status), count(*answers)]);
+        }
+        text += "\n";
+        text += &table.markdown();
+    }
+    if report.errors.resent > 0 {
+        let [repeated, resent] = [report.errors.repeated, report.errors.resent].map(count);
+        text += &format!("\n{repeated} requests were sent again, {resent} times in all.\n");
+    }
     text
 }

@@ -1,5 +1,7 @@
 //! A course that all generators ran, as one.
 
+use std::collections::BTreeMap;
+
 use super::place::Places;
 use super::{mean, rates, share, within};
 use crate::plan::{Model, Plan};
@@ -96,7 +98,11 @@ impl Joined {
             work_p95: work.p95,
             rates: rates(&measured),
             error_rate: share(of.errors, of.offered),
-            main_error: of.by_code.iter().max_by_key(|(_, count)| **count).map(|(code, _)| code.clone()),
+            foreign_ratio: foreign_ratio(of),
+            main_foreign: most(&of.by_gateway),
+            repeated_ratio: share(of.repeated, of.offered),
+            unsent: of.unsent,
+            main_error: most(&of.by_code),
             late_starts: share(of.late, of.offered),
             offered_ratio: self.planned.map(|planned| share(of.offered, planned)),
             generator_cpu: mean(measured.iter().map(|sample| sample.generator_cpu)).unwrap_or(0.0),
@@ -106,4 +112,14 @@ impl Joined {
             ..Step::default()
         }
     }
+}
+
+/// Of all that came back, how much was not the platform's.
+fn foreign_ratio(of: &Figures) -> f64 {
+    let foreign = of.by_gateway.values().sum();
+    share(foreign, (of.offered + of.resent + of.status.percentiles().n).max(foreign))
+}
+
+fn most(counts: &BTreeMap<String, u64>) -> Option<String> {
+    counts.iter().max_by_key(|(_, count)| **count).map(|(name, _)| name.clone())
 }

@@ -9,11 +9,16 @@ mod part;
 mod place;
 mod seconds;
 
+use std::collections::BTreeMap;
+
 use self::course::Joined;
 use self::place::Places;
+use super::figures::add;
 use super::{Shard, VERSION};
 use crate::judge::INTERRUPTED;
 use crate::result::{Distribution, Errors, Generator, Phase, Rates, Report, Sample, Step, Validity, Verdict};
+
+type ByName = BTreeMap<String, u64>;
 
 /// A generator of which there is nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -78,7 +83,19 @@ pub fn merge(mut shards: Vec<Shard>, missing: &[Missing], cause: Option<&str>) -
     let measured: Vec<&Sample> = courses.iter().flat_map(|course| course.within(&timeline)).collect();
     let stepped = !first.plan.steps.is_empty() || first.plan.growth.is_some();
     let failed = steady.errors + ramps.errors;
-    let errors = Errors { rate: share(failed, steady.offered + ramps.offered), by_code: by_code(&steady, &ramps) };
+    let by_name = |of: fn(&super::Figures) -> &ByName| {
+        let mut sum = of(&steady).clone();
+        add(&mut sum, of(&ramps));
+        sum
+    };
+    // Of all requests, those of the ramp among them: an error is none the less one.
+    let errors = Errors {
+        rate: share(failed, steady.offered + ramps.offered),
+        by_code: by_name(|figures| &figures.by_code),
+        resent: steady.resent + ramps.resent,
+        repeated: steady.repeated + ramps.repeated,
+        by_gateway: by_name(|figures| &figures.by_gateway),
+    };
     Ok(Report {
         v: 1,
         run: first.run.clone(),
@@ -109,7 +126,11 @@ pub fn merge(mut shards: Vec<Shard>, missing: &[Missing], cause: Option<&str>) -
         slo: Vec::new(),
         steps: if stepped { steps(&courses, &timeline, first) } else { Vec::new() },
         breakpoint: None,
-        validity: validity(&shards, &courses, &steady, &measured),
+        validity: Validity {
+            unsent: steady.unsent + ramps.unsent,
+            by_lack: by_name(|figures| &figures.by_lack),
+            ..validity(&shards, &courses, &steady, &measured)
+        },
         regression: None,
         generators: parts,
         timeline,
@@ -180,6 +201,8 @@ fn validity(shards: &[Shard], courses: &[Joined], steady: &super::Figures, measu
         generator_cpu: mean(measured.iter().map(|sample| sample.generator_cpu)).unwrap_or(0.0),
         generator_cpu_max: measured.iter().map(|sample| sample.generator_cpu).fold(0.0, f64::max),
         machine_cpu: mean(measured.iter().filter_map(|sample| sample.machine_cpu)),
+        stood_still_s: measured.iter().map(|sample| sample.stood_still).sum(),
+        stolen: mean(measured.iter().filter_map(|sample| sample.stolen)),
         late_starts: share(steady.late, steady.offered),
         late_p99_ms: steady.lateness.percentiles().p99,
         offered_ratio: planned.map(|planned| share(steady.offered, planned)),
@@ -190,15 +213,6 @@ fn validity(shards: &[Shard], courses: &[Joined], steady: &super::Figures, measu
             .map(|(of, why)| if of.is_whole() { why.clone() } else { format!("generator {}: {why}", of.number()) }),
         ..Validity::default()
     }
-}
-
-/// Of all requests, those of the ramp among them: an error is none the less one.
-fn by_code(steady: &super::Figures, ramps: &super::Figures) -> std::collections::BTreeMap<String, u64> {
-    let mut by_code = steady.by_code.clone();
-    for (code, count) in &ramps.by_code {
-        *by_code.entry(code.clone()).or_insert(0) += count;
-    }
-    by_code
 }
 
 /// Means over time: samples are about a second each, but the last of a stretch can be shorter.

@@ -43,27 +43,31 @@ fn add<'s>(seconds: &mut [Second<'s>], taken: &'s Taken, shift: f64, of: &'s Sha
     }
 }
 
-fn counts(sample: &Sample) -> [f64; 4] {
-    [sample.offered, sample.accepted, sample.completed, sample.errors]
+/// What adds up.
+type Counts = [f64; 7];
+
+fn counts(sample: &Sample) -> Counts {
+    let Sample { offered, accepted, completed, errors, resent, foreign, unsent, .. } = *sample;
+    [offered, accepted, completed, errors, resent, foreign, unsent]
 }
 
 /// A second of the timeline, and whose figures are in it.
 struct Second<'s> {
     reference: Sample,
-    counted: [f64; 4],
+    counted: Counts,
     takes: Vec<(&'s Taken, &'s Shard)>,
 }
 
 impl<'s> Second<'s> {
     fn of(taken: &'s Taken, shard: &'s Shard) -> Self {
-        Self { reference: taken.sample.clone(), counted: [0.0; 4], takes: vec![(taken, shard)] }
+        Self { reference: taken.sample.clone(), counted: Counts::default(), takes: vec![(taken, shard)] }
     }
 
     fn begins(&self) -> f64 {
         self.reference.t - self.reference.lasted
     }
 
-    fn count(&mut self, counts: [f64; 4], part: f64) {
+    fn count(&mut self, counts: Counts, part: f64) {
         for (sum, count) in self.counted.iter_mut().zip(counts) {
             *sum += count * part;
         }
@@ -71,11 +75,11 @@ impl<'s> Second<'s> {
 
     fn done(self) -> Sample {
         let Self { reference, counted, takes } = self;
-        if takes.len() == 1 && counted == [0.0; 4] {
+        if takes.len() == 1 && counted == Counts::default() {
             return reference;
         }
         let lasted = reference.lasted.max(1e-6);
-        let [offered, accepted, completed, errors] = counted.map(|count| count / lasted);
+        let [offered, accepted, completed, errors, resent, foreign, unsent] = counted.map(|count| count / lasted);
         let most = |of: fn(&Sample) -> Option<u64>| takes.iter().filter_map(|(taken, _)| of(&taken.sample)).max();
         let busy = takes.iter().filter_map(|(taken, _)| taken.sample.machine_cpu);
         let mut second = Sample {
@@ -83,6 +87,12 @@ impl<'s> Second<'s> {
             accepted: reference.accepted + accepted,
             completed: reference.completed + completed,
             errors: reference.errors + errors,
+            resent: reference.resent + resent,
+            foreign: reference.foreign + foreign,
+            unsent: reference.unsent + unsent,
+            // One that stands still makes another load than the one that was planned, whoever goes on.
+            stood_still: takes.iter().map(|(taken, _)| taken.sample.stood_still).fold(0.0, f64::max),
+            stolen: takes.iter().filter_map(|(taken, _)| taken.sample.stolen).reduce(f64::max),
             // Each asked the platform at a moment of its own; the worst answer counts.
             backlog: most(|sample| sample.backlog),
             oldest_age_ms: most(|sample| sample.oldest_age_ms),

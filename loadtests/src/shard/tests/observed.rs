@@ -163,6 +163,7 @@ fn taken(own: &[Request], second: usize, from_s: f64) -> Taken {
         inflight: Some(1),
         generator_cpu: 0.2,
         machine_cpu: Some(0.5),
+        ..Sample::default()
     };
     Taken { sample, ..Taken::default() }.with(&accepts, &ends)
 }

@@ -16,10 +16,12 @@ use std::path::PathBuf;
 
 use card_core::ids::RunId;
 use card_loadtests::client::ClientError;
-use card_loadtests::judge::judge;
+use card_loadtests::judge::{self, judge};
 use card_loadtests::moment::Moment;
 use card_loadtests::orders::Orders;
+use card_loadtests::plan::Plan;
 use card_loadtests::result::{Report, Verdict};
+use card_loadtests::retries::past_a_gateway;
 use card_loadtests::run::{RunError, Setup, carry_out};
 use card_loadtests::shard::{self, Assignment};
 use card_loadtests::share;
@@ -34,7 +36,7 @@ use self::generators::{Crew, Runs, processes};
 use self::live::Live;
 use self::place::{Place, history};
 use super::values::Runner;
-use crate::client;
+use crate::client::{self, raise_connection_limit};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -69,7 +71,7 @@ pub(super) async fn run(args: RunArgs, context: &Context) -> Result<Exit, Failur
         return Err(ClientError::NoOperatorToken.into());
     }
     // Whether it answers at all, before a directory is made for it.
-    client.stats().await?;
+    past_a_gateway(|| client.stats()).await?;
     let baseline =
         args.baseline.as_ref().map(|named| Baseline::find(named, &history(&context.instance))).transpose()?;
     let place = Place::open(args.out.clone(), args.kinds(), &run, &context.instance)?;
@@ -83,6 +85,10 @@ pub(super) async fn run(args: RunArgs, context: &Context) -> Result<Exit, Failur
     };
     let line = format!("run {run}  seed {seed}  target {}  {}{by}", endpoint.target, plan::in_words(&plan));
     printer.say(printer.err().dim(line));
+    let files = raise_connection_limit().filter(|_| job.is_none());
+    for warning in warnings(&plan, args.generators, files) {
+        printer.say(printer.err().warn(warning));
+    }
     let runs = Runs::of(&run, &plan, args.generators);
     let setup = Setup {
         client: client.clone(),
@@ -135,6 +141,24 @@ pub(super) async fn run(args: RunArgs, context: &Context) -> Result<Exit, Failur
     github::tell(&report, &place, printer);
     tidy::tidy(context, &client, &runs, args.keep, &report).await;
     shown.map(|()| exit)
+}
+
+/// Files that a generator has open besides its connections.
+const OTHER_FILES: u64 = 24;
+
+/// What should be known before anything is sent. `files`: how many a generator on this machine may have open.
+fn warnings(plan: &Plan, generators: u64, files: Option<u64>) -> Vec<String> {
+    let weakened = plan.weakened();
+    let mut warnings: Vec<String> =
+        weakened.iter().map(|(known, taken)| format!("note: {}", judge::weakened(known, taken))).collect();
+    let needed = plan.connections().map(|connections| connections.div_ceil(generators.max(1)) + OTHER_FILES);
+    if let Some((needed, files)) = needed.zip(files).filter(|(needed, files)| needed > files) {
+        warnings.push(format!(
+            "warning: a generator may have {files} files open (ulimit -n), and this load takes some {needed}: what can't be \
+             sent makes the result inconclusive"
+        ));
+    }
+    warnings
 }
 
 /// Why there is no result.
@@ -236,6 +260,12 @@ fn exit(report: &Report, context: &Context) -> Exit {
 pub(super) fn failure(error: RunError) -> Failure {
     let message = error.to_string();
     match error {
+        RunError::Stream(lost) if lost.refusal.as_ref().is_some_and(|error| error.local().is_some()) => {
+            Failure { exit: Exit::Inconclusive, ..Failure::from(lost) }
+        }
+        RunError::Users(error) if error.local().is_some() => {
+            Failure { exit: Exit::Inconclusive, ..Failure::from(error) }
+        }
         RunError::Stream(lost) => lost.into(),
         RunError::Users(error) => error.into(),
         RunError::Ledger(_) => Failure::new("ledger", Exit::NotReady, message)

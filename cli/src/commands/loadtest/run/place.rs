@@ -1,13 +1,15 @@
 //! Where a load test leaves its reports: the directory that was asked for, or one of its own in the instance's state,
 //! of which the newest are kept.
 
-use std::fs::Permissions;
+use std::fs::{File, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use card_core::ids::RunId;
 use card_loadtests::result::Report;
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
 
 use super::super::values::Kind;
 use super::render::render;
@@ -25,6 +27,8 @@ pub(super) struct Place {
     kinds: Vec<Kind>,
     /// The results that the directory belongs to, unless it was asked for.
     history: Option<PathBuf>,
+    /// Nobody else writes there meanwhile; none where the file system knows no locks.
+    _alone: Option<Flock<File>>,
 }
 
 /// What was written.
@@ -47,7 +51,8 @@ impl Place {
             }
         };
         std::fs::create_dir_all(&dir).and_then(|()| probe(&dir)).map_err(|error| unwritable(&dir, &error))?;
-        Ok(Self { dir, kinds, history })
+        let alone = alone(&dir)?;
+        Ok(Self { dir, kinds, history, _alone: alone })
     }
 
     /// The directory.
@@ -110,6 +115,21 @@ pub(super) fn newest_first(history: &Path) -> Vec<PathBuf> {
     let mut dirs: Vec<PathBuf> = dirs.map(|entry| entry.path()).collect();
     dirs.sort_by(|one, other| other.cmp(one));
     dirs
+}
+
+/// Keeps a second load test out of a directory: it would take the first one's journal away. The kernel gives the lock back
+/// when this process ends, however it ends, and nothing is left in the directory.
+fn alone(dir: &Path) -> Result<Option<Flock<File>>, Failure> {
+    let opened = File::open(dir).map_err(|error| unwritable(dir, &error))?;
+    match Flock::lock(opened, FlockArg::LockExclusiveNonblock) {
+        Ok(lock) => Ok(Some(lock)),
+        Err((_, Errno::EWOULDBLOCK)) => {
+            let message = format!("another load test is writing to {}", dir.display());
+            Err(Failure::new("reports", Exit::NotReady, message)
+                .fix("let --out name another directory, or wait until that one has ended"))
+        }
+        Err(_) => Ok(None),
+    }
 }
 
 /// A full disk lets an empty file be made.

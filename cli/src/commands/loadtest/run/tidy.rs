@@ -3,6 +3,7 @@
 use card_core::engine::Cleaned;
 use card_core::ids::RunId;
 use card_loadtests::result::{Report, Verdict};
+use card_loadtests::retries::past_a_gateway;
 
 use super::generators::Runs;
 use crate::client::{self, Client, ClientError};
@@ -31,7 +32,7 @@ pub(super) async fn tidy(context: &Context, client: &Client, runs: &Runs, keep: 
 async fn clean(client: &Client, runs: &[RunId]) -> Result<Cleaned, ClientError> {
     let mut all = Cleaned::default();
     for run in runs {
-        let cleaned = client.clean(run).await?;
+        let cleaned = past_a_gateway(|| client.clean(run)).await?;
         all.users += cleaned.users;
         all.tasks += cleaned.tasks;
     }

@@ -23,6 +23,7 @@ pub(in super::super) fn figures(report: &Report) -> Markup {
         (latencies(report))
         (where_it_goes(report))
         (errors(report))
+        (on_the_way(report))
     };
     section("figures", "Key figures", None, LEAD, &content)
 }
@@ -108,4 +109,26 @@ fn errors(report: &Report) -> Markup {
         &[words("Code"), number("Requests"), number("Of the errors")],
         &rows,
     )
+}
+
+/// What was answered in the platform's place, and what was sent again.
+fn on_the_way(report: &Report) -> Markup {
+    let errors = &report.errors;
+    let rows: Vec<_> =
+        errors.by_gateway.iter().map(|(name, number)| vec![code(name), text(format::count(*number))]).collect();
+    html! {
+        @if !rows.is_empty() {
+            (table(
+                "Answers that came from something in front of the platform, by status",
+                &[words("Status"), number("Answers")],
+                &rows,
+            ))
+        }
+        @if errors.resent > 0 {
+            p {
+                (format::count(errors.repeated)) " requests were sent again, " (format::count(errors.resent))
+                " times in all, because no answer of the platform told whether they were accepted."
+            }
+        }
+    }
 }

@@ -59,15 +59,29 @@ fn measured(found: &Validity, model: Model) -> Vec<(&'static str, Markup)> {
             text(found.offered_ratio.map_or_else(|| unplanned(model).to_owned(), format::percent)),
         ),
         ("Held back", text(several(found.held_back, "arrival"))),
+        ("Not sent by this machine", text(unsent(found))),
+        ("Stood still", text(format::millis(found.stood_still_s * 1000.0))),
         (
             "Event stream",
             text(format!("{}, {}", several(found.stream_gaps, "gap"), several(found.stream_reconnects, "reconnect"))),
         ),
     ];
+    if let Some(stolen) = found.stolen {
+        facts.push(("Given to others by the host", text(format::percent(stolen))));
+    }
     if let Some(lost) = &found.stream_lost {
         facts.push(("Event stream lost", text(lost)));
     }
     facts
+}
+
+/// How many, and what was missing.
+fn unsent(found: &Validity) -> String {
+    let lacks: Vec<_> = found.by_lack.iter().map(|(name, count)| format!("{} {name}", format::count(*count))).collect();
+    match lacks.is_empty() {
+        true => several(found.unsent, "request"),
+        false => format!("{} ({})", several(found.unsent, "request"), lacks.join(", ")),
+    }
 }
 
 fn unplanned(model: Model) -> &'static str {

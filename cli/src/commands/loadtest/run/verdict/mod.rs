@@ -155,6 +155,15 @@ fn validity(of: &Validity, report: &Report, paint: Paint) -> Vec<String> {
     if let Some((code, count)) = report.errors.by_code.iter().max_by_key(|(_, count)| **count) {
         parts.push(format!("errors {} (most: {} {code})", format::percent(report.errors.rate), format::count(*count)));
     }
+    for (name, count) in &report.errors.by_gateway {
+        parts.push(format!("{} answered {name} by a gateway", format::count(*count)));
+    }
+    if report.errors.resent > 0 {
+        parts.push(format!("{} sent again", format::count(report.errors.resent)));
+    }
+    if of.unsent > 0 {
+        parts.push(format!("{} not sent by this machine", format::count(of.unsent)));
+    }
     let mut lines = vec![line("validity", Some(of.verdict), parts.join(", "), paint)];
     lines.extend(of.reasons.iter().chain(&of.notes).map(|text| line("", None, text, paint)));
     lines

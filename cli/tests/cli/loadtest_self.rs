@@ -1,0 +1,218 @@
+//! What is wrong on the side of the load: a machine that can't send, a generator that stands still, a measured time that is
+//! none. It is inconclusive, whatever was promised, and never the platform's.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::process::{Child, ChildStderr, Stdio};
+use std::time::Duration;
+
+use card_core::testing::Nginx;
+use cardctl::instance::{Paths, Process};
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+use crate::sandbox::{Ended, Sandbox, eventually};
+
+/// A load test that runs beside the test.
+struct Running {
+    child: Child,
+    stderr: BufReader<ChildStderr>,
+}
+
+impl Running {
+    fn start(sandbox: &Sandbox, arguments: &[&str]) -> Self {
+        let all =
+            [&["loadtest", "run", "--ramp", "0s", "--settle", "0s", "--progress", "plain", "-o", "json"], arguments];
+        let mut command = sandbox.command(&all.concat());
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        let mut said = String::new();
+        while !said.contains("steady") {
+            assert!(stderr.read_line(&mut said).unwrap() > 0, "it ended before the load: {said}");
+        }
+        Self { child, stderr }
+    }
+
+    fn ends(mut self) -> (Option<i32>, Value) {
+        let mut said = String::new();
+        self.stderr.read_to_string(&mut said).unwrap();
+        let run = Ended::of(self.child.wait_with_output().unwrap());
+        (run.code, run.json())
+    }
+}
+
+/// Stops a process for two and a half seconds: that is the fault.
+fn stops(process: &Process) {
+    process.signal(Signal::SIGSTOP).unwrap();
+    std::thread::sleep(Duration::from_millis(2500));
+    process.signal(Signal::SIGCONT).unwrap();
+}
+
+fn reasons(document: &Value) -> String {
+    document["validity"]["reasons"].to_string()
+}
+
+#[test]
+fn a_machine_without_descriptors_blames_itself() {
+    let sandbox = Sandbox::new();
+    let address: SocketAddr = sandbox.up().url.trim_start_matches("http://").parse().unwrap();
+    // It keeps requests waiting, a second and more with as many users as that: each takes a connection all that time.
+    let slow =
+        format!("location = /api/v1/replacements {{ limit_req zone=slow burst=1000; proxy_pass http://{address}; }}");
+    let nginx = Nginx::start(address, "limit_req_zone $server_port zone=slow:1m rate=100r/s;", &slow);
+    let token = std::fs::read_to_string(Paths::operator_token(&sandbox.record().data_dir)).unwrap();
+    let script = format!(
+        "ulimit -n 80; exec $CARDCTL -t http://{} loadtest run -u 120 -d 3s --ramp 0s --settle 0s -o json",
+        nginx.address()
+    );
+    let mut command = sandbox.program("bash", &["-c", &script]);
+    let run = Ended::of(command.env("CARDCTL_OPERATOR_TOKEN", token.trim()).output().unwrap());
+    let document = run.json();
+    assert_eq!(run.code, Some(11), "{document}");
+    assert!(reasons(&document).contains("this machine could not send"), "{}", document["validity"]);
+    assert!(reasons(&document).contains("too many open files"), "{}", document["validity"]);
+    assert!(document["validity"]["by_lack"]["local-files"].as_u64().unwrap() > 0, "{}", document["validity"]);
+    assert_eq!(
+        (&document["errors"]["rate"], document["errors"]["by_code"].to_string()),
+        (&0.0.into(), "{}".to_owned())
+    );
+    // It was known before.
+    let warned = run.stderr.lines().any(|line| line.contains("80 files open") && line.contains("ulimit -n"));
+    assert!(warned, "{}", run.stderr);
+    // What is shut out softly is let in.
+    let script = script.replace("ulimit -n 80", "ulimit -Sn 80");
+    let mut command = sandbox.program("bash", &["-c", &script]);
+    let run = Ended::of(command.env("CARDCTL_OPERATOR_TOKEN", token.trim()).output().unwrap());
+    assert_eq!(run.json()["validity"]["unsent"], 0, "{}", run.stderr);
+}
+
+#[test]
+fn a_name_that_can_not_be_looked_up_is_no_platform_that_is_away() {
+    let sandbox = Sandbox::new();
+    let mut command = sandbox.command(&["-t", "http://nowhere.invalid:7400", "loadtest", "run", "smoke", "-o", "json"]);
+    let run = Ended::of(command.env("CARDCTL_OPERATOR_TOKEN", "x").output().unwrap());
+    assert_eq!((run.code, &run.json()["error"]["code"]), (Some(4), &"name-lookup".into()), "{}", run.stderr);
+    assert!(run.stderr.contains("resolv.conf"), "{}", run.stderr);
+}
+
+#[test]
+fn a_generator_that_stands_still_blames_nobody_else_and_is_not_green() {
+    let sandbox = Sandbox::new();
+    sandbox.up();
+    let load = ["-u", "3", "--think", "200ms", "--min-samples", "1"];
+    let before = Running::start(&sandbox, &[&load[..], &["-d", "4s", "--out", "before"]].concat());
+    assert_eq!(before.ends().0, Some(0));
+    // A bound and a baseline that the stop breaks: neither is the platform's.
+    let promised = ["--slo", "e2e.max<1s", "--slo", "e2e.p95<1s", "--slo", "accepted>=12/s"];
+    let against = ["-d", "8s", "--baseline", "before/result.json", "--fail-on", "p99,throughput"];
+    let running = Running::start(&sandbox, &[&load[..], &promised, &against].concat());
+    stops(&Process::of(running.child.id()).unwrap());
+    let (code, document) = running.ends();
+    assert_eq!(code, Some(11), "{}", document["validity"]);
+    let stood_still = document["validity"]["stood_still_s"].as_f64().unwrap();
+    assert!(stood_still > 2.0, "{}", document["validity"]);
+    assert!(reasons(&document).contains("the generator stood still for"), "{}", document["validity"]);
+    let verdicts: Vec<_> = document["slo"].as_array().unwrap().iter().map(|slo| &slo["verdict"]).collect();
+    assert!(verdicts.iter().all(|verdict| **verdict != "fail"), "{}", document["slo"]);
+    assert_eq!(document["regression"]["verdict"], "inconclusive");
+    assert_eq!(document["correctness"]["verdict"], "pass");
+}
+
+#[test]
+fn a_rule_does_not_end_a_load_because_its_generator_stood_still() {
+    let sandbox = Sandbox::new();
+    sandbox.up();
+    let rules = ["--abort-on", "e2e.p95>1s", "--abort-on", "accepted<1/s for 2s"];
+    let running = Running::start(&sandbox, &[&["-u", "3", "-d", "5s", "--think", "50ms"][..], &rules].concat());
+    stops(&Process::of(running.child.id()).unwrap());
+    let (code, document) = running.ends();
+    assert_eq!((code, &document["ended_early"]), (Some(11), &Value::Null), "{}", document["validity"]);
+}
+
+#[test]
+fn one_of_several_generators_that_stands_still_is_named() {
+    let sandbox = Sandbox::new();
+    sandbox.up();
+    let load = ["-u", "6", "-d", "7s", "--think", "100ms", "--generators", "2", "--min-samples", "1"];
+    let running = Running::start(&sandbox, &[&load[..], &["--slo", "e2e.max<1s"]].concat());
+    let mut second = None;
+    eventually("the second generator runs", || {
+        second = sandbox.processes().into_iter().find(|pid| {
+            let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            line.split(|byte| *byte == 0)
+                .map(<[u8]>::to_vec)
+                .collect::<Vec<_>>()
+                .ends_with(&[b"2".to_vec(), Vec::new()])
+        });
+        second.is_some()
+    });
+    stops(&Process::of(second.unwrap()).unwrap());
+    let (code, document) = running.ends();
+    assert_eq!(code, Some(11), "{}", document["validity"]);
+    assert!(reasons(&document).contains("generator 2: the generator stood still for"), "{}", document["validity"]);
+}
+
+#[test]
+fn a_measured_time_in_which_no_rate_can_be_told_is_not_green() {
+    let sandbox = Sandbox::new();
+    sandbox.up();
+    let load = ["loadtest", "run", "-u", "20", "-d", "100ms", "--ramp", "0s", "--settle", "0s", "--min-samples", "1"];
+    let document = sandbox.expect(11, &[&load[..], &["-o", "json"]].concat()).json();
+    assert!(reasons(&document).contains("the measured time was too short to tell any rate"), "{document}");
+}
+
+#[test]
+fn two_load_tests_do_not_write_to_one_directory() {
+    let sandbox = Sandbox::new();
+    sandbox.up();
+    let running = Running::start(&sandbox, &["-u", "2", "-d", "4s", "--think", "10ms", "--out", "out"]);
+    let second = sandbox.expect(3, &["loadtest", "run", "-u", "2", "-d", "1s", "--out", "out", "-o", "json"]);
+    assert_eq!(second.json()["error"]["code"], "reports");
+    assert!(second.stderr.contains("another load test is writing to out"), "{}", second.stderr);
+    let (code, document) = running.ends();
+    assert_eq!(code, Some(0), "{}", document["validity"]);
+    let journal = std::fs::read_to_string(sandbox.work().join("out/ledger.jsonl")).unwrap();
+    let accepted = journal.lines().filter(|line| line.contains("\"accepted\"")).count() as u64;
+    assert_eq!(document["correctness"]["accepted"].as_u64(), Some(accepted));
+    // One after the other is no matter.
+    sandbox.expect(0, &["loadtest", "run", "-u", "2", "-d", "1s", "--ramp", "0s", "--settle", "0s", "--out", "out"]);
+}
+
+#[test]
+fn a_forgotten_sign_of_percent_is_asked_about_and_a_weaker_promise_is_said() {
+    let sandbox = Sandbox::new();
+    sandbox.up();
+    for (arguments, meant) in [
+        (["--slo", "errors<1"], "errors<1%"),
+        (["--slo", "dead<=1"], "dead<=1%"),
+        (["--abort-on", "errors>=1 for 2s"], "errors>=1%"),
+        (["--slo", "e2e.p95<2"], "2ms"),
+        (["--tolerance", "10"], "10%"),
+        (["--max-degradation", "10"], "10%"),
+    ] {
+        let refused = sandbox.expect(2, &[&["loadtest", "run"], &arguments[..]].concat());
+        assert!(refused.stderr.contains(meant), "{arguments:?}: {}", refused.stderr);
+    }
+    let load = ["loadtest", "run", "-u", "2", "-d", "1s", "--ramp", "0s", "--settle", "0s", "-o", "json"];
+    let said = sandbox.expect(0, &[&load[..], &["--slo", "errors<0.5"]].concat());
+    let note = "errors<0.5 (< 50%) took the place of the built-in errors<1%, which is stricter";
+    assert!(said.stderr.contains(note), "{}", said.stderr);
+    assert!(said.json()["validity"]["notes"].to_string().contains(note), "{}", said.stdout);
+    // Of two, both are judged.
+    let both = sandbox.expect(7, &[&load[..], &["--slo", "e2e.p50<1us", "--slo", "e2e.p50<1m"]].concat()).json();
+    let judged: Vec<_> = both["slo"].as_array().unwrap().iter().map(|slo| slo["expr"].as_str().unwrap()).collect();
+    assert_eq!(judged, ["errors<1%", "dead<1%", "e2e.p50<1us", "e2e.p50<1m"]);
+}
+
+#[test]
+fn what_only_this_program_starts_is_offered_nowhere() {
+    let sandbox = Sandbox::new();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = sandbox.expect(0, &["completions", shell]).stdout;
+        assert!(script.contains("compare") && !script.contains("generate"), "{shell}");
+    }
+    sandbox.expect(0, &["man", "pages"]);
+    let pages = std::fs::read_dir(sandbox.work().join("pages")).unwrap();
+    let names: Vec<_> = pages.map(|page| page.unwrap().file_name().into_string().unwrap()).collect();
+    assert!(names.iter().any(|name| name.contains("compare")) && !names.iter().any(|name| name.contains("generate")));
+}

@@ -44,7 +44,13 @@ impl Final {
 type Hear = Box<dyn FnOnce(&Final) + Send>;
 
 enum Slot {
-    Final(Final),
+    Final {
+        end: Final,
+        /// By the stream, and not only read as the present state.
+        told: bool,
+        /// Whoever waited for it knows.
+        heard: bool,
+    },
     Awaited(Hear),
 }
 
@@ -115,7 +121,7 @@ impl Observer {
             let mut slots = self.shared.slots();
             match slots.entry(task) {
                 Entry::Occupied(mut entry) => match entry.get() {
-                    Slot::Final(end) => *end,
+                    Slot::Final { end, .. } => *end,
                     Slot::Awaited(_) => {
                         entry.insert(Slot::Awaited(Box::new(hear)));
                         return;
@@ -151,7 +157,7 @@ impl Observer {
                 let seen = self.final_count();
                 {
                     let slots = self.shared.slots();
-                    pending.retain(|task| !matches!(slots.get(task), Some(Slot::Final(_))));
+                    pending.retain(|task| !matches!(slots.get(task), Some(Slot::Final { heard: true, .. })));
                 }
                 if pending.is_empty() || self.shared.lost.get().is_some() {
                     return;
@@ -171,7 +177,7 @@ impl Observer {
     pub fn finals(&self) -> HashMap<TaskId, Final> {
         let slots = self.shared.slots();
         let finals = slots.iter().filter_map(|(task, slot)| match slot {
-            Slot::Final(end) => Some((*task, *end)),
+            Slot::Final { end, .. } => Some((*task, *end)),
             Slot::Awaited(_) => None,
         });
         finals.collect()
@@ -181,7 +187,7 @@ impl Observer {
     #[must_use]
     pub fn status_of(&self, task: TaskId) -> Option<Status> {
         match self.shared.slots().get(&task) {
-            Some(Slot::Final(end)) => Some(end.status),
+            Some(Slot::Final { end, .. }) => Some(end.status),
             _ => None,
         }
     }
@@ -260,17 +266,28 @@ impl Shared {
         }
         let end = Final::of(task);
         *self.last_end.lock().unwrap_or_else(PoisonError::into_inner) = Some(end.at);
-        let before = self.slots().insert(task.id, Slot::Final(end));
+        let mut slots = self.slots();
+        // What was read after a gap is told once more: the stream goes on from before the reading.
+        let was_told = matches!(slots.get(&task.id), Some(Slot::Final { told: true, .. }));
+        let awaited = matches!(slots.get(&task.id), Some(Slot::Awaited(_)));
+        let before = slots.insert(task.id, Slot::Final { end, told: told || was_told, heard: !awaited });
+        drop(slots);
         match before {
             // A dead task that was retried ends again: the later end counts. The other ends are for good.
-            Some(Slot::Final(before)) => {
-                if told && before.status != Status::Dead {
+            Some(Slot::Final { end: before, .. }) => {
+                if told && was_told && before.status != Status::Dead {
                     let mut repeated = self.repeated.lock().unwrap_or_else(PoisonError::into_inner);
                     *repeated.entry(task.id).or_insert(0) += 1;
                 }
                 return;
             }
-            Some(Slot::Awaited(hear)) => hear(&end),
+            Some(Slot::Awaited(hear)) => {
+                hear(&end);
+                // Only now: who waits for all ends reads next what was measured of them.
+                if let Some(Slot::Final { heard, .. }) = self.slots().get_mut(&task.id) {
+                    *heard = true;
+                }
+            }
             None => {}
         }
         self.finals.fetch_add(1, Ordering::Relaxed);

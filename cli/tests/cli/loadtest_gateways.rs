@@ -65,7 +65,8 @@ fn what_a_gateway_refuses_is_counted_and_no_figure_of_the_platform() {
         .iter()
         .map(|second| second["foreign"].as_f64().unwrap() * second["lasted"].as_f64().unwrap())
         .sum();
-    assert!((told - refused as f64).abs() < 1.0, "the timeline has {told} of {refused}");
+    // But for those that were under way when the last second was over, one of each user at most.
+    assert!((told - refused as f64).abs() <= 8.0, "the timeline has {told} of {refused}");
     assert_eq!(document["correctness"]["verdict"], "pass", "{}", document["correctness"]);
     for report in ["report.html", "report.md"] {
         let report = std::fs::read_to_string(sandbox.work().join("out").join(report)).unwrap();

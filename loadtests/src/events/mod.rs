@@ -104,7 +104,7 @@ pub struct Events {
     patience: Duration,
     attempts: u32,
     lost_since: Option<Instant>,
-    /// Whether the present connection began elsewhere than asked for: what lies between was not told.
+    /// Whether the present connection began after where it was asked to: what lies between was not told.
     elsewhere: bool,
     reconnects: u64,
     cut: Arc<Notify>,
@@ -331,8 +331,12 @@ impl Events {
             Some(Err(broken)) => return Err(self.client.protocol(broken.to_string())),
             _ => return Err(self.client.protocol("/events does not begin with its place")),
         };
-        self.elsewhere |= self.cursor.is_some_and(|cursor| cursor != from);
-        self.cursor = Some(from);
+        // From before is no gap: what was seen is dropped.
+        let missed = self.cursor.is_some_and(|cursor| from > cursor);
+        self.elsewhere |= missed;
+        if missed || self.cursor.is_none() {
+            self.cursor = Some(from);
+        }
         Ok(())
     }
 

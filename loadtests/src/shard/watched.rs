@@ -113,7 +113,11 @@ impl Watched {
                 return broken;
             }
             let told: Vec<Sample> = self.generators.iter_mut().filter_map(|one| one.seconds.pop_front()).collect();
-            let Some(second) = whole(&told) else { return broken };
+            let Some(mut second) = whole(&told) else { return broken };
+            if waits {
+                // The sum is without somebody who has not ended: whatever rule it breaks, the platform did not.
+                second.stood_still = second.lasted;
+            }
             let rule = self.watches.iter_mut().find_map(|watch| watch.look(&second));
             broken = broken.or(rule);
             self.seconds.push(second);
@@ -131,6 +135,11 @@ fn whole(told: &[Sample]) -> Option<Sample> {
         accepted: sum(|one| one.accepted),
         completed: sum(|one| one.completed),
         errors: sum(|one| one.errors),
+        resent: sum(|one| one.resent),
+        foreign: sum(|one| one.foreign),
+        unsent: sum(|one| one.unsent),
+        stood_still: told.iter().map(|one| one.stood_still).fold(0.0, f64::max),
+        stolen: worst(|one| one.stolen),
         accept_p50: worst(|one| one.accept_p50),
         accept_p95: worst(|one| one.accept_p95),
         accept_p99: worst(|one| one.accept_p99),

@@ -32,6 +32,24 @@ fn each_limit_has_its_evidence() {
             Limit::Admission,
             "12% of the requests were refused, 0% a size before",
         ),
+        (
+            "refused on the way",
+            Step {
+                foreign_ratio: 0.4,
+                main_foreign: Some("http-429".to_owned()),
+                accept_p95: 1200.0,
+                machine_cpu: Some(0.97),
+                ..bad()
+            },
+            Limit::Gateway,
+            "40% of the answers were not the platform's but a gateway's or proxy's, 0% a size before, mostly http-429",
+        ),
+        (
+            "not sent from here",
+            Step { unsent: 12, foreign_ratio: 0.4, ..bad() },
+            Limit::Generator,
+            "12 requests could not be sent by this machine",
+        ),
         ("full", Step { machine_cpu: Some(0.97), ..bad() }, Limit::Processor, "97% busy; the generator shares it"),
         ("waiting", waiting(), Limit::Workers, "waited 1.8 s in the queue, 90% of the end-to-end p95, and the backlog"),
         (

@@ -1,4 +1,4 @@
-use super::document::{judged, sound};
+use super::document::{judged, sound, with_errors};
 use crate::plan::Model;
 use crate::result::{Report, Verdict};
 
@@ -56,6 +56,93 @@ fn what_was_not_heard_when_it_happened_was_not_measured() {
     assert!(lost[0].contains("was lost") && lost[0].ends_with("connection refused"), "{lost:?}");
     let gaps = |count| reasons(|report| report.validity.stream_gaps = count).remove(0);
     assert!(gaps(1).contains("had a gap once") && gaps(2).contains("had a gap 2 times"));
+}
+
+#[test]
+fn what_a_gateway_answered_is_a_note_if_it_is_little_and_a_reason_if_it_is_not() {
+    let with = |refused| {
+        judged(sound(&[]), |report| {
+            report.errors.by_gateway = [("http-429".to_owned(), refused), ("http-502".to_owned(), 1)].into();
+            report.errors.by_code = [("http-429".to_owned(), refused)].into();
+        })
+    };
+    let few = with(100);
+    assert_eq!((few.validity.reasons.len(), few.exit), (0, 0));
+    assert!(few.validity.notes[0].contains("0.835% of the answers came from something in front"), "{:?}", few.validity);
+    let many = with(1332);
+    let told =
+        "10% of the answers came from something in front of the platform, mostly as http-429: not the platform's";
+    assert_eq!((many.validity.reasons, many.exit), (vec![told.to_owned()], 11));
+}
+
+#[test]
+fn what_had_to_be_sent_again_often_is_a_reason() {
+    let with = |repeated| judged(sound(&[]), |report| (report.errors.repeated, report.errors.resent) = (repeated, 900));
+    assert_eq!(
+        with(600).validity.notes,
+        ["requests that were sent again because no answer told: 600, 900 times in all"]
+    );
+    let reasons = with(601).validity.reasons;
+    assert_eq!(reasons, ["5.01% of the requests had to be sent again, so the load was not what was planned"]);
+}
+
+#[test]
+fn a_request_that_this_machine_could_not_send_is_a_reason_and_no_error() {
+    let report = judged(sound(&["accepted>=500/s"]), |report| {
+        report.validity.unsent = 1;
+        report.validity.by_lack = [("local-ports".to_owned(), 1)].into();
+    });
+    assert!(report.validity.reasons[0].starts_with("this machine could not send 1 request: no local port was free; "));
+    // What it did not send it can't have had accepted: the promise is not broken by the platform.
+    assert_eq!((report.slo.last().unwrap().verdict, report.exit), (Verdict::Inconclusive, 11));
+}
+
+#[test]
+fn a_generator_that_stood_still_breaks_no_promise_about_time() {
+    let still = |seconds: f64, slo: &str| judged(sound(&[slo]), |report| report.timeline[3].stood_still = seconds);
+    for slo in ["e2e.p95<1ms", "accept.max<1ms", "work.p50<1ms", "accepted>=500/s"] {
+        let report = still(2.5, slo);
+        assert_eq!(report.validity.reasons.len(), 1, "{slo}");
+        assert!(report.validity.reasons[0].starts_with("the generator stood still for 2.5 s of 30 s"), "{slo}");
+        assert_eq!((report.slo.last().unwrap().verdict, report.exit), (Verdict::Inconclusive, 11), "{slo}");
+    }
+    // What was refused was refused, and a promise that is kept is kept.
+    assert_eq!(still(2.5, "dead<0.1%").exit, 11);
+    let refused = judged(with_errors(&["errors<2%"]), |report| report.timeline[3].stood_still = 2.5);
+    assert_eq!(refused.exit, 7);
+    // A short one is known, and moves only what a few requests move.
+    let short = still(0.6, "e2e.p95<1ms");
+    assert_eq!((short.validity.reasons.len(), short.exit), (0, 7));
+    assert_eq!(short.validity.notes, ["the generator stood still for 600 ms, 2% of the measured time"]);
+    assert_eq!(still(0.6, "e2e.max<1ms").exit, 11);
+    assert_eq!(still(0.4, "e2e.max<1ms").exit, 7);
+}
+
+#[test]
+fn a_host_that_takes_the_processor_away_is_a_reason() {
+    let with = |stolen| reasons(|report| report.timeline.iter_mut().for_each(|second| second.stolen = Some(stolen)));
+    assert_eq!(with(0.09), Vec::<String>::new());
+    assert_eq!(with(0.25), ["the host of this machine gave 25% of its processor to others while it was measured"]);
+}
+
+#[test]
+fn ends_that_were_not_heard_are_a_reason() {
+    let unheard = reasons(|report| (report.e2e_ms.n, report.e2e_intended_ms.n) = (11_997, 11_997));
+    let told = "the ends of 11,997 of 12,000 accepted requests were heard, so the end-to-end times are not of all";
+    assert_eq!(unheard, [told]);
+}
+
+#[test]
+fn a_time_in_which_no_rate_was_taken_is_a_reason() {
+    let none = reasons(|report| (report.rates.accepted, report.timeline) = (0.0, Vec::new()));
+    assert_eq!(none, ["the measured time was too short to tell any rate"]);
+}
+
+#[test]
+fn a_weaker_promise_than_the_built_in_one_is_a_note() {
+    let report = judged(sound(&["errors<5%", "dead<0.1%"]), |_| {});
+    let told = "errors<5% (< 5%) took the place of the built-in errors<1%, which is stricter";
+    assert_eq!((report.validity.notes, report.exit), (vec![told.to_owned()], 0));
 }
 
 #[test]

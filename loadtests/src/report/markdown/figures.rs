@@ -80,12 +80,9 @@ pub(super) fn rates(report: &Report) -> String {
         text += &table.markdown();
     }
     if !report.errors.by_gateway.is_empty() {
-        let mut table = Table::new([("answered in front of the platform", Side::Left), ("answers", Side::Right)]);
-        for (status, answers) in &report.errors.by_gateway {
-            table.row([escape::text(status), count(*answers)]);
-        }
-        text += "\n";
-        text += &table.markdown();
+        let answers = report.errors.by_gateway.iter();
+        let answers: Vec<_> = answers.map(|(name, n)| format!("{} {}", count(*n), escape::text(name))).collect();
+        text += &format!("\nAnswered by something in front of the platform: {}.\n", answers.join(", "));
     }
     if report.errors.resent > 0 {
         let [repeated, resent] = [report.errors.repeated, report.errors.resent].map(count);

@@ -66,6 +66,25 @@ fn one_that_says_nothing_does_not_hold_the_others_up() {
 }
 
 #[test]
+fn one_that_stands_still_breaks_no_rule_about_the_sum() {
+    let mut watched = Watched::new(&plan(&["accepted<8/s for 2s"]), 2);
+    for t in 1..=9 {
+        assert_eq!(watched.take(says(1, f64::from(t), 5.0)), None);
+        if t <= 2 {
+            assert_eq!(watched.take(says(2, f64::from(t), 5.0)), None);
+        }
+    }
+    // When it goes on, its first second is a long one.
+    let mut back = says(2, 9.0, 1.0);
+    back.second.as_mut().unwrap().stood_still = 6.0;
+    assert_eq!(watched.take(back), None);
+    // One that has ended is another matter.
+    watched.gone(2);
+    let rule = (10..=16).find_map(|t| watched.take(says(1, f64::from(t), 5.0)));
+    assert_eq!(rule.as_deref(), Some("accepted 5/s (< 8/s) for 2 s"));
+}
+
+#[test]
 fn numbers_that_nobody_has_are_ignored() {
     let mut watched = Watched::new(&plan(&[]), 2);
     for number in [0, 3, u64::MAX] {

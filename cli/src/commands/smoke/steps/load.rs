@@ -53,6 +53,10 @@ fn judge(stage: &Stage, report: &Report) -> Result<String, Miss> {
         }
         Verdict::Pass | Verdict::Inconclusive => {}
     }
+    if report.validity.unsent > 0 {
+        let lacks: Vec<_> = report.validity.by_lack.iter().map(|(name, count)| format!("{count} {name}")).collect();
+        return Err(Miss::Unknown(format!("{numbers}; not sent by this machine: {}", lacks.join(", "))));
+    }
     let errors = &report.errors.by_code;
     if succeeded + declined == 0 && *dead > 0 {
         return Err(Miss::Wrong(format!("{numbers}; all of them are dead")));

@@ -188,7 +188,8 @@ async fn the_search_grows_until_a_promise_breaks_and_comes_closer() {
     };
     let report = carried_out(&setup(platform.client(), plan)).await;
     let rates: Vec<_> = report.steps.iter().filter_map(|step| step.rate).collect();
-    assert_eq!(rates[..3], [50.0, 100.0, 200.0], "{rates:?}");
+    let broke: Vec<_> = report.steps.iter().map(|step| step.broke.as_deref()).collect();
+    assert!(rates.starts_with(&[50.0, 100.0, 200.0]), "{rates:?}: {broke:?}");
     let limit = report.breakpoint.as_ref().unwrap();
     assert_eq!(rates.len(), 4, "one halving: {rates:?}");
     assert!(limit.holds >= Some(100.0) && limit.breaks <= Some(200.0), "{limit:?}");

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
+use super::pairs;
 use super::{DEFAULT_FILE, Settings};
 
 /// Where a value came from.
@@ -154,18 +155,20 @@ impl Layers {
     /// # Errors
     /// A value is of the wrong type or out of its bounds.
     pub fn resolve(&self) -> Result<Resolved, SettingsError> {
+        let mut values = self.values.clone();
+        pairs::follow(&mut values);
         let mut table = Table::new();
-        for (key, (value, _)) in &self.values {
+        for (key, (value, _)) in &values {
             insert(&mut table, key, value.clone());
         }
         let value_error = |key: &str, message: String| SettingsError::Value {
             key: key.to_owned(),
-            origin: self.values.get(key).map_or(Origin::BuiltIn, |(_, origin)| origin.clone()),
+            origin: values.get(key).map_or(Origin::BuiltIn, |(_, origin)| origin.clone()),
             message,
         };
         let settings = Settings::deserialize_checked(table).map_err(|message| {
             // Serde does not say which field a value error belongs to: try each foreign value alone on the defaults.
-            let culprit = self.values.iter().find(|&(key, (value, origin))| {
+            let culprit = values.iter().find(|&(key, (value, origin))| {
                 *origin != Origin::BuiltIn && {
                     let mut alone = DEFAULT_FILE.parse::<Table>().unwrap_or_default();
                     insert(&mut alone, key, value.clone());
@@ -175,7 +178,8 @@ impl Layers {
             value_error(culprit.map_or("settings", |(key, _)| key), message)
         })?;
         settings.check().map_err(|(key, message)| value_error(key, message.to_owned()))?;
-        let origins = self.values.iter().map(|(key, (_, origin))| (key.clone(), origin.clone())).collect();
+        pairs::check(&values).map_err(|(key, message)| value_error(key, message))?;
+        let origins = values.iter().map(|(key, (_, origin))| (key.clone(), origin.clone())).collect();
         Ok(Resolved { settings, origins })
     }
 

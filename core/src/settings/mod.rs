@@ -3,6 +3,7 @@
 //! `default.toml` is the list of all settings, their built-in values and their documentation in one.
 
 mod layers;
+mod pairs;
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -225,9 +226,6 @@ impl Settings {
         }
         if self.worker.lease < Duration::from_secs(1) {
             return Err(("worker.lease", "must be at least 1s: leases are renewed at a third of it"));
-        }
-        if self.issuer.latency_p99 < self.issuer.latency_p50 {
-            return Err(("issuer.latency-p99", "must not be below issuer.latency-p50"));
         }
         if self.autoscale.target_age.is_zero() {
             return Err(("autoscale.target-age", "must be more than nothing"));

@@ -25,6 +25,8 @@ use crate::client::{Caller, Client, ClientError, Token};
 const OPEN_LIMIT: Duration = Duration::from_secs(10);
 /// A server that asks for a longer wait is asked again all the same.
 const RETRY_AFTER_LIMIT: Duration = Duration::from_secs(30);
+/// The server says its first word at once, so something between holds it back.
+const BUFFERED: &str = "the stream did not open in time; a proxy that buffers answers holds streams back: turn that off for text/event-stream";
 /// A connection that lived so long was a good one, even if nothing happened on it.
 const GOOD_LIFE: Duration = Duration::from_secs(10);
 
@@ -300,7 +302,7 @@ impl Events {
             Ok(response) => response?,
             Err(_) => {
                 let url = self.client.url().to_owned();
-                return Err(ClientError::NoAnswer { url, detail: "the stream did not open in time".to_owned() });
+                return Err(ClientError::NoAnswer { url, detail: BUFFERED.to_owned() });
             }
         };
         let kind = response.headers().get("content-type").and_then(|kind| kind.to_str().ok()).unwrap_or_default();

@@ -101,6 +101,19 @@ pub struct Unacceptable {
     pub message: &'static str,
 }
 
+impl Unacceptable {
+    /// Blames what was sent, and not what it does not fit to.
+    fn of(self, update: &BehaviourUpdate) -> Self {
+        if self.message == BELOW_P50 && update.latency_p99_ms.is_none() {
+            let message = "must not be above latency_p99_ms; send that as well, such as five times as much";
+            return Self { field: "latency_p50_ms", message };
+        }
+        self
+    }
+}
+
+const BELOW_P50: &str = "must not be below latency_p50_ms; send that as well, such as a fifth of it";
+
 impl From<&settings::Issuer> for Behaviour {
     fn from(settings: &settings::Issuer) -> Self {
         Self {
@@ -156,7 +169,7 @@ impl Behaviour {
                 Some(Some(OutageUpdate::Until(until))) => Some(Outage { until }),
             },
         };
-        updated.check(now).map(|()| updated)
+        updated.check(now).map_err(|wrong| wrong.of(update)).map(|()| updated)
     }
 
     fn check(&self, now: Instant) -> Result<(), Unacceptable> {
@@ -177,7 +190,7 @@ impl Behaviour {
             }
         }
         if self.latency_p99_ms < self.latency_p50_ms {
-            return Err(Unacceptable { field: "latency_p99_ms", message: "must not be below latency_p50_ms" });
+            return Err(Unacceptable { field: "latency_p99_ms", message: BELOW_P50 });
         }
         if self.outage.is_some_and(|outage| outage.until.since(now) > LONGEST_OUTAGE) {
             return Err(Unacceptable { field: "outage", message: "must end within 24 hours" });
@@ -231,7 +244,14 @@ mod tests {
     fn what_can_not_be_is_refused() {
         for (json, error) in [
             (r#"{"error_rate":1.1}"#, "error_rate must lie between 0 and 1"),
-            (r#"{"latency_p50_ms":50}"#, "latency_p99_ms must not be below latency_p50_ms"),
+            (
+                r#"{"latency_p50_ms":50}"#,
+                "latency_p50_ms must not be above latency_p99_ms; send that as well, such as five times as much",
+            ),
+            (
+                r#"{"latency_p99_ms":5}"#,
+                "latency_p99_ms must not be below latency_p50_ms; send that as well, such as a fifth of it",
+            ),
             (r#"{"latency_p99_ms":60001}"#, "latency_p99_ms must lie between 0 and 60000 milliseconds"),
             (r#"{"outage":{"for_ms":99999999999}}"#, "outage must end within 24 hours"),
         ] {

@@ -1,12 +1,13 @@
-//! Whether the servers of a cluster can be reached from here, and whether Redis can be used.
+//! Whether the servers of a cluster can be reached from here, and be used.
 
-use card_core::engine::cluster::try_redis;
+use card_core::engine::cluster::{look, try_redis};
 
 use super::Check;
 use crate::cluster::{Place, Remembered, Service, one_given, reach};
 use crate::context::Context;
 
-/// Postgres is connected to and told nothing: whether the platform may enter is told by the platform.
+/// Connects, and asks each whether the platform may enter and finds what it needs, if its address is given now; what was noted
+/// of an earlier one has no password.
 pub(super) async fn check(context: &Context, checks: &mut Vec<Check>) {
     let places = match Remembered::places(&context.instance, |name| std::env::var_os(name)) {
         Ok(places) => places,
@@ -27,7 +28,7 @@ pub(super) async fn check(context: &Context, checks: &mut Vec<Check>) {
         };
         checks.push(match reach(&place).await {
             Ok(()) if service == Service::Redis => redis(&place, context).await,
-            Ok(()) => Check::ok(name, format!("{} answers at {place}", service.name())),
+            Ok(()) => postgres(&place).await,
             Err(reason) => {
                 let detail = format!("{} can't be reached at {place}: {reason}", service.name());
                 Check::fail(name, detail, format!("start it there, or correct {variable}"))
@@ -57,5 +58,19 @@ async fn redis(place: &Place, context: &Context) -> Check {
             None if report.reached => Check::ok(NAME, format!("Redis at {place} can be used")),
             None => Check::warn(NAME, format!("Redis at {place} takes connections and no commands"), "look at its log"),
         },
+    }
+}
+
+/// Tries whether a process could work on the ledger.
+async fn postgres(place: &Place) -> Check {
+    const NAME: &str = "database";
+    let given = one_given(Service::Postgres, None, |name| std::env::var_os(name));
+    let Ok(Some(address)) = given else { return Check::ok(NAME, format!("Postgres answers at {place}")) };
+    match look(&address).await {
+        Ok(()) => Check::ok(NAME, format!("Postgres at {place} can be used")),
+        Err(error) => {
+            let detail = format!("{place} can't be used: {}", place.scrub(&error.shared().to_string()));
+            Check::fail(NAME, detail, error.fix().unwrap_or("correct CARDCTL_DATABASE"))
+        }
     }
 }

@@ -51,6 +51,29 @@ fn a_password_that_was_changed_says_that_restart_applies_it() {
     assert_eq!(again.code, Some(0), "{}", again.stderr);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_doctor_says_what_keeps_a_platform_out_of_its_ledger() {
+    let cluster = Cluster::new();
+    let (database, role) = (&cluster.database, format!("role_{}", cluster.database.prefix()));
+    execute(
+        database,
+        &[format!("CREATE ROLE {role} LOGIN"), format!("ALTER ROLE {role} SET default_transaction_read_only = on")],
+    )
+    .await;
+    let address = database.url().replacen("card@", &format!("{role}:hunter2@"), 1);
+    let doctor = || {
+        tokio::task::block_in_place(|| run(&cluster, &[("CARDCTL_DATABASE", &address)], &["doctor", "-t", "processes"]))
+    };
+    let told = doctor();
+    assert_eq!(told.code, Some(3), "{}", told.stdout);
+    assert!(told.stdout.contains("takes no writes") && told.stdout.contains("name the primary"), "{}", told.stdout);
+    execute(database, &[format!("ALTER ROLE {role} NOLOGIN")]).await;
+    let told = doctor();
+    assert!(told.stdout.contains("not permitted to log in") && told.stdout.contains("CREATE ROLE"), "{}", told.stdout);
+    assert!(!told.stdout.contains("hunter2"), "{}", told.stdout);
+    execute(database, &[format!("DROP ROLE {role}")]).await;
+}
+
 #[test]
 fn an_address_leaves_to_the_environment_what_libpq_would() {
     let cluster = Cluster::new();

@@ -93,6 +93,11 @@ pub(super) fn classify_write(error: Error) -> EngineError {
 
 /// For who opens the ledger: what waiting does not change is told apart from what it may.
 pub(super) fn at_start(error: Error) -> EngineError {
+    // A certificate that is not right. Only while connecting: later it would be a connection that broke.
+    let error = match error {
+        Error::Io(io) if io.kind() == std::io::ErrorKind::InvalidData => Error::Tls(io.into()),
+        error => error,
+    };
     let (kind, message) = match cause(&error) {
         Cause::Refused | Cause::Statement => (ErrorKind::Broken, "Postgres does not let us in"),
         Cause::Demoted => (ErrorKind::Unavailable, "there is no Postgres that takes writes"),
@@ -159,6 +164,16 @@ pub(super) fn redis(error: redis::RedisError) -> EngineError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_certificate_that_is_not_right_does_not_get_right_by_waiting() {
+        let wrong = || Error::Io(std::io::Error::new(std::io::ErrorKind::InvalidData, "invalid peer certificate"));
+        let told = at_start(wrong());
+        assert_eq!(told.kind(), ErrorKind::Broken);
+        assert!(told.fix().is_some_and(|fix| fix.contains("sslrootcert")), "{told:?}");
+        // In the middle of a write nobody knows what was carried out.
+        assert_eq!(classify_write(wrong()).kind(), ErrorKind::Unknown);
+    }
 
     #[test]
     fn what_an_operator_has_to_mend_is_told_apart_from_what_passes_and_from_what_is_ours() {

@@ -47,7 +47,7 @@ pub use self::address::{Address, Located, locate};
 use self::delivery::{Delivery, Link, Ringer};
 pub use self::delivery::{RedisReport, RedisTrouble};
 use self::lane::Lane;
-pub use self::open::{Migrated, migrate, migrate_copy};
+pub use self::open::{Migrated, look, migrate, migrate_copy};
 use self::sessions::{PATIENT, Sessions};
 use self::settle::Ending;
 use self::shared::Shared;

@@ -48,15 +48,25 @@ async fn migrate_to(
     Ok(migrated)
 }
 
+/// Whether a process could work on the ledger: the primary is found and lets it in, a session keeps what is set, and the
+/// role has its rights if the ledger is there. Changes nothing.
+///
+/// # Errors
+/// As [`super::open`].
+pub async fn look(database: &str) -> Result<(), EngineError> {
+    let mut connection = first(&*Sessions::new(database)?).await?;
+    if version(&mut connection).await? > 1 {
+        check_rights(&mut connection).await?;
+    }
+    let _ = connection.close().await;
+    Ok(())
+}
+
 /// Days of the log must be there before the first accept.
 pub(super) async fn prepare(sessions: &std::sync::Arc<Sessions>) -> Result<PgPool, EngineError> {
     let mut connection = first(sessions).await?;
     bring_up_to_date(&mut connection).await?;
-    let missing: Option<String> =
-        sqlx::query_scalar("SELECT missing_rights()").fetch_one(&mut connection).await.map_err(at_start)?;
-    if let Some(missing) = missing {
-        return Err(lacks(ErrorKind::Broken, &missing));
-    }
+    check_rights(&mut connection).await?;
     retention::ensure_days(&mut connection).await.map_err(at_start)?;
     let available = available(&mut connection).await.map_err(at_start)?;
     let _ = connection.close().await;
@@ -122,6 +132,12 @@ async fn bring_up_to_date(connection: &mut PgConnection) -> Result<Migrated, Eng
         other => EngineError::new(ErrorKind::Broken, "the schema can't be brought up to date").caused_by(other),
     })?;
     Ok(Migrated { from, to: newest })
+}
+
+async fn check_rights(connection: &mut PgConnection) -> Result<(), EngineError> {
+    let missing: Option<String> =
+        sqlx::query_scalar("SELECT missing_rights()").fetch_one(connection).await.map_err(at_start)?;
+    missing.map_or(Ok(()), |missing| Err(lacks(ErrorKind::Broken, &missing)))
 }
 
 /// The role has not all that a server or worker needs.

@@ -36,7 +36,9 @@ const SET: &str = "
            set_config('default_transaction_isolation', 'read committed', false),
            set_config('statement_timeout', '30s', false),
            set_config('lock_timeout', '0', false),
-           set_config('idle_session_timeout', '0', false),
+           -- Postgres 13 does not know it, and is to be told that it is too old.
+           CASE WHEN current_setting('idle_session_timeout', true) IS NOT NULL
+                THEN set_config('idle_session_timeout', '0', false) END,
            set_config('client_encoding', 'UTF8', false),
            set_config('TimeZone', 'UTC', false),
            -- Our statements follow an index in its order. While there are no statistics, to read everything and sort it

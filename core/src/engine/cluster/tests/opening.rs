@@ -115,3 +115,44 @@ async fn what_cannot_be_opened_is_told_apart_and_names_no_password() {
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     assert!(!format!("{error:?} {}", error.shared()).contains("hunter2"), "{error:?}");
 }
+
+/// What was mistaken is told apart, at once, with what helps against it.
+#[tokio::test]
+async fn the_fix_fits_the_mistake() {
+    let postgres = Postgres::start(PostgresOptions::default());
+    let redis = std::env::var("CARD_TEST_REDIS_URL").expect("see Database::create");
+    let database = Database::create_in(&postgres.url("postgres"), &redis);
+    let url = |rest: &str| format!("postgres://{rest}");
+    let (at, name) = (postgres.address(), database.prefix());
+    execute(
+        database.url(),
+        &["CREATE ROLE strict LOGIN PASSWORD 'right'", "CREATE ROLE other LOGIN", "CREATE ROLE shut"],
+    )
+    .await;
+    let rules = postgres.directory().join("data/pg_hba.conf");
+    let lines = std::fs::read_to_string(&rules).unwrap();
+    std::fs::write(&rules, format!("host all strict all scram-sha-256\nhost all other all reject\n{lines}")).unwrap();
+    execute(database.url(), &["SELECT pg_reload_conf()"]).await;
+    eventually("the rules are read", async || {
+        PgConnection::connect(&url(&format!("strict:wrong@{at}/{name}"))).await.is_err()
+    })
+    .await;
+    for (address, kind, told, fix) in [
+        (format!("strict:wrong@{at}/{name}"), ErrorKind::Broken, "password authentication failed", "the password"),
+        (format!("strict@{at}/{name}"), ErrorKind::Broken, "password", "the password"),
+        (format!("other@{at}/{name}"), ErrorKind::Broken, "pg_hba", "pg_hba.conf"),
+        (format!("nobody@{at}/{name}"), ErrorKind::Broken, "does not exist", "CREATE ROLE"),
+        (format!("shut@{at}/{name}"), ErrorKind::Broken, "not permitted to log in", "CREATE ROLE"),
+        (format!("card@{at}/missing"), ErrorKind::Broken, "does not exist", "CREATE DATABASE"),
+        (format!("card@{at}/{name}?sslmode=require"), ErrorKind::Broken, "TLS", "sslmode"),
+        (format!("strict:right@{at}/{name}"), ErrorKind::Broken, "may not make it", "card-server migrate"),
+        (format!("card@127.0.0.1:1/{name}"), ErrorKind::Unavailable, "refused", ""),
+    ] {
+        let error = open_at(&url(&address), &database).await.err().unwrap_or_else(|| panic!("{address} is opened"));
+        assert_eq!(error.kind(), kind, "{address}: {error:?}");
+        let said = error.shared().to_string();
+        assert!(said.contains(told), "{address}: {said}");
+        assert!(error.fix().unwrap_or_default().contains(fix), "{address}: {said}: {:?}", error.fix());
+        assert!(!said.contains("wrong") && !said.contains(&at.to_string()), "{said}");
+    }
+}

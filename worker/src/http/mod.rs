@@ -12,6 +12,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, Response, StatusCode};
+use axum::middleware::{Next, from_fn};
 use axum::response::IntoResponse;
 use bytes::Bytes;
 use hyper::body::Incoming;
@@ -41,9 +42,19 @@ pub(crate) async fn serve_routes(listener: TcpListener, router: Router, stop: Ca
     let timeouts = Timeouts { head: HEAD, idle: IDLE, stalled: STALLED, drain: DRAIN };
     // Half of the files: the process may have another port.
     let limits = Limits { timeouts, connections: affordable() / 2, unfinished: UNFINISHED };
+    let router = router.route_layer(from_fn(without_parameters));
     if !serve(listener, Arc::new(Routes(router)), limits, stop).await {
         tracing::debug!("stopped with calls under way");
     }
+}
+
+/// No route of these ports knows a query parameter, and one that is ignored answers a question that was not asked.
+async fn without_parameters(request: axum::extract::Request, next: Next) -> Response<Body> {
+    if request.uri().query().is_some_and(|query| !query.is_empty()) {
+        let detail = "this route knows no query parameters";
+        return Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "validation-failed", detail).into_response();
+    }
+    next.run(request).await
 }
 
 struct Routes(Router);

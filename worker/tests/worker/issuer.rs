@@ -106,6 +106,11 @@ async fn a_request_that_is_none_is_a_problem_with_a_code() {
     let refused = bureau.request(Method::DELETE, "/issue").send().await.unwrap();
     assert_eq!(refused.headers()["allow"], "POST");
     assert_eq!(read(bureau.request(Method::GET, "/health")).await.0, 200);
+    for (method, path) in [(Method::GET, "/health"), (Method::GET, "/metrics"), (Method::POST, "/issue")] {
+        let (status, problem) = read(bureau.request(method, &format!("{path}?x=1"))).await;
+        assert_eq!((status, problem["code"].as_str()), (422, Some("validation-failed")), "{path}");
+    }
+    assert_eq!(read(bureau.request(Method::GET, "/nothing?x=1")).await.0, 404);
 }
 
 #[tokio::test]

@@ -134,6 +134,28 @@ mod tests {
         find(head.as_bytes(), 0).map_err(|unreadable| unreadable.kind)
     }
 
+    /// What the HTTP library answers to it by itself, with a service that answers everything.
+    fn answered(head: &[u8]) -> String {
+        use hyper::service::service_fn;
+        use hyper_util::rt::TokioIo;
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let (mut client, server) = tokio::io::duplex(64 * 1024);
+            client.write_all(head).await.unwrap();
+            let service = service_fn(async |_: axum::http::Request<hyper::body::Incoming>| {
+                Ok::<_, std::convert::Infallible>(axum::http::Response::new(String::new()))
+            });
+            let mut http = hyper::server::conn::http1::Builder::new();
+            let serving =
+                http.header_read_timeout(None).keep_alive(false).serve_connection(TokioIo::new(server), service);
+            let _ = serving.await;
+            let mut answer = Vec::new();
+            client.read_to_end(&mut answer).await.unwrap();
+            String::from_utf8_lossy(&answer).into_owned()
+        })
+    }
+
     #[test]
     fn a_good_head_says_how_long_it_and_its_body_are() {
         for (headers, body) in [
@@ -166,6 +188,25 @@ mod tests {
         #[test]
         fn no_bytes_make_the_reader_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400), seen in 0usize..400) {
             let _ = find(&bytes, seen.min(bytes.len()));
+        }
+
+        /// Otherwise it would break off the connection, without the answer that there is for it here.
+        #[test]
+        fn what_is_let_through_the_library_can_read(
+            method in "GET|POST|BREW|CONNECT|OPTIONS|!x", target in "/|/a\\?b=c|\\*|x:1|http://a/b|//|/%zz|\\[|/\"|\\?",
+            version in "HTTP/1\\.[01]",
+            headers in proptest::collection::vec(
+                "(host|content-length|transfer-encoding|connection|upgrade|expect|x|[!-~]{1,3}): ?([ -~]{0,8}|chunked|close|5|[\\x80-\\xff]{1,3})",
+                0..6,
+            ),
+        ) {
+            let lines: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
+            let head = format!("{method} {target} {version}\r\nhost: a\r\n{lines}\r\n");
+            if let Ok(Some(found)) = find(head.as_bytes(), 0) {
+                prop_assert_eq!(found.len, head.len());
+                let answer = answered(head.as_bytes());
+                prop_assert!(answer.contains(" 200 OK\r\n"), "{:?} got {:?}", head, answer);
+            }
         }
 
         #[test]

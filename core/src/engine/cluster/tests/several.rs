@@ -57,6 +57,28 @@ async fn a_reader_beside_three_processes_at_work_sees_each_event_once_and_in_ord
     assert_eq!((page.events.len(), page.cursor), (0, reader.last_event().await.unwrap()));
 }
 
+/// As when three workers are scaled down to one: who has stopped is not counted until it would be forgotten.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn workers_of_a_process_that_has_stopped_are_not_alive() {
+    let bed = Bed::new().await;
+    let others = [bed.beside().await, bed.beside().await];
+    for engine in [&bed.engine, &others[0], &others[1]] {
+        accepted(&**engine, add()).await;
+        claim_and_settle(engine).await;
+    }
+    let alive = async || bed.engine.stats().await.unwrap().workers.len();
+    assert_eq!(alive().await, 3);
+    for (engine, left) in others.into_iter().zip([2, 1]) {
+        engine.close().await;
+        assert_eq!(alive().await, left);
+    }
+}
+
+async fn claim_and_settle(engine: &ClusterEngine) {
+    let claim = claim_one(engine).await;
+    engine.settle(&claim.lease, claim.started_at, crate::engine::conformance::done()).await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn wake_ups_cross_processes_and_name_their_tasks() {
     let bed = Bed::new().await;

@@ -1,11 +1,37 @@
 //! Where manifests are read from: what is compiled in, or anything else that has text by name.
 
 use std::borrow::Cow;
+use std::path::Path;
 
 /// Text by name. Names are paths with `/`, without a `.` or `..` in them.
 pub trait Files {
     /// The text of a file. None if there is none by that name.
     fn text(&self, name: &str) -> Option<Cow<'_, str>>;
+}
+
+/// What is on this machine's disk. Names are absolute paths without the first slash.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Disk;
+
+/// More than this is no manifest.
+const LARGEST: u64 = 16 * 1024 * 1024;
+
+impl Disk {
+    /// And what a directory is called there.
+    pub(crate) fn at(directory: &Path) -> std::io::Result<(Self, String)> {
+        let path = directory.canonicalize()?;
+        let name = path.to_str().ok_or_else(|| std::io::Error::other("its name is no text"))?;
+        Ok((Self, name.trim_start_matches('/').to_owned()))
+    }
+}
+
+impl Files for Disk {
+    fn text(&self, name: &str) -> Option<Cow<'_, str>> {
+        let file = std::fs::File::open(Path::new("/").join(name)).ok()?;
+        let mut bytes = Vec::new();
+        std::io::Read::read_to_end(&mut std::io::Read::take(file, LARGEST), &mut bytes).ok()?;
+        card_yaml::decode(&bytes).ok().map(Cow::Owned)
+    }
 }
 
 /// The manifests that this program carries.

@@ -1,10 +1,11 @@
 //! YAML in and out.
 //!
-//! In: as YAML 1.2 reads it, so `no` is a word; but what YAML 1.1, which `kubectl` speaks, reads as something else is
-//! refused, because the two must not differ. Out: one text for one value, read alike by both.
+//! In: as `kubectl` reads it, which is YAML 1.1; what YAML 1.2 reads as something else is refused, because the two must not
+//! differ. Out: one text for one value, read alike by both.
 
 use std::fmt::Write as _;
 
+use card_yaml::{Doubt, Repeated};
 use serde_json::{Map, Value};
 
 /// Where a text is wrong, and how.
@@ -17,99 +18,35 @@ pub(crate) struct YamlError {
 
 /// The documents of a text, with the line where each begins. Empty ones are left out.
 pub(crate) fn documents(text: &str) -> Result<Vec<(usize, Value)>, YamlError> {
-    let mut found = Vec::new();
-    for (first, document) in split(text) {
-        if document.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
-            continue;
+    let found = card_yaml::documents(text, Repeated::Refused);
+    let found = found.map_err(|error| YamlError { line: error.line, message: error.message })?;
+    let mut documents = Vec::with_capacity(found.len());
+    for document in found {
+        if let Some(Doubt { line, word }) = document.doubts.into_iter().next() {
+            return Err(YamlError { line, message: in_doubt(&word) });
         }
-        let below = |error: YamlError| YamlError { line: first + error.line.max(1) - 1, ..error };
-        let value: Value = read(&document).map_err(below)?;
-        let begin = document.lines().position(|line| !line.trim().is_empty() && !line.trim_start().starts_with('#'));
-        if !value.is_null() {
-            found.push((first + begin.unwrap_or(0), value));
-        }
+        documents.push((document.line, document.value));
     }
-    Ok(found)
+    Ok(documents)
+}
+
+fn in_doubt(word: &str) -> String {
+    if word == "<<" {
+        return "<< after a key that it brings as well is read in two ways; put it first".to_owned();
+    }
+    format!(
+        "{word} without quotes is one thing to YAML 1.1, which kubectl reads, and another to YAML 1.2; write it in quotes if it \
+         is text, and as true, false or a decimal number if it is not"
+    )
 }
 
 /// One document, into any type.
 pub(crate) fn read<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, YamlError> {
-    same_to_both(text)?;
-    parse(text, newer())
-}
-
-/// At the lines `---`, and before `...`; each with the number of its first line.
-fn split(text: &str) -> Vec<(usize, String)> {
-    let mut documents = vec![(1, String::new())];
-    for (index, line) in text.lines().enumerate() {
-        let mark = line.split_whitespace().next().unwrap_or_default();
-        if line.starts_with("---") && mark == "---" {
-            documents.push((index + 1, line.replacen("---", "   ", 1)));
-        } else if line.trim_end() == "..." {
-            documents.push((index + 2, String::new()));
-        } else if let Some((_, document)) = documents.last_mut() {
-            document.push_str(line);
-        }
-        if let Some((_, document)) = documents.last_mut() {
-            document.push('\n');
-        }
+    if let Some((line, _)) = documents(text)?.get(1) {
+        return Err(YamlError { line: *line, message: "there is a second document, and one is meant".to_owned() });
     }
-    documents
-}
-
-/// Refuses what YAML 1.1 reads as something else: `no` is false to it, `0440` is 288.
-fn same_to_both(text: &str) -> Result<(), YamlError> {
-    let newer: Value = parse(text, newer())?;
-    let older = serde_saphyr::options! { strict_booleans: false, legacy_octal_numbers: true, with_snippet: false };
-    if parse(text, older).is_ok_and(|older: Value| older == newer) && !has_switch_for_key(text, &newer) {
-        return Ok(());
-    }
-    let suspect = text.lines().enumerate().find_map(|(index, line)| Some((index + 1, suspect(line)?)));
-    let (line, word) = suspect.unwrap_or((1, "a word such as no or 0440"));
-    Err(YamlError {
-        line,
-        message: format!(
-            "{word} without quotes is one thing to YAML 1.1, which kubectl reads, and another to YAML 1.2; write it in \
-             quotes if it is text, and as true, false or a decimal number if it is not"
-        ),
-    })
-}
-
-/// Keys are text to us whatever they look like, and true or false to YAML 1.1 if they have no quotes.
-fn has_switch_for_key(text: &str, value: &Value) -> bool {
-    let is_bare = |key: &str| {
-        let begins = |line: &str| {
-            line.trim_start_matches([' ', '-', '{']).strip_prefix(key).is_some_and(|rest| rest.starts_with(':'))
-        };
-        text.lines().any(begins)
-    };
-    match value {
-        Value::Object(fields) => {
-            fields.iter().any(|(key, value)| is_switch(key) && is_bare(key) || has_switch_for_key(text, value))
-        }
-        Value::Array(items) => items.iter().any(|item| has_switch_for_key(text, item)),
-        _ => false,
-    }
-}
-
-fn is_switch(word: &str) -> bool {
-    matches!(word.to_ascii_lowercase().as_str(), "yes" | "no" | "on" | "off" | "y" | "n")
-}
-
-/// The word of a line that is most likely meant.
-fn suspect(line: &str) -> Option<&str> {
-    let content = line.split(" #").next()?;
-    content.split([' ', '\t', ',', '[', ']', '{', '}', ':']).find(|word| {
-        let octal = word.len() > 1 && word.starts_with('0') && word.bytes().all(|byte| byte.is_ascii_digit());
-        is_switch(word) || octal
-    })
-}
-
-fn newer() -> serde_saphyr::Options {
-    serde_saphyr::options! { strict_booleans: true, with_snippet: false }
-}
-
-fn parse<T: serde::de::DeserializeOwned>(text: &str, options: serde_saphyr::Options) -> Result<T, YamlError> {
+    // Where there is no doubt this reader has the same, and it knows the line of a field that does not fit.
+    let options = serde_saphyr::options! { strict_booleans: true, with_snippet: false };
     serde_saphyr::from_str_with_options(text, options).map_err(|error| {
         let line = error.location().map_or(0, |location| usize::try_from(location.line()).unwrap_or(0));
         YamlError { line, message: first_line(&error.to_string()) }
@@ -121,6 +58,10 @@ fn first_line(text: &str) -> String {
     // The place is said by whoever knows the file.
     let line = line.strip_prefix("error: ").unwrap_or(line);
     line.split_once(": ").filter(|(place, _)| place.starts_with("line ")).map_or(line, |(_, rest)| rest).to_owned()
+}
+
+fn is_switch(word: &str) -> bool {
+    matches!(word.to_ascii_lowercase().as_str(), "yes" | "no" | "on" | "off" | "y" | "n")
 }
 
 /// Objects as documents of one text, each field in an order of its own: what it is first, then its name, the rest by the

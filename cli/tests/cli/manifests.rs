@@ -110,6 +110,12 @@ fn values_that_can_not_be_meant_are_mistakes_of_usage() {
         (&["--workers", "0"], "--workers: must be at least 1"),
         (&["--postgres", "postgres://u:hunter2@h/d"], "the URL itself belongs into the secret"),
         (&["--set", "server.port=1"], "--set: server.port is where"),
+        (
+            &["--set", "wroker.concurrency=64", "--set", "worker.concurrency=banana"],
+            "there is no setting \"wroker.concurrency\"; did you mean \"worker.concurrency\"?",
+        ),
+        (&["--set", "worker.concurrency=banana"], "worker.concurrency: must be a whole number"),
+        (&["--ingress", "192.168.49.2"], "--ingress: must be a host name"),
         (&["--namespace", "A"], "--namespace: "),
         (&["--autoscaler", "hpa"], "--autoscaler says what counts the workers"),
         (&["--image", "card-sever=a"], "--image: there is no image \"card-sever\""),
@@ -118,6 +124,42 @@ fn values_that_can_not_be_meant_are_mistakes_of_usage() {
         let ended = sandbox.run(&render(&images, flags));
         assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""), "{flags:?}: {}", ended.stderr);
         assert!(ended.stderr.contains(reason), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_directory_that_was_rendered_is_read_again() {
+    let sandbox = Sandbox::new();
+    sandbox.expect(0, &render(&images(), &["--overlay", "medium", "--set", "log.level=debug", "--out", "rendered"]));
+    let written =
+        sandbox.expect(0, &render(&images(), &["--overlay", "medium", "--set", "log.level=debug", "-o", "json"]));
+    let ended = sandbox.expect(0, &["manifests", "validate", "rendered", "-o", "json"]);
+    assert_eq!(ended.json()["objects"], written.json()["objects"].as_array().unwrap().len());
+    // What a kustomization cannot be built from here is said, with the way round it.
+    let file = sandbox.work().join("rendered/kustomization.yaml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, format!("{text}helmCharts: []\n")).unwrap();
+    let ended = sandbox.run(&["manifests", "validate", "rendered", "-o", "json"]);
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    assert!(
+        ended.json()["error"]["fix"].as_str().unwrap().starts_with("kubectl kustomize rendered"),
+        "{}",
+        ended.stdout
+    );
+}
+
+#[test]
+fn settings_in_config_maps_are_those_that_there_are() {
+    let sandbox = Sandbox::new();
+    let rendered = sandbox.expect(0, &render(&images(), &[])).stdout;
+    for (from, to, reason) in [
+        ("CARDCTL_DELIVERY_LIMIT: \"50000\"", "CARDCTL_DELIVERY_LIMIT: \"many\"", "must be a whole number"),
+        ("CARDCTL_DELIVERY_LIMIT", "CARDCTL_DELIVERY_LIMITS", "did you mean CARDCTL_DELIVERY_LIMIT?"),
+    ] {
+        assert!(rendered.contains(from));
+        std::fs::write(sandbox.work().join("x.yaml"), rendered.replace(from, to)).unwrap();
+        let ended = sandbox.expect(3, &["manifests", "validate", "x.yaml"]);
+        assert!(ended.stdout.contains(reason), "{}", ended.stdout);
     }
 }
 

@@ -99,9 +99,12 @@ pub(crate) fn finish(mut resources: Vec<Resource>) -> Vec<Value> {
 }
 
 pub(crate) fn load(files: &impl Files, directory: &str) -> Result<Kustomization, RenderError> {
-    let file = at(directory);
-    let text =
-        files.text(&file).ok_or_else(|| RenderError::Missing { file: directory.to_owned(), missing: file.clone() })?;
+    let found = NAMES.iter().find_map(|name| {
+        let file = format!("{directory}/{name}");
+        files.text(&file).map(|text| (file, text))
+    });
+    let missing = || RenderError::Missing { file: directory.to_owned(), missing: at(directory) };
+    let (file, text) = found.ok_or_else(missing)?;
     yaml::read(&text).map_err(|error| RenderError::Yaml { file, line: error.line, message: error.message })
 }
 
@@ -112,18 +115,38 @@ pub(crate) fn accumulate(
     kustomization: &Kustomization,
     resources: &mut Vec<Resource>,
 ) -> Result<(), RenderError> {
+    deeper(files, directory, kustomization, resources, 0)
+}
+
+/// More of them inside of one another are a circle.
+const DEEPEST: usize = 32;
+
+fn deeper(
+    files: &impl Files,
+    directory: &str,
+    kustomization: &Kustomization,
+    resources: &mut Vec<Resource>,
+    depth: usize,
+) -> Result<(), RenderError> {
     let file = at(directory);
+    if depth > DEEPEST {
+        return Err(RenderError::Kustomization { file, message: "its resources lead back to itself".to_owned() });
+    }
     let wrong = |message: String| RenderError::Kustomization { file: file.clone(), message };
     kustomization.check().map_err(wrong)?;
     for path in &kustomization.resources {
         let name = join(directory, path).ok_or_else(|| wrong(format!("{path} leads out of the manifests")))?;
-        if path.ends_with(".yaml") || path.ends_with(".yml") {
+        if path.ends_with(".yaml") || path.ends_with(".yml") || path.ends_with(".json") {
+            // As kubectl: files of others are not for a kustomization to read.
+            if !below(directory, &name) {
+                return Err(wrong(format!("{path} leads out of the directory of its kustomization")));
+            }
             add_file(files, &file, &name, resources)?;
         } else {
             let inner = load(files, &name)?;
             // Its changes are for its own resources alone.
             let mut own = Vec::new();
-            accumulate(files, &name, &inner, &mut own)?;
+            deeper(files, &name, &inner, &mut own, depth + 1)?;
             for resource in own {
                 add(resource, resources).map_err(wrong)?;
             }
@@ -136,10 +159,13 @@ pub(crate) fn accumulate(
             return Err(wrong(format!("{path} is no Component")));
         }
         // A component changes what is there already.
-        accumulate(files, &name, &component, resources)?;
+        deeper(files, &name, &component, resources, depth + 1)?;
     }
     for generator in &kustomization.config_map_generator {
-        let read = |path: &str| files.text(&join(directory, path)?).map(|text| text.into_owned());
+        let read = |path: &str| {
+            let name = join(directory, path).filter(|name| below(directory, name))?;
+            files.text(&name).map(|text| text.into_owned())
+        };
         generate::config_map(generator, read, resources).map_err(wrong)?;
     }
     transform::all(kustomization, resources).map_err(wrong)
@@ -168,6 +194,13 @@ fn add(resource: Resource, resources: &mut Vec<Resource>) -> Result<(), String> 
     }
     resources.push(resource);
     Ok(())
+}
+
+/// What kustomize looks for in a directory.
+pub(crate) const NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
+
+fn below(directory: &str, name: &str) -> bool {
+    directory.is_empty() || name.strip_prefix(directory).is_some_and(|rest| rest.starts_with('/'))
 }
 
 fn at(directory: &str) -> String {

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use crate::image::Image;
+use crate::kustomize::NAMES;
 use crate::render::image_name;
 use crate::yaml;
 
@@ -64,8 +65,6 @@ pub struct Pinned {
     /// Each image by its name in the manifests, with its reference.
     pub images: Vec<(String, Image)>,
 }
-
-const NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
 
 /// Writes references into the kustomization of a directory: images by what they are called, as in
 /// [`Values::images`](crate::Values::images), each with a digest. Nothing is written if it says so already, or if `write` is

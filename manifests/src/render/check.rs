@@ -29,7 +29,7 @@ pub(super) fn all(values: &Values) -> Result<(), RenderError> {
         }
     }
     if values.ingress.as_ref().is_some_and(|ingress| !is_host(&ingress.host)) {
-        return wrong("ingress", "must be a host name such as cards.example.com");
+        return wrong("ingress", "must be a host name such as cards.example.com, not an address");
     }
     if let Some(NodePort::At(0..30_000 | 32_768..)) = values.node_port {
         return wrong("node-port", "must be from 30000 to 32767, which clusters keep for this");
@@ -99,8 +99,9 @@ fn is_label(name: &str) -> bool {
     bytes.len() <= 63 && bytes.iter().all(good) && edge(bytes.first()) && edge(bytes.last())
 }
 
+/// An address is none: the API refuses it.
 fn is_host(host: &str) -> bool {
-    host.len() <= 253 && host.split('.').all(is_label)
+    host.parse::<std::net::IpAddr>().is_err() && host.len() <= 253 && host.split('.').all(is_label)
 }
 
 fn is_size(size: &str) -> bool {

@@ -1,6 +1,7 @@
 //! What is wrong with objects, found without a cluster: against the types of the Kubernetes API, and against the rules of this
 //! platform.
 
+mod api;
 mod custom;
 mod rules;
 mod schema;
@@ -54,7 +55,12 @@ impl fmt::Display for Finding {
 pub fn validate(objects: &[Value]) -> Vec<Finding> {
     let mut findings = Vec::new();
     for object in objects {
-        findings.extend(schema::check(object));
+        let of_type = schema::check(object);
+        // What its type could not read is not looked at any closer.
+        if of_type.iter().all(|finding| finding.level < Level::Error) {
+            findings.extend(api::check(object));
+        }
+        findings.extend(of_type);
         findings.extend(rules::check(object, objects));
     }
     findings

@@ -23,6 +23,10 @@ fn what_two_versions_of_yaml_read_differently_is_refused_with_its_line() {
         ("on: 1\n", 1),
         ("mode: 0440 # octal\n", 1),
         ("x: 1\n---\na: 1\nb: Off\n", 4),
+        ("a: {b: 1,\n  y: 2}\n", 2),
+        ("0755: x\n", 1),
+        ("a: 1_000\n", 1),
+        ("a: [{no: 1}]\n", 1),
     ] {
         let error = documents(text).unwrap_err();
         assert_eq!(error.line, line, "{text}: {error:?}");

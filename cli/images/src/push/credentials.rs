@@ -171,12 +171,16 @@ impl Config {
     async fn find(&self, registry: &str) -> Result<Option<Credentials>, ImageError> {
         let keys = keys(registry);
         let own = keys.iter().find_map(|key| Some((key, self.helpers.get(key)?.as_str()?)));
-        let helper =
-            own.filter(|(_, helper)| !helper.is_empty()).or(self.store.as_deref().map(|store| (&keys[0], store)));
-        if let Some((key, helper)) = helper
-            && let Some(found) = ask(helper, key).await?
-        {
-            return Ok(Some(found));
+        let own = own.filter(|(_, helper)| !helper.is_empty());
+        let mut unanswered = None;
+        if let Some((key, helper)) = own.or(self.store.as_deref().map(|store| (&keys[0], store))) {
+            match ask(helper, key).await {
+                Ok(Some(found)) => return Ok(Some(found)),
+                Ok(None) => {}
+                Err(error) if own.is_some() => return Err(error),
+                // The one for all may be of another machine. It matters only if it was to know this registry.
+                Err(error) => unanswered = Some(error),
+            }
         }
         // As it is called, else whatever leads to the same host.
         let same = |known: &&String| keys.iter().any(|key| host(key) == host(known));
@@ -202,7 +206,11 @@ impl Config {
             })?;
             return Ok(Some(Credentials::password(username, password.trim_matches('\0'))));
         }
-        Ok(text("username").map(|username| Credentials::password(username, text("password").unwrap_or_default())))
+        match (text("username"), unanswered) {
+            (Some(username), _) => Ok(Some(Credentials::password(username, text("password").unwrap_or_default()))),
+            (None, Some(error)) => Err(error),
+            (None, None) => Ok(None),
+        }
     }
 }
 

@@ -5,6 +5,7 @@ mod diff;
 mod images;
 mod pin;
 mod render;
+mod settings;
 mod validate;
 mod values;
 
@@ -88,6 +89,9 @@ fn load_failure(error: &LoadError) -> Failure {
         }
         LoadError::Wrong { .. } => failure.fix("correct the line"),
         LoadError::Empty { .. } => failure.fix("name a file with objects in it; cardctl manifests render writes one"),
+        LoadError::Kustomize { path, .. } => {
+            failure.fix(format!("kubectl kustomize {} | cardctl manifests validate -", path.display()))
+        }
         LoadError::Kustomization { path } => failure.fix(format!(
             "kubectl kustomize {} | cardctl manifests validate -",
             path.parent().unwrap_or(path).display()

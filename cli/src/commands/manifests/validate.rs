@@ -6,7 +6,7 @@ use card_manifests::{Finding, Level, Overlay, Values};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{load_failure, render_failure};
+use super::{load_failure, render_failure, settings};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -44,7 +44,9 @@ pub(super) fn run(args: ValidateArgs, context: &Context) -> Result<Exit, Failure
         None => Overlay::ALL.into_iter().map(overlay).collect::<Result<_, _>>()?,
     };
     let objects = sets.iter().map(Vec::len).sum();
-    let mut findings: Vec<Finding> = sets.iter().flat_map(|set| card_manifests::validate(set)).collect();
+    let of_set =
+        |set: &Vec<Value>| card_manifests::validate(set).into_iter().chain(settings::findings(set)).collect::<Vec<_>>();
+    let mut findings: Vec<Finding> = sets.iter().flat_map(of_set).collect();
     findings.dedup();
     let least = if args.strict { Level::Warning } else { Level::Error };
     let valid = findings.iter().all(|finding| finding.level < least);

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use serde_json::Value;
 
 use super::images::{self, ImageArgs};
-use super::render_failure;
+use super::{render_failure, settings};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -113,6 +113,7 @@ impl ValuesArgs {
             )
             .fix("give --workers MIN..MAX, such as --workers 1..8"));
         }
+        settings::check(&self.set)?;
         let mut values = Values::new(self.overlay(context)?);
         values.namespace = namespace(context);
         values.instance.clone_from(&context.instance.name);

@@ -81,6 +81,13 @@ async fn every_form_of_dockers_configuration_is_taken() {
         (r#"{"auths": null, "credHelpers": null, "credsStore": null}"#.to_owned(), "r.io", None),
         (r#"{"credsStore": ""}"#.to_owned(), "r.io", None),
         (r#"{"auths": {"r.io": null}}"#.to_owned(), "r.io", None),
+        (r#"{"credsStore": "of-a-test-that-is-not-there"}"#.to_owned(), "r.io", None),
+        (
+            format!(r#"{{"credsStore": "of-a-test-that-is-not-there", "auths": {{"r.io": {{"auth": "{pw}"}}}}}}"#),
+            "r.io",
+            ada(),
+        ),
+        (r#"{"credHelpers": {"other.io": "of-a-test-that-is-not-there"}}"#.to_owned(), "r.io", None),
         (r#"{"auths": {"r.io": {}}}"#.to_owned(), "r.io", None),
         (r#"{"auths": {"r.io": {"auth": ""}}}"#.to_owned(), "r.io", None),
         (format!(r#"{{"auths": {{"r.io": {{"auth": "{pw}"}}}}}} trailing"#), "r.io", ada()),

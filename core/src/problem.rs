@@ -48,6 +48,8 @@ problems! {
     InvalidCredentials = "invalid-credentials", 401, "User name or password is wrong";
     /// The token is valid and does not allow this.
     Forbidden = "forbidden", 403, "This token does not allow that";
+    /// The current password that was given with a change is not the user's.
+    WrongPassword = "wrong-password", 403, "The current password is wrong";
     /// No such route, or nothing there that the caller may see.
     NotFound = "not-found", 404, "Not found";
     /// The route exists, not for this method.
@@ -66,6 +68,8 @@ problems! {
     UnsupportedMediaType = "unsupported-media-type", 415, "The body must be application/json";
     /// The request is well-formed and something in it is not acceptable.
     ValidationFailed = "validation-failed", 422, "Something in the request is not acceptable";
+    /// The password is easy to guess.
+    WeakPassword = "weak-password", 422, "The password is too easy to guess";
     /// The idempotency key was used with another request.
     IdempotencyMismatch = "idempotency-mismatch", 422, "The idempotency key was used for another request";
     /// Too many failed sign-ins.

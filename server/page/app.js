@@ -485,7 +485,8 @@ class Timeline {
 function showProblem(form, problem) {
   const rest = [];
   let first = null;
-  for (const { pointer, detail } of problem.errors) {
+  const weak = problem.code === 'weak-password' ? [{ pointer: '/password', detail: problem.detail }] : [];
+  for (const { pointer, detail } of [...problem.errors, ...weak]) {
     const name = pointer.replace(/^#?\//, '');
     const message = $(`${form.id}-${name}-error`);
     if (!message) {

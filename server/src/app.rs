@@ -9,14 +9,16 @@ use card_core::tasks::Kind;
 use card_core::telemetry::metrics::TASKS_ACCEPTED;
 use card_worker::http::shares::Holder;
 use metrics::{Counter, counter};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::logins::Logins;
 use crate::auth::operator::OperatorToken;
 use crate::auth::passwords::Passwords;
+use crate::auth::standing;
 use crate::auth::tokens::Tokens;
 use crate::backlog::Backlog;
+use crate::http::client_address::Proxies;
 use crate::http::gate::Gate;
 use crate::secrets::Secrets;
 
@@ -32,6 +34,9 @@ pub(crate) struct App {
     pub(crate) operator: OperatorToken,
     pub(crate) passwords: Passwords,
     pub(crate) logins: Logins,
+    /// Changes after sessions ended or users left.
+    pub(crate) revocations: watch::Receiver<u64>,
+    pub(crate) proxies: Proxies,
     pub(crate) gate: Gate,
     pub(crate) backlog: Backlog,
     /// Pages of events in memory at once, however many streams there are.
@@ -42,6 +47,8 @@ pub(crate) struct App {
 }
 
 impl App {
+    /// Needs a tokio runtime.
+    ///
     /// # Errors
     /// The threads that hash passwords can't be started.
     pub(crate) fn new(
@@ -52,12 +59,14 @@ impl App {
     ) -> std::io::Result<Self> {
         let (server, auth) = (&settings.server, &settings.auth);
         Ok(Self {
-            engine: store.engine,
-            accounts: store.accounts,
-            tokens: Tokens::new(&secrets.signing_key, auth.access_lifetime),
+            tokens: Tokens::new(&secrets.signing_key, store.accounts.ledger(), auth.access_lifetime),
             operator: OperatorToken::new(secrets.operator_token),
             passwords: Passwords::new(auth.hashing_limit)?,
-            logins: Logins::new(auth.login_failures_per_minute),
+            logins: Logins::new(Arc::clone(&store.accounts), auth),
+            revocations: standing::pulse(&*store.accounts, stop.clone()),
+            proxies: Proxies::new(server),
+            engine: store.engine,
+            accounts: store.accounts,
             gate: Gate::new(server.max_in_flight, server.max_streams),
             backlog: Backlog::new(server.backlog_limit),
             pages: Arc::new(Semaphore::new(PAGES)),

@@ -50,8 +50,8 @@ pub(crate) fn complete(mut document: OpenApi) -> OpenApi {
 }
 
 fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut Operation)> {
-    let PathItem { get, post, delete, .. } = item;
-    [("get", get), ("post", post), ("delete", delete)]
+    let PathItem { get, post, put, delete, .. } = item;
+    [("get", get), ("post", post), ("put", put), ("delete", delete)]
         .into_iter()
         .filter_map(|(method, one)| Some((method, one.as_mut()?)))
 }

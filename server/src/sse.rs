@@ -5,9 +5,9 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::Response;
 use bytes::Bytes;
 use card_core::engine::EventSeq;
-use card_core::tasks::Task;
 use futures::Stream;
 
+use crate::auth::seen::Seen;
 use crate::problem::Refusal;
 
 /// Where a reader that comes back wants to go on.
@@ -30,7 +30,7 @@ where
 }
 
 /// Writes a task's state. Only a durable one has an id: it is where a reader goes on, and nothing before it is missing.
-pub(crate) fn state(out: &mut Vec<u8>, id: Option<EventSeq>, task: &Task) {
+pub(crate) fn state(out: &mut Vec<u8>, id: Option<EventSeq>, task: &Seen) {
     if let Some(id) = id {
         out.extend_from_slice(b"id: ");
         out.extend_from_slice(id.to_string().as_bytes());

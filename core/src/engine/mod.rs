@@ -16,6 +16,7 @@ pub mod cluster;
 mod error;
 pub mod hub;
 mod identity;
+mod revocations;
 pub mod sqlite;
 mod text;
 
@@ -280,7 +281,8 @@ pub trait Engine: Send + Sync + 'static {
     async fn effects(&self, run: &RunId, cursor: Option<&str>, limit: usize) -> Result<EffectPage, EngineError>;
 
     /// Removes a run: its generated users with all that they own, its other tasks and their events, in batches that let
-    /// others through; never what belongs to a person. Returns how many users and tasks. What still runs is told
+    /// others through; never what a person ordered, also if the person has left: whose a task is, is decided when it is
+    /// accepted. Returns how many users and tasks. What still runs is told
     /// `Gone` when it settles.
     async fn clean_run(&self, run: &RunId) -> Result<Cleaned, EngineError>;
 

@@ -3,6 +3,7 @@
 //! `default.toml` is the list of all settings, their built-in values and their documentation in one.
 
 mod layers;
+mod networks;
 mod pairs;
 
 use std::net::IpAddr;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use self::layers::{Layers, Origin, Resolved, SettingsError, variable};
+pub use self::networks::{Networks, NoNetwork};
 use crate::retry::RetryPolicy;
 
 /// The commented file of built-in values.
@@ -52,6 +54,19 @@ pub struct Server {
     pub read_timeout: Duration,
     #[serde(with = "crate::time::duration")]
     pub drain_timeout: Duration,
+    pub trusted_proxies: Networks,
+    pub forwarded_header: ForwardedHeader,
+}
+
+/// The header in which a proxy says whom it speaks for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ForwardedHeader {
+    /// What most proxies write.
+    #[default]
+    XForwardedFor,
+    /// RFC 7239.
+    Forwarded,
 }
 
 /// `[auth]`.
@@ -63,8 +78,12 @@ pub struct Auth {
     pub access_lifetime: Duration,
     #[serde(with = "crate::time::duration")]
     pub refresh_lifetime: Duration,
+    #[serde(with = "crate::time::duration")]
+    pub session_lifetime: Duration,
     pub hashing_limit: usize,
     pub login_failures_per_minute: u32,
+    pub account_failures_per_minute: u32,
+    pub address_failures_per_minute: u32,
 }
 
 /// `[worker]`.
@@ -199,11 +218,14 @@ pub enum LogFormat {
 impl Settings {
     /// What can't be said in types: bounds.
     fn check(&self) -> Result<(), (&'static str, &'static str)> {
-        let at_least_one: [(&'static str, bool); 9] = [
+        let at_least_one: [(&'static str, bool); 12] = [
             ("server.max-in-flight", self.server.max_in_flight >= 1),
             ("server.max-streams", self.server.max_streams >= 1),
             ("server.body-limit", self.server.body_limit >= 1),
             ("auth.hashing-limit", self.auth.hashing_limit >= 1),
+            ("auth.login-failures-per-minute", self.auth.login_failures_per_minute >= 1),
+            ("auth.account-failures-per-minute", self.auth.account_failures_per_minute >= 1),
+            ("auth.address-failures-per-minute", self.auth.address_failures_per_minute >= 1),
             ("worker.concurrency", self.worker.concurrency >= 1),
             ("worker.retry.max-attempts", self.worker.retry.max_attempts >= 1),
             ("ledger.batch-limit", self.ledger.batch_limit >= 1),
@@ -221,8 +243,8 @@ impl Settings {
         if let Some((key, _)) = shares.into_iter().find(|(_, share)| !(0.0..=1.0).contains(share)) {
             return Err((key, "must lie between 0 and 1"));
         }
-        if self.auth.access_lifetime > Duration::from_secs(86_400) {
-            return Err(("auth.access-lifetime", "must be at most 1d: deleted users are remembered for that long"));
+        if self.auth.access_lifetime > crate::accounts::LONGEST_ACCESS {
+            return Err(("auth.access-lifetime", "must be at most 1d: what is revoked is remembered for that long"));
         }
         if self.worker.lease < Duration::from_secs(1) {
             return Err(("worker.lease", "must be at least 1s: leases are renewed at a third of it"));

@@ -1,5 +1,6 @@
 //! Tasks: what was accepted, what becomes of it, and the shapes in which the wire shows them.
 
+mod errors;
 mod figures;
 mod names;
 mod payloads;

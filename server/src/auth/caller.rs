@@ -7,7 +7,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use card_core::ids::{SessionId, UserId};
 use card_core::problem::Code;
-use card_core::tasks::Task;
+use card_core::time::Instant;
 
 use crate::app::App;
 use crate::problem::Refusal;
@@ -17,6 +17,8 @@ use crate::problem::Refusal;
 pub(crate) struct User {
     pub(crate) id: UserId,
     pub(crate) session: SessionId,
+    /// When the token ends.
+    pub(crate) expires_at: Instant,
 }
 
 /// The operator.
@@ -51,19 +53,19 @@ impl Caller {
         }
     }
 
-    /// Whether the caller may know of a task.
-    pub(crate) fn may_see(self, task: &Task) -> bool {
-        self.owner().is_none_or(|owner| task.owner == Some(owner))
-    }
-
     /// The caller that the headers name.
-    pub(crate) fn of(headers: &HeaderMap, app: &App) -> Result<Self, Refusal> {
+    pub(crate) async fn of(headers: &HeaderMap, app: &App) -> Result<Self, Refusal> {
         let token = bearer(headers)?;
         if let Some(claims) = app.tokens.verify(token) {
-            if app.accounts.is_deleted(claims.sub) {
-                return Err(Refusal::unauthorized("The user of this token is deleted.", true));
+            let expires_at = Instant::from_micros(i64::try_from(claims.exp).unwrap_or(0).saturating_mul(1_000_000));
+            let user = User { id: claims.sub, session: claims.sid, expires_at };
+            if app.accounts.is_revoked(user.id, user.session).await? {
+                return Err(Refusal::unauthorized(
+                    "The session of this token has ended, or its user is deleted.",
+                    true,
+                ));
             }
-            return Ok(Self::User(User { id: claims.sub, session: claims.sid }));
+            return Ok(Self::User(user));
         }
         if app.operator.is(token) {
             return Ok(Self::Operator);
@@ -88,7 +90,7 @@ impl FromRequestParts<Arc<App>> for Caller {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Refusal> {
-        Self::of(&parts.headers, app)
+        Self::of(&parts.headers, app).await
     }
 }
 
@@ -96,7 +98,7 @@ impl FromRequestParts<Arc<App>> for User {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Refusal> {
-        Caller::of(&parts.headers, app)?.user()
+        Caller::of(&parts.headers, app).await?.user()
     }
 }
 
@@ -104,7 +106,7 @@ impl FromRequestParts<Arc<App>> for Operator {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Refusal> {
-        match Caller::of(&parts.headers, app)? {
+        match Caller::of(&parts.headers, app).await? {
             Caller::Operator => Ok(Self),
             Caller::User(_) => {
                 Err(Refusal::new(Code::Forbidden, "This needs the operator's token; a user's is not enough."))

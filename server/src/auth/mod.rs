@@ -5,4 +5,8 @@ pub(crate) mod caller;
 pub(crate) mod logins;
 pub(crate) mod operator;
 pub(crate) mod passwords;
+pub(crate) mod seats;
+pub(crate) mod seen;
+pub(crate) mod standing;
+pub(crate) mod strength;
 pub(crate) mod tokens;

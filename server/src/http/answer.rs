@@ -17,7 +17,7 @@ use futures::FutureExt;
 use hyper::body::Incoming;
 use tower::Service;
 
-use super::client_address::{ClientAddress, client_address};
+use super::client_address::ClientAddress;
 use super::gate::{Admission, Permit, code};
 use super::metrics::{RouteId, RouteMetrics};
 use super::parameters::Parameters;
@@ -50,7 +50,7 @@ impl Answers {
         let method = request.method().clone();
         let uri = request.uri().clone();
         let route = self.metrics.find(uri.path());
-        let client = client_address(connection.address.ip(), request.headers());
+        let client = self.app.proxies.client_address(connection.address.ip(), request.headers());
         let mut response = match self.admit(route, &request, connection.standing, client) {
             Err(refusal) => axum::response::IntoResponse::into_response(refusal),
             Ok(None) => self.call(client, None, request).await,

@@ -41,6 +41,24 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Json<T> {
     }
 }
 
+/// A body of JSON, or none at all.
+#[derive(Debug)]
+pub(crate) struct MaybeJson<T> {
+    /// What it says.
+    pub(crate) value: Option<T>,
+}
+
+impl<T: DeserializeOwned> FromRequest<Arc<App>> for MaybeJson<T> {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Refusal> {
+        if http_body::Body::is_end_stream(request.body()) {
+            return Ok(Self { value: None });
+        }
+        Ok(Self { value: Some(Json::from_request(request, app).await?.value) })
+    }
+}
+
 fn require_json(headers: &HeaderMap) -> Result<(), Refusal> {
     let kind = headers.get(header::CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
     let essence = kind.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();

@@ -9,14 +9,16 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use bytes::Bytes;
 use card_core::engine::{EventFilter, TaskEvent};
-use card_core::ids::{RunId, TaskId, UserId};
-use card_core::tasks::{Status, Task};
+use card_core::ids::{RunId, TaskId};
+use card_core::tasks::Status;
 use futures::stream;
 use tokio::time::Instant;
 
 use super::tasks::find;
 use crate::app::App;
 use crate::auth::caller::Caller;
+use crate::auth::seen::Seen;
+use crate::auth::standing::Standing;
 use crate::follow::{Follower, Told};
 use crate::http::gate::{Admission, OpenStream};
 use crate::http::query::Query;
@@ -57,7 +59,7 @@ pub(crate) async fn of_task(
         None => {
             follower.start_now().await?;
             let present = find(&app, caller, &id.to_string()).await?;
-            begin(&app, &mut follower, present, &mut first).await?
+            begin(&app, caller, &mut follower, present, &mut first).await?
         }
     };
     let watched = Some(present.status);
@@ -65,7 +67,13 @@ pub(crate) async fn of_task(
 }
 
 /// Writes the state that the stream begins with. What happened since the follower's start is told instead, if anything.
-async fn begin(app: &App, follower: &mut Follower, present: Task, first: &mut Vec<u8>) -> Result<Task, Refusal> {
+async fn begin(
+    app: &App,
+    caller: Caller,
+    follower: &mut Follower,
+    present: Seen,
+    first: &mut Vec<u8>,
+) -> Result<Seen, Refusal> {
     let told = follower.read(app.gate.page()).await?;
     let is_durable = |told: &Told| matches!(told, Told::State(TaskEvent { seq: Some(_), .. }));
     if !told.iter().any(is_durable) {
@@ -74,12 +82,13 @@ async fn begin(app: &App, follower: &mut Follower, present: Task, first: &mut Ve
     }
     let mut latest = present;
     for told in told {
-        if let Told::State(event) = told {
+        if let Told::State(event) = told
             // The present state may be the very one that is heard of now.
-            if event.seq.is_some() || event.task.attempts > latest.attempts {
-                sse::state(first, event.seq, &event.task);
-                latest = event.task;
-            }
+            && (event.seq.is_some() || event.task.attempts > latest.attempts)
+            && let Some(task) = caller.see(event.task)
+        {
+            sse::state(first, event.seq, &task);
+            latest = task;
         }
     }
     Ok(latest)
@@ -121,7 +130,8 @@ pub(crate) async fn of_many(
 /// One open stream.
 struct Reader {
     app: Arc<App>,
-    user: Option<UserId>,
+    caller: Caller,
+    standing: Standing,
     follower: Follower,
     first: Option<Bytes>,
     /// For a stream of one task: where it stands. Final ends the stream.
@@ -142,8 +152,20 @@ impl Reader {
         first: Vec<u8>,
         watched: Option<Status>,
     ) -> Self {
-        let (user, first, last_sent) = (caller.owner(), Some(first.into()), Instant::now());
-        Self { app, user, follower, first, watched, only_final: false, ended: false, last_sent, _open: open }
+        let (first, last_sent) = (Some(first.into()), Instant::now());
+        let standing = Standing::of(Arc::clone(&app), caller);
+        Self {
+            app,
+            caller,
+            standing,
+            follower,
+            first,
+            watched,
+            only_final: false,
+            ended: false,
+            last_sent,
+            _open: open,
+        }
     }
 
     /// What is sent next; none at the end. A reader that is cut off (the platform stops, the ledger is away) resumes.
@@ -158,10 +180,11 @@ impl Reader {
             let limit = self.app.gate.page();
             let told =
                 self.follower.read(limit).await.inspect_err(|error| tracing::debug!(%error, "a stream ends")).ok()?;
-            if self.user.is_some_and(|user| self.app.accounts.is_deleted(user)) {
+            // A token that ended, or whose session did, is told nothing more.
+            if !self.standing.holds().await {
                 return None;
             }
-            let chunk = Self::write(&mut self.watched, self.only_final, told);
+            let chunk = Self::write(self.caller, &mut self.watched, self.only_final, told);
             drop(page);
             self.ended = self.follower.caught_up() && self.watched.is_some_and(Status::is_final);
             if !chunk.is_empty() {
@@ -184,19 +207,21 @@ impl Reader {
         let at_most = KEEP_ALIVE.saturating_sub(self.last_sent.elapsed()).max(Duration::from_millis(10));
         tokio::select! {
             () = self.app.stop.cancelled() => None,
+            () = self.standing.lost() => None,
             () = self.follower.wait(at_most) => Some(()),
         }
     }
 
-    fn write(watched: &mut Option<Status>, only_final: bool, told: Vec<Told>) -> Vec<u8> {
+    fn write(caller: Caller, watched: &mut Option<Status>, only_final: bool, told: Vec<Told>) -> Vec<u8> {
         let mut chunk = Vec::with_capacity(told.len() * 512);
         for told in told {
             match told {
                 Told::Reset(from) => sse::position(&mut chunk, "reset", from),
                 Told::State(event) if only_final && !event.task.status.is_final() => {}
                 Told::State(event) => {
-                    sse::state(&mut chunk, event.seq, &event.task);
-                    *watched = watched.map(|_| event.task.status);
+                    let Some(task) = caller.see(event.task) else { continue };
+                    sse::state(&mut chunk, event.seq, &task);
+                    *watched = watched.map(|_| task.status);
                 }
             }
         }

@@ -40,13 +40,12 @@ pub(crate) async fn submit(
     let payload = payload(body.value)?;
     let idempotency = headers.idempotency(&Method::POST, ROUTE, &body.bytes);
     let exclusive = Some(format!("replacement:{}", user.id));
-    let owner = Some(user.id);
     submit_task(
         &app,
         Submission {
             kind: Kind::Replacement,
-            owner,
             holders: admission.holders(Caller::User(user)),
+            caller: Caller::User(user),
             run: headers.run,
             payload,
             exclusive,
@@ -72,7 +71,7 @@ pub(crate) async fn list(State(app): State<Arc<App>>, user: User, mut query: Que
     query.finish()?;
     let filter = TaskFilter { kind: Some(Kind::Replacement), owner: Some(user.id), ..TaskFilter::default() };
     let page = app.engine.list(&filter, cursor.as_deref(), limit).await?;
-    Ok(ok(&page))
+    Ok(ok(&Caller::User(user).see_page(page)))
 }
 
 /// One of the caller's replacements; somebody else's is not found.
@@ -87,9 +86,7 @@ pub(crate) async fn get(
 ) -> Result<Response, Refusal> {
     query.finish()?;
     let missing = || Refusal::not_found("You have no such replacement.");
-    let task = app.engine.get(id.parse().map_err(|_| missing())?).await?.ok_or_else(missing)?;
-    if task.owner != Some(user.id) || task.kind != Kind::Replacement {
-        return Err(missing());
-    }
-    Ok(ok(&task))
+    let task = app.engine.get(id.parse().map_err(|_| missing())?).await?;
+    let task = task.and_then(|task| Caller::User(user).see(task));
+    Ok(ok(&task.filter(|task| task.kind == Kind::Replacement).ok_or_else(missing)?))
 }

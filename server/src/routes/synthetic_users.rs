@@ -82,7 +82,7 @@ pub(crate) async fn create(State(app): State<Arc<App>>, _: Operator, body: Json<
 
 fn sign_all(app: &App, users: Vec<User>, now: Instant) -> Result<Response, Refusal> {
     let sign = |user: User| {
-        let access_token = sign(app, user.id, SessionId::new(), now)?;
+        let access_token = sign(app, user.id, SessionId::new(), now, Instant::from_micros(i64::MAX))?;
         Ok(SyntheticUser { id: user.id, username: user.username, access_token })
     };
     Ok(ok(&SyntheticUsers { users: users.into_iter().map(sign).collect::<Result<_, Refusal>>()? }))

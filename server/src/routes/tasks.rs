@@ -9,14 +9,16 @@ use axum::response::Response;
 use card_core::engine::{Accepted, EventFilter, Retried};
 use card_core::ids::{RunId, TaskId, UserId};
 use card_core::problem::Code;
-use card_core::tasks::{Add, Attempt, Idempotency, Kind, NewTask, Task, TaskFilter, TaskPage};
-use serde::{Deserialize, Serialize};
+use card_core::tasks::{Add, Idempotency, Kind, NewTask, Task, TaskFilter, TaskPage};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::time::{Instant, timeout_at};
 use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::auth::caller::{Caller, Operator};
+use crate::auth::seen::{Attempts, Seen};
+use crate::auth::standing::Standing;
 use crate::http::body::{Json, Object};
 use crate::http::gate::{Admission, Holders};
 use crate::http::headers::{IDEMPOTENCY_REPLAYED, WriteHeaders};
@@ -49,7 +51,7 @@ enum SubmittableKind {
 /// What a route found out about a new task.
 pub(crate) struct Submission {
     pub(crate) kind: Kind,
-    pub(crate) owner: Option<UserId>,
+    pub(crate) caller: Caller,
     /// Whose room in the backlog it takes.
     pub(crate) holders: Holders,
     pub(crate) run: Option<RunId>,
@@ -61,15 +63,16 @@ pub(crate) struct Submission {
 
 /// Makes a task durable and answers with it.
 pub(crate) async fn submit_task(app: &App, submission: Submission) -> Result<Response, Refusal> {
-    let Submission { kind, owner, holders, run, payload, exclusive, idempotency, location } = submission;
+    let Submission { kind, caller, holders, run, payload, exclusive, idempotency, location } = submission;
     app.backlog.admit(&holders)?;
+    let owner = caller.owner();
     let new = NewTask { id: TaskId::new(), kind, owner, run, payload, exclusive, idempotency };
     match app.engine.accept(new).await? {
         Accepted::New(task) => {
             app.accepted(kind, &holders);
-            Ok(accepted(&task, location, false))
+            accepted(caller, task, location, false)
         }
-        Accepted::Replay(task) => Ok(accepted(&task, location, true)),
+        Accepted::Replay(task) => accepted(caller, task, location, true),
         Accepted::IdempotencyMismatch => Err(Refusal::new(
             Code::IdempotencyMismatch,
             "This Idempotency-Key was used for another request; use a new key for a new request.",
@@ -78,8 +81,10 @@ pub(crate) async fn submit_task(app: &App, submission: Submission) -> Result<Res
     }
 }
 
-fn accepted(task: &Task, location: &str, replayed: bool) -> Response {
-    let mut response = json(StatusCode::ACCEPTED, task);
+fn accepted(caller: Caller, task: Task, location: &str, replayed: bool) -> Result<Response, Refusal> {
+    // It was accepted for this caller, or under a key of this caller's.
+    let task = caller.see(task).ok_or_else(|| Refusal::not_found("There is no such task that you may see."))?;
+    let mut response = json(StatusCode::ACCEPTED, &task);
     let headers = response.headers_mut();
     if let Ok(value) = HeaderValue::try_from(format!("{location}/{}", task.id)) {
         headers.insert(header::LOCATION, value);
@@ -87,7 +92,7 @@ fn accepted(task: &Task, location: &str, replayed: bool) -> Response {
     if replayed {
         headers.insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
     }
-    response
+    Ok(response)
 }
 
 /// JSON that can't be written: a defect of ours.
@@ -111,12 +116,11 @@ pub(crate) async fn submit(
 ) -> Result<Response, Refusal> {
     let payload = serde_json::value::to_raw_value(&body.value.payload.0).map_err(unwritable)?;
     let idempotency = headers.idempotency(&Method::POST, ROUTE, &body.bytes);
-    let owner = caller.owner();
     submit_task(
         &app,
         Submission {
             kind: Kind::Add,
-            owner,
+            caller,
             holders: admission.holders(caller),
             run: headers.run,
             payload,
@@ -172,45 +176,43 @@ pub(crate) async fn get(
     match wait {
         Some(wait) if !task.status.is_final() => {
             let _parked = app.gate.park(admission, caller)?;
-            Ok(ok(&wait_for_final(&app, task, wait).await?))
+            Ok(ok(&wait_for_final(&app, caller, task, wait).await?))
         }
         _ => Ok(ok(&task)),
     }
 }
 
 /// The task, if the caller may know of it.
-pub(crate) async fn find(app: &App, caller: Caller, id: &str) -> Result<Task, Refusal> {
+pub(crate) async fn find(app: &App, caller: Caller, id: &str) -> Result<Seen, Refusal> {
     let missing = || Refusal::not_found("There is no such task that you may see.");
     let task = app.engine.get(id.parse().map_err(|_| missing())?).await?;
-    task.filter(|task| caller.may_see(task)).ok_or_else(missing)
+    task.and_then(|task| caller.see(task)).ok_or_else(missing)
 }
 
 /// Looks again this often even if nothing was heard: wake-ups may be lost.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
-async fn wait_for_final(app: &App, mut task: Task, wait: Duration) -> Result<Task, Refusal> {
+async fn wait_for_final(app: &Arc<App>, caller: Caller, mut task: Seen, wait: Duration) -> Result<Seen, Refusal> {
     let deadline = Instant::now() + wait;
     let wakeups = app.engine.wakeups(&EventFilter { tasks: vec![task.id], ..EventFilter::default() });
+    let mut standing = Standing::of(Arc::clone(app), caller);
     loop {
         // A task that was cleaned up meanwhile stays as it was last seen.
-        if let Some(now) = app.engine.get(task.id).await? {
+        if let Some(now) = app.engine.get(task.id).await?.and_then(|now| caller.see(now)) {
             task = now;
+        }
+        if !standing.holds().await {
+            return Err(Refusal::unauthorized("The token has expired, or its session has ended.", true));
         }
         if task.status.is_final() || Instant::now() >= deadline || app.stop.is_cancelled() {
             return Ok(task);
         }
         tokio::select! {
             () = app.stop.cancelled() => {}
+            () = standing.lost() => {}
             _ = timeout_at(deadline.min(Instant::now() + LOOK_AGAIN), wakeups.signal()) => {}
         }
     }
-}
-
-/// Attempts of a task.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct Attempts {
-    /// Those that ended, oldest first.
-    items: Vec<Attempt>,
 }
 
 /// The attempts of a task that ended, oldest first.
@@ -225,8 +227,7 @@ pub(crate) async fn attempts(
 ) -> Result<Response, Refusal> {
     query.finish()?;
     let task = find(&app, caller, &id).await?;
-    let items = app.engine.attempts(task.id).await?;
-    Ok(ok(&Attempts { items }))
+    Ok(ok(&caller.see_attempts(app.engine.attempts(task.id).await?)))
 }
 
 /// Queues a dead task again, at once; its history is kept.

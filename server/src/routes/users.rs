@@ -1,7 +1,8 @@
-//! `/users`: registration, and leaving.
+//! `/users`: registration, another password, and leaving.
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -15,7 +16,8 @@ use utoipa::ToSchema;
 use crate::app::App;
 use crate::auth::caller;
 use crate::auth::passwords::{MAX_CHARS, MIN_CHARS};
-use crate::http::body::Json;
+use crate::http::body::{Json, MaybeJson};
+use crate::http::client_address::{ClientAddress, Network};
 use crate::http::json::{json, no_content};
 use crate::problem::Refusal;
 
@@ -26,34 +28,47 @@ pub(crate) struct Registration {
     /// 3 to 64 letters, digits, `.`, `_` or `-` (ASCII). Unique whatever its letter case.
     #[schema(min_length = 3, max_length = 64, pattern = "^[A-Za-z0-9._-]{3,64}$", example = "ada.lovelace")]
     username: String,
-    /// 8 to 128 characters, any of them.
+    /// 8 to 128 characters, any of them, that are not easy to guess.
     #[schema(min_length = 8, max_length = 128, format = Password)]
     password: String,
 }
 
-impl Registration {
-    fn check(&self) -> Result<(), Refusal> {
-        let mut errors = Vec::new();
-        let mut error = |pointer: &str, detail: String| errors.push(FieldError { pointer: pointer.to_owned(), detail });
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-        if !(3..=64).contains(&self.username.len()) || !self.username.bytes().all(plain) {
-            error("/username", "must be 3 to 64 letters, digits, '.', '_' or '-'".to_owned());
-        }
-        if !(MIN_CHARS..=MAX_CHARS).contains(&self.password.chars().count()) {
-            error("/password", format!("must have {MIN_CHARS} to {MAX_CHARS} characters"));
-        }
-        if errors.is_empty() { Ok(()) } else { Err(Refusal::invalid_all(errors)) }
+/// What is wrong with a user name that a person gives.
+pub(crate) fn check_username(username: &str) -> Option<FieldError> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    if (3..=64).contains(&username.len()) && username.bytes().all(plain) {
+        return None;
     }
+    let detail = "must be 3 to 64 letters, digits, '.', '_' or '-'".to_owned();
+    Some(FieldError { pointer: "/username".to_owned(), detail })
+}
+
+fn check_password(pointer: &str, password: &str) -> Option<FieldError> {
+    if (MIN_CHARS..=MAX_CHARS).contains(&password.chars().count()) {
+        return None;
+    }
+    Some(FieldError { pointer: pointer.to_owned(), detail: format!("must have {MIN_CHARS} to {MAX_CHARS} characters") })
+}
+
+fn all_right(errors: impl IntoIterator<Item = Option<FieldError>>) -> Result<(), Refusal> {
+    let errors: Vec<FieldError> = errors.into_iter().flatten().collect();
+    if errors.is_empty() { Ok(()) } else { Err(Refusal::invalid_all(errors)) }
 }
 
 /// Registers a user.
 #[utoipa::path(post, path = "/users", tag = "users", request_body = Registration,
-    responses((status = 201, description = "Registered", body = User), (status = 409, description = "`username-taken`")))]
-pub(crate) async fn register(State(app): State<Arc<App>>, body: Json<Registration>) -> Result<Response, Refusal> {
-    let registration = body.value;
-    registration.check()?;
-    let password_hash = app.passwords.hash(registration.password).await?;
-    let user = User { id: UserId::new(), username: registration.username, created_at: Instant::now() };
+    responses((status = 201, description = "Registered", body = User), (status = 409, description = "`username-taken`"),
+        (status = 422, description = "`weak-password`: easy to guess")))]
+pub(crate) async fn register(
+    State(app): State<Arc<App>>,
+    Extension(client): Extension<ClientAddress>,
+    body: Json<Registration>,
+) -> Result<Response, Refusal> {
+    let Registration { username, password } = body.value;
+    all_right([check_username(&username), check_password("/password", &password)])?;
+    let seat = app.passwords.seat(client.network())?;
+    let password_hash = seat.hash(password, username.clone()).await?;
+    let user = User { id: UserId::new(), username, created_at: Instant::now() };
     match app.accounts.register(user.clone(), password_hash).await? {
         Registered::Created => Ok(json(StatusCode::CREATED, &user)),
         Registered::UsernameTaken => {
@@ -62,10 +77,97 @@ pub(crate) async fn register(State(app): State<Arc<App>>, body: Json<Registratio
     }
 }
 
+/// Another password.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewPassword {
+    /// The password that the user has.
+    #[schema(format = Password)]
+    current: String,
+    /// The one to have from now on: 8 to 128 characters, any of them, that are not easy to guess.
+    #[schema(min_length = 8, max_length = 128, format = Password)]
+    new: String,
+}
+
+/// Replaces the calling user's password. Every other session of the user ends.
+#[utoipa::path(put, path = "/users/me/password", tag = "users", security(("user" = [])), request_body = NewPassword,
+    responses((status = 204, description = "Replaced"),
+        (status = 403, description = "`wrong-password`: `current` is not the user's"),
+        (status = 422, description = "`weak-password`: easy to guess"),
+        (status = 429, description = "`too-many-attempts`: as at a sign-in")))]
+pub(crate) async fn change_password(
+    State(app): State<Arc<App>>,
+    Extension(client): Extension<ClientAddress>,
+    user: caller::User,
+    body: Json<NewPassword>,
+) -> Result<Response, Refusal> {
+    let NewPassword { current, new } = body.value;
+    all_right([check_password("/new", &new)])?;
+    let checked = verify(&app, user, client.network(), current).await?;
+    let seat = app.passwords.seat(client.network())?;
+    let hash = seat.hash(new, checked.username).await?;
+    if !app.accounts.change_password(user.id, checked.hash, hash, user.session).await? {
+        // Somebody else has changed it meanwhile.
+        return Err(wrong_password());
+    }
+    Ok(no_content())
+}
+
+fn wrong_password() -> Refusal {
+    Refusal::new(Code::WrongPassword, "This is not the password that you have; nothing was changed.")
+}
+
+/// A user whose password was given.
+struct Checked {
+    username: String,
+    /// Of the password that was given.
+    hash: String,
+}
+
+/// Checks the calling user's password. A guess counts as at a sign-in: a token that was stolen is no way around that.
+async fn verify(app: &App, user: caller::User, network: Network, password: String) -> Result<Checked, Refusal> {
+    let seat = app.passwords.seat(network)?;
+    let found = app.accounts.user(user.id).await?;
+    let found = found.ok_or_else(|| Refusal::unauthorized("The user of this token is deleted.", true))?;
+    let hash = app.accounts.password_hash(user.id).await?;
+    let attempt = app.logins.begin(&found.username, Some(user.id), network).await?;
+    match seat.verify(password, hash.clone()).await {
+        Ok(false) => Err(wrong_password()),
+        Ok(true) => {
+            attempt.forgive().await;
+            // Nothing matches where there is no hash.
+            Ok(Checked { username: found.username, hash: hash.unwrap_or_default() })
+        }
+        Err(refusal) => {
+            attempt.forgive().await;
+            Err(refusal)
+        }
+    }
+}
+
+/// A leave.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Leave {
+    /// The user's password; if it is given it must be right.
+    #[schema(format = Password)]
+    password: Option<String>,
+}
+
 /// Deletes the calling user. Its tokens stop working at once; its tasks and cards stay, under the bare id.
-#[utoipa::path(delete, path = "/users/me", tag = "users", security(("user" = [])),
-    responses((status = 204, description = "Deleted")))]
-pub(crate) async fn leave(State(app): State<Arc<App>>, user: caller::User) -> Result<Response, Refusal> {
+#[utoipa::path(delete, path = "/users/me", tag = "users", security(("user" = [])), request_body = Option<Leave>,
+    responses((status = 204, description = "Deleted"),
+        (status = 403, description = "`wrong-password`: the one that was given is not the user's"),
+        (status = 429, description = "`too-many-attempts`: as at a sign-in")))]
+pub(crate) async fn leave(
+    State(app): State<Arc<App>>,
+    Extension(client): Extension<ClientAddress>,
+    user: caller::User,
+    body: MaybeJson<Leave>,
+) -> Result<Response, Refusal> {
+    if let Some(password) = body.value.and_then(|leave| leave.password) {
+        verify(&app, user, client.network(), password).await?;
+    }
     app.accounts.delete_user(user.id).await?;
     Ok(no_content())
 }

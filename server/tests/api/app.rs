@@ -107,6 +107,20 @@ impl TestApp {
         self.request(Method::POST, "/sessions").json(&body).send().await.unwrap()
     }
 
+    /// As if by a proxy for a client at this address.
+    pub(crate) async fn sign_in_from(&self, address: &str, name: &str, password: &str) -> Response {
+        let body = json!({"username": name, "password": password});
+        let request = self.request(Method::POST, "/sessions").header("x-forwarded-for", address);
+        request.json(&body).send().await.unwrap()
+    }
+
+    /// The tokens of a new session.
+    pub(crate) async fn session(&self, name: &str) -> (String, String) {
+        let tokens: Value = self.sign_in(name, PASSWORD).await.json().await.unwrap();
+        let text = |field: &str| tokens[field].as_str().unwrap_or_else(|| panic!("{tokens}")).to_owned();
+        (text("access_token"), text("refresh_token"))
+    }
+
     pub(crate) async fn replace(&self, token: &str) -> Task {
         ok(self.post("/replacements", token, &json!({"reason": "lost"}))).await
     }
@@ -129,6 +143,14 @@ impl TestApp {
         let response = self.client.put(url).bearer_auth(OPERATOR).json(behaviour).send().await.unwrap();
         assert!(response.status().is_success(), "{}", response.text().await.unwrap());
     }
+}
+
+/// Sign-ins may fail as often as they like.
+pub(crate) fn without_budgets(settings: &mut Settings) {
+    let auth = &mut settings.auth;
+    auth.login_failures_per_minute = 100_000;
+    auth.account_failures_per_minute = 100_000;
+    auth.address_failures_per_minute = 100_000;
 }
 
 /// The body of an answer that must be a good one.

@@ -198,3 +198,43 @@ async fn what_is_wrong_is_pointed_at() {
         }
     }
 }
+
+#[tokio::test]
+async fn what_an_operator_writes_of_an_owner_is_not_told_to_the_owner() {
+    let app = TestApp::with(1, |settings| settings.worker.issuer.breaker_min_calls = 10_000).await;
+    app.issuer(&json!({"error_rate": 1.0})).await;
+    let token = app.user("run-1").await;
+    let task = app.finished(app.replace(&token).await.id).await;
+    assert_eq!(task.status, Status::Dead);
+    let reason = "suspected mule account, police informed";
+    let body = json!({"filter": {"tasks": [task.id]}, "reason": reason});
+    let done: Value = ok(app.post("/dead-letters/discard", OPERATOR, &body)).await;
+    assert_eq!(done["done"], 1);
+    let read = async |path: &str, token: &str| {
+        let response = app.get(path, token).send().await.unwrap();
+        assert_eq!(response.status(), 200, "{path}");
+        response.text().await.unwrap()
+    };
+    let id = task.id;
+    let of_task = format!("/tasks/{id}/events?from=0");
+    for path in [
+        format!("/tasks/{id}"),
+        format!("/tasks/{id}?wait=1s"),
+        format!("/tasks/{id}/attempts"),
+        format!("/tasks/{id}/events"),
+        of_task.clone(),
+        format!("/replacements/{id}"),
+        "/replacements".to_owned(),
+    ] {
+        let told = read(&path, &token).await;
+        assert!(told.contains("issuer-unavailable"), "{path}: the code is told");
+        for hidden in ["mule", "discarded", "HTTP 503"] {
+            assert!(!told.contains(hidden), "{path}: {told}");
+        }
+    }
+    let mut all = crate::stream::EventStream::open(app.get("/events?from=0&final=true", &token)).await;
+    let told = all.state().await.unwrap();
+    assert!(told.data.contains("issuer-unavailable") && !told.data.contains("503"), "{}", told.data);
+    assert!(read(&format!("/tasks/{id}"), OPERATOR).await.contains(reason));
+    assert!(read(&format!("/tasks/{id}/attempts"), OPERATOR).await.contains("503"));
+}

@@ -6,11 +6,14 @@ use crate::app::{OPERATOR, TestApp, ok};
 const METHODS: [Method; 5] = [Method::GET, Method::POST, Method::PUT, Method::DELETE, Method::PATCH];
 
 /// What the contract promises, whatever the document says.
-const CONTRACT: [(&str, &str); 30] = [
+const CONTRACT: [(&str, &str); 33] = [
     ("post", "/api/v1/users"),
     ("delete", "/api/v1/users/me"),
+    ("put", "/api/v1/users/me/password"),
     ("post", "/api/v1/sessions"),
+    ("get", "/api/v1/sessions"),
     ("delete", "/api/v1/sessions"),
+    ("delete", "/api/v1/sessions/{id}"),
     ("post", "/api/v1/sessions/refresh"),
     ("post", "/api/v1/replacements"),
     ("get", "/api/v1/replacements"),

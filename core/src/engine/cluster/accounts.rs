@@ -1,43 +1,60 @@
 //! Users, sessions and cards in the cluster's ledger.
 
 use async_trait::async_trait;
+use tokio::sync::watch;
 use uuid::Uuid;
 
-use super::ClusterEngine;
-use super::delivery::Channel;
-use super::failure::classify_write;
+use super::failure::{classify, classify_write};
 use super::reads::read;
 use super::settle::network_of;
-use crate::accounts::{Accounts, Credentials, Refreshed, Registered, TokenHash, User, check_names, folded};
+use super::{ClusterEngine, budgets, revoked, user_sessions};
+use crate::accounts::{
+    Accounts, Admission, Counted, Credentials, NewSession, RefreshBounds, RefreshHashes, Refreshed, Registered,
+    Session, SignInAttempt, SignInLimits, TokenHash, User, check_names, folded,
+};
 use crate::cards::{Card, CardStatus};
 use crate::engine::{EngineError, ErrorKind};
 use crate::ids::{CardId, RunId, SessionId, TaskId, UserId};
 use crate::time::Instant;
 
 impl ClusterEngine {
-    /// Removes users and what identifies them, and remembers the bare ids until their tokens have run out.
+    /// Removes users with all that is only for one that is there, and remembers the bare ids until their tokens have run
+    /// out. The caller waits until that is in force.
     pub(super) async fn delete_users(&self, ids: &[UserId]) -> Result<u64, EngineError> {
         let uuids: Vec<Uuid> = ids.iter().map(|id| id.uuid()).collect();
+        let mut transaction = self.shared.pool.begin().await.map_err(classify)?;
+        // The user's row first: who signs in holds it, so the next statement finds what that has made. Then tokens and
+        // sessions, in the order in which a refresh takes them, so that neither waits for the other.
+        sqlx::query!("SELECT id FROM users WHERE id = ANY ($1) ORDER BY id FOR UPDATE", &uuids)
+            .fetch_all(&mut *transaction)
+            .await
+            .map_err(classify)?;
+        sqlx::query!("DELETE FROM refresh_tokens WHERE user_id = ANY ($1)", &uuids)
+            .execute(&mut *transaction)
+            .await
+            .map_err(classify)?;
         let deleted = sqlx::query_scalar!(
             r#"WITH gone AS (DELETE FROM users WHERE id = ANY ($1) RETURNING id),
-                    tokens AS (DELETE FROM refresh_tokens WHERE user_id = ANY ($1)),
-                    noted AS (INSERT INTO deleted_users SELECT id, ledger_now() FROM gone ON CONFLICT DO NOTHING)
+                    noted AS (INSERT INTO deleted_users (id, deleted_at) SELECT id, ledger_now() FROM gone
+                              ON CONFLICT DO NOTHING)
                SELECT id AS "id!" FROM gone"#,
             &uuids
         )
-        .fetch_all(&self.shared.pool)
+        .fetch_all(&mut *transaction)
         .await
-        .map_err(classify_write)?;
-        self.shared.deleted_mut().extend(deleted.iter().map(|id| UserId::from_uuid(*id)));
-        if !deleted.is_empty() {
-            self.shared.ringer.tell(Channel::Note, self.shared.origin.to_be_bytes().to_vec());
-        }
+        .map_err(classify)?;
+        transaction.commit().await.map_err(classify_write)?;
+        revoked::tell(&self.shared, &deleted);
         Ok(deleted.len() as u64)
     }
 }
 
 #[async_trait]
 impl Accounts for ClusterEngine {
+    fn ledger(&self) -> Uuid {
+        self.shared.ledger
+    }
+
     async fn register(&self, user: User, password_hash: String) -> Result<Registered, EngineError> {
         self.check_open()?;
         check_names([&user])?;
@@ -99,88 +116,53 @@ impl Accounts for ClusterEngine {
         Ok(row.map(|row| User { id, username: row.username, created_at: Instant::from_micros(row.created_at) }))
     }
 
-    fn is_deleted(&self, id: UserId) -> bool {
-        self.shared.deleted().contains(&id)
+    async fn password_hash(&self, id: UserId) -> Result<Option<String>, EngineError> {
+        let hash = read(|| {
+            sqlx::query_scalar!("SELECT password_hash FROM users WHERE id = $1", id.uuid())
+                .fetch_optional(&self.shared.pool)
+        })
+        .await?;
+        Ok(hash.flatten())
+    }
+
+    async fn is_revoked(&self, user: UserId, session: SessionId) -> Result<bool, EngineError> {
+        revoked::refuses(&self.shared, user, session).await
+    }
+
+    fn revocations(&self) -> watch::Receiver<u64> {
+        self.shared.revoked.revocations.follow()
     }
 
     async fn delete_user(&self, id: UserId) -> Result<bool, EngineError> {
         self.check_open()?;
-        Ok(self.delete_users(&[id]).await? == 1)
+        let deleted = self.delete_users(&[id]).await? == 1;
+        revoked::in_force().await;
+        Ok(deleted)
     }
 
-    async fn open_session(
-        &self,
-        user: UserId,
-        session: SessionId,
-        token: TokenHash,
-        expires_at: Instant,
-    ) -> Result<(), EngineError> {
+    async fn open_session(&self, new: NewSession) -> Result<bool, EngineError> {
         self.check_open()?;
-        sqlx::query!(
-            "INSERT INTO refresh_tokens (hash, session, user_id, expires_at, spent) VALUES ($1, $2, $3, $4, false)",
-            token.as_slice(),
-            session.uuid(),
-            user.uuid(),
-            expires_at.micros()
-        )
-        .execute(&self.shared.pool)
-        .await
-        .map_err(classify_write)?;
-        Ok(())
+        user_sessions::open(&self.shared, &new).await
     }
 
     async fn refresh_session(
         &self,
-        old: TokenHash,
-        new: TokenHash,
-        now: Instant,
-        expires_at: Instant,
+        old: RefreshHashes,
+        new: RefreshHashes,
+        bounds: RefreshBounds,
     ) -> Result<Refreshed, EngineError> {
         self.check_open()?;
-        let mut transaction = self.shared.pool.begin().await.map_err(super::failure::classify)?;
-        // The row is locked: of two calls with one token the second sees what the first has done.
-        let found = sqlx::query!(
-            "SELECT session, user_id, expires_at, spent FROM refresh_tokens WHERE hash = $1 FOR UPDATE",
-            old.as_slice()
-        )
-        .fetch_optional(&mut *transaction)
-        .await
-        .map_err(super::failure::classify)?;
-        let Some(found) = found else { return Ok(Refreshed::Unknown) };
-        let refreshed = if found.spent {
-            sqlx::query!("DELETE FROM refresh_tokens WHERE session = $1", found.session)
-                .execute(&mut *transaction)
-                .await
-                .map_err(super::failure::classify)?;
-            Refreshed::Reused
-        } else if found.expires_at <= now.micros() {
-            return Ok(Refreshed::Unknown);
-        } else {
-            sqlx::query!(
-                "WITH spent AS (UPDATE refresh_tokens SET spent = true WHERE hash = $1)
-                 INSERT INTO refresh_tokens (hash, session, user_id, expires_at, spent) VALUES ($2, $3, $4, $5, false)",
-                old.as_slice(),
-                new.as_slice(),
-                found.session,
-                found.user_id,
-                expires_at.micros()
-            )
-            .execute(&mut *transaction)
-            .await
-            .map_err(super::failure::classify)?;
-            Refreshed::Rotated { user: UserId::from_uuid(found.user_id), session: SessionId::from_uuid(found.session) }
-        };
-        transaction.commit().await.map_err(classify_write)?;
-        Ok(refreshed)
+        user_sessions::refresh(&self.shared, &old, &new, &bounds).await
     }
 
     async fn close_session(&self, session: SessionId) -> Result<(), EngineError> {
         self.check_open()?;
-        sqlx::query!("DELETE FROM refresh_tokens WHERE session = $1", session.uuid())
-            .execute(&self.shared.pool)
-            .await
-            .map_err(classify_write)?;
-        Ok(())
+        user_sessions::close(&self.shared, session).await
+    }
+
+    async fn end_session(&self, user: UserId, session: SessionId) -> Result<bool, EngineError> {
+        self.check_open()?;
+        user_sessions::end(&self.shared, user, session).await
     }
 
     async fn session_of(&self, token: TokenHash) -> Result<Option<(UserId, SessionId)>, EngineError> {
@@ -194,6 +176,31 @@ impl Accounts for ClusterEngine {
         })
         .await?;
         Ok(row.map(|row| (UserId::from_uuid(row.user_id), SessionId::from_uuid(row.session))))
+    }
+
+    async fn sessions(&self, user: UserId) -> Result<Vec<Session>, EngineError> {
+        user_sessions::list(&self.shared, user).await
+    }
+
+    async fn change_password(
+        &self,
+        user: UserId,
+        old: String,
+        new: String,
+        keep: SessionId,
+    ) -> Result<bool, EngineError> {
+        self.check_open()?;
+        user_sessions::change_password(&self.shared, user, &old, &new, keep).await
+    }
+
+    async fn admit_sign_in(&self, attempt: SignInAttempt, limits: SignInLimits) -> Result<Admission, EngineError> {
+        self.check_open()?;
+        budgets::admit(&self.shared, &attempt, &limits).await
+    }
+
+    async fn forgive_sign_in(&self, counted: Counted) -> Result<(), EngineError> {
+        self.check_open()?;
+        budgets::forgive(&self.shared, &counted).await
     }
 
     async fn cards(&self, owner: UserId) -> Result<Vec<Card>, EngineError> {

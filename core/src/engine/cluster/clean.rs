@@ -1,6 +1,7 @@
 //! Removing a run: its tasks, events, cards and generated users, a batch at a time.
 //!
-//! What a person did under the run's name stays: the name is a header that any caller can send.
+//! What a person did under the run's name stays, also when the person has left: the name is a header that any caller can
+//! send, and whose a task is was decided when it was accepted.
 
 use uuid::Uuid;
 
@@ -8,6 +9,7 @@ use super::ClusterEngine;
 use super::delivery::Letting;
 use super::failure::classify_write;
 use super::reads::read;
+use super::revoked;
 use super::rows::{kind_of, shard_of};
 use crate::engine::{Cleaned, EngineError};
 use crate::ids::{RunId, TaskId, UserId};
@@ -23,7 +25,7 @@ pub(super) async fn run(engine: &ClusterEngine, run: &RunId) -> Result<Cleaned, 
             sqlx::query_scalar!(
                 r#"SELECT e.task FROM events e
                    WHERE e.run = $1 AND e.seq = e.accepted_seq
-                     AND NOT EXISTS (SELECT 1 FROM users u WHERE u.id = e.owner AND u.run IS NULL) LIMIT $2"#,
+                     AND NOT EXISTS (SELECT 1 FROM personal_tasks p WHERE p.task = e.task) LIMIT $2"#,
                 run.as_str(),
                 BATCH
             )
@@ -39,7 +41,7 @@ pub(super) async fn run(engine: &ClusterEngine, run: &RunId) -> Result<Cleaned, 
     let old = read(|| {
         sqlx::query_scalar!(
             "SELECT t.id FROM tasks t
-             WHERE t.run = $1 AND NOT EXISTS (SELECT 1 FROM users u WHERE u.id = t.owner AND u.run IS NULL)",
+             WHERE t.run = $1 AND NOT EXISTS (SELECT 1 FROM personal_tasks p WHERE p.task = t.id)",
             run.as_str()
         )
         .fetch_all(pool)
@@ -66,6 +68,9 @@ pub(super) async fn run(engine: &ClusterEngine, run: &RunId) -> Result<Cleaned, 
         let ids: Vec<UserId> = users.iter().map(|id| UserId::from_uuid(*id)).collect();
         cleaned.users += engine.delete_users(&ids).await?;
         if (users.len() as i64) < BATCH {
+            if cleaned.users > 0 {
+                revoked::in_force().await;
+            }
             return Ok(cleaned);
         }
     }

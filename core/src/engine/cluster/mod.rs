@@ -12,6 +12,7 @@
 mod accept;
 mod accounts;
 mod address;
+mod budgets;
 mod claim;
 mod clean;
 mod clock;
@@ -26,6 +27,7 @@ mod operate;
 mod overlay;
 mod reads;
 mod retention;
+mod revoked;
 mod rows;
 mod seam;
 mod sessions;
@@ -34,6 +36,7 @@ mod shared;
 mod sweep;
 #[cfg(test)]
 mod tests;
+mod user_sessions;
 mod watch;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -99,6 +102,7 @@ async fn open_engine(address: &Address, settings: &Settings) -> Result<ClusterEn
     let (accepts, ends) = tokio::try_join!(accepts, ends).map_err(failure::at_start)?;
     delivery::try_out(&link, &settings.delivery.prefix).await?;
     let namespace = copies::namespace(&pool, &settings.delivery.prefix).await?;
+    let ledger = open::ledger(&pool).await?;
     let delivery = Arc::new(Delivery::new(link, &namespace, settings.delivery.limit));
     let (ringer, mut tasks) = Ringer::start(&delivery);
     let shared = Arc::new(Shared {
@@ -112,11 +116,13 @@ async fn open_engine(address: &Address, settings: &Settings) -> Result<ClusterEn
         told: 0.into(),
         listens: false.into(),
         look: tokio::sync::Notify::new(),
-        deleted: std::sync::RwLock::default(),
+        revoked: revoked::Revoked::default(),
+        ledger,
         ledger_away: false.into(),
         stop: CancellationToken::new(),
     });
     watch::look_once(&shared, &mut watch::Seen::default()).await?;
+    revoked::read_once(&shared).await?;
     copies::wait_for_others(&shared).await?;
     let limit = settings.ledger.batch_limit;
     let (accepts, accepting) = Lane::start(&sessions, accepts, Arc::new(Accepting(Arc::clone(&shared))), limit);
@@ -125,6 +131,7 @@ async fn open_engine(address: &Address, settings: &Settings) -> Result<ClusterEn
     tasks.push(tokio::spawn(watch::listen(Arc::clone(&shared))));
     tasks.push(tokio::spawn(watch::look(Arc::clone(&shared))));
     tasks.push(tokio::spawn(watch::policy(Arc::clone(&shared))));
+    tasks.push(tokio::spawn(revoked::follow(Arc::clone(&shared))));
     tasks.push(tokio::spawn(sweep::run(Arc::clone(&shared), settings.ledger.event_retention, settings.worker.lease)));
     let lanes = Mutex::new(Some(Arc::new(Lanes { accepts, ends })));
     Ok(ClusterEngine { shared, lanes, tasks: Mutex::new(tasks) })

@@ -202,6 +202,11 @@ async fn refuse_what_is_not_ours(connection: &mut PgConnection) -> Result<(), En
     Ok(())
 }
 
+/// The ledger's own name.
+pub(super) async fn ledger(pool: &PgPool) -> Result<uuid::Uuid, EngineError> {
+    sqlx::query_scalar("SELECT id FROM ledger").fetch_one(pool).await.map_err(failure::classify)
+}
+
 /// Whether the schema is one that this program can work on. A newer one is: versions after this one only add to it, while
 /// servers of this one still run.
 pub(super) async fn check_schema(pool: &PgPool) -> Result<(), EngineError> {

@@ -8,6 +8,7 @@ use tokio::time::Instant as Clock;
 
 use super::failure;
 use super::shared::Shared;
+use crate::accounts::BUDGET_WINDOW;
 use crate::engine::EngineError;
 use crate::time::Instant;
 
@@ -109,8 +110,16 @@ async fn prune(shared: &Shared, retention: Duration) -> Result<(), EngineError> 
         }
     }
     let keys = cutoff.min(now.minus(KEYS));
-    let day_ago = now.minus(Duration::from_secs(86_400));
-    for (what, before) in [(Old::Keys, keys), (Old::Tokens, now), (Old::Deletions, day_ago)] {
+    let revoked = shared.revoked.forget(now);
+    let budgets = now.minus(BUDGET_WINDOW);
+    for (what, before) in [
+        (Old::Keys, keys),
+        (Old::Tokens, now),
+        (Old::Sessions, now),
+        (Old::Revocations, revoked),
+        (Old::Budgets, budgets),
+        (Old::Personal, cutoff),
+    ] {
         while remove(shared, what, before).await? == BATCH {}
     }
     Ok(())
@@ -132,7 +141,10 @@ async fn days(shared: &Shared, last: i32) -> Result<Vec<i32>, EngineError> {
 enum Old {
     Keys,
     Tokens,
-    Deletions,
+    Sessions,
+    Revocations,
+    Budgets,
+    Personal,
 }
 
 /// Rows removed in one statement.
@@ -163,13 +175,45 @@ async fn remove(shared: &Shared, what: Old, before: Instant) -> Result<u64, Engi
                 .execute(pool)
                 .await
             }
-            Old::Deletions => sqlx::query!(
+            Old::Sessions => {
+                sqlx::query!(
+                    "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at < $1 LIMIT $2)",
+                    before,
+                    limit
+                )
+                .execute(pool)
+                .await
+            }
+            Old::Revocations => sqlx::query!(
                 "DELETE FROM deleted_users WHERE id IN (SELECT id FROM deleted_users WHERE deleted_at < $1 LIMIT $2)",
                 before,
                 limit
             )
             .execute(pool)
             .await,
+            Old::Budgets => {
+                sqlx::query!(
+                    "DELETE FROM sign_in_budgets WHERE key IN (
+                     SELECT key FROM sign_in_budgets WHERE since < $1 LIMIT $2)",
+                    before,
+                    limit
+                )
+                .execute(pool)
+                .await
+            }
+            // Those that are open or dead are kept with their task, beyond what the log has.
+            Old::Personal => {
+                sqlx::query!(
+                    "DELETE FROM personal_tasks WHERE task IN (
+                     SELECT p.task FROM personal_tasks p WHERE p.accepted_at < $1
+                       AND NOT EXISTS (SELECT 1 FROM tasks t WHERE t.id = p.task)
+                       AND NOT EXISTS (SELECT 1 FROM events e WHERE e.task = p.task) LIMIT $2)",
+                    before,
+                    limit
+                )
+                .execute(pool)
+                .await
+            }
         };
     done.map(|done| done.rows_affected()).map_err(failure::classify)
 }

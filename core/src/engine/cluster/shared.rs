@@ -1,18 +1,18 @@
 //! What the lanes, the background tasks and the callers have in common.
 
-use std::collections::HashSet;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use super::clock::Clock;
 use super::delivery::{Channel, Delivery, Ringer};
 use super::messages;
+use super::revoked::Revoked;
 use super::sessions::Sessions;
 use crate::engine::hub::{Change, Hub};
-use crate::ids::UserId;
 
 pub(super) struct Shared {
     /// For reads and for the rare writes.
@@ -31,7 +31,9 @@ pub(super) struct Shared {
     pub(super) listens: AtomicBool,
     /// Rung when the ledger should be looked at before the next look is due.
     pub(super) look: tokio::sync::Notify,
-    pub(super) deleted: RwLock<HashSet<UserId>>,
+    pub(super) revoked: Revoked,
+    /// This ledger's own name.
+    pub(super) ledger: Uuid,
     /// Some read or write failed for want of Postgres, and none has worked since.
     pub(super) ledger_away: AtomicBool,
     /// The engine is closing.
@@ -49,13 +51,5 @@ impl Shared {
         }
         self.told.fetch_max(last, Ordering::AcqRel);
         self.ringer.tell(Channel::Logged, messages::logged(self.origin, last, changes));
-    }
-
-    pub(super) fn deleted(&self) -> RwLockReadGuard<'_, HashSet<UserId>> {
-        self.deleted.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn deleted_mut(&self) -> RwLockWriteGuard<'_, HashSet<UserId>> {
-        self.deleted.write().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -13,7 +13,6 @@ use super::messages;
 use super::reads::read;
 use super::shared::Shared;
 use crate::engine::{EngineError, ErrorKind};
-use crate::ids::UserId;
 use crate::telemetry::metrics::REDIS_EVICTS;
 use crate::time::Instant;
 
@@ -23,8 +22,6 @@ const LOOK: Duration = Duration::from_secs(1);
 const POLICY: Duration = Duration::from_secs(30);
 /// Between tries to listen.
 const PAUSE: Duration = Duration::from_millis(250);
-/// Deletions from so long before the latest look are read again: their commits may have come late.
-const OVERLAP: Duration = Duration::from_secs(60);
 /// A connection on which nothing was heard for so long is asked whether it lives.
 const QUIET: Duration = Duration::from_secs(5);
 
@@ -95,6 +92,7 @@ fn hear(shared: &Shared, message: &Msg) {
         }
     } else if channel == keys.note {
         shared.look.notify_one();
+        shared.revoked.look();
     }
 }
 
@@ -153,8 +151,6 @@ pub(super) async fn policy(shared: Arc<Shared>) {
 pub(super) struct Seen {
     /// The latest place in the log.
     last: i64,
-    /// When the latest deletion of a user was, in microseconds.
-    deletion: i64,
 }
 
 /// Takes in the latest state; called once before the engine is handed out, too.
@@ -186,18 +182,6 @@ pub(super) async fn look_once(shared: &Shared, seen: &mut Seen) -> Result<(), En
     let news = std::mem::replace(&mut seen.last, books.last_seq) < books.last_seq;
     if untold || (news && !shared.listens.load(Ordering::Acquire)) {
         shared.hub.announce_all();
-    }
-    let since = seen.deletion.saturating_sub(i64::try_from(OVERLAP.as_micros()).unwrap_or(i64::MAX));
-    let deleted = read(|| {
-        sqlx::query!("SELECT id, deleted_at FROM deleted_users WHERE deleted_at >= $1", since).fetch_all(&shared.pool)
-    })
-    .await?;
-    if !deleted.is_empty() {
-        let mut known = shared.deleted_mut();
-        for row in &deleted {
-            known.insert(UserId::from_uuid(row.id));
-            seen.deletion = seen.deletion.max(row.deleted_at);
-        }
     }
     Ok(())
 }

@@ -4,6 +4,7 @@
 //! and not listed in the macro is dead code, which the lints refuse: no engine can leave one out.
 
 mod accepting;
+mod accounts;
 mod ending;
 mod leasing;
 mod operating;
@@ -19,6 +20,7 @@ use crate::ids::{RunId, TaskId, UserId, WorkerId};
 use crate::tasks::{Add, Kind, NewTask, Outcome, Sum, Task, TaskError};
 
 pub(crate) use self::accepting::*;
+pub(crate) use self::accounts::*;
 pub(crate) use self::ending::*;
 pub(crate) use self::leasing::*;
 pub(crate) use self::operating::*;
@@ -96,11 +98,26 @@ macro_rules! engine_conformance {
             a_cleaned_run_leaves_nothing_and_the_rest_untouched
             a_settle_of_a_cleaned_task_is_told
             a_clean_up_leaves_people_alone
+            what_a_person_ordered_under_a_run_stays_when_both_are_gone
             the_audit_counts_effects
             registration_is_unique_whatever_the_case
             a_name_that_nobody_can_have_is_nobodys
             a_refresh_token_works_once
-            a_deleted_user_is_known_at_once_and_after_a_restart
+            a_session_takes_one_row_however_often_it_is_refreshed
+            a_session_ends_for_good_however_often_it_is_refreshed
+            sessions_are_listed_and_ended_one_by_one
+            one_user_has_so_many_sessions_and_no_more
+            tokens_are_made_only_for_a_user_who_is_there
+            of_a_sign_in_and_a_deletion_at_once_no_token_is_left
+            a_deleted_user_is_refused_at_once_and_after_a_restart
+            a_revocation_is_announced
+            a_new_password_ends_the_other_sessions_and_sign_ins_with_the_old_one
+            each_budget_of_sign_ins_has_its_end
+            a_used_up_budget_survives_a_restart
+            a_refused_sign_in_uses_up_nothing
+            a_sign_in_that_worked_counts_for_nothing
+            many_sign_ins_at_once_are_no_way_around_a_budget
+            strangers_do_not_lock_an_owner_out
             a_closed_engine_refuses_politely
             the_engine_answers_a_ping
         }

@@ -1,15 +1,12 @@
 //! Pause, figures, clean-up, accounts, the end.
 
+use super::accounts::user;
 use super::*;
-use crate::accounts::{Refreshed, Registered, User};
+use crate::cards::Network;
 use crate::engine::{ErrorKind, Settled};
 use crate::ids::SessionId;
-use crate::tasks::{Status, TaskFilter};
+use crate::tasks::{Effect, Status, TaskFilter};
 use crate::time::Instant;
-
-fn user(name: &str) -> User {
-    User { id: UserId::new(), username: name.into(), created_at: Instant::now() }
-}
 
 pub(crate) async fn a_paused_queue_accepts_and_hands_out_nothing(bed: impl Testbed) {
     let engine = &*bed.store().engine;
@@ -97,7 +94,7 @@ pub(crate) async fn a_cleaned_run_leaves_nothing_and_the_rest_untouched(bed: imp
     let listed = engine.list(&TaskFilter::default(), None, 100).await.unwrap();
     assert_eq!(listed.items.iter().map(|task| task.id).collect::<Vec<_>>(), [kept]);
     assert!(bed.store().accounts.user(made[0].id).await.unwrap().is_none());
-    assert!(bed.store().accounts.is_deleted(made[0].id));
+    assert!(bed.store().accounts.is_revoked(made[0].id, SessionId::new()).await.unwrap());
     let before = engine.last_event().await.unwrap();
     accepted(engine, add()).await;
     assert!(engine.last_event().await.unwrap() > before, "places in the log are never used again");
@@ -115,6 +112,34 @@ pub(crate) async fn a_clean_up_leaves_people_alone(bed: impl Testbed) {
     assert!(engine.get(kept).await.unwrap().is_some(), "any caller can send the name of a run");
     assert!(engine.get(elsewhere).await.unwrap().is_none(), "what a generated user owns goes with it");
     assert!(bed.store().accounts.user(person.id).await.unwrap().is_some());
+}
+
+pub(crate) async fn what_a_person_ordered_under_a_run_stays_when_both_are_gone(bed: impl Testbed) {
+    let (engine, accounts) = (&*bed.store().engine, &*bed.store().accounts);
+    let (run, person, made) = (RunId::new(), user("ada"), user("gen-1"));
+    accounts.register(person.clone(), "hash".into()).await.unwrap();
+    accounts.register_synthetic(run.clone(), vec![made.clone()]).await.unwrap();
+    let in_run = |new| NewTask { run: Some(run.clone()), ..new };
+    let ordered = accepted(engine, in_run(replacement(person.id))).await.id;
+    let claim = claim_one(engine).await;
+    let effect = Effect::Card { card_ref: "ref".into(), last4: "4242".into(), network: Network::Visa };
+    let outcome = Outcome::Succeeded { result: raw(&Sum { sum: 5 }), effect: Some(effect) };
+    engine.settle(&claim.lease, claim.started_at, outcome).await.unwrap();
+    let open = accepted(engine, in_run(replacement(person.id))).await.id;
+    let theirs = accepted(engine, in_run(replacement(made.id))).await.id;
+    let nobodys = accepted(engine, add_in(&run)).await.id;
+    // Both leave before the run is cleaned up, so nobody can be asked any more who they were.
+    assert!(accounts.delete_user(person.id).await.unwrap());
+    assert!(accounts.delete_user(made.id).await.unwrap());
+    let cleaned = engine.clean_run(&run).await.unwrap();
+    assert_eq!(cleaned.tasks, 2, "of the generated user and of nobody");
+    for kept in [ordered, open] {
+        assert!(engine.get(kept).await.unwrap().is_some());
+    }
+    for gone in [theirs, nobodys] {
+        assert!(engine.get(gone).await.unwrap().is_none());
+    }
+    assert_eq!(accounts.cards(person.id).await.unwrap().len(), 1);
 }
 
 pub(crate) async fn a_settle_of_a_cleaned_task_is_told(bed: impl Testbed) {
@@ -153,70 +178,6 @@ pub(crate) async fn the_audit_counts_effects(bed: impl Testbed) {
     let shown: Vec<_> = counts.iter().map(|count| (count.status, count.effects, count.finals)).collect();
     let (done, open) = ((Status::Succeeded, 1, 1), (Status::Queued, 0, 0));
     assert_eq!(shown, [done, done, open, open, open]);
-}
-
-pub(crate) async fn registration_is_unique_whatever_the_case(bed: impl Testbed) {
-    let accounts = &*bed.store().accounts;
-    let ada = user("Ada");
-    assert_eq!(accounts.register(ada.clone(), "hash".into()).await.unwrap(), Registered::Created);
-    assert_eq!(accounts.register(user("aDA"), "other".into()).await.unwrap(), Registered::UsernameTaken);
-    let found = accounts.credentials("ADA").await.unwrap().unwrap();
-    assert_eq!((found.user, found.password_hash.as_deref()), (ada.id, Some("hash")));
-    assert!(accounts.credentials("nobody").await.unwrap().is_none());
-    let taken = accounts.register_synthetic(RunId::new(), vec![user("new"), user("ada")]).await.unwrap_err();
-    assert_eq!(taken.kind(), ErrorKind::Invalid);
-    assert!(accounts.credentials("new").await.unwrap().is_none(), "all or none");
-}
-
-pub(crate) async fn a_name_that_nobody_can_have_is_nobodys(bed: impl Testbed) {
-    let accounts = &*bed.store().accounts;
-    accounts.register(user("kevin"), "hash".into()).await.unwrap();
-    // The Kelvin sign, a NUL, letters of other alphabets, more than any name has.
-    for name in ["\u{212a}evin", "kevin\0", "", "\u{131}stanbul", "ke vin", &"k".repeat(300)] {
-        assert!(accounts.credentials(name).await.unwrap().is_none(), "{name:?}");
-        let error = accounts.register(user(name), "hash".into()).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Invalid, "{name:?}");
-        let error = accounts.register_synthetic(RunId::new(), vec![user(name)]).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Invalid, "{name:?}");
-    }
-}
-
-pub(crate) async fn a_refresh_token_works_once(bed: impl Testbed) {
-    let accounts = bed.store().accounts.clone();
-    let (owner, session) = (UserId::new(), SessionId::new());
-    let now = Instant::now();
-    let later = now.plus(Duration::from_secs(60));
-    accounts.open_session(owner, session, [1; 32], later).await.unwrap();
-    let rotated = Refreshed::Rotated { user: owner, session };
-    assert_eq!(accounts.refresh_session([1; 32], [2; 32], now, later).await.unwrap(), rotated);
-    assert_eq!(accounts.session_of([2; 32]).await.unwrap(), Some((owner, session)));
-    assert_eq!(accounts.refresh_session([1; 32], [3; 32], now, later).await.unwrap(), Refreshed::Reused);
-    assert_eq!(accounts.refresh_session([2; 32], [4; 32], now, later).await.unwrap(), Refreshed::Unknown);
-    accounts.open_session(owner, session, [5; 32], now).await.unwrap();
-    assert_eq!(accounts.refresh_session([5; 32], [6; 32], now, later).await.unwrap(), Refreshed::Unknown, "expired");
-    accounts.open_session(owner, session, [7; 32], later).await.unwrap();
-    accounts.close_session(session).await.unwrap();
-    accounts.close_session(session).await.unwrap();
-    assert_eq!(accounts.session_of([7; 32]).await.unwrap(), None);
-}
-
-pub(crate) async fn a_deleted_user_is_known_at_once_and_after_a_restart(bed: impl Testbed) {
-    let ada = user("ada");
-    let accounts = bed.store().accounts.clone();
-    accounts.register(ada.clone(), "hash".into()).await.unwrap();
-    accounts
-        .open_session(ada.id, SessionId::new(), [1; 32], Instant::now().plus(Duration::from_secs(60)))
-        .await
-        .unwrap();
-    assert!(!accounts.is_deleted(ada.id));
-    assert!(accounts.delete_user(ada.id).await.unwrap());
-    assert!(accounts.is_deleted(ada.id));
-    assert!(!accounts.delete_user(ada.id).await.unwrap());
-    assert_eq!(accounts.session_of([1; 32]).await.unwrap(), None);
-    drop(accounts);
-    let bed = bed.restart().await;
-    assert!(bed.store().accounts.is_deleted(ada.id));
-    assert_eq!(bed.store().accounts.register(user("ada"), "h".into()).await.unwrap(), Registered::Created);
 }
 
 pub(crate) async fn a_closed_engine_refuses_politely(bed: impl Testbed) {

@@ -30,6 +30,10 @@ const BY_IDEMPOTENCY_KEY: &str = "
 
 const BY_EXCLUSIVE: &str = "SELECT id FROM tasks WHERE exclusive = ?1 AND exclusive IS NOT NULL AND status < 4";
 
+/// The name of a run is a header that any caller can send: what a person ordered under it is the person's.
+const NOTE_PERSONAL: &str =
+    "INSERT INTO personal_tasks (task) SELECT ?1 FROM users WHERE id = ?2 AND run IS NULL ON CONFLICT DO NOTHING";
+
 impl Accept {
     /// What stood in the way of the insert.
     fn conflict(&self, ledger: &Ledger<'_>) -> rusqlite::Result<Accepted> {
@@ -73,6 +77,9 @@ impl Write for Accept {
         if inserted == 0 {
             self.done = Some((self.conflict(ledger)?, None));
             return Ok(());
+        }
+        if let (Some(owner), Some(_)) = (new.owner, &new.run) {
+            ledger.connection.prepare_cached(NOTE_PERSONAL)?.execute(params![seq, owner.uuid().as_bytes()])?;
         }
         ledger.books.take_seq();
         ledger.books.accepted += 1;

@@ -2,11 +2,17 @@
 
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, params};
+use tokio::sync::watch;
+use uuid::Uuid;
 
 use super::rows::{optional_uuid, uuid};
+use super::shared::Shared;
 use super::writer::Ledger;
-use super::{SqliteEngine, rows};
-use crate::accounts::{Accounts, Credentials, Refreshed, Registered, TokenHash, User, check_names, folded};
+use super::{SqliteEngine, budgets, sessions};
+use crate::accounts::{
+    Accounts, Admission, BUDGET_WINDOW, Counted, Credentials, NewSession, REVOKED_FOR, RefreshBounds, RefreshHashes,
+    Refreshed, Registered, Session, SignInAttempt, SignInLimits, TokenHash, User, check_names, folded,
+};
 use crate::cards::{Card, CardStatus, Network};
 use crate::engine::{EngineError, ErrorKind};
 use crate::ids::{CardId, RunId, SessionId, TaskId, UserId};
@@ -27,59 +33,47 @@ fn insert(ledger: &Ledger<'_>, user: &User, hash: Option<&str>, run: Option<&Run
     Ok(inserted == 1)
 }
 
-/// Removes a user and what identifies it, and remembers the bare id until its tokens have run out.
+/// Removes a user with all that is only for one that is there, and remembers the bare id until its tokens have run out.
 pub(super) fn delete(connection: &Connection, user: UserId, now: Instant) -> rusqlite::Result<bool> {
     let id = user.uuid().into_bytes();
     let deleted = connection.prepare_cached("DELETE FROM users WHERE id = ?1")?.execute([id])?;
-    connection.prepare_cached("DELETE FROM refresh_tokens WHERE user = ?1")?.execute([id])?;
     if deleted == 1 {
-        connection
-            .prepare_cached("INSERT INTO deleted_users (id, deleted_at) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
-            .execute(params![id, now.micros()])?;
+        revoke(connection, user.uuid(), now)?;
     }
     Ok(deleted == 1)
 }
 
-fn refresh(
-    ledger: &Ledger<'_>,
-    old: &TokenHash,
-    new: &TokenHash,
-    now: Instant,
-    expires_at: Instant,
-) -> rusqlite::Result<Refreshed> {
-    let connection = ledger.connection;
-    let found = connection
-        .prepare_cached("SELECT session, user, expires_at, spent FROM refresh_tokens WHERE hash = ?1")?
-        .query_row([old], |row| {
-            Ok((uuid(row, 0)?, uuid(row, 1)?, Instant::from_micros(row.get(2)?), row.get::<_, bool>(3)?))
-        })
-        .optional()?;
-    let Some((session, user, expires, spent)) = found else { return Ok(Refreshed::Unknown) };
-    if spent {
-        connection.prepare_cached("DELETE FROM refresh_tokens WHERE session = ?1")?.execute([session.as_bytes()])?;
-        return Ok(Refreshed::Reused);
-    }
-    if expires <= now {
-        return Ok(Refreshed::Unknown);
-    }
-    connection.prepare_cached("UPDATE refresh_tokens SET spent = 1 WHERE hash = ?1")?.execute([old])?;
-    store_token(ledger, new, session, user, expires_at)?;
-    Ok(Refreshed::Rotated { user: UserId::from_uuid(user), session: SessionId::from_uuid(session) })
+/// Notes that access tokens that name this user or session are refused.
+pub(super) fn revoke(connection: &Connection, id: Uuid, now: Instant) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("INSERT INTO deleted_users (id, deleted_at) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
+        .execute(params![id.as_bytes(), now.micros()])?;
+    Ok(())
 }
 
-fn store_token(
-    ledger: &Ledger<'_>,
-    hash: &TokenHash,
-    session: uuid::Uuid,
-    user: uuid::Uuid,
-    expires_at: Instant,
-) -> rusqlite::Result<()> {
-    ledger
-        .connection
-        .prepare_cached(
-            "INSERT INTO refresh_tokens (hash, session, user, expires_at, spent) VALUES (?1, ?2, ?3, ?4, 0)",
-        )?
-        .execute(params![hash, session.as_bytes(), user.as_bytes(), expires_at.micros()])?;
+/// All that is refused.
+pub(super) fn revoked(connection: &Connection) -> rusqlite::Result<Vec<(Uuid, Instant)>> {
+    let mut statement = connection.prepare("SELECT id, deleted_at FROM deleted_users")?;
+    let rows = statement.query_map([], |row| Ok((uuid(row, 0)?, Instant::from_micros(row.get(1)?))))?;
+    rows.collect()
+}
+
+/// This ledger's own name.
+pub(super) fn ledger(connection: &Connection) -> rusqlite::Result<Uuid> {
+    connection.query_row("SELECT id FROM ledger", [], |row| uuid(row, 0))
+}
+
+/// Removes what can't matter any more: expired tokens, old revocations, budgets that are whole again.
+pub(super) fn prune(ledger: &Ledger<'_>) -> rusqlite::Result<()> {
+    let (connection, now) = (ledger.connection, ledger.now);
+    connection.prepare_cached("DELETE FROM refresh_tokens WHERE expires_at < ?1")?.execute([now.micros()])?;
+    connection.prepare_cached("DELETE FROM sessions WHERE expires_at < ?1")?.execute([now.micros()])?;
+    connection
+        .prepare_cached("DELETE FROM deleted_users WHERE deleted_at < ?1")?
+        .execute([now.minus(REVOKED_FOR).micros()])?;
+    connection
+        .prepare_cached("DELETE FROM sign_in_budgets WHERE since < ?1")?
+        .execute([now.minus(BUDGET_WINDOW).micros()])?;
     Ok(())
 }
 
@@ -96,8 +90,18 @@ fn read_card(row: &rusqlite::Row<'_>) -> rusqlite::Result<Card> {
     })
 }
 
+/// Sessions that ended.
+fn told(ended: &Option<Vec<Uuid>>, shared: &Shared) {
+    let now = Instant::now();
+    shared.revocations.add(ended.iter().flatten().map(|session| (*session, now)));
+}
+
 #[async_trait]
 impl Accounts for SqliteEngine {
+    fn ledger(&self) -> Uuid {
+        self.ledger
+    }
+
     async fn register(&self, user: User, password_hash: String) -> Result<Registered, EngineError> {
         check_names([&user])?;
         self.writer
@@ -161,48 +165,67 @@ impl Accounts for SqliteEngine {
             .await
     }
 
-    fn is_deleted(&self, id: UserId) -> bool {
-        self.shared.deleted().contains(&id)
+    async fn password_hash(&self, id: UserId) -> Result<Option<String>, EngineError> {
+        self.readers
+            .read(move |connection| {
+                let mut statement = connection.prepare_cached("SELECT password_hash FROM users WHERE id = ?1")?;
+                Ok(statement.query_row([id.uuid().as_bytes()], |row| row.get(0)).optional()?.flatten())
+            })
+            .await
+    }
+
+    async fn is_revoked(&self, user: UserId, session: SessionId) -> Result<bool, EngineError> {
+        Ok(self.shared.revocations.refuses(user, session))
+    }
+
+    fn revocations(&self) -> watch::Receiver<u64> {
+        self.shared.revocations.follow()
     }
 
     async fn delete_user(&self, id: UserId) -> Result<bool, EngineError> {
-        let existed = self.writer.call(move |ledger| delete(ledger.connection, id, ledger.now)).await?;
-        if existed {
-            self.shared.deleted_mut().insert(id);
-        }
-        Ok(existed)
+        self.writer
+            .call_then(
+                move |ledger| delete(ledger.connection, id, ledger.now),
+                move |existed, shared| {
+                    if *existed {
+                        shared.revocations.add([(id.uuid(), Instant::now())]);
+                    }
+                },
+            )
+            .await
     }
 
-    async fn open_session(
-        &self,
-        user: UserId,
-        session: SessionId,
-        token: TokenHash,
-        expires_at: Instant,
-    ) -> Result<(), EngineError> {
-        self.writer.call(move |ledger| store_token(ledger, &token, session.uuid(), user.uuid(), expires_at)).await
+    async fn open_session(&self, new: NewSession) -> Result<bool, EngineError> {
+        self.writer.call_then(move |ledger| sessions::open(ledger, &new), told).await.map(|opened| opened.is_some())
     }
 
     async fn refresh_session(
         &self,
-        old: TokenHash,
-        new: TokenHash,
-        now: Instant,
-        expires_at: Instant,
+        old: RefreshHashes,
+        new: RefreshHashes,
+        bounds: RefreshBounds,
     ) -> Result<Refreshed, EngineError> {
-        self.writer.call(move |ledger| refresh(ledger, &old, &new, now, expires_at)).await
+        let refresh = move |ledger: &mut Ledger<'_>| sessions::refresh(ledger, &old, &new, &bounds);
+        let told = |(_, ended): &(Refreshed, Option<Uuid>), shared: &Shared| {
+            shared.revocations.add(ended.map(|session| (session, Instant::now())));
+        };
+        Ok(self.writer.call_then(refresh, told).await?.0)
     }
 
     async fn close_session(&self, session: SessionId) -> Result<(), EngineError> {
-        self.writer
-            .call(move |ledger| {
-                ledger
-                    .connection
-                    .prepare_cached("DELETE FROM refresh_tokens WHERE session = ?1")?
-                    .execute([session.uuid().as_bytes()])?;
-                Ok(())
-            })
-            .await
+        let close = move |ledger: &mut Ledger<'_>| {
+            sessions::remove(ledger.connection, session.uuid(), ledger.now)?;
+            Ok(Some(vec![session.uuid()]))
+        };
+        self.writer.call_then(close, told).await.map(drop)
+    }
+
+    async fn end_session(&self, user: UserId, session: SessionId) -> Result<bool, EngineError> {
+        let end = move |ledger: &mut Ledger<'_>| {
+            let ended = sessions::end(ledger.connection, user, session, ledger.now)?;
+            Ok(ended.then(|| vec![session.uuid()]))
+        };
+        Ok(self.writer.call_then(end, told).await?.is_some())
     }
 
     async fn session_of(&self, token: TokenHash) -> Result<Option<(UserId, SessionId)>, EngineError> {
@@ -213,11 +236,43 @@ impl Accounts for SqliteEngine {
                 )?;
                 statement
                     .query_row(params![token, Instant::now().micros()], |row| {
-                        Ok((UserId::from_uuid(uuid(row, 0)?), SessionId::from_uuid(rows::uuid(row, 1)?)))
+                        Ok((UserId::from_uuid(uuid(row, 0)?), SessionId::from_uuid(uuid(row, 1)?)))
                     })
                     .optional()
             })
             .await
+    }
+
+    async fn sessions(&self, user: UserId) -> Result<Vec<Session>, EngineError> {
+        self.readers.read(move |connection| sessions::list(connection, user, Instant::now())).await
+    }
+
+    async fn change_password(
+        &self,
+        user: UserId,
+        old: String,
+        new: String,
+        keep: SessionId,
+    ) -> Result<bool, EngineError> {
+        let change = move |ledger: &mut Ledger<'_>| {
+            let changed = ledger
+                .connection
+                .prepare_cached("UPDATE users SET password_hash = ?3 WHERE id = ?1 AND password_hash = ?2")?
+                .execute(params![user.uuid().as_bytes(), old, new])?;
+            if changed == 0 {
+                return Ok(None);
+            }
+            sessions::end_others(ledger.connection, user, keep, ledger.now).map(Some)
+        };
+        Ok(self.writer.call_then(change, told).await?.is_some())
+    }
+
+    async fn admit_sign_in(&self, attempt: SignInAttempt, limits: SignInLimits) -> Result<Admission, EngineError> {
+        self.writer.call(move |ledger| budgets::admit(ledger, &attempt, &limits)).await
+    }
+
+    async fn forgive_sign_in(&self, counted: Counted) -> Result<(), EngineError> {
+        self.writer.call(move |ledger| budgets::forgive(ledger, &counted)).await
     }
 
     async fn cards(&self, owner: UserId) -> Result<Vec<Card>, EngineError> {

@@ -1,6 +1,7 @@
 //! Removing a run: its tasks, events, cards and generated users, a batch at a time.
 //!
-//! What a person did under the run's name stays: the name is a header that any caller can send.
+//! What a person did under the run's name stays, also when the person has left: the name is a header that any caller can
+//! send, and whose a task is was decided when it was accepted.
 
 use rusqlite::params;
 
@@ -10,6 +11,7 @@ use super::rows::{StatusCode, kind_of, uuid};
 use super::writer::Ledger;
 use crate::engine::{Cleaned, EngineError};
 use crate::ids::{RunId, UserId};
+use crate::time::Instant;
 
 /// Tasks or users removed in one transaction: others wait a few milliseconds at most.
 const BATCH: i64 = 500;
@@ -34,7 +36,7 @@ pub(super) async fn run(engine: &SqliteEngine, run: &RunId) -> Result<Cleaned, E
             engine.shared.delivery.release(*row);
         }
         cleaned.tasks += rows.len() as u64;
-        engine.shared.deleted_mut().extend(&users);
+        engine.shared.revocations.add(users.iter().map(|user| (user.uuid(), Instant::now())));
         cleaned.users += users.len() as u64;
         if (users.len() as i64) < BATCH {
             break;
@@ -48,7 +50,7 @@ fn remove_tasks(ledger: &mut Ledger<'_>, run: &RunId) -> rusqlite::Result<Vec<i6
     let tasks: Vec<(i64, i64, i64)> = connection
         .prepare_cached(
             "SELECT seq, kind, status FROM tasks WHERE run = ?1
-               AND (owner IS NULL OR NOT EXISTS (SELECT 1 FROM users u WHERE u.id = tasks.owner AND u.run IS NULL))
+               AND NOT EXISTS (SELECT 1 FROM personal_tasks p WHERE p.task = tasks.seq)
              ORDER BY seq LIMIT ?2",
         )?
         .query_map(params![run.as_str(), BATCH], read)?
@@ -65,6 +67,7 @@ fn remove(ledger: &mut Ledger<'_>, tasks: &[(i64, i64, i64)]) -> rusqlite::Resul
     for (seq, kind, status) in tasks {
         connection.prepare_cached("DELETE FROM events WHERE task = ?1")?.execute([seq])?;
         connection.prepare_cached("DELETE FROM cards WHERE task = ?1")?.execute([seq])?;
+        connection.prepare_cached("DELETE FROM personal_tasks WHERE task = ?1")?.execute([seq])?;
         connection.prepare_cached("DELETE FROM tasks WHERE seq = ?1")?.execute([seq])?;
         ledger.books.add(kind_of(*kind)?, StatusCode(*status), -1);
     }

@@ -5,6 +5,7 @@
 mod accept;
 mod accounts;
 mod books;
+mod budgets;
 mod checkpoint;
 mod clean;
 mod delivery;
@@ -14,6 +15,7 @@ mod operate;
 mod queries;
 mod readers;
 mod rows;
+mod sessions;
 mod settle;
 mod shared;
 mod space;
@@ -22,14 +24,14 @@ mod sweep;
 mod tests;
 mod writer;
 
-use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::oneshot;
+use uuid::Uuid;
 
 use self::accept::Accept;
 use self::books::Books;
@@ -41,11 +43,12 @@ use self::shared::Shared;
 pub use self::space::check as room;
 use self::writer::{Writer, classify, closed};
 use super::hub::{Hub, Subscription};
+use super::revocations::Revocations;
 use super::{
     Accepted, Claim, ClaimRequest, Cleaned, EffectPage, Engine, EngineError, ErrorKind, EventFilter, EventPage,
     EventSeq, Lease, Retried, Settled, Store, text,
 };
-use crate::ids::{RunId, TaskId, UserId};
+use crate::ids::{RunId, TaskId};
 use crate::settings;
 use crate::tasks::{Attempt, NewTask, Outcome, Scaling, Stats, Status, Task, TaskError, TaskFilter, TaskPage};
 use crate::time::Instant;
@@ -56,6 +59,7 @@ pub struct SqliteEngine {
     readers: Arc<Readers>,
     writer: Arc<Writer>,
     path: PathBuf,
+    ledger: Uuid,
 }
 
 /// Opens (and creates or migrates) the ledger at `path` and starts its threads and its sweep. Needs a tokio runtime.
@@ -87,18 +91,14 @@ impl SqliteEngine {
         let lock = open::lock(path)?;
         let connection = open::open_writer(path)?;
         let books = Books::load(&connection).map_err(classify)?;
-        let deleted = connection
-            .prepare("SELECT id FROM deleted_users")
-            .and_then(|mut statement| {
-                let ids = statement.query_map([], |row| rows::uuid(row, 0).map(UserId::from_uuid))?;
-                ids.collect::<rusqlite::Result<HashSet<_>>>()
-            })
-            .map_err(classify)?;
+        let revocations = Revocations::default();
+        revocations.add(accounts::revoked(&connection).map_err(classify)?);
+        let ledger = accounts::ledger(&connection).map_err(classify)?;
         let shared = Arc::new(Shared {
             delivery: Delivery::default(),
             hub: Arc::new(Hub::default()),
             books: Mutex::new(books),
-            deleted: RwLock::new(deleted),
+            revocations,
             storage_ok: AtomicBool::new(true),
         });
         shared.delivery.set_paused(books.paused);
@@ -111,7 +111,7 @@ impl SqliteEngine {
         let readers = Arc::new(Readers::open(path)?);
         let batch_limit = settings.batch_limit;
         let writer = Arc::new(Writer::start(connection, lock, books, path, batch_limit, Arc::clone(&shared))?);
-        Ok(Self { shared, readers, writer, path: path.to_owned() })
+        Ok(Self { shared, readers, writer, path: path.to_owned(), ledger })
     }
 
     /// What the delivery knows and the ledger does not: that a worker has it.

@@ -10,13 +10,13 @@ use crate::engine::{EngineError, ErrorKind};
 use crate::files;
 
 /// The schema that this build reads and writes.
-pub const SCHEMA_VERSION: i64 = 1;
+pub const SCHEMA_VERSION: i64 = 2;
 
 /// "card", so that a stray SQLite file is not taken for a ledger.
 const APPLICATION_ID: i64 = 0x6361_7264;
 
 /// The migrations: the one at index n leads from schema n to n + 1.
-const MIGRATIONS: [&str; SCHEMA_VERSION as usize] = [include_str!("schema.sql")];
+const MIGRATIONS: [&str; SCHEMA_VERSION as usize] = [include_str!("schema.sql"), include_str!("schema_2.sql")];
 
 /// Makes sure that this process is the only one on the file, as long as the returned file is open: leases live in
 /// memory, so two processes would hand out the same tasks.
@@ -86,7 +86,7 @@ pub(super) fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
     // FULL: a commit returns when the log is on disk, so a 202 survives the loss of power.
-    connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY;")?;
+    connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY; PRAGMA foreign_keys = ON;")?;
     Ok(connection)
 }
 

@@ -1,21 +1,20 @@
 //! What the writer thread, the sweep and the callers have in common.
 
-use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::books::Books;
 use super::delivery::Delivery;
 use crate::engine::EngineError;
 use crate::engine::hub::Hub;
-use crate::ids::UserId;
+use crate::engine::revocations::Revocations;
 
 /// What the writer thread, the sweep and the callers share.
 pub(super) struct Shared {
     pub(super) delivery: Delivery,
     pub(super) hub: Arc<Hub>,
     pub(super) books: Mutex<Books>,
-    pub(super) deleted: RwLock<HashSet<UserId>>,
+    pub(super) revocations: Revocations,
     pub(super) storage_ok: AtomicBool,
 }
 
@@ -37,13 +36,5 @@ impl Shared {
         if self.storage_ok.swap(false, Ordering::AcqRel) {
             tracing::error!(error = %error.shared(), "the ledger does not take writes; accepts are refused until it does");
         }
-    }
-
-    pub(super) fn deleted(&self) -> RwLockReadGuard<'_, HashSet<UserId>> {
-        self.deleted.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn deleted_mut(&self) -> RwLockWriteGuard<'_, HashSet<UserId>> {
-        self.deleted.write().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -47,6 +47,7 @@ pub(super) async fn run(shared: Weak<Shared>, readers: Arc<Readers>, writer: Wea
         }
         if pruned.elapsed() >= PRUNE_INTERVAL {
             pruned = tokio::time::Instant::now();
+            alive.revocations.forget(now);
             if let Some(writer) = writer.upgrade()
                 && let Err(error) = prune(&writer, now.minus(retention)).await
             {
@@ -114,9 +115,7 @@ pub(super) async fn prune(writer: &Writer, cutoff: Instant) -> Result<(), Engine
 
 fn prune_batch(ledger: &mut Ledger<'_>, cutoff: Instant) -> rusqlite::Result<usize> {
     let connection = ledger.connection;
-    connection.prepare_cached("DELETE FROM refresh_tokens WHERE expires_at < ?1")?.execute([ledger.now.micros()])?;
-    let day_ago = ledger.now.minus(Duration::from_secs(86_400));
-    connection.prepare_cached("DELETE FROM deleted_users WHERE deleted_at < ?1")?.execute([day_ago.micros()])?;
+    super::accounts::prune(ledger)?;
     let old: Vec<i64> = connection
         .prepare_cached("SELECT seq, at FROM events WHERE seq > ?1 ORDER BY seq LIMIT ?2")?
         .query_map(params![ledger.books.events_floor, PRUNE_BATCH as i64], |row| Ok((row.get(0)?, row.get(1)?)))?

@@ -136,3 +136,54 @@ async fn old_events_are_pruned_and_a_reader_from_before_is_told() {
     let page = bed.engine.events_after(&EventFilter::default(), page.cursor, 100).await.unwrap();
     assert!(!page.reset && page.events.is_empty());
 }
+
+/// As the version before has left it, with a user of each kind, their tokens and their tasks in a run.
+#[tokio::test]
+async fn a_ledger_of_the_version_before_keeps_its_sessions_and_what_people_ordered() {
+    use crate::accounts::{Accounts, RefreshBounds, RefreshHashes, Refreshed};
+    use crate::ids::{RunId, SessionId, UserId};
+
+    let dir = Arc::new(tempfile::tempdir().unwrap());
+    let path = dir.path().join("ledger.db");
+    let (person, left, made, session) = (UserId::new(), UserId::new(), UserId::new(), SessionId::new());
+    let (now, run) = (Instant::now(), RunId::new());
+    let hour = Duration::from_secs(3600);
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    connection.execute_batch(include_str!("schema.sql")).unwrap();
+    connection.pragma_update(None, "application_id", 0x6361_7264).unwrap();
+    connection.pragma_update(None, "user_version", 1).unwrap();
+    for (id, name, of) in [(person, "ada", None), (made, "gen-1", Some(run.as_str()))] {
+        let user = (id.uuid().into_bytes(), name, "hash", now.micros(), of);
+        connection.execute("INSERT INTO users VALUES (?1, ?2, ?3, ?4, ?5)", user).unwrap();
+    }
+    // Of a user who is there, and of one whose sign-in met a deletion.
+    for (token, owner, session) in [([1; 32], person, session), ([2; 32], left, SessionId::new())] {
+        let token = (token, session.uuid().into_bytes(), owner.uuid().into_bytes(), now.plus(hour).micros());
+        connection.execute("INSERT INTO refresh_tokens VALUES (?1, ?2, ?3, ?4, 0)", token).unwrap();
+    }
+    for (seq, owner) in [(1, person), (2, left), (3, made)] {
+        let task = (seq, TaskId::new().uuid().into_bytes(), owner.uuid().into_bytes(), run.as_str(), now.micros());
+        connection
+            .execute(
+                "INSERT INTO tasks (seq, id, kind, owner, run, payload, accepted_at, status, attempts, due_at, last_seq)
+                 VALUES (?1, ?2, 1, ?3, ?4, '{}', ?5, 2, 0, ?5, ?1)",
+                task,
+            )
+            .unwrap();
+    }
+    connection.execute_batch("UPDATE books SET next_seq = 4; INSERT INTO counts VALUES (1, 2, 3);").unwrap();
+    drop(connection);
+
+    let bed = start(path.clone(), dir).await;
+    let bounds = RefreshBounds { now, token: hour, session: hour * 24 };
+    let old = |token: u8| RefreshHashes { token: [token; 32], family: [token + 100; 32] };
+    let new = |token: u8| RefreshHashes { token: [token + 10; 32], family: [token + 100; 32] };
+    let refreshed = bed.engine.refresh_session(old(1), new(1), bounds).await.unwrap();
+    assert!(matches!(refreshed, Refreshed::Rotated { user, session: of, .. } if (user, of) == (person, session)));
+    assert_eq!(bed.engine.sessions(person).await.unwrap().len(), 1);
+    assert_eq!(bed.engine.refresh_session(old(1), new(1), bounds).await.unwrap(), Refreshed::Reused);
+    assert_eq!(bed.engine.refresh_session(old(2), new(2), bounds).await.unwrap(), Refreshed::Unknown);
+    let cleaned = bed.engine.clean_run(&run).await.unwrap();
+    assert_eq!((cleaned.users, cleaned.tasks), (1, 1), "what may be a person's stays");
+    assert!(path.with_extension("schema-1.bak").exists());
+}

@@ -99,8 +99,19 @@ impl Writer {
         T: Send + 'static,
         F: FnMut(&mut Ledger<'_>) -> rusqlite::Result<T> + Send + 'static,
     {
+        self.call_then(work, |_, _| ()).await
+    }
+
+    /// As [`Writer::call`]; once it is on disk, `then` is done before the answer, and also if nobody waits for that any
+    /// more.
+    pub(super) async fn call_then<T, F, G>(&self, work: F, then: G) -> Result<T, EngineError>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Ledger<'_>) -> rusqlite::Result<T> + Send + 'static,
+        G: FnOnce(&T, &Shared) + Send + 'static,
+    {
         let (reply, answer) = oneshot::channel();
-        self.send(Box::new(Call { work, done: None, reply }))?;
+        self.send(Box::new(Call { work, then, done: None, reply }))?;
         answer.await.map_err(|_| closed())?
     }
 
@@ -119,26 +130,32 @@ pub(super) fn closed() -> EngineError {
     EngineError::new(ErrorKind::Closed, "the ledger is closed")
 }
 
-struct Call<T, F> {
+struct Call<T, F, G> {
     work: F,
+    then: G,
     done: Option<T>,
     reply: oneshot::Sender<Result<T, EngineError>>,
 }
 
-impl<T, F> Write for Call<T, F>
+impl<T, F, G> Write for Call<T, F, G>
 where
     T: Send,
     F: FnMut(&mut Ledger<'_>) -> rusqlite::Result<T> + Send,
+    G: FnOnce(&T, &Shared) + Send,
 {
     fn apply(&mut self, ledger: &mut Ledger<'_>) -> rusqlite::Result<()> {
         self.done = Some((self.work)(ledger)?);
         Ok(())
     }
 
-    fn finish(self: Box<Self>, committed: Result<(), EngineError>, _: &Shared) {
+    fn finish(self: Box<Self>, committed: Result<(), EngineError>, shared: &Shared) {
+        let Self { done, reply, then, .. } = *self;
+        let answer = committed.and_then(|()| done.ok_or_else(closed));
+        if let Ok(done) = &answer {
+            then(done, shared);
+        }
         // The caller may have stopped waiting.
-        let Self { done, reply, .. } = *self;
-        let _ = reply.send(committed.and_then(|()| done.ok_or_else(closed)));
+        let _ = reply.send(answer);
     }
 }
 

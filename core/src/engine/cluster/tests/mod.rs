@@ -1,5 +1,6 @@
 //! The conformance suite on Postgres and Redis, and what only these two can do wrong.
 
+mod accounts;
 mod again;
 mod checked;
 mod collations;

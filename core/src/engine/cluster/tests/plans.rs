@@ -39,7 +39,8 @@ async fn alone(database: &Database) -> Arc<Shared> {
         told: 0.into(),
         listens: false.into(),
         look: tokio::sync::Notify::new(),
-        deleted: std::sync::RwLock::default(),
+        revoked: super::revoked::Revoked::default(),
+        ledger: uuid::Uuid::nil(),
         ledger_away: false.into(),
         stop: CancellationToken::new(),
     })

@@ -1,10 +1,10 @@
 //! A role that owns the ledger, and another that only works on it.
 
 use super::*;
-use crate::accounts::{Accounts, User};
+use crate::accounts::{Accounts, Admission, Refreshed, SignInAttempt, SignInLimits, User};
 use crate::engine::ErrorKind;
-use crate::engine::conformance::{add_in, failed, replacement};
-use crate::ids::{SessionId, UserId};
+use crate::engine::conformance::{add_in, bounds, failed, refresh, replacement, session};
+use crate::ids::UserId;
 
 struct Roles {
     postgres: Postgres,
@@ -56,13 +56,24 @@ async fn a_role_with_the_documented_rights_does_all_that_a_platform_does_and_not
     let engine = open_at(&roles.runtime(), &roles.database).await.unwrap();
     let (run, ada) = (RunId::new(), UserId::new());
     let user = User { id: ada, username: "ada".into(), created_at: Instant::now() };
-    engine.register(user, "hash".into()).await.unwrap();
-    let session = SessionId::new();
-    let later = Instant::now().plus(Duration::from_secs(600));
-    engine.open_session(ada, session, [1; 32], later).await.unwrap();
-    engine.refresh_session([1; 32], [2; 32], Instant::now(), later).await.unwrap();
+    engine.register(user.clone(), "hash".into()).await.unwrap();
+    let attempt = SignInAttempt { name: "ada".into(), user: Some(ada), network: "192.0.2.1".into() };
+    let limits = SignInLimits { pair: 5, account: 5, network: 5 };
+    let Admission::Admitted(counted) = engine.admit_sign_in(attempt, limits).await.unwrap() else {
+        panic!("the first sign-in is admitted")
+    };
+    engine.forgive_sign_in(counted).await.unwrap();
+    let now = bounds(Instant::now());
+    let (kept, other) = (session(&user, refresh(1, 1)), session(&user, refresh(2, 2)));
+    let (kept_id, other_id) = (kept.id, other.id);
+    assert!(engine.open_session(kept).await.unwrap() && engine.open_session(other).await.unwrap());
+    engine.refresh_session(refresh(1, 1), refresh(1, 3), now).await.unwrap();
+    assert!(engine.change_password(ada, "hash".into(), "new".into(), kept_id).await.unwrap());
+    assert!(engine.is_revoked(ada, other_id).await.unwrap() && !engine.is_revoked(ada, kept_id).await.unwrap());
+    assert_eq!(engine.refresh_session(refresh(1, 1), refresh(1, 4), now).await.unwrap(), Refreshed::Reused);
     let mut told = accept_all(&engine, (0..5).map(|_| add_in(&run)).collect()).await;
-    told.extend(accept_all(&engine, vec![replacement(ada)]).await);
+    // What a person orders under a run's name is noted as the person's.
+    told.extend(accept_all(&engine, vec![NewTask { run: Some(run.clone()), ..replacement(ada) }]).await);
     let lost = crate::engine::conformance::claim_one(&*engine).await;
     engine.give_up(&lost.lease, lost.started_at, failed()).await.unwrap();
     engine.retry_dead(lost.lease.task).await.unwrap();

@@ -5,10 +5,10 @@ use std::collections::HashSet;
 use tokio::time::timeout;
 
 use super::*;
-use crate::accounts::{Accounts, User};
+use crate::accounts::{Accounts, Admission, SignInAttempt, SignInLimits, User};
 use crate::engine::Signal;
 use crate::engine::conformance::{accepted, add, add_in, claim_nothing, claim_one, replacement};
-use crate::ids::UserId;
+use crate::ids::{SessionId, UserId};
 use crate::tasks::Idempotency;
 use crate::testing::{Proxy, Redis};
 
@@ -142,16 +142,49 @@ async fn a_pause_in_one_process_stops_the_others() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_user_deleted_in_one_process_is_known_in_the_others() {
-    let bed = Bed::new().await;
-    let other = bed.beside().await;
-    let user = User { id: UserId::new(), username: "anna".into(), created_at: Instant::now() };
-    bed.store.accounts.register(user.clone(), "hash".into()).await.unwrap();
-    assert_eq!(other.user(user.id).await.unwrap().unwrap().username, "anna");
-    assert!(bed.store.accounts.delete_user(user.id).await.unwrap());
-    eventually("the other process knows of the deletion", async || other.is_deleted(user.id)).await;
+async fn what_one_process_revokes_every_process_refuses_from_the_answer_on() {
+    let database = Database::create();
+    let redis = Redis::start();
+    let proxy = Proxy::start(redis.address());
+    let bed = start_with(database, Redis::url_at(proxy.address()), |_| {}).await;
+    let others = [bed.beside().await, bed.beside().await];
+    // No message helps: nothing that must hold may rest on Redis.
+    proxy.refuse(true);
+    proxy.cut_all();
+    for name in ["anna", "bert", "carl"] {
+        let user = User { id: UserId::new(), username: name.into(), created_at: Instant::now() };
+        bed.store.accounts.register(user.clone(), "hash".into()).await.unwrap();
+        let (left, closed) = (SessionId::new(), SessionId::new());
+        for other in &others {
+            assert_eq!(other.user(user.id).await.unwrap().unwrap().username, name);
+            assert!(!other.is_revoked(user.id, closed).await.unwrap());
+        }
+        bed.store.accounts.close_session(closed).await.unwrap();
+        for other in &others {
+            assert!(other.is_revoked(user.id, closed).await.unwrap());
+            assert!(!other.is_revoked(user.id, left).await.unwrap());
+        }
+        assert!(bed.store.accounts.delete_user(user.id).await.unwrap());
+        for other in &others {
+            assert!(other.is_revoked(user.id, left).await.unwrap());
+        }
+    }
     let later = bed.beside().await;
-    assert!(later.is_deleted(user.id), "who opens later knows at once");
+    let deleted = bed.store.accounts.credentials("anna").await.unwrap();
+    assert!(deleted.is_none());
+    assert!(later.shared.revoked.revocations.len() >= 6, "who opens later knows at once");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_servers_do_not_double_a_budget() {
+    let bed = Bed::new().await;
+    let engines = [Arc::clone(&bed.engine), bed.beside().await];
+    let limits = SignInLimits { pair: 5, account: 5, network: 5 };
+    let attempt = SignInAttempt { name: "ada".into(), user: None, network: "192.0.2.1".into() };
+    let attempts = (0..40).map(|number: usize| engines[number % 2].admit_sign_in(attempt.clone(), limits));
+    let admissions = join_all(attempts).await;
+    let admitted = admissions.into_iter().filter(|one| matches!(one, Ok(Admission::Admitted(_)))).count();
+    assert_eq!(admitted, 5);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,12 +1,14 @@
 //! Why a command could not do what it was asked: what happened, the evidence, one command that helps, and the state
 //! left behind.
 
+use std::borrow::Cow;
 use std::fmt;
 
+use card_core::telemetry::mask::secrets;
 use serde::{Deserialize, Serialize};
 
 use crate::exit::Exit;
-use crate::output::Paint;
+use crate::output::{Block, Paint};
 
 /// The error of every command.
 #[derive(Debug, Clone)]
@@ -46,12 +48,20 @@ pub struct Shape {
     pub exit: u8,
 }
 
+/// What libraries, servers and other programs say ends up in a failure, and they quote what they were given (P7).
+fn masked(text: String) -> String {
+    match secrets(&text) {
+        Cow::Borrowed(_) => text,
+        Cow::Owned(masked) => masked,
+    }
+}
+
 const CLOSED_OUTPUT: &str = "closed-output";
 
 impl Failure {
     /// A failure with its code, its end and one sentence.
     pub fn new(code: &'static str, exit: Exit, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), evidence: Vec::new(), fix: None, left: None, exit }
+        Self { code, message: masked(message.into()), evidence: Vec::new(), fix: None, left: None, exit }
     }
 
     /// A defect of ours.
@@ -74,38 +84,37 @@ impl Failure {
     /// With a line of evidence.
     #[must_use]
     pub fn evidence(mut self, line: impl fmt::Display) -> Self {
-        self.evidence.push(line.to_string());
+        self.evidence.push(masked(line.to_string()));
         self
     }
 
     /// With what helps.
     #[must_use]
     pub fn fix(mut self, fix: impl Into<String>) -> Self {
-        self.fix = Some(fix.into());
+        self.fix = Some(masked(fix.into()));
         self
     }
 
     /// With the state left behind.
     #[must_use]
     pub fn left(mut self, left: impl Into<String>) -> Self {
-        self.left = Some(left.into());
+        self.left = Some(masked(left.into()));
         self
     }
 
     /// The lines for people.
     #[must_use]
-    pub fn render(&self, paint: Paint) -> String {
-        let mut text = format!("{} {}", paint.bad(format!("error[{}]:", self.code)), self.message);
+    pub fn render(&self, paint: Paint) -> Block {
+        let mut block = Block::from(format!("{} {}", paint.bad(format!("error[{}]:", self.code)), self.message));
         for line in self.evidence.iter().flat_map(|evidence| evidence.lines()) {
-            text.push_str("\n  ");
-            text.push_str(line);
+            block.push(format!("  {line}"));
         }
         for (label, line) in [("fix:", &self.fix), ("left behind:", &self.left)] {
             if let Some(line) = line {
-                text.push_str(&format!("\n{} {line}", paint.bold(label)));
+                block.push(format!("{} {line}", paint.bold(label)));
             }
         }
-        text
+        block
     }
 
     /// The document for programs.
@@ -123,10 +132,10 @@ impl From<Shape> for Failure {
         Self {
             // Codes are `&'static str` because programs are; one more that lives as long as the program costs nothing.
             code: Box::leak(shape.code.into_boxed_str()),
-            message: shape.message,
-            evidence: shape.evidence,
-            fix: shape.fix,
-            left: shape.left,
+            message: masked(shape.message),
+            evidence: shape.evidence.into_iter().map(masked).collect(),
+            fix: shape.fix.map(masked),
+            left: shape.left.map(masked),
             exit: exit.unwrap_or(Exit::Internal),
         }
     }

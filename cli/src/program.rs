@@ -101,8 +101,8 @@ fn context(cli: &Cli, printer: Arc<Printer>) -> Result<Context, Failure> {
     }
     let settings = read.map_err(|error| {
         let exit = if matches!(&error, SettingsError::Read { .. }) { Exit::NotReady } else { Exit::Usage };
-        Failure::new("settings", exit, error.to_string())
-            .fix("cardctl config path names the files; the settings are explained in docs/operations.md")
+        let usual = "cardctl config path names the files; the settings are explained in docs/operations.md";
+        Failure::new("settings", exit, error.to_string()).fix(error.fix().unwrap_or(usual))
     })?;
     let instance = instance(&settings, cli.command.state(), &printer)?;
     let stop = CancellationToken::new();

@@ -9,6 +9,7 @@ pub mod cards;
 pub mod engine;
 pub mod files;
 pub mod ids;
+pub mod plain;
 pub mod problem;
 pub mod process;
 pub mod retry;

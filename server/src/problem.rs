@@ -9,7 +9,27 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use card_core::engine::{EngineError, ErrorKind};
 use card_core::ids::TaskId;
+use card_core::plain;
 use card_core::problem::{Code, FieldError, Problem};
+use card_core::telemetry::mask::mask;
+
+/// So many letters of what was sent are repeated at most: of a name, of what is wrong with it, of a path.
+const POINTER: usize = 128;
+const DETAIL: usize = 512;
+const INSTANCE: usize = 256;
+/// So many mistakes are told at once.
+const ERRORS: usize = 32;
+
+/// What was sent, as far as it is answered with: short, plain, and without what P7 names.
+fn repeated(text: &str, limit: usize) -> String {
+    // Masked before it is cut, so that nothing is cut until it is no longer known for what it is.
+    let far: String = text.chars().take(limit * 4).collect();
+    let masked = plain::line(&mask(&far)).into_owned();
+    if masked.chars().count() <= limit {
+        return masked;
+    }
+    masked.chars().take(limit).chain(['…']).collect()
+}
 
 /// What a handler answers instead of its result.
 #[derive(Debug, Clone)]
@@ -46,6 +66,11 @@ impl Refusal {
 
     /// Several are not.
     pub(crate) fn invalid_all(errors: Vec<FieldError>) -> Self {
+        let errors = errors.into_iter().take(ERRORS).map(|FieldError { pointer, detail }| FieldError {
+            pointer: repeated(&pointer, POINTER),
+            detail: repeated(&detail, DETAIL),
+        });
+        let errors = errors.collect();
         Self::new(Code::ValidationFailed, "See `errors` for what to correct.").with(|reasons| reasons.errors = errors)
     }
 
@@ -121,7 +146,7 @@ impl Refusal {
             title: code.title().to_owned(),
             status: code.status(),
             detail: self.0.detail.clone().into_owned(),
-            instance: instance.to_owned(),
+            instance: repeated(instance, INSTANCE),
             code,
             request_id: request_id.to_owned(),
             errors: self.0.errors.clone(),

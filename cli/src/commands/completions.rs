@@ -31,7 +31,7 @@ pub struct CompletionsArgs {
 pub async fn run(args: CompletionsArgs, context: &Context) -> Result<Exit, Failure> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut offered(&args::command()), "cardctl", &mut script);
-    context.printer.raw(String::from_utf8_lossy(&script).trim_end())?;
+    context.printer.own(String::from_utf8_lossy(&script).trim_end())?;
     Ok(Exit::Done)
 }
 

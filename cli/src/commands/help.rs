@@ -50,7 +50,7 @@ pub async fn run(args: HelpArgs, context: &Context) -> Result<Exit, Failure> {
     };
     let help = help.render();
     let text = if context.printer.out().is_on() { help.ansi().to_string() } else { help.to_string() };
-    context.printer.raw(text.trim_end())?;
+    context.printer.own(text.trim_end())?;
     Ok(Exit::Done)
 }
 
@@ -59,8 +59,9 @@ fn exit_codes(context: &Context) -> Result<Exit, Failure> {
     for Code { code, means } in &codes {
         context.printer.text(format!("{code:>3}  {means}"))?;
     }
+    context.printer.text("")?;
     context.printer.text(
-        "\nSeveral at once: 9 before 6 before 7 before 10 before 11. JSON lists every verdict whatever the code.",
+        "Several at once: 9 before 6 before 7 before 10 before 11. JSON lists every verdict whatever the code.",
     )?;
     context.printer.data(&Codes { exit_codes: codes })?;
     Ok(Exit::Done)

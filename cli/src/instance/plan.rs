@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use card_core::engine::cluster::Address;
 use card_core::settings::{Origin, Resolved, Settings};
+use card_core::telemetry::mask::secrets;
 use serde::{Deserialize, Serialize};
 
 use super::{Paths, Record, Setting};
@@ -160,7 +161,13 @@ impl Plan {
                 let is = if key == "server.port" && self.asks_for_a_port() { running.port().to_string() } else { is };
                 let concerned = self.given.contains(key) || lasting;
                 let asked = asked.value.to_string();
-                (concerned && is != asked).then(|| Difference { setting: key.clone(), running: is, asked })
+                // A record from before addresses with passwords were refused may hold one.
+                let shown = |value: &str| secrets(value).into_owned();
+                (concerned && is != asked).then(|| Difference {
+                    setting: key.clone(),
+                    running: shown(&is),
+                    asked: shown(&asked),
+                })
             })
             .collect();
         let mut compare = |setting: &str, running: String, asked: String| {

@@ -7,15 +7,14 @@ use std::time::Duration;
 use card_core::time::format_duration;
 use card_kube::state::Phase;
 use card_kube::wait::{Row, Snapshot};
-use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::context::Context;
-use crate::output::{Paint, Printer, Progress};
+use crate::output::{Bar, Paint, Printer};
 
 /// See the module. Dropped, it takes the live part off the terminal.
 pub struct Table {
     printer: Arc<Printer>,
-    bar: Option<ProgressBar>,
+    bar: Option<Bar>,
     said: BTreeMap<String, String>,
 }
 
@@ -28,11 +27,7 @@ impl Table {
     #[must_use]
     pub fn new(context: &Context) -> Self {
         let printer = Arc::clone(&context.printer);
-        let bar = (printer.progress() == Progress::Bar).then(|| {
-            let bar = printer.bars().add(ProgressBar::no_length());
-            // The template is a constant: it can't be wrong.
-            bar.with_style(ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_bar()))
-        });
+        let bar = printer.bar("{msg}");
         Self { printer, bar, said: BTreeMap::new() }
     }
 
@@ -41,15 +36,13 @@ impl Table {
         match &self.bar {
             Some(bar) => {
                 let rows = snapshot.rows.iter().map(|row| cells(row, self.printer.err())).collect();
-                let mut text = self.printer.table(&HEAD, rows, KEPT);
+                let table = self.printer.table(&HEAD, rows, KEPT);
                 let elapsed = format_duration(Duration::from_secs(snapshot.elapsed.as_secs()));
                 let state = match &snapshot.unreachable {
                     Some(reason) => self.printer.err().bad(format!("the cluster does not answer: {reason}")),
                     None => self.printer.err().dim(elapsed),
                 };
-                text.push('\n');
-                text.push_str(&state);
-                bar.set_message(text);
+                bar.show(table.above(state));
             }
             None => self.say(snapshot),
         }
@@ -70,14 +63,6 @@ impl Table {
             change("the cluster".to_owned(), format!("does not answer: {reason}"));
         } else if self.said.remove("the cluster").is_some() {
             self.printer.step("the cluster: answers again");
-        }
-    }
-}
-
-impl Drop for Table {
-    fn drop(&mut self) {
-        if let Some(bar) = self.bar.take() {
-            bar.finish_and_clear();
         }
     }
 }

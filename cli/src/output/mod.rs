@@ -1,9 +1,14 @@
 //! The only way to stdout and stderr: stdout is data, stderr is talk.
 //!
+//! What others wrote (a server, a task's error, a cluster, a file's name) is in nearly all of it, and whatever of it a terminal
+//! or a CI system would act on is escaped here, once, for every command: see [`Block`], [`Paint`] and [`card_core::plain`].
+//!
 //! Under `-o text` a command writes lines with [`Printer::text`]; under `json` and `jsonl` it writes documents with
 //! [`Printer::data`]. Each of the two does nothing in the other's format, so a command may simply call both.
 
+mod bar;
 mod bars;
+mod block;
 mod paint;
 mod table;
 mod terminal;
@@ -11,11 +16,15 @@ mod terminal;
 use std::io::{self, IsTerminal, Write};
 use std::sync::Mutex;
 
+use card_core::plain;
+use card_core::telemetry::mask::secrets;
 use clap::ValueEnum;
-use indicatif::{MultiProgress, ProgressDrawTarget};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget};
 use nix::errno::Errno;
 use serde::Serialize;
 
+pub use self::bar::Bar;
+pub use self::block::Block;
 pub use self::paint::Paint;
 pub use self::terminal::Size;
 use crate::exit::Exit;
@@ -62,7 +71,7 @@ pub enum ProgressChoice {
 /// How progress is shown on stderr, decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
-    /// With indicatif, through [`Printer::bars`].
+    /// With indicatif, through [`Printer::bar`].
     Bar,
     /// With [`Printer::say`], one line for each change.
     Plain,
@@ -106,11 +115,12 @@ impl Printer {
             ProgressChoice::None => Progress::None,
         };
         let target = if progress == Progress::Bar { bars::target() } else { ProgressDrawTarget::hidden() };
+        let mark = Paint::mark();
         Self {
             format: choices.format,
             progress,
-            out: Paint::new(choices.color, terminal::out_is_capable()),
-            err: Paint::new(choices.color, terminal::err_is_capable()),
+            out: Paint::new(choices.color, terminal::out_is_capable(), mark),
+            err: Paint::new(choices.color, terminal::err_is_capable(), mark),
             bars: MultiProgress::with_draw_target(target),
             out_was_terminal: io::stdout().is_terminal(),
             writing: Mutex::new(()),
@@ -135,10 +145,11 @@ impl Printer {
         self.progress
     }
 
-    /// Where progress bars belong; hidden unless [`Printer::progress`] is [`Progress::Bar`].
+    /// Something that moves on stderr, by an indicatif template; none unless [`Printer::progress`] is [`Progress::Bar`].
     #[must_use]
-    pub const fn bars(&self) -> &MultiProgress {
-        &self.bars
+    pub fn bar(&self, template: &'static str) -> Option<Bar> {
+        let shows = self.progress == Progress::Bar;
+        shows.then(|| Bar::new(self.bars.add(ProgressBar::no_length()), self.err, template))
     }
 
     /// Styles for what goes to [`Printer::text`].
@@ -177,23 +188,53 @@ impl Printer {
             Format::Json => serde_json::to_string_pretty(&versioned),
             Format::Jsonl => serde_json::to_string(&versioned),
         };
-        self.write_out(&line.map_err(Failure::internal)?)
+        self.write_out(&plain::json(&line.map_err(Failure::internal)?))
     }
 
-    /// A line for people on stdout, in text mode only.
+    /// Lines for people on stdout, in text mode only. A text is one line.
     ///
     /// # Errors
     /// As [`Printer::data`].
-    pub fn text(&self, line: impl AsRef<str>) -> Result<(), Failure> {
-        if self.is_text() { self.write_out(line.as_ref()) } else { Ok(()) }
+    pub fn text(&self, block: impl Into<Block>) -> Result<(), Failure> {
+        if self.is_text() { self.write_out(&self.out.lines(&block.into())) } else { Ok(()) }
     }
 
-    /// A line on stdout whatever the format, for what is data in itself: a completion script, shell variables.
+    /// The same in place of what the terminal shows.
+    ///
+    /// # Errors
+    /// As [`Printer::data`].
+    pub fn redraw(&self, block: impl Into<Block>) -> Result<(), Failure> {
+        // Home, and clear below: no flicker.
+        self.write_out(&format!("\x1b[H\x1b[J{}", self.out.lines(&block.into())))
+    }
+
+    /// Text on stdout whatever the format, for what is data in itself: shell variables, a document, a report. Lines stay
+    /// lines.
     ///
     /// # Errors
     /// As [`Printer::data`].
     pub fn raw(&self, text: impl AsRef<str>) -> Result<(), Failure> {
+        self.write_out(&plain::document(text.as_ref()))
+    }
+
+    /// Text of this program's own on stdout as it is, such as its help with colours or a completion script.
+    ///
+    /// # Errors
+    /// As [`Printer::data`].
+    pub fn own(&self, text: impl AsRef<str>) -> Result<(), Failure> {
         self.write_out(text.as_ref())
+    }
+
+    /// The same on stderr.
+    pub fn say_own(&self, text: impl AsRef<str>) {
+        self.while_still(|| {
+            let _ = writeln!(io::stderr().lock(), "{}", text.as_ref());
+        });
+    }
+
+    /// A command for the CI system that runs this, which must not be said otherwise: on stderr, on a line of its own.
+    pub fn command(&self, line: impl AsRef<str>) {
+        self.say_own(plain::line(line.as_ref()));
     }
 
     /// Returns when the reader of stdout went away, without a write to notice it by; never if stdout is a file or a terminal.
@@ -201,30 +242,28 @@ impl Printer {
         terminal::out_closes().await;
     }
 
-    /// A line of talk on stderr. A stderr that can't be written is nobody's concern.
-    pub fn say(&self, line: impl AsRef<str>) {
-        self.while_still(|| {
-            let _ = writeln!(io::stderr().lock(), "{}", line.as_ref());
-        });
+    /// Talk on stderr, without secrets that others put into it (P7). A stderr that can't be written is nobody's concern.
+    pub fn say(&self, block: impl Into<Block>) {
+        self.say_own(secrets(&self.err.lines(&block.into())));
     }
 
-    /// A line of progress on stderr, if progress is shown as lines.
-    pub fn step(&self, line: impl AsRef<str>) {
+    /// Progress on stderr, if progress is shown as lines.
+    pub fn step(&self, block: impl Into<Block>) {
         if self.progress == Progress::Plain {
-            self.say(line);
+            self.say(block);
         }
     }
 
     /// A table for [`Printer::text`], bounded by the terminal's width and height if stdout is one. `keep` lines of the
     /// height are left for others.
     #[must_use]
-    pub fn table(&self, head: &[&str], rows: Vec<Vec<String>>, keep: usize) -> String {
+    pub fn table(&self, head: &[&str], rows: Vec<Vec<String>>, keep: usize) -> Block {
         table::render(head, rows, self.out, self.size(), keep)
     }
 
     /// A table bounded by the terminal's width only, for what is searched rather than looked at.
     #[must_use]
-    pub fn list(&self, head: &[&str], rows: Vec<Vec<String>>) -> String {
+    pub fn list(&self, head: &[&str], rows: Vec<Vec<String>>) -> Block {
         let size = self.size().map(|size| Size { rows: usize::MAX, ..size });
         table::render(head, rows, self.out, size, 0)
     }

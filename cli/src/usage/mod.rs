@@ -18,13 +18,13 @@ pub fn report(error: &clap::Error, arguments: &[OsString]) -> Exit {
     let rendered = |colour| if colour { error.render().ansi().to_string() } else { error.render().to_string() };
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            match printer.raw(rendered(printer.out().is_on()).trim_end()) {
+            match printer.own(rendered(printer.out().is_on()).trim_end()) {
                 Ok(()) => Exit::Done,
                 Err(failure) => failure.exit,
             }
         }
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            printer.say(rendered(printer.err().is_on()).trim_end());
+            printer.say_own(rendered(printer.err().is_on()).trim_end());
             Exit::Usage
         }
         _ => {

@@ -8,6 +8,7 @@ use toml::{Table, Value};
 
 use super::pairs;
 use super::{DEFAULT_FILE, Settings};
+use crate::telemetry::mask::secrets;
 
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,6 +63,14 @@ pub enum SettingsError {
         /// The nearest one there is.
         suggestion: Option<String>,
     },
+    /// A value holds a user name or a password, and values are shown.
+    #[error("{origin}: {key}: an address must not hold a user name or a password")]
+    Credentials {
+        /// The setting.
+        key: String,
+        /// Where the value came from.
+        origin: Origin,
+    },
     /// A value is not acceptable.
     #[error("{origin}: {key}: {message}")]
     Value {
@@ -111,9 +120,10 @@ impl Layers {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(self),
             Err(source) => return Err(SettingsError::Read { path: path.to_owned(), source }),
         };
-        let table = text
-            .parse::<Table>()
-            .map_err(|error| SettingsError::Syntax { path: path.to_owned(), message: error.to_string() })?;
+        let table = text.parse::<Table>().map_err(|error| SettingsError::Syntax {
+            path: path.to_owned(),
+            message: place_and_reason(&text, &error),
+        })?;
         let mut flat = BTreeMap::new();
         flatten("", table, &mut flat);
         for (key, value) in flat {
@@ -166,6 +176,9 @@ impl Layers {
             origin: values.get(key).map_or(Origin::BuiltIn, |(_, origin)| origin.clone()),
             message,
         };
+        if let Some((key, (_, origin))) = self.values.iter().find(|(_, (value, _))| holds_credentials(value)) {
+            return Err(SettingsError::Credentials { key: key.clone(), origin: origin.clone() });
+        }
         let settings = Settings::deserialize_checked(table).map_err(|message| {
             // Serde does not say which field a value error belongs to: try each foreign value alone on the defaults.
             let culprit = values.iter().find(|&(key, (value, origin))| {
@@ -210,7 +223,48 @@ impl Layers {
 
 impl Settings {
     fn deserialize_checked(table: Table) -> Result<Self, String> {
-        table.try_into().map_err(|error: toml::de::Error| error.message().to_owned())
+        table.try_into().map_err(|error: toml::de::Error| without_values(error.message()))
+    }
+}
+
+/// Where a file is no TOML, and why. Not with the line, as the parser would show it: it may hold a password.
+fn place_and_reason(text: &str, error: &toml::de::Error) -> String {
+    let reason = without_values(error.message());
+    let Some(before) = error.span().and_then(|span| text.get(..span.start)) else { return reason };
+    let (line, column) =
+        before.rsplit_once('\n').map_or((1, before), |(lines, last)| (lines.split('\n').count() + 1, last));
+    format!("line {line}, column {}: {reason}", column.chars().count() + 1)
+}
+
+/// What a reader says, without the value that it could not read.
+fn without_values(message: &str) -> String {
+    let quotes = ["invalid type: ", "invalid value: ", "unknown variant "];
+    match message.rsplit_once(", expected ").filter(|_| quotes.iter().any(|quotes| message.starts_with(quotes))) {
+        Some((_, expected)) => format!("must be {expected}"),
+        None => secrets(message.lines().next().unwrap_or_default()).into_owned(),
+    }
+}
+
+/// Whether it is an address with somebody's name or password before the host.
+fn holds_credentials(value: &Value) -> bool {
+    // Up to the last @, because a password may hold a slash.
+    value.as_str().is_some_and(|text| text.split_once("://").is_some_and(|(_, rest)| rest.contains('@')))
+}
+
+impl SettingsError {
+    /// What helps, where that is known.
+    #[must_use]
+    pub fn fix(&self) -> Option<&'static str> {
+        let Self::Credentials { key, .. } = self else { return None };
+        Some(match key.as_str() {
+            "target" => {
+                "name the address alone, such as http://HOST:PORT; an operator's token goes into the file that CARDCTL_OPERATOR_TOKEN_FILE names"
+            }
+            "worker.issuer.url" => {
+                "name the address alone, such as https://HOST; an issuer that wants a password is reached through a proxy that adds it"
+            }
+            _ => "take the user name and the password out of it",
+        })
     }
 }
 
@@ -303,6 +357,39 @@ mod tests {
         let names: Vec<_> = layers.known.keys().map(|key| variable(key)).collect();
         layers.environment(names.into_iter().map(|name| (name, String::new()))).unwrap();
         assert!(layers.resolve().unwrap().origins.values().all(|origin| *origin == Origin::BuiltIn));
+    }
+
+    #[test]
+    fn no_message_repeats_a_value() {
+        for text in [
+            "[worker.issuer]\nurl = 'http://user:hunter2@issuer'\n",
+            "[worker.issuer]\nurl = 'http://us/er:hunter2@issuer'\n",
+            "target = 'https://hunter2@host'\n",
+            "[kube]\nregistry = 'https://u:hunter2@registry/x'\n",
+            "[server]\nport = 'hunter2'\n",
+            "[log]\nformat = 'hunter2, expected hunter2'\n",
+            "[log]\npassword = hunter2\n",
+            "token = 'hunter2'\ntoken = 'hunter2'\n",
+            "[server\nsecret = 'hunter2'",
+            "password = \"hunter2\nx = 1",
+        ] {
+            let (_dir, path) = file(text);
+            let mut layers = Layers::built_in();
+            let error = layers.file(&path).map(|_| ()).and_then(|()| layers.resolve().map(drop)).unwrap_err();
+            assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
+        }
+        let (_dir, path) = file("[server]\nport = = 1\n");
+        let error = Layers::built_in().file(&path).unwrap_err().to_string();
+        assert!(error.contains("cardctl.toml: line 2, column 8: "), "{error}");
+    }
+
+    #[test]
+    fn an_address_with_a_password_is_refused_with_what_helps() {
+        let mut layers = Layers::built_in();
+        layers.flag("target", "http://user:hunter2@127.0.0.1:7400", "--target").unwrap();
+        let error = layers.resolve().unwrap_err();
+        assert_eq!(error.to_string(), "--target: target: an address must not hold a user name or a password");
+        assert!(error.fix().unwrap().contains("CARDCTL_OPERATOR_TOKEN_FILE"));
     }
 
     proptest! {

@@ -1,4 +1,4 @@
-//! Logs to stderr, as text or JSON, masked line by line.
+//! Logs to stderr, as text or JSON, masked and made plain line by line.
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,6 +8,7 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use super::component::Named;
 use super::mask::mask;
+use crate::plain;
 use crate::settings::{Log, LogFormat};
 
 /// A log level or filter that can't be read.
@@ -69,7 +70,7 @@ impl<'a> MakeWriter<'a> for MaskedStderr {
     }
 }
 
-/// Gathers what is written of one event and lets it out masked, in one write.
+/// Gathers what is written of one event and lets it out masked, as one line, in one write.
 struct MaskedLine<'a, W: Write> {
     line: Vec<u8>,
     out: W,
@@ -104,9 +105,12 @@ impl<W: Write> Write for MaskedLine<'_, W> {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        let line = mask(&String::from_utf8_lossy(&std::mem::take(&mut self.line))).into_owned();
-        if !line.is_empty() {
-            self.let_out(&line)?;
+        let written = std::mem::take(&mut self.line);
+        if !written.is_empty() {
+            let written = String::from_utf8_lossy(&written);
+            // A line break inside would begin a line that nobody logged.
+            let line = plain::line(&mask(written.strip_suffix('\n').unwrap_or(&written))).into_owned();
+            self.let_out(&(line + "\n"))?;
         }
         self.out.flush()
     }
@@ -157,5 +161,15 @@ mod tests {
             line.write_all(text.as_bytes()).unwrap();
         }
         assert_eq!(String::from_utf8(out).unwrap(), "one\ntwo\nthree\nfour\n");
+    }
+
+    #[test]
+    fn what_others_wrote_makes_no_line_of_its_own() {
+        let mut out = Vec::new();
+        let mut line = MaskedLine { line: Vec::new(), out: &mut out, torn: &AtomicBool::new(false) };
+        line.write_all("host \u{1b}[2Jx\n2026-01-01 ERROR forged\u{202e}\n".as_bytes()).unwrap();
+        line.flush().unwrap();
+        drop(line);
+        assert_eq!(String::from_utf8(out).unwrap(), "host \\u001b[2Jx\\n2026-01-01 ERROR forged\\u202e\n");
     }
 }

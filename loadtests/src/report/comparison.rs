@@ -1,5 +1,7 @@
 //! Two runs against each other, for people: `loadtest compare`, and the part of a report about its baseline.
 
+use card_core::plain;
+
 use super::format;
 use super::markdown::escape;
 use super::remarks::{loud, word};
@@ -128,7 +130,7 @@ fn bullets(lines: &[String]) -> String {
 
 /// What a file says must not colour or clear a terminal.
 fn control_free(text: &str) -> String {
-    text.replace(char::is_control, " ")
+    text.replace(plain::acts, " ")
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use card_core::plain;
 use quick_junit::{NonSuccessKind, Report as Document, TestCase, TestCaseStatus, TestSuite};
 
 use super::remarks::{broken, judged_steps, remarks, size, slow, word};
@@ -34,7 +35,8 @@ pub fn render(report: &Report) -> String {
     document.set_time(Duration::from_millis(report.took_ms));
     document.add_test_suite(suite);
     // Only a writer can fail, and a string does not.
-    document.to_string().unwrap_or_default()
+    // Neither has XML a place for control characters, nor a terminal that shows the file.
+    plain::document(&document.to_string().unwrap_or_default())
 }
 
 fn correctness(found: &Correctness) -> Vec<TestCase> {

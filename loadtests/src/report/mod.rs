@@ -7,6 +7,8 @@ mod crew;
 pub(crate) mod fixture;
 pub mod format;
 pub mod github;
+#[cfg(test)]
+mod hostile;
 pub mod html;
 pub mod junit;
 pub mod markdown;

@@ -155,17 +155,24 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
         .fold(String::new(), |pointer, token| pointer + "/" + &token)
 }
 
-/// What serde says, without the place (the pointer is better) and without a value that was sent: it may be a secret.
+/// What serde says, without the place (the pointer is better) and without what was sent, a value or a name: it may be a
+/// secret.
 fn reason(error: &serde_json::Error) -> String {
+    const QUOTES: [&str; 3] = ["invalid type: ", "invalid value: ", "unknown variant "];
     let text = error.to_string();
     let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(reason, _)| reason);
-    match text.strip_prefix("invalid type: ").or_else(|| text.strip_prefix("invalid value: ")) {
-        Some(rest) => match rest.rsplit_once(", expected ") {
-            Some((_, expected)) => format!("must be {expected}"),
-            None => "is of the wrong type".to_owned(),
-        },
-        None => text.to_owned(),
+    // What was sent comes first and may hold the same words; what is expected is ours.
+    let expected = text.rsplit_once(", expected ").map(|(_, expected)| expected);
+    if QUOTES.iter().any(|quotes| text.starts_with(quotes)) {
+        return expected.map_or_else(|| "is not acceptable".to_owned(), |expected| format!("must be {expected}"));
     }
+    if text.starts_with("unknown field ") {
+        return match expected {
+            Some(expected) => format!("is no field here, expected {expected}"),
+            None => "is no field here; there are none".to_owned(),
+        };
+    }
+    text.to_owned()
 }
 
 #[cfg(test)]
@@ -206,9 +213,29 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_value_that_was_sent_is_not_repeated() {
-        let problem = problem_of::<Add>(r#"{"x": "hunter2", "y": 2}"#).await;
-        assert!(!serde_json::to_string(&problem).unwrap().contains("hunter2"));
+    async fn what_was_sent_is_not_repeated() {
+        for body in [
+            r#"{"reason": "hunter2"}"#,
+            r#"{"reason": "x, expected hunter2"}"#,
+            r#"{"reason": ["hunter2"]}"#,
+            r#"{"reason": {"hunter2": 1}}"#,
+            r#"{"reason": "lost", "token=hunter2": 1}"#,
+            r#"{"reason": "lost", "password: hunter2": 1}"#,
+        ] {
+            let problem = problem_of::<Replacement>(body).await;
+            assert!(!serde_json::to_string(&problem).unwrap().contains("hunter2"), "{problem:?}");
+        }
+        let problem = problem_of::<Replacement>(r#"{"reason": "lsot"}"#).await;
+        assert_eq!(problem.errors[0].detail, "must be one of `lost`, `stolen`, `damaged`, `expired`");
+    }
+
+    #[tokio::test]
+    async fn a_name_is_repeated_as_far_as_a_person_reads_it() {
+        let long = "x".repeat(60_000);
+        for body in [format!(r#"{{"{long}": 1}}"#), format!(r#"{{"x": 1, "y": 2, "4111111111111111{long}": 1}}"#)] {
+            let problem = serde_json::to_string(&problem_of::<Add>(&body).await).unwrap();
+            assert!(problem.len() < 1000 && !problem.contains("4111"), "{problem}");
+        }
     }
 
     proptest! {

@@ -67,10 +67,8 @@ impl Problem {
 impl From<JsonRejection> for Problem {
     fn from(rejection: JsonRejection) -> Self {
         match rejection {
-            // Names the field that is wrong; the bodies of both routes hold nothing that must not be repeated.
-            JsonRejection::JsonDataError(error) => {
-                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "validation-failed", error.body_text())
-            }
+            // Not in the words of the reader: they repeat what was sent.
+            JsonRejection::JsonDataError(_) => Self::of_status(StatusCode::UNPROCESSABLE_ENTITY),
             JsonRejection::JsonSyntaxError(_) => {
                 Self::new(StatusCode::BAD_REQUEST, "malformed-json", "the body is not valid JSON")
             }

@@ -10,6 +10,7 @@
 //! | anything else, a 200 without a card | garbage |
 
 use card_core::cards::IssuedCard;
+use card_core::telemetry::mask;
 use serde::Deserialize;
 
 /// What came of a call.
@@ -99,16 +100,19 @@ impl Answer {
     }
 }
 
-/// Whether the ledger may keep it. A bureau that sends a whole card number as a reference must not get it stored.
+/// Whether the ledger may keep it. An issuer that sends a whole card number as a reference must not get it stored.
 fn is_sound(card: &IssuedCard) -> bool {
-    let reference = card.card_ref.as_bytes();
-    let looks_like_a_card_number = reference.iter().filter(|byte| byte.is_ascii_digit()).count() >= 12
-        && reference.iter().all(|byte| byte.is_ascii_digit() || matches!(byte, b'-' | b'.' | b'_'));
-    (1..=128).contains(&reference.len())
-        && reference.iter().all(u8::is_ascii_graphic)
-        && !looks_like_a_card_number
-        && card.last4.len() == 4
-        && card.last4.bytes().all(|byte| byte.is_ascii_digit())
+    is_reference(&card.card_ref) && card.last4.len() == 4 && card.last4.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// A reference begins with a letter, has up to 64 letters, digits, `-` and `_`, and holds nothing that could be a card number
+/// or another secret.
+fn is_reference(text: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    (1..=64).contains(&text.len())
+        && text.starts_with(|letter: char| letter.is_ascii_alphabetic())
+        && text.bytes().all(allowed)
+        && mask::mask(text) == text
 }
 
 #[cfg(test)]
@@ -142,8 +146,41 @@ mod tests {
             r#"{"card_ref":"","last4":"1111","network":"visa"}"#,
             r#"{"card_ref":"a b","last4":"1111","network":"visa"}"#,
             r#"{"card_ref":"iss_1","last4":"1111","network":"discover"}"#,
+            r#"{"card_ref":"iss_1","last4":"１１１１","network":"visa"}"#,
+            r#"{"card_ref":"iss_1","last4":"111","network":"visa"}"#,
         ] {
             assert_eq!(Answer::read(200, card.as_bytes()), Answer::Garbage, "{card}");
+        }
+        for reference in [
+            "iss4111111111111111",
+            "4111/1111/1111/1111",
+            "iss_4111_1111_1111_1111",
+            "iss-4111111111111111-12",
+            "a4111111111111111",
+            "4",
+            "-x",
+            "_x",
+            "a b",
+            "a/b",
+            "a.b",
+            "a@b.example",
+            "é",
+            "a\u{200b}b",
+            "٤١١١",
+            "op_0123456789abcdefXYZ",
+            "a\n",
+            &"a".repeat(65),
+        ] {
+            assert!(!is_reference(reference), "{reference}");
+        }
+        for reference in [
+            "x",
+            "iss_1",
+            "iss_9f86d081884c7d659a2feaa0",
+            "iss_tsk_0190b6a5-8f4e-7c3d-9a1b-2c3d4e5f6a7b",
+            "CARD-000123456789",
+        ] {
+            assert!(is_reference(reference), "{reference}");
         }
     }
 
@@ -153,6 +190,22 @@ mod tests {
             let answer = Answer::read(status, &body);
             prop_assert!(status == 200 || !matches!(answer, Answer::Issued(_)));
             prop_assert!((400..500).contains(&status) || answer != Answer::Declined);
+        }
+
+        #[test]
+        fn no_card_number_is_ever_kept(
+            before in "[a-z]{1,4}[_-]?", body in 400_000_000_000_000_u64..599_999_999_999_999, gap in "[_-]?", after in "[_-][0-9]{2,4}|",
+        ) {
+            let number = |check: u32| format!("{body}{check}");
+            let passes = |number: &String| {
+                let digits = number.chars().rev().filter_map(|digit| digit.to_digit(10)).enumerate();
+                digits.map(|(at, digit)| if at % 2 == 0 { digit } else { digit * 2 / 10 + digit * 2 % 10 }).sum::<u32>() % 10 == 0
+            };
+            let number = (0..10).map(number).find(passes).unwrap();
+            let groups: Vec<_> = (0..4).map(|at| &number[at * 4..at * 4 + 4]).collect();
+            let reference = [before, groups.join(&gap), after].concat();
+            let card = serde_json::json!({"card_ref": reference, "last4": "1111", "network": "visa"}).to_string();
+            prop_assert_eq!(Answer::read(200, card.as_bytes()), Answer::Garbage);
         }
     }
 }

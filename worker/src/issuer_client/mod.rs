@@ -24,6 +24,9 @@ pub enum InvalidIssuer {
     /// Not an address.
     #[error("worker.issuer.url must be an http or https URL such as http://127.0.0.1:7401")]
     Url,
+    /// An address with a user name or a password, which would be shown with it.
+    #[error("worker.issuer.url must not hold a user name or a password")]
+    Credentials,
     /// The client can't be built, for instance because this machine has no root certificates.
     #[error("the issuer's client can't be built: {0}")]
     Client(#[source] reqwest::Error),
@@ -46,6 +49,10 @@ impl IssuerClient {
         let mut base = Url::parse(&settings.url).map_err(|_| InvalidIssuer::Url)?;
         if !matches!(base.scheme(), "http" | "https") || !base.has_host() {
             return Err(InvalidIssuer::Url);
+        }
+        // The settings refuse it first; what comes from elsewhere is refused here.
+        if !base.username().is_empty() || base.password().is_some() {
+            return Err(InvalidIssuer::Credentials);
         }
         if !base.path().ends_with('/') {
             base.set_path(&format!("{}/", base.path()));

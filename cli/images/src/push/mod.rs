@@ -5,6 +5,7 @@ mod credentials;
 mod failure;
 mod http;
 mod place;
+mod realm;
 
 use std::sync::Arc;
 
@@ -71,11 +72,23 @@ pub(crate) struct Registry {
     pub(crate) auth: RegistryAuth,
     pub(crate) host: String,
     pub(crate) http: http::Http,
+    place: Place,
 }
+
+/// Which hosts no proxy is asked for, as `NO_PROXY` has it: all of them. The library takes the proxies of the environment unless
+/// it is given one of its own, so it is given one that is never used.
+const NO_PROXY: &str = "*,0.0.0.0/0,::/0";
+const UNUSED_PROXY: &str = "http://127.0.0.1:9";
 
 impl Registry {
     pub(crate) fn new(place: &Place, credentials: Option<&Credentials>) -> Result<Self, ImageError> {
+        // What is on this machine is never reached through a proxy: it would see the password in clear, or another machine
+        // would answer for this one.
+        let direct = |value: &str| place.is_here().then(|| value.to_owned());
         let config = ClientConfig {
+            http_proxy: direct(UNUSED_PROXY),
+            https_proxy: direct(UNUSED_PROXY),
+            no_proxy: direct(NO_PROXY),
             protocol: if place.is_plain { ClientProtocol::Http } else { ClientProtocol::Https },
             connect_timeout: Some(std::time::Duration::from_secs(10)),
             read_timeout: Some(std::time::Duration::from_secs(60)),
@@ -84,12 +97,15 @@ impl Registry {
         };
         let client = Client::try_from(config).map_err(ImageError::internal)?;
         let auth = credentials.map_or(RegistryAuth::Anonymous, Credentials::auth);
-        let http = http::Http::new(place, &auth, place.is_plain).map_err(ImageError::internal)?;
-        Ok(Self { client, auth, host: place.registry.clone(), http })
+        let http = http::Http::new(place, &auth, place.is_here()).map_err(ImageError::internal)?;
+        Ok(Self { client, auth, host: place.registry.clone(), http, place: place.clone() })
     }
 
     /// Signs in, for what follows.
     pub(crate) async fn enter(&self, image: &Remote, operation: RegistryOperation) -> Result<(), ImageError> {
+        if self.has_password() {
+            realm::check(&self.place, image).await?;
+        }
         let token = self.client.auth(image, &self.auth, operation).await;
         self.http.show(token.map_err(|error| failure(&self.host, &error))?);
         Ok(())

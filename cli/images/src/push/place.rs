@@ -50,7 +50,16 @@ impl FromStr for Place {
     }
 }
 
-fn is_loopback(registry: &str) -> bool {
+impl Place {
+    /// Whether the registry is on this machine.
+    #[must_use]
+    pub fn is_here(&self) -> bool {
+        is_loopback(&self.registry)
+    }
+}
+
+/// Of `host`, `host:port`, `[address]:port`.
+pub(super) fn is_loopback(registry: &str) -> bool {
     let host = match registry.strip_prefix('[') {
         Some(rest) => rest.split(']').next().unwrap_or_default(),
         None => registry.split(':').next().unwrap_or_default(),

@@ -291,3 +291,38 @@ async fn debians_registry_takes_them_as_well() {
     let error = verify::registry(&missing, &place(&real.address), None).await.unwrap_err();
     assert_eq!(error.code, "not-in-registry", "{error}");
 }
+
+/// The test of a password again, in a process whose environment names a proxy for everything.
+#[test]
+fn a_registry_on_this_machine_is_never_reached_through_a_proxy() {
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let proxy = format!("http://{}", listener.local_addr().unwrap());
+    let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", "push::a_registry_that_asks_for_a_password_gets_it_and_no_other_does"]);
+    for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"] {
+        command.env(name, &proxy);
+    }
+    let ended = command.env_remove("NO_PROXY").env_remove("no_proxy").output().unwrap();
+    let said = String::from_utf8_lossy(&ended.stdout);
+    assert!(ended.status.success() && said.contains("1 passed"), "{said}{}", String::from_utf8_lossy(&ended.stderr));
+    listener.set_nonblocking(true).unwrap();
+    assert!(listener.accept().is_err(), "something went through the proxy");
+}
+
+#[tokio::test]
+async fn a_password_is_not_sent_to_a_realm_elsewhere_without_tls() {
+    let workshop = Workshop::new();
+    let image = built(&workshop);
+    let (address, registry) = registry::start().await;
+    registry.lock().unwrap().lock = Some("Basic YWRhOnB3");
+    registry.lock().unwrap().challenge = Some("Bearer realm=\"http://192.0.2.1/token\",service=\"x\"");
+    let variable = |name: &str| match name {
+        "CARDCTL_REGISTRY_USERNAME" => Some("ada".into()),
+        "CARDCTL_REGISTRY_PASSWORD" => Some("pw".into()),
+        _ => None,
+    };
+    let credentials = push::credentials(&address, variable).await.unwrap();
+    let pushed = push::push(std::slice::from_ref(&image), &place(&address), credentials.as_ref(), &watch().0).await;
+    let error = pushed.unwrap_err();
+    assert_eq!((error.code, error.kind), ("plain-http", ErrorKind::Environment), "{error}");
+}

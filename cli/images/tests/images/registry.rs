@@ -25,6 +25,8 @@ pub(crate) struct Behaviour {
     pub(crate) faults: Vec<(&'static str, usize)>,
     /// What every request must have as its `Authorization`.
     pub(crate) lock: Option<&'static str>,
+    /// How it asks for it; `Basic` otherwise.
+    pub(crate) challenge: Option<&'static str>,
     /// It takes manifests and forgets them for others.
     pub(crate) forgetful: bool,
     /// Of these, in `method path`, the beginnings: this status and this body instead.
@@ -67,7 +69,7 @@ async fn serve(State(shared): State<Shared>, request: Request) -> Response {
         return (StatusCode::from_u16(*code).unwrap(), *said).into_response();
     }
     if registry.lock.is_some_and(|lock| key != Some(lock)) {
-        let challenge = [(header::WWW_AUTHENTICATE, "Basic realm=\"test\"")];
+        let challenge = [(header::WWW_AUTHENTICATE, registry.challenge.unwrap_or("Basic realm=\"test\""))];
         return (StatusCode::UNAUTHORIZED, challenge, "").into_response();
     }
     if let Some((_, left)) = registry.faults.iter_mut().find(|(begin, left)| what.contains(begin) && *left > 0) {

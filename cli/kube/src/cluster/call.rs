@@ -189,7 +189,7 @@ impl Link {
         }
         let nonsense = |error: serde_json::Error| ClusterError::Nonsense {
             server: self.server.clone(),
-            reason: error.to_string(),
+            reason: super::reason(&error),
         };
         Ok(Answer { code, body: serde_json::from_slice(&bytes).map_err(nonsense)? })
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use kube::core::Status;
 
 use super::connection::{LoginError, Proxy, Silent};
-use super::{Call, Identity};
+use super::{Call, Identity, reason};
 
 /// Each says what is known; [`ClusterError::fix`] says what helps.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -171,7 +171,7 @@ pub(super) fn of_client(error: &kube::Error, server: &str, proxy: Option<&Proxy>
         }
         at = cause.source();
     }
-    let reason = deepest(error);
+    let reason = reason(error);
     let reason = proxy.map_or(reason.clone(), |proxy| format!("through the proxy {proxy}: {reason}"));
     ClusterError::Unreachable { server, reason }
 }
@@ -206,12 +206,4 @@ fn of_tls(error: &rustls::Error, server: String) -> ClusterError {
         }
         other => ClusterError::Tls { server, reason: other.to_string() },
     }
-}
-
-fn deepest(error: &dyn std::error::Error) -> String {
-    let mut at = error;
-    while let Some(source) = at.source() {
-        at = source;
-    }
-    at.to_string()
 }

@@ -10,6 +10,7 @@ mod error;
 mod identity;
 mod kinds;
 mod kubeconfig;
+mod reason;
 #[cfg(test)]
 mod tests;
 
@@ -27,6 +28,7 @@ pub use self::identity::Identity;
 pub(crate) use self::kinds::{Kind, Kinds};
 pub use self::kubeconfig::Locality;
 use self::kubeconfig::Snapshot;
+pub use self::reason::reason;
 
 /// How long one call may take, unless told otherwise.
 pub const TIMEOUT: Duration = Duration::from_secs(15);

@@ -63,7 +63,7 @@ fn never_arrived(message: &str) -> bool {
 async fn through(connection: &mut Replay, choice: &Choice, pod: &str, port: u16) -> Carried {
     let mut forwarder = match timeout(CONNECT, choice.pods.portforward(pod, &[port])).await {
         Ok(Ok(forwarder)) => forwarder,
-        Ok(Err(error)) => return Carried::Again(error.to_string()),
+        Ok(Err(error)) => return Carried::Again(crate::cluster::reason(&error)),
         Err(_) => return Carried::Again(format!("no answer within {} s", CONNECT.as_secs())),
     };
     let (Some(mut stream), Some(refused)) = (forwarder.take_stream(port), forwarder.take_error(port)) else {

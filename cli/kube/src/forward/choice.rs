@@ -58,7 +58,7 @@ impl Choice {
                 }
                 Err(error) if !broken => {
                     broken = true;
-                    self.tell(ForwardEvent::Unwatched { message: error.to_string() });
+                    self.tell(ForwardEvent::Unwatched { message: crate::cluster::reason(&error) });
                 }
                 Err(_) => {}
             }

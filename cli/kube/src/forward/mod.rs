@@ -54,7 +54,7 @@ pub enum ForwardError {
     #[error("{0}")]
     Target(String),
     /// Trying again may help.
-    #[error("the cluster does not answer: {0}")]
+    #[error("the cluster does not answer: {}", crate::cluster::reason(&**.0))]
     Unreachable(#[source] Box<kube::Error>),
 }
 

@@ -11,6 +11,7 @@ use tokio::time::sleep;
 
 use super::line::{Line, split};
 use super::{LogError, LogItem, LogOptions};
+use crate::cluster::reason;
 
 type Items = Sender<Result<LogItem, LogError>>;
 
@@ -148,7 +149,7 @@ async fn read(
     place: &mut Place,
     items: &Items,
 ) -> Result<usize, String> {
-    let stream = pods.log_stream(&source.pod, params).await.map_err(|error| error.to_string())?;
+    let stream = pods.log_stream(&source.pod, params).await.map_err(|error| reason(&error))?;
     let mut stream = std::pin::pin!(stream);
     let (mut raw, mut count) = (Vec::new(), 0);
     while next_line(&mut stream, &mut raw).await.map_err(|error| error.to_string())? {

@@ -43,7 +43,7 @@ pub struct LogOptions {
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
     /// The pods can't be listed.
-    #[error("the pods of namespace {namespace} can't be listed: {source}")]
+    #[error("the pods of namespace {namespace} can't be listed: {}", crate::cluster::reason(&**source))]
     Pods {
         /// Where.
         namespace: String,

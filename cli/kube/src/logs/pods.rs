@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 
 use super::container::{Source, follow, read_once};
 use super::{LogError, LogItem, LogOptions};
+use crate::cluster::reason;
 
 type Items = Sender<Result<LogItem, LogError>>;
 
@@ -59,7 +60,7 @@ pub(super) async fn read(client: Client, namespace: &str, options: &LogOptions, 
                 }
                 Some(Err(error)) if !broken => {
                     broken = true;
-                    let told = format!("the pods can't be watched, trying again: {error}");
+                    let told = format!("the pods can't be watched, trying again: {}", reason(&error));
                     if items.send(Ok(LogItem::Notice(told))).await.is_err() {
                         return Ok(());
                     }

@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use super::watching::Change;
+use crate::cluster::reason;
 
 const BEAT: Duration = Duration::from_secs(2);
 const PATIENCE: Duration = Duration::from_secs(4);
@@ -45,23 +46,14 @@ impl Drop for Pulse {
 /// How far its clock is ahead, in milliseconds. Any answer counts: who may not ask for the version is answered as well.
 async fn ask(client: &Client) -> Result<Option<i64>, String> {
     let request = Request::get("/version").body(Body::empty()).map_err(|error| error.to_string())?;
-    let answer = client.send(request).await.map_err(|error| chain(&error))?;
+    let answer = client.send(request).await.map_err(|error| reason(&error))?;
     if answer.status().is_server_error() {
         return Err(format!("it answers {}", answer.status()));
     }
     let date = answer.headers().get(http::header::DATE).and_then(|date| date.to_str().ok());
     let theirs = date.and_then(|date| rfc2822::DateTimeParser::new().parse_timestamp(date).ok());
     // A server that dies in the middle of an answer has sent its headers before.
-    answer.into_body().collect_bytes().await.map_err(|error| chain(&error))?;
+    answer.into_body().collect_bytes().await.map_err(|error| reason(&error))?;
     // The header has whole seconds: the middle of it is the best guess.
     Ok(theirs.map(|theirs| theirs.as_millisecond() + 500 - Timestamp::now().as_millisecond()))
-}
-
-/// The innermost cause is the one that helps.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut innermost = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
-    innermost.to_string()
 }

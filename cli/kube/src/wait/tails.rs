@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 
 use super::gathered::Gathered;
 use super::watching::Change;
+use crate::cluster::reason;
 use crate::diagnose::LogTail;
 use crate::logs::plain;
 
@@ -86,7 +87,7 @@ async fn end(pods: &Api<Pod>, wanted: &Wanted, previous: bool) -> Result<Vec<u8>
         previous,
         ..LogParams::default()
     };
-    let mut stream = pods.log_stream(&wanted.pod, &asked).await.map_err(|error| error.to_string())?;
+    let mut stream = pods.log_stream(&wanted.pod, &asked).await.map_err(|error| reason(&error))?;
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).await.map_err(|error| error.to_string())?;
     Ok(bytes)

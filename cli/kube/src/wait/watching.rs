@@ -168,7 +168,9 @@ async fn resource(client: &Client, watch: &Watch, index: usize, changes: &Unboun
     loop {
         match discovery::pinned_kind(client, &kind).await {
             Ok((resource, _)) => return resource,
-            Err(error) => tracing::debug!(kind = watch.kind, %error, "the kind is not served yet"),
+            Err(error) => {
+                tracing::debug!(kind = watch.kind, error = crate::cluster::reason(&error), "the kind is not served yet")
+            }
         }
         let _ = changes.send(Change::Broken(index));
         sleep(again.next().unwrap_or(AGAIN[0])).await;

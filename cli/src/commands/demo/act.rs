@@ -7,7 +7,6 @@ use card_loadtests::moment::{Doing, Moment};
 use card_loadtests::plan::{Plan as LoadPlan, Stage, presets};
 use card_loadtests::result::Report;
 use card_loadtests::run::{RunError, Setup, carry_out};
-use indicatif::{ProgressBar, ProgressStyle};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -18,7 +17,7 @@ use crate::commands::watch::screen::{Screen, bar};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::output::{Paint, Progress};
+use crate::output::{Bar, Paint};
 
 const TASK_LIMIT: Duration = Duration::from_secs(30);
 /// A duplicate that comes later than this is no concern of a first look.
@@ -86,18 +85,14 @@ pub(super) async fn load(
 
 /// The one line that shows a load.
 struct Gauge {
-    bar: Option<ProgressBar>,
+    bar: Option<Bar>,
     last_line: Instant,
 }
 
 impl Gauge {
     fn new(context: &Context) -> Self {
         let printer = &context.printer;
-        let bar = (printer.progress() == Progress::Bar).then(|| {
-            let bar = printer.bars().add(ProgressBar::no_length());
-            // The template is a constant: it can't be wrong.
-            bar.with_style(ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_bar()))
-        });
+        let bar = printer.bar("{msg}");
         Self { bar, last_line: Instant::now() }
     }
 
@@ -107,7 +102,7 @@ impl Gauge {
             return;
         }
         match &self.bar {
-            Some(bar) => bar.set_message(reading(moment, true, printer.err())),
+            Some(bar) => bar.show(reading(moment, true, printer.err())),
             None if self.last_line.elapsed() >= LINE => {
                 self.last_line = Instant::now();
                 printer.step(reading(moment, false, printer.err()));
@@ -117,15 +112,7 @@ impl Gauge {
     }
 
     fn clear(&mut self) {
-        if let Some(bar) = self.bar.take() {
-            bar.finish_and_clear();
-        }
-    }
-}
-
-impl Drop for Gauge {
-    fn drop(&mut self) {
-        self.clear();
+        self.bar = None;
     }
 }
 

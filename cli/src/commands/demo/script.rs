@@ -11,6 +11,7 @@ use crate::commands::up::Converged;
 use crate::commands::watch::{lines, screen};
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::output::Block;
 
 pub(super) fn title(context: &Context) -> Result<(), Failure> {
     let paint = context.printer.out();
@@ -39,7 +40,7 @@ pub(super) fn requests_done(outcome: &Outcome, context: &Context) -> Result<(), 
     let (printer, paint) = (&context.printer, context.printer.out());
     let rows = outcome.board.gravest_first().into_iter().map(|row| screen::cells(row, paint)).collect();
     // The rest of the demo needs some twenty lines: the table takes what is left of the screen.
-    printer.text(indented(&printer.table(&screen::HEAD, rows, 22)))?;
+    printer.text(printer.table(&screen::HEAD, rows, 22).behind("   "))?;
     let mut line = lines::summary(outcome.board.counts(), 0, paint);
     if let Some(latency) = latency_line("e2e", &outcome.end_to_end) {
         line = format!("{line}  {latency}");
@@ -115,8 +116,12 @@ pub(super) fn next(converged: &Converged, leaves: bool, context: &Context) -> Re
         printer.text(format!("  {}  {what}", paint.accent(command)))?;
     }
     match on_path() {
-        Some(line) => printer
-            .text(format!("\nFirst, once in this terminal, so that it finds cardctl:\n\n  {}", paint.accent(line))),
+        Some(line) => printer.text(Block::of([
+            "",
+            "First, once in this terminal, so that it finds cardctl:",
+            "",
+            &format!("  {}", paint.accent(line)),
+        ])),
         None => Ok(()),
     }
 }
@@ -142,8 +147,4 @@ fn head(context: &Context, number: u8, title: &str, text: &str) -> Result<(), Fa
     let (printer, paint) = (&context.printer, context.printer.out());
     printer.text("")?;
     printer.text(format!("{}  {}  {text}", paint.dim(number.to_string()), paint.bold(format!("{title:<12}"))))
-}
-
-fn indented(text: &str) -> String {
-    text.lines().map(|line| format!("   {line}")).collect::<Vec<_>>().join("\n")
 }

@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
 use tokio::time::Instant;
 
-use crate::output::{self, Printer};
+use crate::output::{Bar, Printer};
 
 /// Between two lines, where there is no bar.
 const PAUSE: Duration = Duration::from_secs(2);
@@ -13,7 +12,7 @@ const PAUSE: Duration = Duration::from_secs(2);
 /// A bar on a terminal, a line now and then elsewhere.
 pub(super) struct Progress<'a> {
     printer: &'a Printer,
-    bar: Option<ProgressBar>,
+    bar: Option<Bar>,
     total: u64,
     told: Instant,
 }
@@ -21,34 +20,22 @@ pub(super) struct Progress<'a> {
 impl<'a> Progress<'a> {
     /// Towards so many.
     pub(super) fn new(printer: &'a Printer, total: u64) -> Self {
-        let bar = (printer.progress() == output::Progress::Bar).then(|| {
-            let bar = printer.bars().add(ProgressBar::new(total));
-            // The template is a constant: it can't be wrong.
-            bar.with_style(
-                ProgressStyle::with_template("{bar:30} {pos} of {len} {msg} {per_sec} {eta} left")
-                    .unwrap_or_else(|_| ProgressStyle::default_bar()),
-            )
-        });
+        let bar = printer.bar("{bar:30} {pos} of {len} {msg} {per_sec} {eta} left");
+        if let Some(bar) = &bar {
+            bar.set_length(total);
+        }
         Self { printer, bar, total, told: Instant::now() }
     }
 
     /// So many are `word`, such as "queued again".
     pub(super) fn at(&mut self, done: u64, word: &'static str) {
         if let Some(bar) = &self.bar {
-            bar.set_message(word);
+            bar.show(word);
             bar.set_position(done);
         }
         if done < self.total && self.told.elapsed() >= PAUSE {
             self.told = Instant::now();
             self.printer.step(format!("{done} of {} {word}", self.total));
-        }
-    }
-}
-
-impl Drop for Progress<'_> {
-    fn drop(&mut self) {
-        if let Some(bar) = self.bar.take() {
-            bar.finish_and_clear();
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Whether a cluster can be used, and what of it the platform would miss.
 
-use card_kube::cluster::{Cluster, Locality};
+use card_kube::cluster::{Cluster, Locality, reason};
 use k8s_openapi::api::authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec};
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::api::storage::v1::StorageClass;
@@ -105,20 +105,8 @@ async fn version(cluster: &Cluster) -> Check {
             }
             Check::ok("kubernetes", info.git_version)
         }
-        Err(error) => Check::fail("kubernetes", said(&error), "kubectl version"),
+        Err(error) => Check::fail("kubernetes", reason(&error), "kubectl version"),
     }
-}
-
-/// In the cluster's words; the library's own text is a dump of all that it has.
-fn said(error: &kube::Error) -> String {
-    if let kube::Error::Api(status) = error {
-        return status.message.clone();
-    }
-    let mut innermost: &dyn std::error::Error = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
-    innermost.to_string()
 }
 
 /// What every `up` does: each kind of the base is applied (patch, which may create), its secrets are read and made, its pods
@@ -169,7 +157,7 @@ async fn rights(cluster: &Cluster) -> Check {
         let answer = match reviews.create(&PostParams::default(), &review).await {
             Ok(answer) => answer,
             Err(error) => {
-                let detail = format!("the cluster does not say what is allowed: {}", said(&error));
+                let detail = format!("the cluster does not say what is allowed: {}", reason(&error));
                 return Check::warn("rights", detail, "kubectl auth can-i --list");
             }
         };
@@ -207,7 +195,7 @@ async fn storage(cluster: &Cluster) -> Check {
                 ),
             }
         }
-        Err(error) => Check::warn("storage", format!("the storage classes can't be listed: {}", said(&error)), fix),
+        Err(error) => Check::warn("storage", format!("the storage classes can't be listed: {}", reason(&error)), fix),
     }
 }
 

@@ -5,6 +5,7 @@ mod kubernetes;
 mod machine;
 mod platform;
 
+use card_core::telemetry::mask::secrets;
 use serde::Serialize;
 
 use crate::context::{Context, Target};
@@ -46,17 +47,18 @@ struct Document {
     checks: Vec<Check>,
 }
 
+/// Whatever others say of what went wrong goes in here, so here is where secrets are taken out.
 impl Check {
     fn ok(name: &'static str, detail: impl Into<String>) -> Self {
-        Self { name, verdict: Verdict::Ok, detail: detail.into(), fix: None }
+        Self { name, verdict: Verdict::Ok, detail: secrets(&detail.into()).into_owned(), fix: None }
     }
 
     fn warn(name: &'static str, detail: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { name, verdict: Verdict::Warn, detail: detail.into(), fix: Some(fix.into()) }
+        Self { verdict: Verdict::Warn, fix: Some(secrets(&fix.into()).into_owned()), ..Self::ok(name, detail) }
     }
 
     fn fail(name: &'static str, detail: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { name, verdict: Verdict::Fail, detail: detail.into(), fix: Some(fix.into()) }
+        Self { verdict: Verdict::Fail, ..Self::warn(name, detail, fix) }
     }
 }
 

@@ -3,24 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
-
-use crate::output::{self, Printer};
+use crate::output::{Bar, Printer};
 
 /// One line that changes on a terminal, a line for each change elsewhere.
 pub(super) struct Doing {
     printer: Arc<Printer>,
-    bar: Option<ProgressBar>,
+    bar: Option<Bar>,
 }
 
 impl Doing {
     pub(super) fn new(printer: &Arc<Printer>) -> Self {
-        let bar = (printer.progress() == output::Progress::Bar).then(|| {
-            let bar = printer.bars().add(ProgressBar::new_spinner());
-            bar.enable_steady_tick(Duration::from_millis(120));
-            style(&bar, "{spinner} {wide_msg}");
-            bar
-        });
+        let bar = printer.bar("{spinner} {wide_msg}");
+        if let Some(bar) = &bar {
+            bar.spin(Duration::from_millis(120));
+        }
         Self { printer: Arc::clone(printer), bar }
     }
 
@@ -28,7 +24,7 @@ impl Doing {
     pub(super) fn at(&self, text: impl Into<String>) {
         let text = text.into();
         match &self.bar {
-            Some(bar) => bar.set_message(text),
+            Some(bar) => bar.show(text),
             None => self.printer.step(text),
         }
     }
@@ -39,8 +35,8 @@ impl Doing {
             Some(bar) => {
                 bar.set_length(size);
                 bar.set_position(0);
-                bar.set_message(text);
-                style(bar, "{spinner} {msg} {bar:24} {bytes} of {total_bytes} {bytes_per_sec}");
+                bar.show(text);
+                bar.restyle("{spinner} {msg} {bar:24} {bytes} of {total_bytes} {bytes_per_sec}");
             }
             None => self.printer.step(text),
         }
@@ -49,20 +45,7 @@ impl Doing {
     /// So many more of them are done.
     pub(super) fn more(&self, bytes: u64) {
         if let Some(bar) = &self.bar {
-            bar.inc(bytes);
-        }
-    }
-}
-
-fn style(bar: &ProgressBar, template: &str) {
-    // The templates are constants: they can't be wrong.
-    bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner()));
-}
-
-impl Drop for Doing {
-    fn drop(&mut self) {
-        if let Some(bar) = self.bar.take() {
-            bar.finish_and_clear();
+            bar.advance(bytes);
         }
     }
 }

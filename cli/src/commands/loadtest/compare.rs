@@ -14,7 +14,7 @@ use crate::args::Output;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::output::Paint;
+use crate::output::{Block, Paint};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -96,7 +96,7 @@ pub(super) fn run(args: CompareArgs, context: &Context) -> Result<Exit, Failure>
     let printer = &context.printer;
     match args.output {
         Output::Markdown => printer.raw(comparison::markdown(&regression).trim_end())?,
-        _ => printer.text(painted(&regression, printer.out()))?,
+        _ => printer.text(Block::of(painted(&regression, printer.out()).lines()))?,
     }
     printer.data(&Document { run: &after.run, exit: exit as u8, regression: &regression })?;
     Ok(exit)

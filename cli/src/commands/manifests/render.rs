@@ -43,7 +43,9 @@ pub(super) fn run(args: RenderArgs, context: &Context) -> Result<Exit, Failure> 
     let objects = args.values.objects(context)?;
     let printer = &context.printer;
     if args.out == Path::new("-") {
-        printer.text(card_manifests::to_yaml(&objects).trim_end())?;
+        if printer.is_text() {
+            printer.raw(card_manifests::to_yaml(&objects).trim_end())?;
+        }
         printer.data(&Document { out: None, objects: &objects })?;
         return Ok(Exit::Done);
     }

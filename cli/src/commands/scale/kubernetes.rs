@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use card_core::time::format_duration;
 use card_kube::ObjectRef;
-use card_kube::cluster::Cluster;
+use card_kube::cluster::{Cluster, reason};
 use card_kube::wait::{Awaited, Verdict, WaitOptions, wait};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
@@ -46,7 +46,7 @@ fn deployments(cluster: &Cluster) -> Api<Deployment> {
 }
 
 fn silent(error: &kube::Error) -> Failure {
-    Failure::new("cluster", Exit::Unknown, error.to_string()).fix("kubectl cluster-info")
+    Failure::new("cluster", Exit::Unknown, reason(error)).fix("kubectl cluster-info")
 }
 
 async fn replicas_of(name: &str, cluster: &Cluster, context: &Context) -> Result<usize, Failure> {

@@ -5,6 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use card_core::plain;
 use card_core::time::Instant;
 use serde::Serialize;
 
@@ -44,7 +45,7 @@ impl Artifacts {
     pub(super) fn log(&self, line: &str) {
         if let Some(log) = &self.log {
             let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
-            let _ = writeln!(log, "{} {line}", Instant::now());
+            let _ = writeln!(log, "{} {}", Instant::now(), plain::line(line));
         }
     }
 
@@ -59,8 +60,8 @@ impl Artifacts {
     pub(super) fn verdict(&self, verdict: &Verdict) -> Result<(), Failure> {
         let Some(directory) = &self.directory else { return Ok(()) };
         let path = directory.join("smoke.json");
-        let text = serde_json::to_vec_pretty(&Versioned { v: 1, verdict }).map_err(Failure::internal)?;
-        std::fs::write(&path, text).map_err(|error| unwritable(&path, &error))
+        let text = serde_json::to_string_pretty(&Versioned { v: 1, verdict }).map_err(Failure::internal)?;
+        std::fs::write(&path, plain::json(&text).as_bytes()).map_err(|error| unwritable(&path, &error))
     }
 }
 

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use card_core::plain;
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite, XmlString};
 
 use super::artifacts::unwritable;
@@ -26,7 +27,7 @@ fn render(verdict: &Verdict) -> String {
     document.set_time(total);
     document.add_test_suite(suite);
     // Only a writer can fail, and a string does not.
-    document.to_string().unwrap_or_default()
+    plain::document(&document.to_string().unwrap_or_default())
 }
 
 fn case(step: &Step) -> TestCase {
@@ -66,17 +67,18 @@ mod tests {
             7,
             vec![
                 step("a", true, false, "fine"),
-                step("b", false, false, "1 < 2 & \"x\"\u{1b}[0m"),
+                step("b", false, false, "1 < 2 & \"x\"\u{1b}[0m\u{9b}\u{202e}"),
                 step("c", true, true, "no"),
             ],
         );
         let xml = render(&verdict);
+        assert!(!xml.contains(|letter| plain::acts(letter) && letter != '\n'), "{xml:?}");
         let read = Report::deserialize_from_str(&xml).unwrap();
         let suite = &read.test_suites[0];
         assert_eq!((suite.tests, suite.failures), (3, 1), "{xml}");
         assert!(xml.contains("skipped=\"1\"") && xml.contains("<skipped message=\"no\"/>"), "{xml}");
         assert_eq!(suite.time, Some(Duration::from_millis(3702)));
         assert_eq!(suite.test_cases[0].system_out.as_deref(), Some("fine"));
-        assert!(xml.contains("1 &lt; 2 &amp; &quot;x&quot;\""), "{xml}");
+        assert!(xml.contains("1 &lt; 2 &amp; &quot;x&quot;"), "{xml}");
     }
 }

@@ -5,7 +5,6 @@ use std::time::Duration;
 use card_core::ids::RunId;
 use card_loadtests::client::ClientError;
 use card_loadtests::events::StreamLost;
-use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use tokio::time::Instant;
 
@@ -14,7 +13,7 @@ use crate::commands::watch::screen::milliseconds;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::output::{Format, Paint};
+use crate::output::{Bar, Format, Paint};
 
 /// What became of a step.
 #[derive(Debug, Clone, Serialize)]
@@ -134,7 +133,7 @@ impl<'a> Runner<'a> {
                 .await
                 .unwrap_or_else(|_| Err(Miss::Wrong(format!("not done within {} s", self.limit.as_secs())))),
         };
-        spinner.finish_and_clear();
+        drop(spinner);
         let ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         let (ok, skipped, exit, detail) = match outcome {
             Ok(detail) => (true, false, None, detail),
@@ -154,15 +153,11 @@ impl<'a> Runner<'a> {
         Verdict::of(run, seed, self.steps)
     }
 
-    fn spinner(&self, name: &str) -> ProgressBar {
-        let bar = self.context.printer.bars().add(ProgressBar::new_spinner());
-        // The template is a constant: it can't be wrong.
-        let style =
-            ProgressStyle::with_template("{spinner} {msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
-        bar.set_style(style);
-        bar.set_message(name.to_owned());
-        bar.enable_steady_tick(Duration::from_millis(100));
-        bar
+    fn spinner(&self, name: &str) -> Option<Bar> {
+        let bar = self.context.printer.bar("{spinner} {msg}")?;
+        bar.show(name);
+        bar.spin(Duration::from_millis(100));
+        Some(bar)
     }
 
     fn show(&self, step: &Step) -> Result<(), Failure> {

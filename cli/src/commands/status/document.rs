@@ -11,7 +11,7 @@ use super::kubernetes::Place;
 use super::processes;
 use crate::cluster::Remembered;
 use crate::exit::Exit;
-use crate::output::Paint;
+use crate::output::{Block, Paint};
 use crate::supervisor::autoscale::View;
 
 /// How far the platform is.
@@ -114,7 +114,7 @@ impl Document {
         line
     }
 
-    pub(super) fn text(&self, paint: Paint) -> String {
+    pub(super) fn text(&self, paint: Paint) -> Block {
         let state = match self.state {
             State::Ready => paint.good(self.state.words()),
             State::Starting | State::Stopping => paint.warn(self.state.words()),
@@ -164,7 +164,7 @@ impl Document {
         if let Some(children) = &self.processes {
             lines.extend(processes::lines(children, paint));
         }
-        lines.join("\n")
+        Block::of(lines)
     }
 
     fn name(&self) -> &str {

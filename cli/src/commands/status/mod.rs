@@ -114,8 +114,7 @@ async fn watch(context: &Context) -> Result<Exit, Failure> {
     loop {
         let document = observer.look().await;
         if printer.is_text() && printer.out_is_terminal() {
-            // Home, and clear below: no flicker.
-            printer.raw(format!("\x1b[H\x1b[J{}", document.text(printer.out())))?;
+            printer.redraw(document.text(printer.out()))?;
         } else {
             let summary = document.summary();
             if shown.as_ref() != Some(&summary) {

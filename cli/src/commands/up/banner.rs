@@ -11,6 +11,7 @@ use crate::cluster::{self, Service};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::instance::{Proof, Record, port};
+use crate::output::Block;
 
 #[derive(Serialize)]
 struct Document<'a> {
@@ -58,17 +59,17 @@ pub(super) fn show(converged: &Converged, stop: &str, context: &Context) -> Resu
         format!("{} in {} ms", paint.good("ready"), ready.as_millis())
     };
     let listens = listens(record);
-    let open = match listens.ip().is_loopback() {
-        true => String::new(),
-        false => format!("\n  listens {listens}: whoever reaches this machine by network reaches the API, without TLS"),
-    };
-    printer.text(format!(
-        "{state}\n  page    {}\n  API     {}{open}\n  data    {}  ({kept})\n  stop    {}",
-        paint.accent(format!("{}/", record.url)),
-        paint.accent(format!("{}/docs", record.url)),
-        data,
-        paint.accent(stop),
-    ))
+    let open = (!listens.ip().is_loopback())
+        .then(|| format!("  listens {listens}: whoever reaches this machine by network reaches the API, without TLS"));
+    let lines = [
+        Some(state),
+        Some(format!("  page    {}", paint.accent(format!("{}/", record.url)))),
+        Some(format!("  API     {}", paint.accent(format!("{}/docs", record.url)))),
+        open,
+        Some(format!("  data    {data}  ({kept})")),
+        Some(format!("  stop    {}", paint.accent(stop))),
+    ];
+    printer.text(Block::of(lines.into_iter().flatten()))
 }
 
 /// The address that it was told to listen at, with the port that it has.

@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
-use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
+use indicatif::HumanDuration;
 use tokio::time::Instant;
 
 use super::board::{Board, Row};
 use crate::context::Context;
-use crate::output::{Paint, Printer, Progress};
+use crate::output::{Bar, Block, Paint, Printer};
 
 /// Faster than the eye needs, slower than a terminal suffers from.
 const FRAME: Duration = Duration::from_millis(100);
@@ -19,7 +19,7 @@ const KEPT: usize = 6;
 
 /// The live part of a command.
 pub struct Screen {
-    bar: Option<ProgressBar>,
+    bar: Option<Bar>,
     drawn: Option<Instant>,
     begun: Instant,
     expected: Option<u64>,
@@ -30,11 +30,7 @@ impl Screen {
     #[must_use]
     pub fn new(context: &Context, expected: Option<u64>) -> Self {
         let printer = &context.printer;
-        let bar = (printer.progress() == Progress::Bar).then(|| {
-            let bar = printer.bars().add(ProgressBar::no_length());
-            // The template is a constant: it can't be wrong.
-            bar.with_style(ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_bar()))
-        });
+        let bar = printer.bar("{msg}");
         Self { bar, drawn: None, begun: Instant::now(), expected }
     }
 
@@ -47,12 +43,11 @@ impl Screen {
         self.drawn = Some(Instant::now());
         let room = terminal_rows().saturating_sub(KEPT).min(MOST_ROWS);
         let rows = board.latest(room).map(|row| cells(row, printer.err())).collect::<Vec<_>>();
-        let mut text = progress_line(board, self.expected, self.begun.elapsed(), printer.err());
+        let mut block = Block::from(progress_line(board, self.expected, self.begun.elapsed(), printer.err()));
         if !rows.is_empty() && room > 0 {
-            text.push('\n');
-            text.push_str(&printer.table(&HEAD, rows, 0));
+            block = block.above(printer.table(&HEAD, rows, 0));
         }
-        bar.set_message(text);
+        bar.show(block);
     }
 
     /// When to draw next, for a `select!`.
@@ -62,15 +57,7 @@ impl Screen {
 
     /// Takes the live part off the terminal.
     pub fn clear(&mut self) {
-        if let Some(bar) = self.bar.take() {
-            bar.finish_and_clear();
-        }
-    }
-}
-
-impl Drop for Screen {
-    fn drop(&mut self) {
-        self.clear();
+        self.bar = None;
     }
 }
 

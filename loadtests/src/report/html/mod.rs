@@ -14,10 +14,13 @@ mod section;
 mod tests;
 mod verdict;
 
+use card_core::plain;
+
 use crate::result::Report;
 
 /// The whole file.
 #[must_use]
 pub fn render(report: &Report) -> String {
-    page::page(report).into_string()
+    // maud keeps text from being markup; this keeps it from acting on a terminal that shows the file, or turning letters around.
+    plain::document(&page::page(report).into_string())
 }

@@ -1,5 +1,7 @@
 //! Text that comes from elsewhere, such as an error of the platform, as Markdown that shows just that text.
 
+use card_core::plain;
+
 /// For a paragraph or a cell of a table: one line, and nothing in it is markup.
 pub(in crate::report) fn text(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
@@ -45,10 +47,10 @@ fn behind_backslashes(text: &str) -> String {
     escaped
 }
 
-/// Control characters would end the cell, or colour a terminal.
+/// Control characters would end the cell, or colour a terminal; invisible ones would hide what stands there.
 fn one_line(text: &str) -> String {
     let spaced = text.replace("\r\n", " ");
-    spaced.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect::<String>().trim().to_owned()
+    spaced.chars().map(|letter| if plain::acts(letter) { ' ' } else { letter }).collect::<String>().trim().to_owned()
 }
 
 #[cfg(test)]
@@ -70,7 +72,7 @@ mod tests {
         #[test]
         fn no_text_ends_its_cell(typed in "\\PC*|[|`\\\\<>\n\r_*a]*") {
             for shown in [text(&typed), code(&typed)] {
-                prop_assert!(!shown.chars().any(char::is_control));
+                prop_assert!(!shown.contains(plain::acts));
                 for before in shown.match_indices('|').map(|(at, _)| &shown[..at]) {
                     let backslashes = before.len() - before.trim_end_matches('\\').len();
                     prop_assert!(backslashes % 2 == 1, "{shown}");

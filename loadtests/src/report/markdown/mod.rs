@@ -7,6 +7,8 @@ mod figures;
 mod ran;
 mod steps;
 
+use card_core::plain;
+
 use super::remarks::{Weight, loud, remarks};
 use super::table::{Side, Table};
 use super::{comparison, crew};
@@ -28,7 +30,7 @@ pub fn render(report: &Report) -> String {
         Some(validity(report)),
         Some(ran::section(report)),
     ];
-    sections.into_iter().flatten().collect::<Vec<_>>().join("\n")
+    plain::document(&sections.into_iter().flatten().collect::<Vec<_>>().join("\n"))
 }
 
 /// The verdict, and why.

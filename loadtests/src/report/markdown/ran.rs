@@ -9,7 +9,10 @@ use crate::result::Report;
 pub(super) fn section(report: &Report) -> String {
     let plan = &report.plan;
     let mut table = Table::new([("what", Side::Left), ("how", Side::Left)]);
-    let mut row = |what: &str, how: String| table.row([what.to_owned(), escape::text(&how)]);
+    // As code: nothing in an address is a link, a mention or markup.
+    let mut row = |what: &str, how: String| {
+        table.row([what.to_owned(), if what == "target" { how } else { escape::text(&how) }]);
+    };
     row("run", format!("{}, seed {}", report.run, report.seed));
     row("started", format!("{}, took {}", report.started_at, whole_millis(report.took_ms)));
     row("target", target(report));
@@ -40,9 +43,9 @@ fn target(report: &Report) -> String {
     let url = if platform.url.is_empty() || platform.url == report.target {
         String::new()
     } else {
-        format!(" at {}", platform.url)
+        format!(" at {}", escape::code(&platform.url))
     };
-    format!("{}{url}, {version}{workers}", report.target)
+    format!("{}{url}, {}{workers}", escape::code(&report.target), escape::text(&version))
 }
 
 fn generator(report: &Report) -> String {

@@ -17,7 +17,7 @@ pub(super) fn tell(report: &Report, place: &Place, printer: &Printer) {
         return;
     }
     for annotation in github::annotations(report, &place.dir().display().to_string()) {
-        printer.say(annotation);
+        printer.command(annotation);
     }
     let summary = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty()).map(PathBuf::from);
     if let Some(path) = summary

@@ -1,5 +1,6 @@
 //! The reports of a result, by kind.
 
+use card_core::plain;
 use card_loadtests::report::{html, junit, markdown};
 use card_loadtests::result::Report;
 
@@ -18,5 +19,5 @@ pub(super) fn render(kind: Kind, report: &Report) -> Result<String, Failure> {
 
 /// The result itself, as it is on stdout under `-o json`.
 pub(super) fn json(report: &Report) -> Result<String, Failure> {
-    serde_json::to_string_pretty(report).map(|text| text + "\n").map_err(Failure::internal)
+    serde_json::to_string_pretty(report).map(|text| plain::json(&text).into_owned() + "\n").map_err(Failure::internal)
 }

@@ -9,6 +9,7 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::instance::Proof;
 use crate::kubernetes::{SERVER_PORT, SERVER_SERVICE};
+use crate::output::Block;
 use card_kube::apply::Outcome;
 
 #[derive(Serialize)]
@@ -77,10 +78,13 @@ pub(super) fn show(ready: &Ready, forwarded: Option<SocketAddr>, context: &Conte
     // What a program in the cluster calls it, where this machine has no way of its own.
     let inside = || format!("http://{SERVER_SERVICE}.{}.svc:{SERVER_PORT}", deployment.namespace);
     let url = ready.url.clone().or(here).unwrap_or_else(inside);
-    printer.text(format!(
-        "{state}\n  where   {place}\n  objects {counts}\n  page    {page}\n  stop    {}",
-        paint.accent(format!("{program} down")),
-    ))?;
+    printer.text(Block::of([
+        state,
+        format!("  where   {place}"),
+        format!("  objects {counts}"),
+        format!("  page    {page}"),
+        format!("  stop    {}", paint.accent(format!("{program} down"))),
+    ]))?;
     printer.data(&Document {
         instance: &context.instance.name,
         target: deployment.kind.name(),

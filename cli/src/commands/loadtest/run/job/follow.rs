@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use card_kube::ObjectRef;
-use card_kube::cluster::Cluster;
+use card_kube::cluster::{Cluster, reason};
 use card_kube::diagnose::{Circumstances, Finding, Recorded, diagnose};
 use card_kube::logs::{LogItem, LogOptions, logs};
 use card_loadtests::shard::wire::{self, Assembly, Line};
@@ -147,7 +147,7 @@ impl Following {
         let listed = match listed {
             Ok(listed) => listed.items,
             Err(error) if self.answered.elapsed() > SILENCE => {
-                self.all_gone(&format!("the cluster does not say what its pod is at: {error}")).await;
+                self.all_gone(&format!("the cluster does not say what its pod is at: {}", reason(&error))).await;
                 return;
             }
             Err(_) => return,
@@ -291,7 +291,7 @@ impl Following {
         self.removed = true;
         let said = match self.cluster.recheck().await {
             Err(error) => Err(error.to_string()),
-            Ok(()) => self.delete(grace).await.map_err(|error| error.to_string()),
+            Ok(()) => self.delete(grace).await.map_err(|error| reason(&error)),
         };
         if let Err(error) = said {
             let (name, namespace) = (&self.name, self.cluster.namespace());

@@ -12,6 +12,7 @@ mod pods;
 #[cfg(test)]
 mod tests;
 
+use card_kube::cluster::reason;
 use card_loadtests::shard::Assignment;
 use k8s_openapi::api::batch::v1::Job;
 use kube::api::{Api, PostParams};
@@ -81,6 +82,6 @@ pub(super) async fn start(assignment: &Assignment, image: &str, context: &Contex
 }
 
 fn not_taken(error: &kube::Error) -> Failure {
-    let failure = Failure::new("job", Exit::NotReady, format!("the cluster does not take the job: {error}"));
+    let failure = Failure::new("job", Exit::NotReady, format!("the cluster does not take the job: {}", reason(error)));
     failure.fix("check with `kubectl auth can-i create jobs`, or use --runner local").left("nothing was sent")
 }

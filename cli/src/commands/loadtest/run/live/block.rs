@@ -17,12 +17,11 @@ const SMALLEST_PICTURE: usize = 5;
 const BEHIND_PICTURE: usize = 56;
 
 /// The block, each line of it at most so wide.
-pub(super) fn render(moment: &Moment, model: Model, columns: usize, paint: Paint) -> String {
+pub(super) fn render(moment: &Moment, model: Model, columns: usize, paint: Paint) -> Vec<String> {
     [phase(moment, model, columns, paint), rates(moment, columns, paint), latencies(moment, columns, paint)]
         .into_iter()
         .chain([platform(moment, columns, paint)])
-        .collect::<Vec<_>>()
-        .join("\n")
+        .collect()
 }
 
 fn phase(moment: &Moment, model: Model, columns: usize, paint: Paint) -> String {
@@ -144,21 +143,21 @@ steady      ━━━━━━━━━━━━──────────�
 offered      200/s   accepted   199.8/s   completed     176/s   errors 0
 accept    p50 4.10 ms  p95 11.0 ms  p99 19.2 ms   e2e p50  310 ms  p95  1.42 s  p99  1.96 s
 backlog   ▁▂▃▅▇█ 402   oldest 1.90 s   workers 4   generator cpu 41%";
-        assert_eq!(render(&moment(), Model::Closed, 120, Paint::plain()), expected);
+        assert_eq!(render(&moment(), Model::Closed, 120, Paint::plain()).join("\n"), expected);
     }
 
     #[test]
     fn a_block_fits_the_terminal() {
         for columns in 1..140 {
             let block = render(&moment(), Model::Closed, columns, Paint::plain());
-            assert_eq!(block.lines().count().max(block.matches('\n').count() + 1), 4, "{columns}");
-            assert!(block.lines().all(|line| line.chars().count() <= columns.max(7)), "{columns}\n{block}");
+            assert_eq!(block.len(), 4, "{columns}");
+            assert!(block.iter().all(|line| line.chars().count() <= columns.max(7)), "{columns}\n{block:?}");
         }
     }
 
     #[test]
     fn before_the_first_second_nothing_is_made_up() {
-        let block = render(&Moment::default(), Model::Open, 80, Paint::plain());
+        let block = render(&Moment::default(), Model::Open, 80, Paint::plain()).join("\n");
         assert!(block.starts_with("preparing") && block.contains("offered          –"), "{block}");
     }
 

@@ -11,13 +11,12 @@ use card_loadtests::moment::{Doing, Moment};
 use card_loadtests::plan::Model;
 use card_loadtests::report::format;
 use card_loadtests::result::Sample;
-use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use tokio::time::Instant;
 
 use self::line::Lines;
 use crate::failure::Failure;
-use crate::output::{Format, Printer, Progress};
+use crate::output::{Bar, Block, Format, Printer};
 
 /// Faster than the eye needs, slower than a terminal suffers from.
 const FRAME: Duration = Duration::from_millis(100);
@@ -33,7 +32,7 @@ struct Second<'a> {
 /// What shows it.
 pub(super) struct Live<'a> {
     printer: &'a Printer,
-    block: Option<ProgressBar>,
+    block: Option<Bar>,
     drawn: Option<Instant>,
     lines: Lines,
     model: Model,
@@ -43,11 +42,7 @@ pub(super) struct Live<'a> {
 
 impl<'a> Live<'a> {
     pub(super) fn new(printer: &'a Printer, model: Model) -> Self {
-        let block = (printer.progress() == Progress::Bar).then(|| {
-            let bar = printer.bars().add(ProgressBar::no_length());
-            // The template is a constant: it can't be wrong.
-            bar.with_style(ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_bar()))
-        });
+        let block = printer.bar("{msg}");
         Self { printer, block, drawn: None, lines: Lines::default(), model, told: 0.0 }
     }
 
@@ -57,7 +52,7 @@ impl<'a> Live<'a> {
             && self.drawn.is_none_or(|drawn| drawn.elapsed() >= FRAME)
         {
             self.drawn = Some(Instant::now());
-            block.set_message(block::render(moment, self.model, columns(), self.printer.err()));
+            block.show(Block::of(block::render(moment, self.model, columns(), self.printer.err())));
         }
         if let Some(line) = self.lines.next(moment, self.model) {
             self.printer.step(line);
@@ -79,14 +74,6 @@ impl<'a> Live<'a> {
             }
         }
         Ok(())
-    }
-}
-
-impl Drop for Live<'_> {
-    fn drop(&mut self) {
-        if let Some(block) = self.block.take() {
-            block.finish_and_clear();
-        }
     }
 }
 

@@ -44,9 +44,7 @@ pub(super) fn show(
     }
     if let Some(table) = steps::table(report, printer) {
         printer.text(format!(" {}", paint.bold("steps")))?;
-        for row in table.lines() {
-            printer.text(format!("   {row}"))?;
-        }
+        printer.text(table.behind("   "))?;
     }
     if let Some(found) = &report.breakpoint {
         let (verdict, sentence) = steps::breakpoint(report, found);

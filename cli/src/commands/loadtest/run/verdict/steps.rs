@@ -4,13 +4,13 @@ use card_loadtests::report::format;
 use card_loadtests::result::{Breakpoint, Report, Step, Verdict};
 
 use super::word::painted;
-use crate::output::{Paint, Printer};
+use crate::output::{Block, Paint, Printer};
 
 const HEAD: [&str; 10] =
     ["size", "accepted", "completed", "accept p50", "accept p95", "e2e p50", "e2e p95", "errors", "slower", "verdict"];
 
 /// The table; none without steps. `slower` is the accept p95 (and p50) against the first step.
-pub(super) fn table(report: &Report, printer: &Printer) -> Option<String> {
+pub(super) fn table(report: &Report, printer: &Printer) -> Option<Block> {
     let rows = report.steps.iter().map(|step| row(report, step, printer.out())).collect::<Vec<_>>();
     (!rows.is_empty()).then(|| printer.list(&HEAD, rows))
 }

@@ -303,14 +303,11 @@ fn is_label(name: &str) -> bool {
     bytes.len() <= 63 && bytes.iter().all(good) && edge(bytes.first()) && edge(bytes.last())
 }
 
-/// Labels with dots between them; those of an object may be longer than a label of DNS.
+/// Parts of a-z, 0-9 and - with dots between them (RFC 1123, but for the length of a part, which the API does not look at).
 fn is_name(name: &str) -> bool {
-    let part = |part: &str| {
-        part.len() <= 253
-            && is_label(&part[..part.len().min(63)].trim_end_matches('-').to_owned())
-            && !part.ends_with('-')
-    };
+    let edge = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
     let good = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte);
+    let part = |part: &str| edge(part.as_bytes().first()) && edge(part.as_bytes().last());
     name.len() <= 253 && name.bytes().all(good) && name.split('.').all(part)
 }
 

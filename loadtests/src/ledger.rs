@@ -6,8 +6,9 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -103,7 +104,11 @@ impl Ledger {
     /// # Errors
     /// The file can't be written.
     pub fn create(path: Option<&Path>, run: &RunId, seed: u64, exclusive: bool) -> io::Result<Self> {
-        let file = path.map(File::create).transpose()?.map(|file| BufWriter::with_capacity(64 * 1024, file));
+        // Whom it names is nobody else's concern, wherever it lies and whatever the umask.
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true).mode(0o600);
+        let file = path.map(|path| options.open(path)).transpose()?;
+        let file = file.map(|file| BufWriter::with_capacity(64 * 1024, file));
         let expectation = Expectation { exclusive, ..Expectation::default() };
         let ledger = Self { open: Mutex::new(Open { file, expectation }) };
         ledger.open().write(&Line::Run { v: 1, run: run.clone(), seed, exclusive, at: Instant::now() })?;

@@ -108,6 +108,19 @@ fn a_platform_keeps_everything_for_its_owner_whatever_the_umask() {
 }
 
 #[test]
+fn what_a_load_test_leaves_is_for_its_owner_only() {
+    let sandbox = Sandbox::new();
+    sandbox.up();
+    let ended = after(&sandbox, "umask 000", "loadtest run -u 2 -d 1s --ramp 0s");
+    assert!(matches!(ended.code, Some(0 | 11)), "{}", ended.stderr);
+    let files = all(&sandbox.paths().dir.join("loadtests"));
+    assert!(files.iter().any(|path| path.ends_with("ledger.jsonl")), "{files:?}");
+    for path in files {
+        assert_eq!(mode(&path), if path.is_dir() { 0o700 } else { 0o600 }, "{}", path.display());
+    }
+}
+
+#[test]
 fn temporary_data_is_for_its_owner_only_and_goes_after_a_crash_too() {
     let sandbox = Sandbox::new();
     let ended = after(&sandbox, "umask 000", "up -d --ephemeral --port 0");

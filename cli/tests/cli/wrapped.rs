@@ -56,8 +56,8 @@ fn the_platform_does_not_outlive_a_killed_caller() {
 }
 
 /// A shell that waits for a process of its own, and for one in a session of its own that has lost its parent.
-const FAMILY: &str = "sleep 1000 & setsid sh -c 'sleep 1001 & echo $! > orphan' & wait %2; echo $! >/dev/null; \
-                      pgrep -P $$ > child; touch ready; wait";
+const FAMILY: &str = "sleep 1000 & echo $! > child; setsid sh -c 'sleep 1001 & echo $! > orphan' & wait $!; \
+                      touch ready; wait";
 
 #[test]
 fn what_the_command_started_does_not_outlive_a_terminated_up() {

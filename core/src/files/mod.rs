@@ -19,4 +19,4 @@ mod named;
 pub use self::directory::{above, find, make};
 pub use self::distrust::Distrust;
 pub use self::file::{check, create, open, open_or_create, read, read_secret, replace};
-pub use self::named::{believe, read_named_secret};
+pub use self::named::{believe, check_named_secret, read_named_secret};

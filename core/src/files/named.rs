@@ -1,6 +1,6 @@
 //! Files that somebody names to us, and files that we find where others may put them.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -17,7 +17,21 @@ const ROOT: u32 = 0;
 /// It can't be read, is no text, or others can read or could have written it ([`Distrust`]).
 pub fn read_named_secret(path: &Path) -> io::Result<String> {
     let mut file = File::open(path)?;
-    let found = file.metadata()?;
+    is_secret(path, &file.metadata()?)?;
+    let mut text = String::new();
+    file.read_to_string(&mut text)?;
+    Ok(text)
+}
+
+/// Looks at such a file without reading it, for whoever has it read by somebody else: a pipe can be read once.
+///
+/// # Errors
+/// As [`read_named_secret`].
+pub fn check_named_secret(path: &Path) -> io::Result<()> {
+    is_secret(path, &std::fs::metadata(path)?)
+}
+
+fn is_secret(path: &Path, found: &Metadata) -> io::Result<()> {
     if found.is_file() {
         let (owner, mode) = (found.uid(), found.mode() & 0o777);
         if owner != me() && owner != ROOT {
@@ -29,9 +43,7 @@ pub fn read_named_secret(path: &Path) -> io::Result<String> {
             return Err(Distrust::refuse(path, format!("can be read by others (mode {mode:o})"), fix));
         }
     }
-    let mut text = String::new();
-    file.read_to_string(&mut text)?;
-    Ok(text)
+    Ok(())
 }
 
 /// Whether a file that we came upon says what its reader wants: it is ours, root's, or that user's `besides` (who called us by

@@ -1,7 +1,9 @@
 //! `cardctl images push`.
 
+use std::path;
 use std::sync::Arc;
 
+use card_core::files::{self, Distrust};
 use card_images::push::{self, Event, Place, Pushed, Watch};
 use card_images::{Component, Image, Platform};
 use serde::Serialize;
@@ -12,6 +14,8 @@ use super::trouble::failure;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
+
+const PASSWORD_FILE: &str = "CARDCTL_REGISTRY_PASSWORD_FILE";
 
 /// Push images to a registry; what is there already is not sent again
 ///
@@ -82,12 +86,28 @@ pub(super) async fn run(args: PushArgs, context: &Context) -> Result<Exit, Failu
     Ok(Exit::Done)
 }
 
+/// Who may push there. A file with a password that others can read is refused.
+///
+/// # Errors
+/// That, or what is given can't be used.
+async fn credentials(registry: &str) -> Result<Option<push::Credentials>, Failure> {
+    if let Some(file) = std::env::var_os(PASSWORD_FILE).filter(|file| !file.is_empty())
+        && let Err(error) = files::check_named_secret(path::Path::new(&file))
+        && let Some(distrust) = Distrust::of(&error)
+    {
+        return Err(Failure::new("credentials", Exit::NotReady, "the registry's password can't be used")
+            .evidence(format!("${PASSWORD_FILE}: {distrust}"))
+            .fix(distrust.fix.as_str()));
+    }
+    push::credentials(registry, |name| std::env::var_os(name)).await.map_err(failure)
+}
+
 /// Pushes images, and shows how far it is.
 ///
 /// # Errors
 /// The registry does not take one, or the command was interrupted.
 pub async fn push_all(context: &Context, images: &[Image], place: &Place) -> Result<Vec<Pushed>, Failure> {
-    let credentials = push::credentials(&place.registry, |name| std::env::var_os(name)).await.map_err(failure)?;
+    let credentials = credentials(&place.registry).await?;
     // Dropped, it takes the bar off the terminal.
     let watch = watch(Doing::new(&context.printer));
     tokio::select! {

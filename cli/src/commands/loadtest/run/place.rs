@@ -1,11 +1,13 @@
 //! Where a load test leaves its reports: the directory that was asked for, or one of its own in the instance's state,
 //! of which the newest are kept.
 
+use std::ffi::OsStr;
 use std::fs::{File, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use card_core::files;
 use card_core::ids::RunId;
 use card_loadtests::result::Report;
 use nix::errno::Errno;
@@ -19,6 +21,8 @@ use crate::instance::Paths;
 
 /// Load tests of an instance that are kept.
 const KEPT: usize = 20;
+/// Where results are, in the instance's directory.
+const HISTORY: &str = "loadtests";
 const LEDGER: &str = "ledger.jsonl";
 
 /// The directory of one load test.
@@ -50,7 +54,11 @@ impl Place {
                 (history(instance).join(run.as_str()), Some(history(instance)))
             }
         };
-        std::fs::create_dir_all(&dir).and_then(|()| probe(&dir)).map_err(|error| unwritable(&dir, &error))?;
+        let made = match &history {
+            Some(_) => files::make(&instance.dir, &[OsStr::new(HISTORY), OsStr::new(run.as_str())]),
+            None => std::fs::create_dir_all(&dir),
+        };
+        made.and_then(|()| probe(&dir)).map_err(|error| unwritable(&dir, &error))?;
         let alone = alone(&dir)?;
         Ok(Self { dir, kinds, history, _alone: alone })
     }
@@ -70,7 +78,7 @@ impl Place {
         let mut written = Written::default();
         for kind in &self.kinds {
             let path = self.dir.join(kind.file());
-            match render(*kind, report).and_then(|text| replace(&path, &text).map_err(|e| unwritable(&path, &e))) {
+            match render(*kind, report).and_then(|text| self.replace(&path, &text).map_err(|e| unwritable(&path, &e))) {
                 Ok(()) => written.names.push(kind.file()),
                 Err(failure) => written.failures.push(failure),
             }
@@ -79,6 +87,18 @@ impl Place {
             written.names.push(LEDGER);
         }
         written
+    }
+
+    fn replace(&self, path: &Path, text: &str) -> io::Result<()> {
+        if self.history.is_some() {
+            return files::replace(path, text.as_bytes());
+        }
+        let dir = path.parent().unwrap_or(Path::new("."));
+        // In a directory of somebody's choice, for whom the umask allows.
+        let mode = Permissions::from_mode(0o666);
+        let mut file = tempfile::Builder::new().prefix(".cardctl-").permissions(mode).tempfile_in(dir)?;
+        file.write_all(text.as_bytes())?;
+        file.persist(path).map(drop).map_err(|error| error.error)
     }
 
     /// Removes what is older than the newest results. What can't be removed is in nobody's way.
@@ -99,7 +119,7 @@ impl Place {
 
 /// Where an instance keeps its results, one directory a run.
 pub(super) fn history(instance: &Paths) -> PathBuf {
-    instance.dir.join("loadtests")
+    instance.dir.join(HISTORY)
 }
 
 /// The directories in it. The ids of runs that are made up here sort by time.
@@ -135,15 +155,6 @@ fn alone(dir: &Path) -> Result<Option<Flock<File>>, Failure> {
 /// A full disk lets an empty file be made.
 fn probe(dir: &Path) -> io::Result<()> {
     tempfile::Builder::new().prefix(".cardctl-").tempfile_in(dir)?.write_all(b"Can this be written?")
-}
-
-fn replace(path: &Path, text: &str) -> io::Result<()> {
-    let dir = path.parent().unwrap_or(Path::new("."));
-    // As every other file that is made here: for whom the umask allows.
-    let mode = Permissions::from_mode(0o666);
-    let mut file = tempfile::Builder::new().prefix(".cardctl-").permissions(mode).tempfile_in(dir)?;
-    file.write_all(text.as_bytes())?;
-    file.persist(path).map(drop).map_err(|error| error.error)
 }
 
 fn unwritable(path: &Path, error: &io::Error) -> Failure {

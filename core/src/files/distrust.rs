@@ -32,7 +32,8 @@ impl Distrust {
         Self::refuse(
             path,
             format!("is owned by user {owner}, not by you (user {me})"),
-            format!("chown {me} {} if it is to be yours, or remove it", path.display()),
+            // Not chown: what somebody else put there is not to become ours.
+            format!("run this as user {owner}, or remove {}", path.display()),
         )
     }
 

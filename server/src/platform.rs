@@ -203,7 +203,7 @@ fn connections(server: &mut settings::Server) -> usize {
     let all = server.max_in_flight.saturating_add(server.max_streams).saturating_mul(2);
     let wanted = if server.max_connections == 0 { all } else { server.max_connections };
     let connections = wanted.min(affordable());
-    let (streams, requests) = ((connections / 2).max(1), (connections / 4).max(1));
+    let (streams, requests) = ((connections / 4 * 3).max(1), (connections / 4).max(1));
     if connections < all && (server.max_streams > streams || server.max_in_flight > requests) {
         server.max_streams = server.max_streams.min(streams);
         server.max_in_flight = server.max_in_flight.min(requests);

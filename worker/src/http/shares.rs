@@ -1,7 +1,7 @@
 //! What all clients have together (connections, places, bytes), and that nobody takes all of it.
 //!
 //! One rule: a holder may have at most so many times what is left. Alone, a user gets up to half and an address up to
-//! four fifths; the more of them want much, the less each gets; and whoever has nothing yet gets something as long as
+//! eight ninths; the more of them want much, the less each gets; and whoever has nothing yet gets something as long as
 //! anything is left. That needs no setting. An eighth of everything is for operators alone.
 
 use std::collections::HashMap;
@@ -46,7 +46,7 @@ impl Holder {
     const fn factor(self) -> usize {
         match self {
             Self::User(_) => 1,
-            Self::Address(_) | Self::Operator => 4,
+            Self::Address(_) | Self::Operator => 8,
         }
     }
 
@@ -262,7 +262,7 @@ mod tests {
         let shares = Shares::new(100);
         let (many, why) = fill(&shares, &[address(1)]);
         assert_eq!(why, Full::Address);
-        assert!((60..80).contains(&many.len()), "{}", many.len());
+        assert!((70..85).contains(&many.len()), "{}", many.len());
         assert!(shares.take(&[address(2)], 1).is_ok());
     }
 

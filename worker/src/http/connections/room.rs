@@ -284,7 +284,7 @@ mod tests {
                 Standing::Reserve(full) => break full,
             }
         };
-        assert_eq!((refused, at_work.len()), (Full::Address, 80));
+        assert_eq!((refused, at_work.len()), (Full::Address, 89));
         assert_eq!(room.enter(THERE, &connection(Phase::New)).unwrap().standing, Standing::Regular);
         at_work.pop();
         let idle = connection(Phase::Idle);

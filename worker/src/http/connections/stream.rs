@@ -24,8 +24,8 @@ use super::watch::{Phase, Watch};
 use super::{Answer, Timeouts};
 use crate::http::shares::{Holder, Share, Shares};
 
-/// Read at once.
-const PIECE: usize = 8 * 1024;
+/// Read at once: less than the HTTP library's buffer holds, which therefore never grows.
+const PIECE: usize = 4 * 1024;
 /// A client that sends no more is answered all the same, if it does not take longer than this: nobody can tell whether it
 /// waits or has gone.
 const HALF_CLOSED: Duration = Duration::from_secs(5);
@@ -189,7 +189,7 @@ impl<A: Answer> ClientStream<A> {
                 self.look(looked_at);
                 continue;
             }
-            let read = self.poll_piece(cx, PIECE / 2, |stream, piece| {
+            let read = self.poll_piece(cx, PIECE, |stream, piece| {
                 stream.append(piece);
                 piece.is_empty()
             });

@@ -362,6 +362,35 @@ async fn a_redis_that_is_full_is_worked_off_and_the_age_is_told() {
     assert_eq!(bed.engine.stats().await.unwrap().settled_total, TASKS as u64);
 }
 
+/// Somebody else fills the same Redis, which makes room by removing what is used least.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_neighbour_that_has_our_keys_evicted_only_delays() {
+    const TASKS: usize = 1_000;
+    let redis = crate::testing::Redis::start_with(&[("maxmemory", "4mb"), ("maxmemory-policy", "allkeys-lru")]);
+    let bed = start_with(Database::create(), redis.url(), |_| {}).await;
+    bed.engine.set_paused(true).await.unwrap();
+    accept_all(&bed.engine, (0..TASKS).map(|_| replacement(UserId::new())).collect()).await;
+    let mut connection = connection(&bed).await;
+    let asked = connection.clone();
+    let evicted = async || {
+        let said: String = redis::cmd("INFO").arg("stats").query_async(&mut asked.clone()).await.unwrap();
+        let keys = said.lines().find_map(|line| line.strip_prefix("evicted_keys:"));
+        keys.unwrap().trim().parse::<u64>().unwrap()
+    };
+    let mut others = 0;
+    while evicted().await < 200 {
+        let mut fill = redis::pipe();
+        for _ in 0..100 {
+            others += 1;
+            fill.set(format!("neighbour:{others}"), "x".repeat(1_000)).ignore();
+        }
+        fill.exec_async(&mut connection).await.unwrap();
+    }
+    bed.engine.set_paused(false).await.unwrap();
+    work(Arc::clone(&bed.engine), Tally::default(), TASKS).await;
+    assert_eq!(bed.engine.stats().await.unwrap().settled_total, TASKS as u64);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_age_of_the_queue_is_that_of_what_waits_in_the_ledger() {
     let bed = Bed::new().await;

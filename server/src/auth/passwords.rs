@@ -203,7 +203,13 @@ mod tests {
             assert!(!verified.unwrap());
             done.fetch_add(1, std::sync::atomic::Ordering::SeqCst)
         };
-        let flood = futures::future::join_all(flood.map(|one| async { count(one.await).await }));
+        // On a busy machine the last ones of the flood may be given up: hashing has the lowest priority there is.
+        let flood = futures::future::join_all(flood.map(|one| async {
+            match one.await {
+                Ok(matches) => drop(count(Ok(matches)).await),
+                Err(refusal) => assert_eq!(refusal.code(), Code::Overloaded),
+            }
+        }));
         let other = async {
             let seat = passwords.seat(network(2)).unwrap();
             count(seat.verify("x".to_owned(), None).await).await

@@ -193,6 +193,13 @@ mod tests {
     }
 
     #[test]
+    fn what_a_pod_is_to_run_is_said_by_digest() {
+        let digest = Digest::of(b"manifest");
+        let reference = Reference { name: "ada/cards".to_owned(), tag: "1".to_owned(), digest: digest.clone() };
+        assert_eq!(reference.exact(), format!("docker.io/ada/cards:1@{digest}"));
+    }
+
+    #[test]
     fn a_password_in_a_repository_is_not_repeated() {
         let error = "ada:secret@ghcr.io/x".parse::<Repository>().unwrap_err();
         assert!(!format!("{error} {:?}", error.fix).contains("secret"), "{error}");

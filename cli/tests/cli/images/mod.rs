@@ -16,7 +16,7 @@ use nix::unistd::Pid;
 
 use crate::sandbox::{Ended, Sandbox, eventually};
 
-const COMPONENTS: [&str; 3] = ["card-server", "card-worker", "card-generator"];
+pub(crate) const COMPONENTS: [&str; 3] = ["card-server", "card-worker", "card-generator"];
 
 /// A sandbox with small programs in `bin/`, and a directory that comes first on PATH.
 struct Yard {
@@ -119,7 +119,7 @@ fn config_id(image: &serde_json::Value) -> String {
 }
 
 /// A static program, and enough of noise behind it that to build its image takes a moment.
-fn program() -> &'static [u8] {
+pub(crate) fn program() -> &'static [u8] {
     static PROGRAM: OnceLock<Vec<u8>> = OnceLock::new();
     PROGRAM.get_or_init(|| {
         let dir = tempfile::tempdir().unwrap();

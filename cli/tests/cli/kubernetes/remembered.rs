@@ -150,3 +150,26 @@ fn nothing_that_was_asked_for_is_forgotten_by_another_command() {
     lab.sandbox.expect(124, &lab.up(&["--set", "worker.concurrency="]));
     assert_eq!(asked(&lab)["set"], json!({}), "forgotten when it is said");
 }
+
+/// Images that were built from binaries, or brought here, are what an `up` outside of the source tree means.
+#[test]
+fn images_that_are_kept_here_are_taken_where_there_is_nothing_to_build_from() {
+    let lab = Lab::new("lab");
+    let bin = lab.sandbox.path().join("bin");
+    std::fs::create_dir(&bin).unwrap();
+    for name in crate::images::COMPONENTS {
+        std::fs::write(bin.join(name), crate::images::program()).unwrap();
+    }
+    let authorities = lab.sandbox.path().join("ca.pem");
+    std::fs::write(&authorities, "-----BEGIN CERTIFICATE-----\nof a test\n").unwrap();
+    let up = ["up", "-d", "-t", "kube", "--context", "lab", "--wait-timeout", "1s"];
+    let none = lab.sandbox.expect(3, &[&up[..], &["-o", "json"]].concat());
+    assert_eq!(none.json()["error"]["code"], "no-source");
+    let (bin, authorities) = (bin.to_str().unwrap(), authorities.to_str().unwrap());
+    let built = ["images", "build", "--binaries", bin, "--certificates", authorities, "-o", "json"];
+    let built = lab.sandbox.expect(0, &built).json();
+    lab.sandbox.expect(124, &up);
+    let image = deployment(&lab, "server")["spec"]["template"]["spec"]["containers"][0]["image"].clone();
+    let names = built["images"].as_array().unwrap().iter().map(ToString::to_string).collect::<String>();
+    assert!(names.contains(image.as_str().unwrap()), "{image} of {names}");
+}

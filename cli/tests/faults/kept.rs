@@ -6,6 +6,7 @@ use std::time::Duration;
 use card_core::ids::WorkerId;
 use redis::Connection;
 use tokio::time::{Instant, sleep};
+use uuid::Uuid;
 
 use crate::platform::{PATIENCE, Platform};
 
@@ -31,15 +32,16 @@ impl Platform {
         self.kept().into_iter().map(|(_, count)| count).sum()
     }
 
-    /// The rows of the tasks that a worker has, as Redis thinks; see `claim.lua`.
-    pub(crate) fn held_by(&self, worker: WorkerId) -> Vec<i64> {
+    /// The tasks that a worker has, as Redis thinks; see `common.lua`.
+    pub(crate) fn held_by(&self, worker: WorkerId) -> Vec<Uuid> {
         let (mut connection, worker) = (self.redis(), worker.to_string());
-        let mut rows = Vec::new();
-        for key in keys(&mut connection).into_iter().filter(|key| key.ends_with(":held")) {
-            let held: Vec<(i64, String)> = redis::cmd("HGETALL").arg(key).query(&mut connection).unwrap();
-            rows.extend(held.iter().filter(|(_, lease)| lease.split(' ').nth(1) == Some(&worker)).map(|(row, _)| row));
+        let mut tasks = Vec::new();
+        for key in keys(&mut connection).into_iter().filter(|key| key.contains(":held:")) {
+            let held: Vec<(Vec<u8>, String)> = redis::cmd("HGETALL").arg(key).query(&mut connection).unwrap();
+            let by_it = held.iter().filter(|(_, lease)| lease.split(' ').nth(1) == Some(&worker));
+            tasks.extend(by_it.map(|(task, _)| Uuid::from_slice(task).unwrap()));
         }
-        rows
+        tasks
     }
 
     /// Every key that holds something for tasks, whatever it is called, and how much.

@@ -37,7 +37,7 @@ async fn a_killed_workers_tasks_run_elsewhere_within_5_s_and_have_one_card() {
     let killed_at: i64 = sqlx::query_scalar("SELECT ledger_now()").fetch_one(&mut ledger).await.unwrap();
     let killed_at = Instant::from_micros(killed_at);
     // What it settled and could not let go any more is nobody's task.
-    let orphans: Vec<Uuid> = sqlx::query_scalar("SELECT id FROM tasks WHERE status < 4 AND seq = ANY ($1)")
+    let orphans: Vec<Uuid> = sqlx::query_scalar("SELECT id FROM tasks WHERE status < 4 AND id = ANY ($1)")
         .bind(platform.held_by(worker))
         .fetch_all(&mut ledger)
         .await

@@ -1,6 +1,8 @@
 //! A Redis that can't be used as it is, or should be set up otherwise.
 
-use std::process::Stdio;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 
 use card_core::testing::Redis;
 use sqlx::{Connection, PgConnection};
@@ -102,4 +104,80 @@ fn a_wait_that_ends_with_lost_work_says_that_it_is_lost() {
     }
     assert!(!ended.stderr.contains("what is pending goes on"), "{}", ended.stderr);
     cluster.expect(0, &["down"]);
+}
+
+/// A process of the test's own, which ends with it.
+struct Ending(Child);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// A sentinel that speaks TLS alone, to everybody, and watches a master that does.
+fn tls_sentinel(dir: &Path, port: u16, master: u16, tls: &str) -> Ending {
+    let file = dir.join("sentinel.conf");
+    let text = format!(
+        "bind 127.0.0.1\nport 0\ntls-port {port}\ndir {}\n{tls}\ntls-replication yes\n\
+         sentinel monitor cards 127.0.0.1 {master} 1\nsentinel auth-pass cards hunter2\n",
+        dir.display()
+    );
+    std::fs::write(&file, text).unwrap();
+    let child = Command::new("redis-server").arg(&file).arg("--sentinel").stdout(Stdio::null()).spawn();
+    Ending(child.expect("redis-server is in PATH: see ./test"))
+}
+
+#[test]
+fn tls_reaches_a_server_and_the_master_behind_sentinels_with_the_password() {
+    let cluster = Cluster::new();
+    let dir = tempfile::tempdir().unwrap();
+    let signed = rcgen::generate_simple_self_signed(["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
+    let file = |name: &str, text: String| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let cert = file("cert.pem", signed.cert.pem());
+    let key = file("key.pem", signed.signing_key.serialize_pem());
+    let (port, sentinel) = (free_port(), free_port());
+    let redis = Redis::start_with(&[
+        ("tls-port", &port.to_string()),
+        ("tls-cert-file", &cert),
+        ("tls-key-file", &key),
+        ("tls-ca-cert-file", &cert),
+        ("tls-auth-clients", "no"),
+    ]);
+    redis.command::<()>(&["CONFIG", "SET", "requirepass", "hunter2"]);
+    let tls = format!("tls-cert-file {cert}\ntls-key-file {key}\ntls-ca-cert-file {cert}\ntls-auth-clients no");
+    let _sentinel = tls_sentinel(dir.path(), sentinel, port, &tls);
+    let doctor = |address: &str, trusted: bool| {
+        let mut command = cluster.command(&["-t", "processes", "doctor"]);
+        command.env("CARDCTL_REDIS", address);
+        if trusted {
+            command.env("SSL_CERT_FILE", &cert);
+        }
+        let ended = Ended::of(command.output().unwrap());
+        assert!(!format!("{}{}", ended.stdout, ended.stderr).contains("hunter2"));
+        ended.stdout
+    };
+    let single = format!("rediss://:hunter2@127.0.0.1:{port}");
+    let behind = format!("rediss-sentinel://:hunter2@127.0.0.1:{sentinel}/cards");
+    let mut said = String::new();
+    eventually("both can be used", || {
+        said = [&single, &behind].map(|address| doctor(address, true)).join("");
+        said.matches("can be used").count() == 2 || said.matches("can't be used").count() > 2
+    });
+    assert_eq!(said.matches("can be used").count(), 2, "{said}");
+    for address in [&single, &behind] {
+        let said = doctor(address, false);
+        assert!(said.contains("certificate") && said.contains("SSL_CERT_FILE"), "{said}");
+        let said = doctor(&address.replace("rediss", "redis"), true);
+        assert!(said.contains("speaks TLS") && said.contains("rediss://"), "{said}");
+    }
 }

@@ -127,7 +127,11 @@ pub fn secrets(text: &str) -> Cow<'_, str> {
         (!is_word).then(|| format!("{} [secret]", &found[1]))
     });
     let text = replace(text, &OPAQUE, |_| Some("[token]".to_owned()));
-    let text = replace(text, &CREDENTIALS, |found| Some(format!("{}[credentials]@", &found[1])));
+    let text = replace(text, &CREDENTIALS, |found| {
+        // Our own hints say where a name and a password go.
+        let is_hint = matches!(&found[0][found[1].len()..], "USER@" | "USER:PASSWORD@");
+        (!is_hint).then(|| format!("{}[credentials]@", &found[1]))
+    });
     let text = replace(text, &BARE_CREDENTIALS, |found| {
         // `name:tag@sha256:…` is an image.
         let is_digest = found[2].starts_with("sha256:") || found[2].starts_with("sha512:");

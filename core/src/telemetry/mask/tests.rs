@@ -16,6 +16,8 @@ fn what_must_not_be_written_is_not() {
         ("with Bearer abc.def-ghi it", "with Bearer [token] it"),
         ("jwt eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abc-_d", "jwt [token]"),
         ("no answer from postgres://card:s@cr/t@db:5432/card", "no answer from postgres://[credentials]@db:5432/card"),
+        ("fix: --database postgres://USER@HOST/DATABASE", "fix: --database postgres://USER@HOST/DATABASE"),
+        ("postgres://USERX@HOST/DATABASE", "postgres://[credentials]@HOST/DATABASE"),
         (r#"{"url":"rediss://:hunter2@cache"}"#, r#"{"url":"rediss://[credentials]@cache"}"#),
         ("redis-sentinel://:a@one:1,:b@two:2/name", "redis-sentinel://[credentials]@two:2/name"),
         ("used rt_0123456789abcdefXYZ twice", "used [token] twice"),

@@ -64,8 +64,14 @@ static FIELD: LazyLock<Regex> = LazyLock::new(|| {
 });
 static FLAG: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        &[r#"(?i)(["']?--?(?:[a-z0-9_\-]*[_\-])?[a-z0-9]*?"#, NAMES, r#"["']?,?\s+)("#, QUOTED, r#"|[^\s"',;]+)"#]
-            .concat(),
+        &[
+            r#"(?i)((?:^|[\s"'`(\[{,=])--?(?:[a-z0-9_\-]*[_\-])?[a-z0-9]*?"#,
+            NAMES,
+            r#"["']?,?\s+)("#,
+            QUOTED,
+            r#"|[^\s"',;]+)"#,
+        ]
+        .concat(),
     )
 });
 /// The environment of a container or a plugin: the name in one field, the value in the next.

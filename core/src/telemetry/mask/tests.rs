@@ -16,6 +16,11 @@ fn what_must_not_be_written_is_not() {
         ("with Bearer abc.def-ghi it", "with Bearer [token] it"),
         ("jwt eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abc-_d", "jwt [token]"),
         ("no answer from postgres://card:s@cr/t@db:5432/card", "no answer from postgres://[credentials]@db:5432/card"),
+        ("the secret card-secrets with its password", "the secret card-secrets with its password"),
+        (
+            "kubectl create secret generic card-secrets --from-file x",
+            "kubectl create secret generic card-secrets --from-file x",
+        ),
         ("fix: --database postgres://USER@HOST/DATABASE", "fix: --database postgres://USER@HOST/DATABASE"),
         ("postgres://USERX@HOST/DATABASE", "postgres://[credentials]@HOST/DATABASE"),
         (r#"{"url":"rediss://:hunter2@cache"}"#, r#"{"url":"rediss://[credentials]@cache"}"#),

@@ -62,7 +62,7 @@ fn answer(mut stream: TcpStream, answers: Answers) -> Option<()> {
         ),
         Answers::Documents => match document(&path) {
             Some(document) => (if path == "/ready" { 503 } else { 200 }, "application/json", document.to_string()),
-            None => (422, "application/problem+json", problem()),
+            None => (500, "application/problem+json", problem()),
         },
         Answers::Problems => (422, "application/problem+json", problem()),
     };

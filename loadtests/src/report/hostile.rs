@@ -60,11 +60,7 @@ fn no_text_of_a_result_acts_in_any_report_of_it() {
             let forged = text.lines().any(|line| line.trim_start().starts_with("::error::forged"));
             assert!(!forged, "{kind} of {place}: {text}");
         }
-        // A reader wants a time where one stands; that it is read as XML at all is what matters there.
-        match quick_junit::Report::deserialize_from_str(&junit::render(&report)) {
-            Err(error) if place == "/started_at" => assert!(error.to_string().contains("timestamp"), "{error}"),
-            read => drop(read.unwrap()),
-        }
+        quick_junit::Report::deserialize_from_str(&junit::render(&report)).unwrap();
     }
     for place in ["/target", "/run", "/correctness/findings/0/detail", "/platform/url"] {
         assert!(tried.contains(&place), "{place} is not among {tried:?}");

@@ -151,12 +151,14 @@ fn every_command(answers: Answers) -> usize {
     let styles = Regex::new("\u{1b}\\[[0-9;]*m").unwrap();
     let (sandbox, url) = (Sandbox::new(), serve(answers));
     let run = |command: &[&str], more: &[&str]| {
-        // Some would go on asking for longer than a test may take.
-        let line = [&["-s", "INT", "4", env!("CARGO_BIN_EXE_cardctl"), "-t", &url], command, more].concat();
+        // Some would go on asking for longer than a test may take. In the foreground the signal comes once: a second one ends
+        // the program before it has said anything.
+        let line =
+            [&["--foreground", "-s", "INT", "4", env!("CARGO_BIN_EXE_cardctl"), "-t", &url], command, more].concat();
         let mut command = sandbox.program("timeout", &line);
         let ended =
             command.env("CARDCTL_OPERATOR_TOKEN", "op_of_a_test").env("GITHUB_ACTIONS", "true").output().unwrap();
-        (line[6..].join(" "), Ended::of(ended))
+        (line[7..].join(" "), Ended::of(ended))
     };
     let mut shown = 0;
     for command in COMMANDS {
@@ -173,6 +175,7 @@ fn every_command(answers: Answers) -> usize {
         let (line, json) = run(command, &["-o", "json"]);
         assert_inert(&json.stderr, &line, answers);
         assert!(!json.stdout.contains(|letter| plain::acts(letter) && letter != '\n'), "{line}: {:?}", json.stdout);
+        assert!(!json.stdout.is_empty(), "{line} ({answers:?}) said nothing: {}", json.stderr);
         json.json();
     }
     shown

@@ -4,7 +4,7 @@ use std::process::Stdio;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::sandbox::{Sandbox, eventually};
+use crate::sandbox::{Ended, Sandbox, eventually};
 
 #[test]
 fn a_pipe_gets_no_escape() {
@@ -82,6 +82,17 @@ fn the_first_signal_ends_a_command_that_waits_for_an_answer() {
         eventually(&format!("{arguments:?} ends"), || child.try_wait().unwrap().is_some());
         assert_eq!(child.wait().unwrap().code(), Some(code), "{arguments:?}");
     }
+}
+
+#[test]
+fn the_time_of_a_watch_counts_while_the_platform_does_not_answer() {
+    let sandbox = Sandbox::new();
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    let mut watch = sandbox.command(&["watch", "--all", "--timeout", "300ms", "-o", "json", "-t", &url]);
+    // Without the limit it would go on for a minute; 124 is its own, not that of the time this test has.
+    let ended = Ended::of(watch.env("CARDCTL_OPERATOR_TOKEN", "operator-token-of-a-test").output().unwrap());
+    assert_eq!((ended.code, &ended.json()["error"]["code"]), (Some(124), &"timeout".into()), "{}", ended.stderr);
 }
 
 #[test]

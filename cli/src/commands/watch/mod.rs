@@ -14,7 +14,7 @@ use std::time::Duration;
 use card_core::ids::{RunId, TaskId};
 use card_core::tasks::Task;
 use card_core::time::{Instant as Timestamp, format_duration, parse_duration};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use self::arrivals::Arrivals;
 use self::board::Board;
@@ -78,6 +78,24 @@ enum Ending {
 /// # Errors
 /// Nothing runs, or the stream can't be opened.
 pub async fn run(args: WatchArgs, context: &Context) -> Result<Exit, Failure> {
+    let deadline = args.timeout.map(|timeout| Instant::now() + timeout);
+    // The time counts from here: a platform that does not answer must not hold a watch for longer.
+    let (mut watch, events) = match deadline {
+        None => begin(&args, context).await?,
+        Some(deadline) => timeout_at(deadline, begin(&args, context)).await.unwrap_or_else(|_| Err(late(&args)))?,
+    };
+    let (ending, cursor) = watch.follow(events, deadline).await?;
+    watch.finish(ending, cursor)
+}
+
+fn late(args: &WatchArgs) -> Failure {
+    let limit = args.timeout.map(format_duration).unwrap_or_default();
+    let message = format!("the time ({limit}) was up before the platform said what there is to follow");
+    Failure::new("timeout", Exit::Timeout, message).fix("cardctl status; or give it longer with --timeout")
+}
+
+/// Subscribes and reads the present state.
+async fn begin<'a>(args: &'a WatchArgs, context: &'a Context) -> Result<(Watch<'a>, Events), Failure> {
     let client = client::connect(context).await?;
     let named: HashSet<TaskId> = args.tasks.iter().copied().collect();
     let scope = match &args.run {
@@ -90,7 +108,7 @@ pub async fn run(args: WatchArgs, context: &Context) -> Result<Exit, Failure> {
     let mut watch = Watch {
         context,
         client,
-        args: &args,
+        args,
         named,
         board: Board::default(),
         screen: live.then(|| Screen::new(context, None)),
@@ -98,8 +116,7 @@ pub async fn run(args: WatchArgs, context: &Context) -> Result<Exit, Failure> {
         arrivals: Arrivals::default(),
     };
     watch.present(args.from.is_none()).await?;
-    let (ending, cursor) = watch.follow(events).await?;
-    watch.finish(ending, cursor)
+    Ok((watch, events))
 }
 
 struct Watch<'a> {
@@ -130,8 +147,11 @@ impl Watch<'_> {
         Ok(())
     }
 
-    async fn follow(&mut self, mut events: Events) -> Result<(Ending, Option<u64>), Failure> {
-        let deadline = self.args.timeout.map(|timeout| Instant::now() + timeout);
+    async fn follow(
+        &mut self,
+        mut events: Events,
+        deadline: Option<Instant>,
+    ) -> Result<(Ending, Option<u64>), Failure> {
         let mut replayed = self.args.from.is_none();
         let mut quiet_since = Instant::now();
         loop {

@@ -94,12 +94,7 @@ impl Backlog {
         }
         let recent = self.lock();
         let over = |holder: &&Holder| !is_within_share(**holder, size(recent.held(**holder, waiting)), 1, free);
-        match holders.iter().find(over) {
-            None => Ok(()),
-            Some(Holder::User(_)) => Err(Full::User),
-            Some(Holder::Address(_)) => Err(Full::Address),
-            Some(Holder::Operator) => Err(Full::All),
-        }
+        holders.iter().find(over).map_or(Ok(()), |holder| Err(holder.full()))
     }
 
     /// One more was accepted.

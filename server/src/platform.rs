@@ -126,7 +126,12 @@ impl Platform {
         let (drain_timeout, read_timeout) = (server.drain_timeout, server.read_timeout);
         let connections = connections(&mut settings.server);
         let timeouts = Timeouts { head: read_timeout, idle: IDLE, stalled: STALLED, drain: drain_timeout };
-        let limits = Limits { timeouts, connections, unfinished: settings.server.unfinished_limit };
+        let limits = Limits {
+            timeouts,
+            connections,
+            unfinished: settings.server.unfinished_limit,
+            proxies: settings.server.trusted_proxies.clone(),
+        };
         let app = Arc::new(App::new(store.clone(), settings, secrets, stop_api.clone())?);
         let answers = api::answers(Arc::clone(&app)).map_err(|error| StartError::Settings(error.to_string()))?;
         let api = watch.spawn("api", serve(listener, Arc::new(answers), limits, stop_api.clone()));

@@ -15,6 +15,7 @@ use axum::http::{Request, Response, StatusCode};
 use axum::middleware::{Next, from_fn};
 use axum::response::IntoResponse;
 use bytes::Bytes;
+use card_core::settings::Networks;
 use hyper::body::Incoming;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -41,7 +42,8 @@ pub(crate) async fn no_such_route() -> Problem {
 pub(crate) async fn serve_routes(listener: TcpListener, router: Router, stop: CancellationToken) {
     let timeouts = Timeouts { head: HEAD, idle: IDLE, stalled: STALLED, drain: DRAIN };
     // Half of the files: the process may have another port.
-    let limits = Limits { timeouts, connections: affordable() / 2, unfinished: UNFINISHED };
+    let limits =
+        Limits { timeouts, connections: affordable() / 2, unfinished: UNFINISHED, proxies: Networks::default() };
     let router = router.route_layer(from_fn(without_parameters));
     if !serve(listener, Arc::new(Routes(router)), limits, stop).await {
         tracing::debug!("stopped with calls under way");

@@ -17,6 +17,8 @@ pub enum Holder {
     User(UserId),
     /// An address; of IPv6 the /64, which is what one client has. See [`Holder::address`].
     Address(IpAddr),
+    /// All trusted proxies together. Their clients have shares, of the requests that they send; the proxies have none.
+    Proxies,
     /// All operators together.
     Operator,
 }
@@ -47,14 +49,17 @@ impl Holder {
         match self {
             Self::User(_) => 1,
             Self::Address(_) | Self::Operator => 8,
+            Self::Proxies => usize::MAX,
         }
     }
 
-    const fn full(self) -> Full {
+    /// Why it gets no more.
+    #[must_use]
+    pub const fn full(self) -> Full {
         match self {
             Self::User(_) => Full::User,
             Self::Address(_) => Full::Address,
-            Self::Operator => Full::All,
+            Self::Operator | Self::Proxies => Full::All,
         }
     }
 }
@@ -264,6 +269,14 @@ mod tests {
         assert_eq!(why, Full::Address);
         assert!((70..85).contains(&many.len()), "{}", many.len());
         assert!(shares.take(&[address(2)], 1).is_ok());
+    }
+
+    #[test]
+    fn proxies_get_all_but_what_is_for_operators() {
+        let shares = Shares::new(100);
+        let (many, why) = fill(&shares, &[Holder::Proxies]);
+        assert_eq!((many.len(), why), (100 - reserve(100), Full::All));
+        assert!(shares.take(&[Holder::Operator], 1).is_ok());
     }
 
     #[test]

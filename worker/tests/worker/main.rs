@@ -2,6 +2,7 @@
 
 mod bed;
 mod bureau;
+mod connections;
 mod faulty;
 mod scripted;
 

@@ -14,12 +14,13 @@ mod unreadable;
 mod watch;
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::{HeaderValue, Request, Response, header};
 use bytes::Bytes;
+use card_core::settings::Networks;
 use http_body::Body;
 use http_body_util::{Either, Full};
 use hyper::body::Incoming;
@@ -72,7 +73,7 @@ pub struct Timeouts {
 }
 
 /// The bounds of a port.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Limits {
     /// How long a client may take.
     pub timeouts: Timeouts,
@@ -80,6 +81,14 @@ pub struct Limits {
     pub connections: usize,
     /// Bytes of requests that have not arrived in whole, of all connections together.
     pub unfinished: usize,
+    /// Whose connections carry the requests of many clients: no one address among them has a share.
+    pub proxies: Networks,
+}
+
+impl Limits {
+    fn holder(&self, address: IpAddr) -> Holder {
+        if self.proxies.contain(address) { Holder::Proxies } else { Holder::address(address) }
+    }
 }
 
 /// More than any head, and than what is read at once.
@@ -105,14 +114,15 @@ pub async fn serve<A: Answer>(listener: TcpListener, answers: Arc<A>, limits: Li
             Some(_ended) = connections.join_next(), if !connections.is_empty() => continue,
         };
         let watch = Watch::new();
-        let Some(place) = room.enter(address.ip(), &watch) else { continue };
+        let holder = limits.holder(address.ip());
+        let Some(place) = room.enter(holder, &watch) else { continue };
         let stream = ClientStream::new(
             tcp,
             Arc::clone(&watch),
             Arc::clone(&answers),
             limits.timeouts,
             Arc::clone(&unfinished),
-            Holder::address(address.ip()),
+            holder,
         );
         let connection = Connection { stream, watch, answers: Arc::clone(&answers), address, place };
         connections.spawn(connection.run(http.clone(), graceful.watcher(), stop.clone()));

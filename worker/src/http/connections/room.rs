@@ -5,7 +5,6 @@
 //! is a new one told so, in one of a few places kept for that; there, probes and operators are answered all the same.
 
 use std::collections::{HashMap, HashSet};
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -103,9 +102,8 @@ impl Room {
         Arc::new(Self { limit: limit.max(1), open: Mutex::new(open), left: Notify::new() })
     }
 
-    /// A place for a connection from an address, until it is dropped. None: not even the reserve has one.
-    pub(super) fn enter(self: &Arc<Self>, address: IpAddr, watch: &Arc<Watch>) -> Option<Place> {
-        let holder = Holder::address(address);
+    /// A place for a connection, until it is dropped. None: not even the reserve has one.
+    pub(super) fn enter(self: &Arc<Self>, holder: Holder, watch: &Arc<Watch>) -> Option<Place> {
         let mut open = self.lock();
         let standing = self.standing(&mut open, holder);
         let in_reserve = standing != Standing::Regular;
@@ -228,10 +226,16 @@ impl Drop for Place {
 
 #[cfg(test)]
 mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
     use super::*;
 
-    const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
-    const THERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 2));
+    const HERE: Holder = Holder::Address(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)));
+    const THERE: Holder = Holder::Address(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2)));
+
+    fn other(octet: u8) -> Holder {
+        Holder::address([10, 0, 0, octet].into())
+    }
 
     fn connection(phase: Phase) -> Arc<Watch> {
         let watch = Watch::new();
@@ -250,7 +254,7 @@ mod tests {
         let mut watches = Vec::new();
         for octet in 0..4 {
             let watch = connection(Phase::Idle);
-            places.push(room.enter(IpAddr::from([10, 0, 0, octet]), &watch).unwrap());
+            places.push(room.enter(other(octet), &watch).unwrap());
             watches.push(watch);
             tokio::time::advance(Duration::from_millis(10)).await;
         }
@@ -263,9 +267,8 @@ mod tests {
     #[tokio::test]
     async fn who_is_at_work_is_left_alone_and_a_few_are_told_so() {
         let room = Room::new(8);
-        let busy: Vec<_> = (0..8)
-            .map(|octet| room.enter(IpAddr::from([10, 0, 0, octet]), &connection(Phase::Answering)).unwrap())
-            .collect();
+        let busy: Vec<_> =
+            (0..8).map(|octet| room.enter(other(octet), &connection(Phase::Answering)).unwrap()).collect();
         let reserve: Vec<_> = (0..4).map(|_| room.enter(HERE, &connection(Phase::Answering)).unwrap()).collect();
         assert!(reserve.iter().all(|place| place.standing == Standing::Reserve(Full::All)));
         assert!(room.enter(HERE, &connection(Phase::New)).is_none());
@@ -293,12 +296,21 @@ mod tests {
         assert!(evicted(&idle));
     }
 
+    #[tokio::test]
+    async fn proxies_get_every_place_and_the_reserve_is_for_others() {
+        let room = Room::new(100);
+        let enter = |holder| room.enter(holder, &connection(Phase::Answering)).unwrap();
+        let places: Vec<_> = (0..100).map(|_| enter(Holder::Proxies)).collect();
+        assert!(places.iter().all(|place| place.standing == Standing::Regular));
+        assert_eq!(enter(HERE).standing, Standing::Reserve(Full::All));
+    }
+
     #[tokio::test(start_paused = true)]
     async fn idle_connections_are_kept_for_a_short_time_only_when_room_is_short() {
         let room = Room::new(16);
         let watches: Vec<_> = (0..14).map(|_| connection(Phase::Idle)).collect();
         let mut places: Vec<_> =
-            (0u8..).zip(&watches).map(|(octet, watch)| room.enter([10, 0, 0, octet].into(), watch).unwrap()).collect();
+            (0u8..).zip(&watches).map(|(octet, watch)| room.enter(other(octet), watch).unwrap()).collect();
         tokio::time::advance(SHORT_IDLE).await;
         places.push(room.enter(HERE, &connection(Phase::New)).unwrap());
         assert!(watches.iter().all(|watch| evicted(watch)));

@@ -84,7 +84,9 @@ problems! {
     UserShareUsed = "user-share-used", 503, "This user's share is used up";
     /// This address holds its share of what all have together.
     AddressShareUsed = "address-share-used", 503, "This address's share is used up";
-    /// A part that is needed does not answer, or its disk is full.
+    /// Nothing can be written until somebody makes room.
+    DiskFull = "disk-full", 503, "A disk of the platform is full";
+    /// A part that is needed does not answer.
     Unavailable = "unavailable", 503, "A part of the platform is unavailable";
     /// A write was under way when a part that is needed went away.
     OutcomeUnknown = "outcome-unknown", 503, "It is not known whether this was done";

@@ -2,7 +2,8 @@
 //!
 //! What is passing is tried again with back-off while there is time for it, and as long as `Retry-After` says. What
 //! somebody else answers in the platform's place is tried again a few times only, and more slowly: a gateway that always
-//! fails is not hammered.
+//! fails is not hammered. A full disk is waited for a moment only: it may be one that is being cleared, and else nothing
+//! helps but somebody who hears of it.
 
 use std::time::Duration;
 
@@ -20,6 +21,9 @@ const FOREIGN: RetryPolicy =
 /// So many answers of something else to one call, and no more.
 const FOREIGN_ANSWERS: u32 = 6;
 
+/// How long a full disk is waited for.
+const FULL: Duration = Duration::from_secs(3);
+
 /// How long a gateway is asked again before a load begins.
 const GATEWAY_PATIENCE: Duration = Duration::from_secs(15);
 
@@ -31,13 +35,21 @@ pub struct Retries {
     failures: u32,
     foreign: u32,
     most_foreign: u32,
+    /// Since when the disk is full.
+    full: Option<Instant>,
+}
+
+/// How long a call that fails like this is tried again, by who has so much patience.
+#[must_use]
+pub fn patience(error: &ClientError, patience: Duration) -> Duration {
+    if error.is_disk_full() { patience.min(FULL) } else { patience }
 }
 
 impl Retries {
     /// Of a call that begins now and is given up after `patience`.
     #[must_use]
     pub fn new(patience: Duration) -> Self {
-        Self { begun: Instant::now(), patience, failures: 0, foreign: 0, most_foreign: FOREIGN_ANSWERS }
+        Self { begun: Instant::now(), patience, failures: 0, foreign: 0, most_foreign: FOREIGN_ANSWERS, full: None }
     }
 
     /// The same, given up after so many answers that are not the platform's.
@@ -57,7 +69,10 @@ impl Retries {
         // Never at once: half of it is kept.
         let wait = ceiling.mul_f64(0.5 + jitter.clamp(0.0, 1.0) / 2.0);
         let wait = wait.max(error.retry_after().unwrap_or_default());
-        (self.begun.elapsed() + wait < self.patience).then_some(wait)
+        let full = error.is_disk_full().then(|| *self.full.get_or_insert_with(Instant::now));
+        self.full = full;
+        let is_within = |since: Instant, limit| since.elapsed() + wait < limit;
+        (is_within(self.begun, self.patience) && full.is_none_or(|since| is_within(since, FULL))).then_some(wait)
     }
 }
 
@@ -154,6 +169,19 @@ mod tests {
         let waits_of = waits(&gateway(429, Some(4)), 0.0).await;
         assert_eq!(waits_of, [Duration::from_secs(4); 3], "a fourth would be too late");
         assert!(waits(&gateway(503, Some(3600)), 0.0).await.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_full_disk_is_waited_for_a_moment() {
+        let document = serde_json::json!({
+            "type": "", "title": "", "status": 503, "detail": "", "instance": "", "code": "disk-full", "request_id": "",
+        });
+        let problem = Box::new(serde_json::from_value(document).unwrap());
+        let full = ClientError::Refused { problem, retry_after: Some(Duration::from_secs(1)) };
+        assert_eq!(waits(&full, 1.0).await, [Duration::from_secs(1); 2]);
+        assert_eq!(patience(&full, LONG), FULL);
+        assert_eq!(patience(&full, Duration::ZERO), Duration::ZERO);
+        assert_eq!(patience(&silence(), LONG), LONG);
     }
 
     #[tokio::test(start_paused = true)]

@@ -179,6 +179,10 @@ impl From<EngineError> for Refusal {
             ErrorKind::Unavailable => {
                 Self::new(Code::Unavailable, "The ledger does not answer now. Nothing was changed; try again.")
             }
+            ErrorKind::DiskFull => Self::new(
+                Code::DiskFull,
+                "The disk that holds the ledger is full. Nothing was changed; nothing can be until there is room.",
+            ),
             ErrorKind::Unknown => Self::new(
                 Code::OutcomeUnknown,
                 "It is not known whether the ledger took this. Send it again with the same Idempotency-Key to find out.",
@@ -208,6 +212,7 @@ mod tests {
     fn what_is_not_known_is_not_called_unchanged() {
         let code = |kind| Refusal::from(EngineError::new(kind, "the connection broke")).code();
         assert_eq!(code(ErrorKind::Unavailable), Code::Unavailable);
+        assert_eq!(code(ErrorKind::DiskFull), Code::DiskFull);
         assert_eq!(code(ErrorKind::Unknown), Code::OutcomeUnknown);
     }
 }

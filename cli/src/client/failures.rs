@@ -29,6 +29,8 @@ impl From<ClientError> for Failure {
             ClientError::Refused { problem, retry_after } => {
                 let failure = answered(&problem, exit(problem.code));
                 match retry_after {
+                    // Waiting makes no room.
+                    _ if problem.code == Code::DiskFull => failure.fix("make room on the disk that holds the ledger"),
                     Some(wait) => failure.fix(format!("try again in {} s", wait.as_secs().max(1))),
                     None => failure,
                 }
@@ -82,7 +84,7 @@ fn exit(code: Code) -> Exit {
     match code {
         Code::BadRequest | Code::MalformedJson | Code::ValidationFailed => Exit::Usage,
         Code::Overloaded | Code::UserShareUsed | Code::AddressShareUsed => Exit::NotReady,
-        Code::Unavailable | Code::Stopping => Exit::NotReady,
+        Code::Unavailable | Code::DiskFull | Code::Stopping => Exit::NotReady,
         // The platform says no to what was asked, for a reason that is in the message.
         Code::NotDead | Code::ReplacementOpen | Code::UsernameTaken | Code::IdempotencyMismatch => Exit::NotReady,
         _ => Exit::Unknown,

@@ -107,7 +107,8 @@ fn wait_out(error: ClientError) -> Result<String, ClientError> {
         ClientError::Unreachable { .. } | ClientError::NoAnswer { .. } => true,
         ClientError::Gateway(answer) => answer.is_retryable() || answer.is_unknown(),
         ClientError::Refused { problem, .. } => {
-            problem.status == 503 && problem.code != Code::Stopping || problem.code == Code::Internal
+            problem.status == 503 && !matches!(problem.code, Code::Stopping | Code::DiskFull)
+                || problem.code == Code::Internal
         }
         _ => false,
     };
@@ -115,6 +116,10 @@ fn wait_out(error: ClientError) -> Result<String, ClientError> {
 }
 
 fn refused(endpoint: &Endpoint, error: &ClientError) -> Failure {
+    if error.is_disk_full() {
+        return Failure::new("state-disk-full", Exit::NotReady, format!("the platform accepts nothing: {error}"))
+            .fix("make room on the disk that holds the ledger");
+    }
     Failure::new("not-ready", Exit::NotReady, "the platform answers, but not as it should")
         .evidence(format!("{}: {error}", endpoint.base_url))
         .fix("cardctl down, then cardctl up -d; what it says meanwhile: cardctl logs")

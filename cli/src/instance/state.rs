@@ -41,7 +41,7 @@ pub(super) fn ledger(data: &Path, paths: &Paths, error: &EngineError) -> Failure
     let path = Paths::ledger(data);
     let shown = path.display();
     let condition = match (error.kind(), condition(&path)) {
-        (ErrorKind::Unavailable, _) => {
+        (ErrorKind::DiskFull, _) => {
             return Failure::new("state-disk-full", Exit::NotReady, error.to_string())
                 .fix(format!("make room on the disk that holds {shown}"))
                 .left(format!("{shown} as it was; nothing was started"));

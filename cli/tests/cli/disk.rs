@@ -42,7 +42,7 @@ async fn survives(sandbox: &Sandbox, fill: impl Fn(), free: impl Fn()) {
         }
     }
     let refusal = refusal.expect("a full disk refuses in the end");
-    assert_eq!(refusal.code(), Some(Code::Unavailable), "{refusal}");
+    assert_eq!(refusal.code(), Some(Code::DiskFull), "{refusal}");
     assert!(refusal.retry_after().is_some(), "a 503 says when to try again");
     // What only reads goes on.
     sandbox.expect(0, &["tasks", "list", "--run", run.as_str(), "-o", "json"]);
@@ -149,14 +149,17 @@ async fn what_a_full_disk_refuses_is_waited_for_once_and_said() {
         assert!(status.success());
     };
     limit("4096");
-    // Forty, two at a time, each for 15 s, would be five minutes.
+    // Forty, two at a time, each for 3 s, would be a minute.
     let mut command = sandbox.command(&["submit", "-c", "40", "--concurrency", "2", "--timeout", "60s"]);
     let ended = crate::sandbox::Ended::of(command.output().unwrap());
+    let once = sandbox.run(&["submit", "-c", "1", "-o", "json"]);
     limit("unlimited");
-    assert!(ended.stderr.contains("not accepted yet, trying for up to 15s: "), "{}", ended.stderr);
+    assert_eq!(once.json()["error"]["code"], "disk-full", "{}", once.stderr);
+    assert_eq!(once.json()["error"]["fix"], "make room on the disk that holds the ledger");
+    assert!(ended.stderr.contains("not accepted yet, trying for up to 3s: "), "{}", ended.stderr);
     // With 124 the time would have been up before all were tried.
     assert_eq!(ended.code, Some(3), "{}", ended.stderr);
-    assert!(ended.stderr.contains("error[unavailable]"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("error[disk-full]"), "{}", ended.stderr);
     sandbox.expect(0, &["down"]);
 }
 

@@ -3,8 +3,10 @@
 /// What the caller can do about an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorKind {
-    /// Nothing was changed; the same call later may work (disk full, a peer away, too much waiting).
+    /// Nothing was changed; the same call later may work (a peer away, too much waiting).
     Unavailable,
+    /// Nothing was changed; the same call works once somebody has made room on the disk.
+    DiskFull,
     /// It is not known whether the change happened; the same call again is safe and tells.
     Unknown,
     /// The engine is closed or closing; nothing was changed.
@@ -63,7 +65,7 @@ impl EngineError {
     /// Whether the same call later can help.
     #[must_use]
     pub const fn is_retryable(&self) -> bool {
-        matches!(self.kind, ErrorKind::Unavailable | ErrorKind::Unknown)
+        matches!(self.kind, ErrorKind::Unavailable | ErrorKind::DiskFull | ErrorKind::Unknown)
     }
 
     /// The same error for each of the callers that shared a batch.

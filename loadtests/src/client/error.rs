@@ -132,6 +132,12 @@ impl ClientError {
         }
     }
 
+    /// Whether somebody has to make room before the same call can help.
+    #[must_use]
+    pub fn is_disk_full(&self) -> bool {
+        self.code() == Some(Code::DiskFull)
+    }
+
     /// Whether an answer came that is not the platform's: by its status, or because no version of this API gives it.
     #[must_use]
     pub const fn is_foreign(&self) -> bool {
@@ -166,6 +172,7 @@ mod tests {
     fn a_platform_that_does_not_know_is_asked_again_and_believed_nothing() {
         for (code, retryable, unknown) in [
             (Code::Unavailable, true, false),
+            (Code::DiskFull, true, false),
             (Code::Overloaded, true, false),
             (Code::UserShareUsed, true, false),
             (Code::AddressShareUsed, true, false),

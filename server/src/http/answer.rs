@@ -141,7 +141,7 @@ impl Answers {
         let cause = refusal.cause().unwrap_or_default();
         if code == Code::Internal {
             tracing::error!(request_id, %method, route, %code, cause, "a request failed");
-        } else if matches!(code, Code::Unavailable | Code::OutcomeUnknown) {
+        } else if matches!(code, Code::Unavailable | Code::DiskFull | Code::OutcomeUnknown) {
             // When the ledger is away every request fails the same way, and that it is away is said by who finds out.
             if let Some(suppressed) = self.quiet.admit() {
                 tracing::warn!(request_id, %method, route, %code, cause, suppressed, "a request failed");

@@ -98,8 +98,8 @@ pub enum Change<'a> {
     Accepted(&'a Task),
     /// A task that was accepted changed; with its place in the log if it has one.
     State(&'a Task, Option<EventSeq>),
-    /// Requests are tried again for a while: why. Told once for each reason.
-    Waiting(&'a str),
+    /// Requests are tried again for a while: why, and for how long. Told once for each reason.
+    Waiting(&'a str, Duration),
 }
 
 /// What the event stream said.
@@ -126,7 +126,12 @@ pub async fn drive(
     let observer = match plan.follow {
         true => {
             let seen = move |task: &Task, seq| drop(tell.send(News { task: task.clone(), seq, at: Instant::now() }));
-            Some(Observer::start(client, &plan.run, PATIENCE, seen).await?)
+            // Nothing was sent yet: neither the end of the time nor a signal waits for a stream that does not open.
+            let opening = Observer::start(client, &plan.run, PATIENCE.min(plan.timeout), seen);
+            match stop.run_until_cancelled(opening).await {
+                Some(observer) => Some(observer?),
+                None => return Ok(State::default().ended(Ending::Interrupted, None, None)),
+            }
         }
         false => {
             drop(tell);
@@ -186,18 +191,7 @@ pub async fn drive(
         }
     }
     let cursor = observer.as_ref().map(Observer::cursor).filter(|cursor| *cursor > 0);
-    let State { board, errors, first_error, resent, by_gateway, latency, .. } = state;
-    Ok(Outcome {
-        ending,
-        board,
-        errors,
-        first_error,
-        resent,
-        by_gateway,
-        end_to_end: latency.percentiles(),
-        audit,
-        cursor,
-    })
+    Ok(state.ended(ending, audit, cursor))
 }
 
 fn ledger_failure(error: &std::io::Error) -> Failure {
@@ -223,6 +217,12 @@ struct State {
 }
 
 impl State {
+    fn ended(self, ending: Ending, audit: Option<Audit>, cursor: Option<u64>) -> Outcome {
+        let Self { board, errors, first_error, resent, by_gateway, latency, .. } = self;
+        let end_to_end = latency.percentiles();
+        Outcome { ending, board, errors, first_error, resent, by_gateway, end_to_end, audit, cursor }
+    }
+
     fn note(&mut self, note: Note, show: &mut impl FnMut(Change<'_>) -> Result<(), Failure>) -> Result<(), Failure> {
         match note {
             Note::Sent { task, begun } => {
@@ -237,9 +237,9 @@ impl State {
                     None => Ok(()),
                 }
             }
-            Note::Waiting(why) if self.waited_for.contains(&why) || self.waited_for.len() >= REASONS => Ok(()),
-            Note::Waiting(why) => {
-                show(Change::Waiting(&why))?;
+            Note::Waiting(why, _) if self.waited_for.contains(&why) || self.waited_for.len() >= REASONS => Ok(()),
+            Note::Waiting(why, limit) => {
+                show(Change::Waiting(&why, limit))?;
                 self.waited_for.push(why);
                 Ok(())
             }

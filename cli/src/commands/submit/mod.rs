@@ -124,8 +124,8 @@ async fn follow(context: &Context, client: &Client, plan: &Plan) -> Result<Outco
         (Change::Accepted(task), Format::Jsonl) => {
             printer.data(&AcceptedLine { kind: "task.accepted", task: task.id, user: task.owner })
         }
-        (Change::Waiting(why), _) => {
-            printer.say(format!("not accepted yet, trying for up to 15s: {why}"));
+        (Change::Waiting(why, limit), _) => {
+            printer.say(format!("not accepted yet, trying for up to {}s: {why}", limit.as_secs()));
             Ok(())
         }
         (Change::State(task, seq), Format::Jsonl) => printer.data(&StateLine::of(task, seq)),

@@ -8,7 +8,7 @@ use card_core::tasks::Task;
 use card_loadtests::identities::Identities;
 use card_loadtests::ledger::Ledger;
 use card_loadtests::orders::Orders;
-use card_loadtests::retries::Retries;
+use card_loadtests::retries::{Retries, patience};
 use card_loadtests::sender::{FailedAttempt, Sender, Sent};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -27,8 +27,8 @@ pub(super) enum Note {
         task: Box<Task>,
         begun: Instant,
     },
-    /// It is tried again: why.
-    Waiting(String),
+    /// It is tried again: why, and for how long at most.
+    Waiting(String, Duration),
     Refused(ClientError),
     /// An attempt failed; whether it is made again.
     Failed {
@@ -80,7 +80,7 @@ pub(super) fn spawn(
                 let limit = if spent.load(Ordering::Acquire) { Duration::ZERO } else { SEND_PATIENCE };
                 let hear = |error: &ClientError, again: bool| {
                     if again {
-                        let _ = note.send(Note::Waiting(error.to_string()));
+                        let _ = note.send(Note::Waiting(error.to_string(), patience(error, limit)));
                     }
                     let _ = note.send(failed(error, again));
                 };

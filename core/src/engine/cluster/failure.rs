@@ -12,8 +12,10 @@ pub(super) enum Cause {
     Connection,
     /// The server rolled the statement back; the same again may work at once.
     Contention,
-    /// The server can't do it now: starting, stopping, out of disk or of connections.
+    /// The server can't do it now: starting, stopping, out of connections.
     Server,
+    /// The server has no room on its disk. Nothing was done.
+    Full,
     /// The server is not the primary, or not any more. Another connection may lead to the one that is.
     Demoted,
     /// This process may not, or what it needs is not there: a login, a right, the database, the schema, a session of its
@@ -57,6 +59,7 @@ fn of_code(code: &str) -> Cause {
         // read_only_sql_transaction; what a standby says about what it can't do during recovery.
         "25006" | "55000" => Cause::Demoted,
         "57P03" | "57014" => Cause::Server,
+        "53100" => Cause::Full,
         // insufficient_privilege; no such database, schema, table, column, function.
         "42501" | "3D000" | "3F000" | "42P01" | "42703" | "42883" => Cause::Refused,
         // A prepared statement that is not there, or is there already: the session is not ours alone.
@@ -74,6 +77,7 @@ pub(super) fn classify(error: Error) -> EngineError {
         Cause::Connection => (ErrorKind::Unavailable, "the connection to Postgres is broken"),
         Cause::Contention => (ErrorKind::Unavailable, "Postgres rolled a statement back"),
         Cause::Server => (ErrorKind::Unavailable, "Postgres does not serve now"),
+        Cause::Full => (ErrorKind::DiskFull, "the disk of Postgres is full"),
         Cause::Demoted => (ErrorKind::Unavailable, "this Postgres takes no writes"),
         Cause::Refused => (ErrorKind::Unavailable, "Postgres refuses this process"),
         Cause::Statement => (ErrorKind::Internal, "Postgres refused a statement"),
@@ -101,6 +105,7 @@ pub(super) fn at_start(error: Error) -> EngineError {
     let (kind, message) = match cause(&error) {
         Cause::Refused | Cause::Statement => (ErrorKind::Broken, "Postgres does not let us in"),
         Cause::Demoted => (ErrorKind::Unavailable, "there is no Postgres that takes writes"),
+        Cause::Full => (ErrorKind::DiskFull, "the disk of Postgres is full"),
         _ => (ErrorKind::Unavailable, "Postgres can't be reached"),
     };
     explained(EngineError::new(kind, message), error)
@@ -181,7 +186,8 @@ mod tests {
             (&["57P01", "57P02", "57P04", "57P05", "25P03", "08006", "40003"][..], Cause::Connection),
             (&["40001", "40P01", "55P03"], Cause::Contention),
             (&["25006", "55000"], Cause::Demoted),
-            (&["57P03", "53300", "53100", "58030", "57014"], Cause::Server),
+            (&["57P03", "53300", "58030", "57014"], Cause::Server),
+            (&["53100"], Cause::Full),
             (&["28P01", "28000", "42501", "3D000", "3F000", "42P01", "42883", "26000", "42P05"], Cause::Refused),
             (&["22021", "23505", "42601", "XX000", "22P02"], Cause::Statement),
         ] {

@@ -178,15 +178,15 @@ impl<W: Work> Running<W> {
                 // Others' connections lead there as well, and would not break by themselves.
                 self.sessions.distrust();
             }
-            // Neither gets better by waiting.
-            let hopeless = matches!(cause, Cause::Statement | Cause::Refused);
+            // None of them gets better by waiting.
+            let hopeless = matches!(cause, Cause::Statement | Cause::Refused | Cause::Full);
             if hopeless || Instant::now() + PAUSE >= deadline {
                 let error = if *doubt {
                     EngineError::new(ErrorKind::Unknown, "Postgres went away during a write").caused_by(error)
                 } else {
                     failure::classify(error)
                 };
-                self.away = !matches!(cause, Cause::Statement | Cause::Contention);
+                self.away = !matches!(cause, Cause::Statement | Cause::Contention | Cause::Full);
                 return Err((error, cause));
             }
             sleep(PAUSE).await;

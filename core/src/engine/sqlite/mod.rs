@@ -66,7 +66,7 @@ pub struct SqliteEngine {
 ///
 /// # Errors
 /// `Broken`, with the file untouched: damaged, from a newer version, of another program, read-only, in use by another
-/// process. `Unavailable`: the disk is full.
+/// process. `DiskFull`: the disk is full.
 pub async fn open(path: &Path, settings: &settings::Ledger) -> Result<Store, EngineError> {
     let engine = Arc::new(open_engine(path, settings).await?);
     Ok(Store { engine: Arc::<SqliteEngine>::clone(&engine), accounts: engine })

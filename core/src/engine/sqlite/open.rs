@@ -125,7 +125,7 @@ fn unusable(path: &Path, error: std::io::Error) -> EngineError {
     // A full disk is not the file's fault: it is told apart by what the caller can do.
     let kind = match error.kind() {
         std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded | std::io::ErrorKind::FileTooLarge => {
-            ErrorKind::Unavailable
+            ErrorKind::DiskFull
         }
         _ => ErrorKind::Broken,
     };

@@ -12,12 +12,12 @@ const LEAST: u64 = 8 * 1024 * 1024;
 /// Whether there is room for more than the next few writes on the disk that holds a file or directory.
 ///
 /// # Errors
-/// `Unavailable` if there is not. What can't be found out is no error: the write that follows shows it.
+/// `DiskFull` if there is not. What can't be found out is no error: the write that follows shows it.
 pub fn check(path: &Path) -> Result<(), EngineError> {
     let Ok(disk) = statvfs(path) else { return Ok(()) };
     let free = disk.blocks_available().saturating_mul(disk.fragment_size());
     if free >= LEAST {
         return Ok(());
     }
-    Err(EngineError::new(ErrorKind::Unavailable, format!("the disk is full: {} KiB are left", free / 1024)))
+    Err(EngineError::new(ErrorKind::DiskFull, format!("the disk is full: {} KiB are left", free / 1024)))
 }

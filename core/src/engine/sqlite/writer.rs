@@ -276,12 +276,16 @@ fn is_storage(error: &rusqlite::Error) -> bool {
 
 /// What a caller can do about an error of SQLite.
 pub(super) fn classify(error: rusqlite::Error) -> EngineError {
-    use rusqlite::ffi::SQLITE_IOERR_FSYNC;
+    use rusqlite::ffi::{SQLITE_IOERR_FSYNC, SQLITE_IOERR_SHMSIZE, SQLITE_IOERR_WRITE};
     let extended = error.sqlite_error().map_or(0, |error| error.extended_code);
     let (kind, message) = match error.sqlite_error_code() {
         // The pages may or may not have reached the disk: only a restart would tell.
         _ if extended == SQLITE_IOERR_FSYNC => (ErrorKind::Unknown, "the disk did not confirm a write"),
-        Some(ErrorCode::DiskFull) => (ErrorKind::Unavailable, "the disk is full"),
+        Some(ErrorCode::DiskFull) => (ErrorKind::DiskFull, "the disk is full"),
+        // So SQLite calls a quota and a limit on the size of files, too.
+        _ if matches!(extended, SQLITE_IOERR_WRITE | SQLITE_IOERR_SHMSIZE) => {
+            (ErrorKind::DiskFull, "the disk takes no more")
+        }
         Some(ErrorCode::SystemIoFailure) => (ErrorKind::Unavailable, "the disk does not take writes"),
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => (ErrorKind::Unavailable, "the ledger is locked"),
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => (ErrorKind::Broken, "the ledger is read-only"),

@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use card_core::files::Distrust;
-use card_core::process::is_ignored;
+use card_core::process::{is_ignored, without_empty_variables};
 use card_core::settings::{Layers, Resolved, SettingsError};
 use nix::sys::signal::Signal;
 use tokio::signal::unix::{SignalKind, signal};
@@ -30,6 +30,7 @@ const OWN_END: Duration = Duration::from_millis(500);
 /// Runs the program.
 #[must_use]
 pub fn run(arguments: Vec<OsString>) -> ExitCode {
+    without_empty_variables();
     if let Some(other) = other_program(&arguments) {
         return other;
     }

@@ -63,6 +63,13 @@ async fn a_worker_names_what_it_was_not_given() {
 }
 
 #[tokio::test]
+async fn a_variable_that_is_set_to_nothing_counts_as_unset() {
+    let empty = ["CARD_CONFIG", "CARD_HEALTH_ADDRESS", "CARD_COMPONENT", "SSL_CERT_FILE", "TOKIO_WORKER_THREADS"];
+    let variables: Vec<_> = [ISSUER, DATABASE].into_iter().chain(empty.map(|name| (name, ""))).collect();
+    assert_eq!(reason(&[], &variables).await, reason(&[], &[ISSUER, DATABASE]).await);
+}
+
+#[tokio::test]
 async fn a_health_port_that_is_taken_is_named() {
     let held = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let address = held.local_addr().unwrap().to_string();

@@ -6,6 +6,7 @@ mod config;
 mod demo;
 mod disk;
 mod dlq;
+mod empty;
 mod hangup;
 mod help;
 mod hostile;

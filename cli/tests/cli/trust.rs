@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use cardctl::instance::{Paths, Process, Record};
+use cardctl::instance::{Paths, Process};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
@@ -509,19 +509,4 @@ fn a_server_elsewhere_needs_no_home() {
     let mut command = sandbox.command(&["status"]);
     let ended = Ended::of(command.env_remove("XDG_STATE_HOME").env_remove("HOME").output().unwrap());
     assert_eq!(ended.code, Some(3), "{}", ended.stderr);
-}
-
-#[test]
-fn a_variable_that_is_set_to_nothing_counts_as_unset() {
-    let sandbox = Sandbox::new();
-    let mut command = sandbox.command(&["up", "-d", "--port", "0"]);
-    for key in cardctl::instance::flat(&card_core::settings::Settings::default()).keys() {
-        command.env(card_core::settings::variable(key), "");
-    }
-    for name in ["TMPDIR", "KUBECONFIG", "CARDCTL_DATABASE", "CARDCTL_REDIS_FILE", "CARDCTL_OPERATOR_TOKEN"] {
-        command.env(name, "");
-    }
-    let ended = Ended::of(command.output().unwrap());
-    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    assert!(Record::running(&sandbox.paths()).is_some());
 }

@@ -5,6 +5,7 @@
 //! `cardctl up -t processes`; the rules of that are here. What a process does is not, and neither is its command line.
 
 mod announcement;
+mod empty;
 mod environment;
 mod exit;
 mod listener;
@@ -12,6 +13,7 @@ mod settings;
 mod stop;
 
 pub use self::announcement::{Announcement, Part};
+pub use self::empty::without_empty_variables;
 pub use self::environment::{Environment, EnvironmentError};
 pub use self::exit::{Exit, NotReady, run};
 pub use self::listener::listen;

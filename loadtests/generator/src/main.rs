@@ -4,7 +4,7 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use card_core::process::{Environment, Exit, NotReady, Stop, run};
+use card_core::process::{Environment, Exit, NotReady, Stop, run, without_empty_variables};
 use card_loadtests::client::{Client, Token, raise_connection_limit};
 use card_loadtests::generate::{GenerateError, generate};
 use card_loadtests::shard::{Assignment, InvalidAssignment};
@@ -40,6 +40,7 @@ SIGTERM or SIGINT: sends no more, waits for what was accepted, audits it, and en
 Exit codes: 0 all is written, whatever was found; 1 the load failed; 2 usage; 3 the environment is not ready.";
 
 fn main() -> ExitCode {
+    without_empty_variables();
     match Arguments::try_parse() {
         Ok(arguments) => run(load(arguments)),
         Err(error) => {

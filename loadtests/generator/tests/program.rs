@@ -107,6 +107,20 @@ fn shard(output: &Output) -> Shard {
 }
 
 #[test]
+fn a_variable_that_is_set_to_nothing_counts_as_unset() {
+    let ended = |variables: &[&str]| {
+        let mut command = program();
+        command.args(["--target", "http://127.0.0.1:1", "--index", "0"]);
+        let output = command.envs(variables.iter().map(|name| (name, ""))).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, told) = ended(&[]);
+    assert!(code == Some(2) && told.contains("--assignment"), "{told}");
+    let empty = ["CARD_ASSIGNMENT", "CARD_TARGET", "JOB_COMPLETION_INDEX", "SSL_CERT_FILE", "TOKIO_WORKER_THREADS"];
+    assert_eq!(ended(&empty), (code, told));
+}
+
+#[test]
 fn two_of_them_make_one_load_that_is_audited() {
     let lab = Lab::start();
     let assignment = lab.assignment(Duration::from_secs(1));

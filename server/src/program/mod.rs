@@ -10,7 +10,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use card_core::process;
-use card_worker::program::{explain, parse};
+use card_worker::program::explain;
 use clap::{Parser, Subcommand};
 
 /// Serves the card replacement platform: the API and its page, on one machine's SQLite ledger with workers and the
@@ -56,7 +56,8 @@ Exit codes: 0 stopped, 1 a part of it failed, 2 usage, 3 the environment is not 
 
 /// Runs the program. The first argument is its name.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let arguments = match parse::<Arguments>(arguments) {
+    process::without_empty_variables();
+    let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
         Err(error) => return explain(&error),
     };

@@ -85,7 +85,17 @@ async fn a_ledger_is_for_its_owner_only_whatever_the_umask() {
     let program = env!("CARGO_BIN_EXE_card-server");
     let mut command = place.program("sh", &["-c", &format!("umask 000; exec {program} --ledger new.db --announce")]);
     command.env("CARD_SIGNING_KEY", "k".repeat(64)).env("CARD_OPERATOR_TOKEN", OPERATOR);
-    for empty in ["CARD_WORKERS", "CARD_CONFIG", "CARD_LEDGER", "CARD_REDIS_URL", "CARDCTL_LOG_LEVEL"] {
+    for empty in [
+        "CARD_WORKERS",
+        "CARD_CONFIG",
+        "CARD_LEDGER",
+        "CARD_REDIS_URL",
+        "CARDCTL_LOG_LEVEL",
+        "PGPORT",
+        "SSL_CERT_DIR",
+        "SSL_CERT_FILE",
+        "TOKIO_WORKER_THREADS",
+    ] {
         command.env(empty, "");
     }
     command.env("CARDCTL_SERVER_PORT", "0");

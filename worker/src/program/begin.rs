@@ -1,13 +1,12 @@
 //! What the command lines of the platform's processes have in common, and how each of them begins.
 
-use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use card_core::process::{Announcement, Environment, Exit, NotReady, Part, Stop, settings};
 use card_core::settings::Settings;
 use card_core::telemetry::{logs, metrics};
-use clap::{Args, CommandFactory, FromArgMatches};
+use clap::Args;
 
 use crate::http::connections::raise_open_files;
 
@@ -65,25 +64,6 @@ impl Begun {
             Announcement::of(self.part, address).make();
         }
     }
-}
-
-/// Reads a command line. Variables that stand in for flags count as unset when they are empty, as CI and compose files set
-/// what was not given.
-///
-/// # Errors
-/// It is not one, or help or the version is asked for.
-pub fn parse<Arguments: CommandFactory + FromArgMatches>(
-    arguments: impl IntoIterator<Item = OsString>,
-) -> Result<Arguments, clap::Error> {
-    let matches = without_empty_variables(Arguments::command()).try_get_matches_from(arguments)?;
-    Arguments::from_arg_matches(&matches)
-}
-
-fn without_empty_variables(command: clap::Command) -> clap::Command {
-    let is_empty = |arg: &clap::Arg| arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
-    command
-        .mut_args(|arg| if is_empty(&arg) { arg.env(clap::builder::Resettable::Reset) } else { arg })
-        .mut_subcommands(without_empty_variables)
 }
 
 /// Help, the version, or what is wrong with a command line, where each belongs.

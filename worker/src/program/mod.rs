@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-pub use self::begin::{Begun, ProcessFlags, explain, parse};
+pub use self::begin::{Begun, ProcessFlags, explain};
 
 /// Takes tasks from the cluster and does their steps.
 ///
@@ -39,7 +39,8 @@ Exit codes: 0 stopped, 1 a part of it failed, 2 usage, 3 the environment is not 
 
 /// Runs the program. The first argument is its name.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    match parse::<Arguments>(arguments) {
+    card_core::process::without_empty_variables();
+    match Arguments::try_parse_from(arguments) {
         Ok(arguments) => card_core::process::run(work::run(arguments)),
         Err(error) => explain(&error),
     }

@@ -142,17 +142,18 @@ async fn each_line(from: Option<impl AsyncRead + Unpin>, mut each: impl FnMut(&s
 
 /// The user's own flags, then ours: static if asked, and no path of this machine in messages of panics.
 fn flags(order: &Order, triple: &str) -> OsString {
-    let own = std::env::var("CARGO_ENCODED_RUSTFLAGS").ok().or_else(|| {
-        let flags = std::env::var("RUSTFLAGS").ok()?;
+    let set = |name| std::env::var(name).ok().filter(|text| !text.is_empty());
+    let own = set("CARGO_ENCODED_RUSTFLAGS").or_else(|| {
+        let flags = set("RUSTFLAGS")?;
         Some(flags.split_whitespace().collect::<Vec<_>>().join("\x1f"))
     });
-    let mut flags: Vec<String> = own.into_iter().filter(|flags| !flags.is_empty()).collect();
+    let mut flags: Vec<String> = own.into_iter().collect();
     if triple.contains("musl") || order.linkage == Linkage::Static {
         let sign = if order.linkage == Linkage::Static { '+' } else { '-' };
         flags.push(format!("-Ctarget-feature={sign}crt-static"));
     }
-    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
-    let home = home.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo")));
+    let home = set("CARGO_HOME").map(PathBuf::from);
+    let home = home.or_else(|| Some(PathBuf::from(set("HOME")?).join(".cargo")));
     let paths = [(Some(order.source.clone()), "/source"), (home, "/cargo")];
     for (path, name) in paths.into_iter().filter_map(|(path, name)| Some((path?, name))) {
         flags.push(format!("--remap-path-prefix={}={name}", path.display()));

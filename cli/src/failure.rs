@@ -106,8 +106,9 @@ impl Failure {
     #[must_use]
     pub fn render(&self, paint: Paint) -> Block {
         let mut block = Block::from(format!("{} {}", paint.bad(format!("error[{}]:", self.code)), self.message));
-        for line in self.evidence.iter().flat_map(|evidence| evidence.lines()) {
-            block.push(format!("  {line}"));
+        // One line for each: what others said has no line breaks of its own.
+        for evidence in &self.evidence {
+            block.push(format!("  {evidence}"));
         }
         for (label, line) in [("fix:", &self.fix), ("left behind:", &self.left)] {
             if let Some(line) = line {

@@ -1,5 +1,6 @@
 //! `cardctl env`: where the platform is, for scripts.
 
+use card_core::plain;
 use clap::ValueEnum;
 
 use crate::context::{Context, Endpoint, Target};
@@ -54,7 +55,7 @@ pub async fn run(args: EnvArgs, context: &Context) -> Result<Exit, Failure> {
         Format::Jsonl => serde_json::to_string(&document),
         Format::Text | Format::Json => serde_json::to_string_pretty(&document),
     };
-    printer.raw(text.map_err(Failure::internal)?)?;
+    printer.own(plain::json(&text.map_err(Failure::internal)?))?;
     Ok(Exit::Done)
 }
 

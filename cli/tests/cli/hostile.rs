@@ -1,17 +1,20 @@
-//! A server that answers with text which would act on a terminal, or on the CI system that reads the log: every command shows
+//! A server, a cluster or a registry that answers with text which would act on a terminal, or on the CI system that reads the log: every command shows
 //! it, and nothing of it acts.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 
 use card_core::plain;
+use card_kube::testing::Fault;
 use regex::Regex;
 use serde_json::{Value, json};
 
+use crate::kubernetes::trouble::crashed;
+use crate::kubernetes::{Lab, NAMESPACE};
 use crate::sandbox::{Ended, Sandbox};
 
 /// Clears the screen, sets the title, rings, forges lines and commands, turns letters around, hides some.
-const HOSTILE: &str = "x\u{1b}[2J\u{1b}]0;t\u{7}\r\n::error::forged\n##[error]forged\r##vso[task.complete]\u{9b}31m\u{202e}\u{2066}\u{200b}\u{feff}\u{7f}\u{0}\u{e0041}y";
+pub(crate) const HOSTILE: &str = "x\u{1b}[2J\u{1b}]0;t\u{7}\r\n::error::forged\n##[error]forged\r##vso[task.complete]\u{9b}31m\u{202e}\u{2066}\u{200b}\u{feff}\u{7f}\u{0}\u{e0041}y";
 const TASK: &str = "tsk_0190b6a5-8f4e-7c3d-9a1b-2c3d4e5f6a7b";
 
 /// What the server answers with.
@@ -26,17 +29,26 @@ enum Answers {
 }
 
 fn serve(answers: Answers) -> String {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    std::thread::spawn(move || {
-        for stream in listener.incoming().map_while(Result::ok) {
-            std::thread::spawn(move || answer(stream, answers));
-        }
-    });
-    url
+    format!("http://{}", listening(move |path| answer(path, answers)))
 }
 
-fn answer(mut stream: TcpStream, answers: Answers) -> Option<()> {
+/// Status, content type and body of the answer to a path; headers are hostile by themselves.
+pub(crate) type Answer = (u16, &'static str, String);
+
+/// Answers as told on a free port of loopback, as long as the test runs.
+pub(crate) fn listening(answer: impl Fn(&str) -> Answer + Clone + Send + 'static) -> SocketAddr {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let answer = answer.clone();
+            std::thread::spawn(move || exchange(stream, answer));
+        }
+    });
+    address
+}
+
+fn exchange(mut stream: TcpStream, answer: impl Fn(&str) -> Answer) -> Option<()> {
     let mut reader = BufReader::new(stream.try_clone().ok()?);
     let mut line = String::new();
     reader.read_line(&mut line).ok()?;
@@ -53,24 +65,29 @@ fn answer(mut stream: TcpStream, answers: Answers) -> Option<()> {
         }
     }
     reader.read_exact(&mut vec![0; length]).ok()?;
-    let (status, kind, body) = match answers {
+    let (status, kind, body) = answer(&path);
+    let head = format!(
+        "HTTP/1.1 {status} X\r\ncontent-type: {kind}\r\nx-request-id: a\u{9b}31mb\r\nserver: a\u{9b}31mb\r\n\
+         www-authenticate: Basic realm=\"a\u{9b}31mb\"\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(&[head.as_bytes(), body.as_bytes()].concat()).ok()
+}
+
+fn answer(path: &str, answers: Answers) -> Answer {
+    match answers {
         Answers::Garbage => (200, "text/html", HOSTILE.to_owned()),
         Answers::Documents if path.ends_with("/events") => (
             200,
             "text/event-stream",
             format!("event: hello\ndata: {{\"from\":0}}\n\nid: 1\nevent: state\ndata: {}\n\n", task()),
         ),
-        Answers::Documents => match document(&path) {
+        Answers::Documents => match document(path) {
             Some(document) => (if path == "/ready" { 503 } else { 200 }, "application/json", document.to_string()),
-            None => (500, "application/problem+json", problem()),
+            None => (422, "application/problem+json", problem()),
         },
         Answers::Problems => (422, "application/problem+json", problem()),
-    };
-    let head = format!(
-        "HTTP/1.1 {status} X\r\ncontent-type: {kind}\r\nx-request-id: a\u{9b}31mb\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
-        body.len()
-    );
-    stream.write_all(&[head.as_bytes(), body.as_bytes()].concat()).ok()
+    }
 }
 
 fn problem() -> String {
@@ -107,6 +124,12 @@ fn document(path: &str) -> Option<Value> {
         "/api/v1/dead-letters/retry" | "/api/v1/dead-letters/discard" => {
             json!({"matched": 1, "done": 1, "sample": [task()], "refused": [{"task": TASK, "code": "not-dead"}]})
         }
+        // Its own answer is about users that were made: with these, orders are sent.
+        "/api/v1/synthetic-users" => {
+            let user =
+                json!({"id": "usr_0190b6a5-8f4e-7c3d-9a1b-2c3d4e5f6a7b", "username": HOSTILE, "access_token": "a.b.c"});
+            json!({"users": [user]})
+        }
         path if path.ends_with("/attempts") => {
             json!({"items": [{"number": 1, "started_at": time, "ended_at": time, "status": "dead",
             "error": error()}]})
@@ -116,7 +139,7 @@ fn document(path: &str) -> Option<Value> {
     })
 }
 
-const COMMANDS: [&[&str]; 16] = [
+const COMMANDS: [&[&str]; 18] = [
     &["status"],
     &["doctor"],
     &["queue", "stats"],
@@ -133,62 +156,137 @@ const COMMANDS: [&[&str]; 16] = [
     &["submit", "-c", "1", "-w", "--timeout", "1s"],
     &["users", "clean", "--run", "nightly"],
     &["env"],
+    &["smoke", "--load", "1u/1s"],
+    &["loadtest", "run", "-u", "1", "-d", "1s", "--ramp", "0s", "--settle", "0s", "--drain", "1s"],
 ];
 
 #[test]
 fn text_of_a_server_is_shown_by_every_command_and_acts_nowhere() {
     let shown: usize = std::thread::scope(|scope| {
         // Most of the time is spent on commands that wait.
-        let halves = COMMANDS.chunks(COMMANDS.len() / 2);
-        let pairs = halves
-            .flat_map(|half| [Answers::Problems, Answers::Documents, Answers::Garbage].map(|answers| (answers, half)));
-        let every: Vec<_> = pairs.map(|(answers, half)| scope.spawn(move || every_command(answers, half))).collect();
+        let parts = COMMANDS.chunks(COMMANDS.len() / 3);
+        let pairs = parts
+            .flat_map(|part| [Answers::Problems, Answers::Documents, Answers::Garbage].map(|answers| (answers, part)));
+        let every = |(answers, part): (Answers, &'static [&[&str]])| {
+            scope.spawn(move || {
+                let (sandbox, url) = (Sandbox::new(), serve(answers));
+                let with_target = |command: &&[&'static str]| [&["-t", &url], *command].concat();
+                part.iter()
+                    .map(|command| shown_by(&sandbox, &with_target(command), &format!("{answers:?}")))
+                    .sum::<usize>()
+            })
+        };
+        let every: Vec<_> = pairs.map(every).collect();
         every.into_iter().map(|one| one.join().unwrap()).sum()
     });
     // Many answers are told by their status or their place alone.
     assert!(shown >= 15, "what the server says is nowhere to be seen: {shown}");
 }
 
-/// How many streams showed what the server said.
-fn every_command(answers: Answers, commands: &[&[&str]]) -> usize {
+#[test]
+fn text_of_a_cluster_is_shown_by_every_command_and_acts_nowhere() {
+    let commands: [&[&str]; 5] = [
+        &["status", "-t", "kube"],
+        &["doctor", "-t", "kube"],
+        &["logs", "-t", "kube"],
+        &["scale", "workers=2", "-t", "kube", "--wait-timeout", "1s"],
+        &["down", "-t", "kube"],
+    ];
+    let shown: usize = std::thread::scope(|scope| {
+        let refused = scope.spawn(move || {
+            let lab = Lab::new("lab");
+            lab.deployed();
+            let up = lab.up(&[]);
+            lab.server.fail_always("", Fault::status(403, HOSTILE, HOSTILE));
+            let all = commands.iter().copied().chain([&up[..]]);
+            all.map(|command| shown_by(&lab.sandbox, command, "refused")).sum::<usize>()
+        });
+        let told = scope.spawn(move || {
+            let lab = Lab::new("lab");
+            lab.deployed();
+            broken(&lab);
+            let up = lab.up(&[]);
+            let all = commands[..4].iter().copied().chain([&up[..]]);
+            all.map(|command| shown_by(&lab.sandbox, command, "told")).sum::<usize>()
+        });
+        refused.join().unwrap() + told.join().unwrap()
+    });
+    assert!(shown >= 5, "what the cluster says is nowhere to be seen: {shown}");
+}
+
+/// A platform that does not come up, and whatever is said about it is hostile.
+fn broken(lab: &Lab) {
+    crashed(lab);
+    let of = |kind| (kind, Some(NAMESPACE));
+    let (kind, namespace) = of("Deployment");
+    lab.server.edit((kind, namespace, "server"), "controller", "status", |server| {
+        server["status"]["conditions"] =
+            json!([{"type": "ReplicaFailure", "status": "True", "reason": HOSTILE, "message": HOSTILE}]);
+    });
+    let (kind, namespace) = of("Pod");
+    lab.server.edit((kind, namespace, "server-1-a"), "kubelet", "status", |pod| {
+        pod["spec"]["nodeName"] = HOSTILE.into();
+        pod["status"]["message"] = HOSTILE.into();
+        pod["status"]["conditions"] =
+            json!([{"type": "PodScheduled", "status": "False", "reason": HOSTILE, "message": HOSTILE}]);
+        let container = &mut pod["status"]["containerStatuses"][0];
+        container["state"] = json!({"waiting": {"reason": HOSTILE, "message": HOSTILE}});
+        container["lastState"]["terminated"]["reason"] = HOSTILE.into();
+        container["lastState"]["terminated"]["message"] = HOSTILE.into();
+    });
+    for container in ["server", "server/previous"] {
+        lab.server.log(NAMESPACE, "server-1-a", container, &format!("{HOSTILE}\nfatal: {HOSTILE}"));
+    }
+    let uid = lab.server.get(kind, namespace, "server-1-a").unwrap()["metadata"]["uid"].clone();
+    lab.server.put(json!({"apiVersion": "v1", "kind": "Event", "reason": HOSTILE, "message": HOSTILE, "type": "Warning",
+        "metadata": {"name": "told", "namespace": NAMESPACE}, "count": 3, "lastTimestamp": "2026-11-30T12:05:00Z",
+        "involvedObject": {"apiVersion": "v1", "kind": "Pod", "name": "server-1-a", "namespace": NAMESPACE, "uid": uid}}));
+}
+
+/// Runs a command in its forms; in how many streams what others said can be seen.
+pub(crate) fn shown_by(sandbox: &Sandbox, command: &[&str], from: &str) -> usize {
     let styles = Regex::new("\u{1b}\\[[0-9;]*m").unwrap();
-    let (sandbox, url) = (Sandbox::new(), serve(answers));
-    let run = |command: &[&str], more: &[&str]| {
+    let run = |more: &[&str]| {
         // Some would go on asking for longer than a test may take. In the foreground the signal comes once: a second one ends
         // the program before it has said anything.
-        let line =
-            [&["--foreground", "-s", "INT", "4", env!("CARGO_BIN_EXE_cardctl"), "-t", &url], command, more].concat();
+        let line = [&["--foreground", "-s", "INT", "4", env!("CARGO_BIN_EXE_cardctl")], command, more].concat();
         let mut command = sandbox.program("timeout", &line);
         let ended =
             command.env("CARDCTL_OPERATOR_TOKEN", "op_of_a_test").env("GITHUB_ACTIONS", "true").output().unwrap();
-        (line[7..].join(" "), Ended::of(ended))
+        (format!("{} ({from})", line[5..].join(" ")), Ended::of(ended))
     };
     let mut shown = 0;
-    for command in commands {
-        let (line, ended) = run(command, &[]);
-        for text in [&ended.stdout, &ended.stderr] {
-            assert_inert(text, &line, answers);
-            shown += usize::from(text.contains("\\u001b"));
-        }
-        let (line, coloured) = run(command, &["--color", "always"]);
-        for text in [&coloured.stdout, &coloured.stderr] {
-            // Without our styles nothing is left that acts; the colours of others are none.
-            assert_inert(&styles.replace_all(text, ""), &line, answers);
-        }
-        let (line, json) = run(command, &["-o", "json"]);
-        assert_inert(&json.stderr, &line, answers);
-        assert!(!json.stdout.contains(|letter| plain::acts(letter) && letter != '\n'), "{line}: {:?}", json.stdout);
-        assert!(!json.stdout.is_empty(), "{line} ({answers:?}) said nothing: {}", json.stderr);
-        json.json();
+    let (line, ended) = run(&[]);
+    for text in [&ended.stdout, &ended.stderr] {
+        assert_inert(text, &line);
+        shown += usize::from(text.contains("\\u001b"));
     }
+    let (line, coloured) = run(&["--color", "always"]);
+    for text in [&coloured.stdout, &coloured.stderr] {
+        // Without our styles nothing is left that acts; the colours of others are none.
+        assert_inert(&styles.replace_all(text, ""), &line);
+    }
+    let (line, json) = run(&["-o", "json"]);
+    assert_inert(&json.stderr, &line);
+    assert_inert(&json.stdout, &line);
+    // Of what ends early there may be lines, or nothing where each is one of its own.
+    assert!(!json.stdout.is_empty(), "{line} said nothing: {}", json.stderr);
+    json.json();
     shown
 }
 
-fn assert_inert(text: &str, line: &str, answers: Answers) {
+fn assert_inert(text: &str, line: &str) {
     let acting: Vec<_> = text.chars().filter(|letter| plain::acts(*letter) && *letter != '\n').collect();
-    assert!(acting.is_empty(), "{line} ({answers:?}): {acting:?} in {text:?}");
+    assert!(acting.is_empty(), "{line}: {acting:?} in {text:?}");
     for written in text.lines() {
-        assert!(!written.trim_start().starts_with("::"), "{line} ({answers:?}): {text:?}");
-        assert!(!written.contains("##[") && !written.contains("##vso["), "{line} ({answers:?}): {text:?}");
+        let written = written.trim_start();
+        // Our own commands to a CI system, which hold what others said as text.
+        let own = ["error", "warning", "notice"]
+            .iter()
+            .any(|level| written.starts_with(&format!("::{level} title=Load test run_")));
+        assert!(own || !written.starts_with("::"), "{line}: {text:?}");
+        assert!(!written.contains("##[") && !written.contains("##vso["), "{line}: {text:?}");
+        // No line break of others makes a line of ours.
+        assert!(!["\\::error", "#\\#[error"].iter().any(|forged| written.starts_with(forged)), "{line}: {text:?}");
     }
 }

@@ -14,6 +14,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use crate::hostile::{HOSTILE, listening, shown_by};
 use crate::sandbox::{Ended, Sandbox, eventually};
 
 pub(crate) const COMPONENTS: [&str; 3] = ["card-server", "card-worker", "card-generator"];
@@ -249,6 +250,26 @@ fn a_push_to_nobody_and_without_tls_is_refused() {
     assert_eq!(ended.json()["error"]["code"], "plain-http");
     let ended = yard.expect(2, &["images", "push", "ada:secret@ghcr.io/cards"]);
     assert!(!ended.stderr.contains("secret"), "{}", ended.stderr);
+}
+
+#[test]
+fn text_of_a_registry_is_shown_and_acts_nowhere() {
+    let yard = Yard::new();
+    yard.build();
+    let pushed_to_and_asked = |status| {
+        let error = serde_json::json!({"code": HOSTILE, "message": HOSTILE, "detail": HOSTILE});
+        let body = serde_json::json!({"errors": [error], "token": HOSTILE, "details": HOSTILE}).to_string();
+        let registry = listening(move |_| (status, "application/json", body.clone()));
+        let to = format!("{registry}/cards");
+        let image = format!("{to}/card-server:sha-0123456789ab");
+        let commands: [&[&str]; 2] = [&["images", "push", &to], &["images", "verify", &image]];
+        commands.map(|command| shown_by(&yard.sandbox, command, &status.to_string())).into_iter().sum::<usize>()
+    };
+    let shown: usize = std::thread::scope(|scope| {
+        let all = [400, 401, 403, 404, 200].map(|status| scope.spawn(move || pushed_to_and_asked(status)));
+        all.into_iter().map(|one| one.join().unwrap()).sum()
+    });
+    assert!(shown >= 2, "what the registry says is nowhere to be seen: {shown}");
 }
 
 /// While another process writes to the same store, which is the longest that a build can wait.

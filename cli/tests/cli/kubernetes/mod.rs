@@ -11,7 +11,7 @@ mod kubeconfig;
 mod meant;
 mod remembered;
 mod scale;
-mod trouble;
+pub(crate) mod trouble;
 
 use std::path::PathBuf;
 use std::process::Command;

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{Lab, NAMESPACE};
 
 /// A pod of the deployment `server` that has crashed for minutes.
-fn crashed(lab: &Lab) {
+pub(crate) fn crashed(lab: &Lab) {
     lab.server.edit(("Deployment", Some(NAMESPACE), "server"), "controller", "status", |server| {
         let generation = server["metadata"]["generation"].clone();
         server["status"] = json!({"observedGeneration": generation, "replicas": 1, "unavailableReplicas": 1});

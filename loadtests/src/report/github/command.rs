@@ -23,7 +23,7 @@ pub(super) fn line(level: Level, title: &str, text: &str) -> String {
 
 /// The percent sign first, or it would escape the escapes.
 fn message(text: &str) -> String {
-    plain::block(text).replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+    plain::document(text).replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 
 fn property(text: &str) -> String {
@@ -52,13 +52,13 @@ mod tests {
             let line = line(Level::Error, &title, &text);
             prop_assert!(!line.contains(['\r', '\n']));
             let (properties, message) = line.strip_prefix("::error title=").unwrap().split_once("::").unwrap();
-            let title = plain::block(&title).into_owned();
+            let title = plain::document(&title);
             let read = |text: &str| {
                 let marks = [("%3A", ":"), ("%2C", ","), ("%0D", "\r"), ("%0A", "\n"), ("%25", "%")];
                 marks.iter().fold(text.to_owned(), |text, (mark, letter)| text.replace(mark, letter))
             };
             prop_assert_eq!(read(properties), title);
-            prop_assert_eq!(read(message), plain::block(&text));
+            prop_assert_eq!(read(message), plain::document(&text));
         }
     }
 }

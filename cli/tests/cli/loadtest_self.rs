@@ -1,8 +1,9 @@
 //! What is wrong on the side of the load: a machine that can't send, a generator that stands still, a measured time that is
 //! none. It is inconclusive, whatever was promised, and never the platform's.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Stdio};
 use std::time::Duration;
 
@@ -150,6 +151,58 @@ fn one_of_several_generators_that_stands_still_is_named() {
     let (code, document) = running.ends();
     assert_eq!(code, Some(11), "{}", document["validity"]);
     assert!(reasons(&document).contains("generator 2: the generator stood still for"), "{}", document["validity"]);
+}
+
+/// A control group whose processes get a twentieth of a processor.
+struct Group(PathBuf);
+
+impl Group {
+    /// None where control groups can't be made: by who is not root, or where version 2 has no processor to give.
+    fn make() -> Option<Self> {
+        let name = format!("cardctl-test-{}", std::process::id());
+        let write = |file: PathBuf, text: &str| std::fs::write(file, text).ok();
+        let group = [("/sys/fs/cgroup/cpu", "cpu.cfs_quota_us", "5000"), ("/sys/fs/cgroup", "cpu.max", "5000 100000")]
+            .into_iter()
+            .find_map(|(root, file, quota)| {
+                let group = Self(Path::new(root).join(&name));
+                std::fs::create_dir(&group.0).ok()?;
+                // Where it is there, it is one of the processor; else it can be asked for.
+                if !group.0.join(file).exists() {
+                    write(Path::new(root).join("cgroup.subtree_control"), "+cpu")?;
+                }
+                write(group.0.join(file), quota).map(|()| group)
+            });
+        if group.is_none() {
+            // Visible with --nocapture.
+            let _ = writeln!(std::io::stderr(), "skipped: this machine lets no control group with a quota be made");
+        }
+        group
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir(&self.0);
+    }
+}
+
+#[test]
+fn a_generator_whose_quota_runs_out_blames_nobody_else_and_is_not_green() {
+    let Some(group) = Group::make() else { return };
+    let sandbox = Sandbox::new();
+    sandbox.up();
+    let script = format!(
+        "echo $$ > {}/cgroup.procs && exec $CARDCTL loadtest run -u 20 -d 3s --ramp 0s --settle 0s --min-samples 1 \
+         --slo 'accept.p95<1us' -o json",
+        group.0.display()
+    );
+    let run = Ended::of(sandbox.program("bash", &["-c", &script]).output().unwrap());
+    let document = run.json();
+    assert_eq!(run.code, Some(11), "{}", document["validity"]);
+    assert!(document["validity"]["throttled"].as_f64().unwrap() > 0.05, "{}", document["validity"]);
+    assert!(reasons(&document).contains("quota of processor time had run out"), "{}", document["validity"]);
+    assert_eq!(document["slo"].as_array().unwrap().last().unwrap()["verdict"], "inconclusive", "{}", document["slo"]);
+    assert_eq!(document["correctness"]["verdict"], "pass");
 }
 
 #[test]

@@ -28,7 +28,8 @@ fn one(slo: &Slo, report: &Report, step: Option<&Step>) -> SloResult {
     }
 }
 
-/// Whether a promise may have been missed because of this side: the generator stood still, or could not send.
+/// Whether a promise may have been missed because of this side: the generator stood still, had no
+/// processor, or could not send.
 pub(super) fn excused(slo: &Slo, report: &Report, seconds: &[&Sample]) -> bool {
     standstill::excuses(slo, seconds) || (slo.unit() == Unit::Rate && slo.op.is_floor() && report.validity.unsent > 0)
 }

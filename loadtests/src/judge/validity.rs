@@ -15,9 +15,6 @@ const FEW_LATE: f64 = 0.05;
 /// More requests that had to be sent again than this, and the load was not what the plan says.
 const FEW_REPEATED: f64 = 0.05;
 
-/// A host that takes more of the processor away than this makes everything on it slower.
-const ROBBED: f64 = 0.1;
-
 /// A machine that is busier than this makes everything on it slower.
 const FULL: f64 = 0.95;
 
@@ -154,13 +151,15 @@ fn doubts(report: &Report, of: &Stretch<'_>) -> Vec<String> {
     doubts.extend(foreign(of).filter(|_| of.foreign.0 >= MANY_REFUSED));
     doubts.extend(unsent(report, of));
     // Of several, each says so of itself.
-    doubts.extend(standstill::found(&of.seconds).filter(|_| report.generators.is_empty()));
+    if report.generators.is_empty() {
+        doubts.extend(standstill::found(&of.seconds));
+    }
     doubts.extend(pace(report, of));
     if of.repeated_ratio > FEW_REPEATED {
         let repeated = percent(of.repeated_ratio);
         doubts.push(format!("{repeated} of the requests had to be sent again, so the load was not what was planned"));
     }
-    doubts.extend(robbed(&of.seconds));
+    doubts.extend(standstill::robbed(&of.seconds));
     if of.ends < of.accepts {
         let (ends, accepts) = (grouped(of.ends), grouped(of.accepts));
         doubts.push(format!(
@@ -217,16 +216,6 @@ fn pace(report: &Report, of: &Stretch<'_>) -> Vec<String> {
     }
     doubts.extend(saturated);
     doubts
-}
-
-/// Says so if the machine's host gave much of its processor to others.
-#[expect(clippy::cast_precision_loss, reason = "a number of seconds")]
-fn robbed(seconds: &[&Sample]) -> Option<String> {
-    let stolen: Vec<f64> = seconds.iter().filter_map(|second| second.stolen).collect();
-    let mean = stolen.iter().sum::<f64>() / stolen.len().max(1) as f64;
-    (mean >= ROBBED).then(|| {
-        format!("the host of this machine gave {} of its processor to others while it was measured", percent(mean))
-    })
 }
 
 /// Says so if it used nearly all cores in at least a tenth of these seconds.

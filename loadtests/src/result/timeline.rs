@@ -48,6 +48,11 @@ pub struct Sample {
     #[serde(default)]
     #[schemars(range(min = 0.0))]
     pub stolen: Option<f64>,
+    /// The share of its quota's periods in which the generator's control group had no processor time left and had to wait
+    /// for the next; none where it has no quota.
+    #[serde(default)]
+    #[schemars(range(min = 0.0))]
+    pub throttled: Option<f64>,
     /// Of the accepts of this second, from the intended start; none if there were none.
     #[schemars(range(min = 0.0))]
     pub accept_p50: Option<f64>,

@@ -48,6 +48,11 @@ pub struct Validity {
     #[serde(default)]
     #[schemars(range(min = 0.0))]
     pub stolen: Option<f64>,
+    /// The share of its quota's periods in which a generator's control group had no processor time left, mean over the
+    /// measured time; none where there is no quota.
+    #[serde(default)]
+    #[schemars(range(min = 0.0))]
+    pub throttled: Option<f64>,
     /// How often the event stream's past was gone, so that ends were not heard when they happened.
     pub stream_gaps: u64,
     /// How often the event stream broke off and came back without a gap.

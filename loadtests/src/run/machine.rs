@@ -7,6 +7,8 @@ use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 use tokio::time::Instant;
 
+use super::quota::Quota;
+
 /// From now on, memory of this process comes in small pages. Users and tasks are small and many: with huge pages a load
 /// generator holds a third more memory, and pays up to a tenth of its time for clearing what it does not use.
 pub(super) fn use_small_pages() {
@@ -55,6 +57,7 @@ pub(super) struct Processor {
     looked: Instant,
     own: Duration,
     machine: Option<Jiffies>,
+    quota: Quota,
 }
 
 /// Shares of all cores, between two looks.
@@ -66,6 +69,8 @@ pub(super) struct Busy {
     pub(super) machine: Option<f64>,
     /// What the machine's host gave to others; none where that can't be read.
     pub(super) stolen: Option<f64>,
+    /// Of the periods of this process's quota, those in which it had run out; none where there is no quota.
+    pub(super) throttled: Option<f64>,
 }
 
 /// What `/proc/stat` counts, in ticks.
@@ -79,19 +84,20 @@ struct Jiffies {
 impl Processor {
     #[expect(clippy::cast_precision_loss, reason = "a number of cores")]
     pub(super) fn new() -> Self {
-        Self { cores: cores() as f64, looked: Instant::now(), own: own(), machine: machine() }
+        let quota = Quota::of_process();
+        Self { cores: cores() as f64, looked: Instant::now(), own: own(), machine: machine(), quota }
     }
 
     /// The shares since the last look.
     pub(super) fn look(&mut self) -> Busy {
-        let now = Self { cores: self.cores, looked: Instant::now(), own: own(), machine: machine() };
-        let wall = (now.looked - self.looked).as_secs_f64().max(1e-6);
-        let own = (now.own.saturating_sub(self.own)).as_secs_f64() / wall / self.cores;
-        let ticks = self.machine.zip(now.machine);
+        let (looked, used, ticks) = (Instant::now(), own(), machine());
+        let wall = (looked - self.looked).as_secs_f64().max(1e-6);
+        let own = (used.saturating_sub(self.own)).as_secs_f64() / wall / self.cores;
+        (self.looked, self.own) = (looked, used);
+        let ticks = std::mem::replace(&mut self.machine, ticks).zip(ticks);
         let machine = ticks.and_then(|(before, after)| share(before, after));
         let stolen = ticks.and_then(|(before, after)| stolen(before, after));
-        *self = now;
-        Busy { own: own.min(1.0), machine, stolen }
+        Busy { own: own.min(1.0), machine, stolen, throttled: self.quota.look() }
     }
 }
 

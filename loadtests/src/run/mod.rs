@@ -12,6 +12,7 @@ mod drive;
 mod machine;
 mod measure;
 mod open;
+mod quota;
 mod search;
 mod standstill;
 #[cfg(test)]
@@ -80,6 +81,9 @@ pub struct Setup {
 /// Why there is no result at all.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
+    /// It was to end before the platform had answered.
+    #[error("the load was stopped before it began")]
+    Stopped,
     /// The event stream can't be opened.
     #[error(transparent)]
     Stream(#[from] StreamLost),
@@ -177,10 +181,14 @@ impl<'a> Run<'a> {
     ) -> Result<Self, RunError> {
         let Setup { client, seed, plan, .. } = setup;
         let run = &share.run(&setup.run);
-        // Asked first: a platform that is not there, or refuses, is no load test.
-        let stats = past_a_gateway(|| client.stats()).await?;
-        let ledger = Arc::new(Ledger::create(setup.ledger.as_deref(), run, *seed, true)?);
-        let observer = Observer::of_ends(client, run, STREAM_PATIENCE).await?;
+        let answers = async {
+            // Asked first: a platform that is not there, or refuses, is no load test.
+            let stats = past_a_gateway(|| client.stats()).await?;
+            let ledger = Arc::new(Ledger::create(setup.ledger.as_deref(), run, *seed, true)?);
+            let observer = Observer::of_ends(client, run, STREAM_PATIENCE).await?;
+            Ok::<_, RunError>((stats, ledger, observer))
+        };
+        let (stats, ledger, observer) = stop.run_until_cancelled(answers).await.ok_or(RunError::Stopped)??;
         let identities = Arc::new(Identities::new(client, run, u64::MAX));
         let replenish = keep_users_ready(plan, share, &identities);
         let sender = Sender::new(client, run, Arc::clone(&ledger), SEND_PATIENCE, CancellationToken::new());

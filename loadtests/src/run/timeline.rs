@@ -218,6 +218,7 @@ impl Shared {
             unsent: rate(unsent),
             stood_still: state.standstill.take().as_secs_f64(),
             stolen: busy.stolen,
+            throttled: busy.throttled,
             accept_p50: of(&accept, accept.p50),
             accept_p95: of(&accept, accept.p95),
             accept_p99: of(&accept, accept.p99),

@@ -140,6 +140,7 @@ fn whole(told: &[Sample]) -> Option<Sample> {
         unsent: sum(|one| one.unsent),
         stood_still: told.iter().map(|one| one.stood_still).fold(0.0, f64::max),
         stolen: worst(|one| one.stolen),
+        throttled: worst(|one| one.throttled),
         accept_p50: worst(|one| one.accept_p50),
         accept_p95: worst(|one| one.accept_p95),
         accept_p99: worst(|one| one.accept_p99),

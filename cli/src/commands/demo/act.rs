@@ -69,6 +69,7 @@ pub(super) async fn load(
             report = &mut running => {
                 gauge.clear();
                 return report.map_err(|error| match error {
+                    RunError::Stopped => context.interruption(),
                     RunError::Stream(lost) => lost.into(),
                     RunError::Users(error) => error.into(),
                     RunError::Ledger(_) => Failure::new("ledger", Exit::NotReady, error.to_string()),

@@ -32,15 +32,15 @@ pub(super) async fn run(args: GenerateArgs, context: &Context) -> Result<Exit, F
     };
     let assignment = Assignment::read(&text).map_err(|error| invalid(&error))?;
     let client = client::client(&context.endpoint().await?)?;
-    generate(client, assignment, args.number, &context.stop, &mut io::stdout()).await.map_err(failure)?;
-    Ok(Exit::Done)
+    let made = generate(client, assignment, args.number, &context.stop, &mut io::stdout()).await;
+    made.map(|()| Exit::Done).map_err(|error| failure(error, context))
 }
 
-fn failure(error: GenerateError) -> Failure {
+fn failure(error: GenerateError, context: &Context) -> Failure {
     match error {
         GenerateError::Assignment(error) => invalid(&error),
         GenerateError::Client(error) => error.into(),
-        GenerateError::Run(error) => super::run::failure(error),
+        GenerateError::Run(error) => super::run::failure(error, context),
         GenerateError::Told(error) if error.kind() == io::ErrorKind::BrokenPipe => Failure::closed_output(),
         GenerateError::Told(_) => Failure::internal(error),
     }

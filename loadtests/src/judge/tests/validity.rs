@@ -123,6 +123,28 @@ fn a_host_that_takes_the_processor_away_is_a_reason() {
     let with = |stolen| reasons(|report| report.timeline.iter_mut().for_each(|second| second.stolen = Some(stolen)));
     assert_eq!(with(0.09), Vec::<String>::new());
     assert_eq!(with(0.25), ["the host of this machine gave 25% of its processor to others while it was measured"]);
+    // What was late because of that was not the platform.
+    let late = judged(sound(&["e2e.p95<1ms"]), |report| {
+        report.timeline.iter_mut().for_each(|second| second.stolen = Some(0.25));
+    });
+    assert_eq!((late.slo.last().unwrap().verdict, late.exit), (Verdict::Inconclusive, 11));
+}
+
+#[test]
+fn a_generator_whose_quota_ran_out_again_and_again_says_so_and_breaks_no_promise_about_time() {
+    let with = |throttled: f64, slo: &str| {
+        judged(sound(&[slo]), |report| {
+            report.timeline.iter_mut().for_each(|second| second.throttled = Some(throttled));
+        })
+    };
+    let told = "the generator's quota of processor time had run out in 30% of its periods: it stood still in each";
+    for slo in ["e2e.p95<1ms", "accept.max<1ms", "accepted>=500/s"] {
+        let report = with(0.3, slo);
+        assert_eq!(report.validity.reasons, [told], "{slo}");
+        assert_eq!((report.slo.last().unwrap().verdict, report.exit), (Verdict::Inconclusive, 11), "{slo}");
+    }
+    let little = with(0.04, "e2e.p95<1ms");
+    assert_eq!((little.validity.reasons.len(), little.exit), (0, 7));
 }
 
 #[test]

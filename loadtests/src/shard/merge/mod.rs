@@ -203,6 +203,7 @@ fn validity(shards: &[Shard], courses: &[Joined], steady: &super::Figures, measu
         machine_cpu: mean(measured.iter().filter_map(|sample| sample.machine_cpu)),
         stood_still_s: measured.iter().map(|sample| sample.stood_still).sum(),
         stolen: mean(measured.iter().filter_map(|sample| sample.stolen)),
+        throttled: mean(measured.iter().filter_map(|sample| sample.throttled)),
         late_starts: share(steady.late, steady.offered),
         late_p99_ms: steady.lateness.percentiles().p99,
         offered_ratio: planned.map(|planned| share(steady.offered, planned)),

@@ -93,6 +93,7 @@ impl<'s> Second<'s> {
             // One that stands still makes another load than the one that was planned, whoever goes on.
             stood_still: takes.iter().map(|(taken, _)| taken.sample.stood_still).fold(0.0, f64::max),
             stolen: takes.iter().filter_map(|(taken, _)| taken.sample.stolen).reduce(f64::max),
+            throttled: takes.iter().filter_map(|(taken, _)| taken.sample.throttled).reduce(f64::max),
             // Each asked the platform at a moment of its own; the worst answer counts.
             backlog: most(|sample| sample.backlog),
             oldest_age_ms: most(|sample| sample.oldest_age_ms),

@@ -71,7 +71,8 @@ pub(super) async fn run(args: RunArgs, context: &Context) -> Result<Exit, Failur
         return Err(ClientError::NoOperatorToken.into());
     }
     // Whether it answers at all, before a directory is made for it.
-    past_a_gateway(|| client.stats()).await?;
+    let answers = context.stop.run_until_cancelled(past_a_gateway(|| client.stats())).await;
+    answers.ok_or_else(|| context.interruption())??;
     let baseline =
         args.baseline.as_ref().map(|named| Baseline::find(named, &history(&context.instance))).transpose()?;
     let place = Place::open(args.out.clone(), args.kinds(), &run, &context.instance)?;
@@ -105,7 +106,7 @@ pub(super) async fn run(args: RunArgs, context: &Context) -> Result<Exit, Failur
         }
         (None, 1) => {
             let (report, watched) = carry(setup, context).await;
-            (report.map_err(|error| Nothing { made: made(&error), failure: failure(error) }), watched)
+            (report.map_err(|error| Nothing { made: made(&error), failure: failure(error, context) }), watched)
         }
         (None, generators) => {
             let assignment = assignment(setup, generators, Some(place.dir().to_owned()));
@@ -238,7 +239,7 @@ fn show(
     match printer.format() {
         Format::Text => verdict::show(report, exit, place, written, printer),
         // As it is in the file: it has its version already.
-        Format::Json => printer.raw(render::json(report)?.trim_end()),
+        Format::Json => printer.own(render::json(report)?.trim_end()),
         Format::Jsonl => {
             let serde_json::Value::Object(mut report) = serde_json::to_value(report).map_err(Failure::internal)? else {
                 return Err(Failure::internal("a result is an object"));
@@ -257,7 +258,7 @@ fn exit(report: &Report, context: &Context) -> Exit {
     Exit::ALL.iter().map(|(exit, _)| *exit).find(|exit| *exit as u8 == report.exit).unwrap_or(Exit::Internal)
 }
 
-pub(super) fn failure(error: RunError) -> Failure {
+pub(super) fn failure(error: RunError, context: &Context) -> Failure {
     let message = error.to_string();
     match error {
         RunError::Stream(lost) if lost.refusal.as_ref().is_some_and(|error| error.local().is_some()) => {
@@ -266,6 +267,7 @@ pub(super) fn failure(error: RunError) -> Failure {
         RunError::Users(error) if error.local().is_some() => {
             Failure { exit: Exit::Inconclusive, ..Failure::from(error) }
         }
+        RunError::Stopped => context.interruption(),
         RunError::Stream(lost) => lost.into(),
         RunError::Users(error) => error.into(),
         RunError::Ledger(_) => Failure::new("ledger", Exit::NotReady, message)

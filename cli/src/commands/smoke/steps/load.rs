@@ -35,7 +35,7 @@ pub(in crate::commands::smoke) async fn run(stage: &Stage) -> Result<String, Mis
     let report = carry_out(&setup, &watch::Sender::default(), &stage.stop).await.map_err(|error| match error {
         RunError::Stream(lost) => lost.into(),
         RunError::Users(error) => error.into(),
-        RunError::Ledger(_) | RunError::Generator(_) => Miss::Unknown(error.to_string()),
+        RunError::Stopped | RunError::Ledger(_) | RunError::Generator(_) => Miss::Unknown(error.to_string()),
     })?;
     judge(stage, &report)
 }

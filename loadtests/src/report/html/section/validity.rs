@@ -69,6 +69,9 @@ fn measured(found: &Validity, model: Model) -> Vec<(&'static str, Markup)> {
     if let Some(stolen) = found.stolen {
         facts.push(("Given to others by the host", text(format::percent(stolen))));
     }
+    if let Some(throttled) = found.throttled {
+        facts.push(("Periods without processor time left", text(format::percent(throttled))));
+    }
     if let Some(lost) = &found.stream_lost {
         facts.push(("Event stream lost", text(lost)));
     }

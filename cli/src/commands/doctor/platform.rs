@@ -1,10 +1,11 @@
 //! What the running platform says of itself.
 
 use card_core::tasks::Stats;
-use card_core::time::format_duration;
+use card_core::time::{Instant, format_duration};
 use card_loadtests::client::{Client, Token};
 
 use super::Check;
+use crate::commands::status::alive;
 use crate::context::{Context, NOT_RUNNING};
 use crate::instance::{Phase, Record};
 
@@ -64,7 +65,7 @@ pub(super) async fn check(context: &Context, checks: &mut Vec<Check>) {
 fn workers(stats: &Stats, program: &str) -> Check {
     match stats.workers.len() {
         0 => Check::fail("workers", "none is alive", format!("{program} up --restart -d")),
-        alive => Check::ok("workers", format!("{alive} alive")),
+        _ => Check::ok("workers", alive(stats.workers.iter().map(|worker| worker.last_seen), Instant::now())),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The document that `status` prints in any case.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use card_core::ids::WorkerId;
 use card_core::tasks::{QueueStats, Stats, WorkerStats};
@@ -56,6 +57,23 @@ pub(super) struct Document {
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(super) struct Api {
     pub(super) ready: bool,
+}
+
+/// A worker that lives is heard of every second.
+const SILENT: Duration = Duration::from_secs(4);
+
+/// How many workers are alive. One that was killed is counted for a while, as it can't say that it is gone: it is said how
+/// long nothing was heard of it.
+pub(crate) fn alive(last_seen: impl IntoIterator<Item = Instant>, now: Instant) -> String {
+    let silences: Vec<Duration> = last_seen.into_iter().map(|seen| now.since(seen)).collect();
+    let silent: Vec<&Duration> = silences.iter().filter(|silence| **silence >= SILENT).collect();
+    let all = silences.len();
+    match silent.iter().max() {
+        None => format!("{all} alive"),
+        Some(longest) => {
+            format!("{all} alive ({} of them not heard of for {} s)", silent.len(), longest.as_secs())
+        }
+    }
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -142,7 +160,7 @@ impl Document {
             (None, _) => {}
         }
         if let Some(queue) = &self.queue {
-            let age = std::time::Duration::from_millis(queue.oldest_age_ms);
+            let age = Duration::from_millis(queue.oldest_age_ms);
             let paused = if queue.paused { paint.warn("  paused") } else { String::new() };
             let QueueStats { ready, running, retrying, dead, .. } = queue;
             line("queue", format!("{ready} ready, {running} running, {retrying} retrying, {dead} dead{paused}"));
@@ -153,7 +171,8 @@ impl Document {
         }
         if let Some(workers) = &self.workers {
             let inflight: u64 = workers.iter().map(|worker| worker.inflight).sum();
-            line("workers", format!("{} alive, {inflight} tasks in flight", workers.len()));
+            let alive = alive(workers.iter().map(|worker| worker.last_seen), Instant::now());
+            line("workers", format!("{alive}, {inflight} tasks in flight"));
         }
         if let Some(view) = &self.autoscale {
             line("autoscale", processes::autoscale(view));
@@ -181,5 +200,20 @@ impl State {
             Self::Down => "not running",
             Self::Unreachable => "can't be reached",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_that_is_not_heard_of_is_counted_and_said() {
+        let now = Instant::now();
+        let seconds = |ago: i64| Instant::from_micros(now.micros() - ago * 1_000_000);
+        assert_eq!(alive([], now), "0 alive");
+        assert_eq!(alive([seconds(0), seconds(3)], now), "2 alive");
+        assert_eq!(alive([seconds(1), seconds(12), seconds(7)], now), "3 alive (2 of them not heard of for 12 s)");
+        assert_eq!(alive([seconds(-9)], now), "1 alive", "of another clock");
     }
 }

@@ -11,6 +11,7 @@ use card_core::time::{format_duration, parse_duration};
 use clap::ValueEnum;
 use tokio::time::Instant;
 
+pub(crate) use self::document::alive;
 use self::document::{Document, State};
 use self::observe::Observer;
 use crate::context::Context;

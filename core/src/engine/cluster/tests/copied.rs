@@ -77,3 +77,39 @@ async fn of_two_servers_with_the_very_same_ledger_the_later_is_refused_while_the
     let tasks = accept_all(&engine, (0..5).map(|_| add()).collect()).await;
     assert_eq!(work(engine, Tally::default(), 5).await.len(), tasks.len());
 }
+
+/// A physical copy has the system identifier of the original: what tells it apart is only that another server runs on it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_base_backup_that_was_promoted_is_refused_while_the_original_works_and_may_become_its_own() {
+    let primary = Postgres::start(PostgresOptions::default());
+    let database = Database::create_in(&primary.url("postgres"), &std::env::var("CARD_TEST_REDIS_URL").unwrap());
+    let bed = start(database).await;
+    let before = accept_all(&bed.engine, (0..10).map(|_| add()).collect()).await;
+    let copy = primary.standby();
+    let url = copy.url(bed.database.prefix());
+    eventually("the copy has it all", async || {
+        let mut connection = PgConnection::connect(&url).await.unwrap();
+        let there: i64 = sqlx::query_scalar("SELECT count(*) FROM tasks").fetch_one(&mut connection).await.unwrap();
+        usize::try_from(there).unwrap() == before.len()
+    })
+    .await;
+    copy.promote();
+    eventually("the original sweeps", async || bed.engine.shared.delivery.sweeper().await.unwrap().is_some()).await;
+    let address = Address { database: url.clone(), ..bed.address.clone() };
+    let error = open_engine(&address, &bed.settings).await.err().expect("refused");
+    assert_eq!(error.kind(), ErrorKind::Broken);
+    assert!(error.to_string().contains("another server's copy"), "{error}");
+    assert!(error.fix().unwrap().contains("migrate --new-identity"), "{error:?}");
+
+    migrate_copy(&url).await.unwrap();
+    let copy = Arc::new(open_engine(&address, &bed.settings).await.unwrap());
+    let mut own = Vec::new();
+    for engine in [&bed.engine, &copy] {
+        own.push(accept_all(engine, (0..5).map(|_| add()).collect()).await);
+    }
+    for (engine, own) in [Arc::clone(&bed.engine), copy].into_iter().zip(own) {
+        let handed = work(engine, Tally::default(), 15).await;
+        let expected: HashSet<_> = before.iter().copied().chain(own).collect();
+        assert_eq!(handed.into_iter().collect::<HashSet<_>>(), expected);
+    }
+}

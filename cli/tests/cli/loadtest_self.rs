@@ -102,7 +102,8 @@ fn a_generator_that_stands_still_blames_nobody_else_and_is_not_green() {
     sandbox.up();
     let load = ["-u", "3", "--think", "200ms", "--min-samples", "1"];
     let before = Running::start(&sandbox, &[&load[..], &["-d", "4s", "--out", "before"]].concat());
-    assert_eq!(before.ends().0, Some(0));
+    // On a busy machine it says nothing, which is no matter here.
+    assert!(matches!(before.ends().0, Some(0 | 11)));
     // A bound and a baseline that the stop breaks: neither is the platform's.
     let promised = ["--slo", "e2e.max<1s", "--slo", "e2e.p95<1s", "--slo", "accepted>=12/s"];
     let against = ["-d", "8s", "--baseline", "before/result.json", "--fail-on", "p99,throughput"];
@@ -223,12 +224,14 @@ fn two_load_tests_do_not_write_to_one_directory() {
     assert_eq!(second.json()["error"]["code"], "reports");
     assert!(second.stderr.contains("another load test is writing to out"), "{}", second.stderr);
     let (code, document) = running.ends();
-    assert_eq!(code, Some(0), "{}", document["validity"]);
+    assert!(matches!(code, Some(0 | 11)), "{}", document["validity"]);
     let journal = std::fs::read_to_string(sandbox.work().join("out/ledger.jsonl")).unwrap();
     let accepted = journal.lines().filter(|line| line.contains("\"accepted\"")).count() as u64;
     assert_eq!(document["correctness"]["accepted"].as_u64(), Some(accepted));
     // One after the other is no matter.
-    sandbox.expect(0, &["loadtest", "run", "-u", "2", "-d", "1s", "--ramp", "0s", "--settle", "0s", "--out", "out"]);
+    let after =
+        sandbox.run(&["loadtest", "run", "-u", "2", "-d", "1s", "--ramp", "0s", "--settle", "0s", "--out", "out"]);
+    assert!(matches!(after.code, Some(0 | 11)), "{}", after.stderr);
 }
 
 #[test]

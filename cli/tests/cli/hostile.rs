@@ -172,7 +172,7 @@ fn text_of_a_server_is_shown_by_every_command_and_acts_nowhere() {
                 let (sandbox, url) = (Sandbox::new(), serve(answers));
                 let with_target = |command: &&[&'static str]| [&["-t", &url], *command].concat();
                 part.iter()
-                    .map(|command| shown_by(&sandbox, &with_target(command), &format!("{answers:?}")))
+                    .map(|command| shown_by(&sandbox, &with_target(command), &format!("{answers:?}"), "4"))
                     .sum::<usize>()
             })
         };
@@ -192,24 +192,24 @@ fn text_of_a_cluster_is_shown_by_every_command_and_acts_nowhere() {
         &["scale", "workers=2", "-t", "kube", "--wait-timeout", "1s"],
         &["down", "-t", "kube"],
     ];
-    let shown: usize = std::thread::scope(|scope| {
-        let refused = scope.spawn(move || {
-            let lab = Lab::new("lab");
-            lab.deployed();
-            let up = lab.up(&[]);
+    // Each in a cluster of its own: some wait, all of them beside each other.
+    let shown = |command: Option<&[&str]>, refused: bool| {
+        let lab = Lab::new("lab");
+        lab.deployed();
+        let from = if refused {
             lab.server.fail_always("", Fault::status(403, HOSTILE, HOSTILE));
-            let all = commands.iter().copied().chain([&up[..]]);
-            all.map(|command| shown_by(&lab.sandbox, command, "refused")).sum::<usize>()
-        });
-        let told = scope.spawn(move || {
-            let lab = Lab::new("lab");
-            lab.deployed();
+            "refused"
+        } else {
             broken(&lab);
-            let up = lab.up(&[]);
-            let all = commands[..4].iter().copied().chain([&up[..]]);
-            all.map(|command| shown_by(&lab.sandbox, command, "told")).sum::<usize>()
-        });
-        refused.join().unwrap() + told.join().unwrap()
+            "told"
+        };
+        shown_by(&lab.sandbox, command.unwrap_or(&lab.up(&[])), from, "6")
+    };
+    let shown: usize = std::thread::scope(|scope| {
+        let all = commands.into_iter().map(Some).chain([None]);
+        let all = all.flat_map(|command| [(command, true), (command, false)]);
+        let all: Vec<_> = all.map(|(command, refused)| scope.spawn(move || shown(command, refused))).collect();
+        all.into_iter().map(|one| one.join().unwrap()).sum()
     });
     assert!(shown >= 5, "what the cluster says is nowhere to be seen: {shown}");
 }
@@ -243,13 +243,13 @@ fn broken(lab: &Lab) {
         "involvedObject": {"apiVersion": "v1", "kind": "Pod", "name": "server-1-a", "namespace": NAMESPACE, "uid": uid}}));
 }
 
-/// Runs a command in its forms; in how many streams what others said can be seen.
-pub(crate) fn shown_by(sandbox: &Sandbox, command: &[&str], from: &str) -> usize {
+/// Runs a command in its forms, each for so many seconds; in how many streams what others said can be seen.
+pub(crate) fn shown_by(sandbox: &Sandbox, command: &[&str], from: &str, seconds: &str) -> usize {
     let styles = Regex::new("\u{1b}\\[[0-9;]*m").unwrap();
     let run = |more: &[&str]| {
         // Some would go on asking for longer than a test may take. In the foreground the signal comes once: a second one ends
         // the program before it has said anything.
-        let line = [&["--foreground", "-s", "INT", "4", env!("CARGO_BIN_EXE_cardctl")], command, more].concat();
+        let line = [&["--foreground", "-s", "INT", seconds, env!("CARGO_BIN_EXE_cardctl")], command, more].concat();
         let mut command = sandbox.program("timeout", &line);
         let ended =
             command.env("CARDCTL_OPERATOR_TOKEN", "op_of_a_test").env("GITHUB_ACTIONS", "true").output().unwrap();

@@ -263,7 +263,7 @@ fn text_of_a_registry_is_shown_and_acts_nowhere() {
         let to = format!("{registry}/cards");
         let image = format!("{to}/card-server:sha-0123456789ab");
         let commands: [&[&str]; 2] = [&["images", "push", &to], &["images", "verify", &image]];
-        commands.map(|command| shown_by(&yard.sandbox, command, &status.to_string())).into_iter().sum::<usize>()
+        commands.map(|command| shown_by(&yard.sandbox, command, &status.to_string(), "60")).into_iter().sum::<usize>()
     };
     let shown: usize = std::thread::scope(|scope| {
         let all = [400, 401, 403, 404, 200].map(|status| scope.spawn(move || pushed_to_and_asked(status)));

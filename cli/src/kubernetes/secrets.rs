@@ -117,8 +117,9 @@ async fn refuse_orphaned_volume(cluster: &Cluster) -> Result<(), Failure> {
     Err(Failure::new("secret-lost", Exit::NotReady, message)
         .evidence(format!("persistentvolumeclaim/{BUNDLED_CLAIM} in the namespace {namespace}"))
         .fix(format!(
-            "kubectl -n {namespace} create secret generic {SECRET} --from-literal={PASSWORD}=THE_PASSWORD; without it and \
-             the data: cardctl down --purge, then up"
+            "put the password into a file {PASSWORD}, and then: kubectl -n {namespace} create secret generic {SECRET} \
+             --from-file={PASSWORD} && {}; without it and the data: cardctl down --purge, then up",
+            secret::adoption(cluster, SECRET)
         ))
         .left("nothing was changed"))
 }
@@ -155,6 +156,8 @@ pub fn mounts_the_secret(object: &Value) -> bool {
 fn make(missing: &[&str], there: &Values, addresses: &Addresses) -> Values {
     // The URL and the password that Postgres is made with are the same one.
     let stored = there.0.get(PASSWORD).and_then(|password| String::from_utf8(password.clone()).ok());
+    // Postgres' image reads it without the end of the line that a person's file has.
+    let stored = stored.map(|password| password.trim_end_matches(['\r', '\n']).to_owned());
     let password = stored.unwrap_or_else(|| hex(24));
     let value = |key: &str| match (key, addresses.of(key)) {
         (_, Some(Address::Given(given))) => given.expose().to_owned(),

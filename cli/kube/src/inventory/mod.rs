@@ -35,7 +35,7 @@ const KINDS: &str = "applyset.kubernetes.io/contains-group-kinds";
 const NAMESPACES: &str = "applyset.kubernetes.io/additional-namespaces";
 const INSTANCE: &str = "cardctl/instance";
 const VERSION: &str = "cardctl/version";
-const PARENT: &str = "cardctl";
+pub(crate) const PARENT: &str = "cardctl";
 
 /// Which platform is applied, by which version.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -10,11 +10,14 @@ use base64::prelude::BASE64_STANDARD;
 use serde_json::{Map, Value, json};
 
 use crate::cluster::{Call, Cluster, ClusterError, Kind};
-use crate::inventory::{Inventory, InventoryError, KEEP, PART_OF, Release, labels};
+use crate::inventory::{Inventory, InventoryError, KEEP, PARENT, PART_OF, Release, id, labels};
 use crate::namespace;
 
 /// What a secret is that nobody but its users knows.
 const OPAQUE: &str = "Opaque";
+
+/// For how long one is kept.
+const UNTIL: &str = "until purge";
 
 /// Keys and what they hold. It has no `Debug`: nothing prints it by mistake.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -36,7 +39,7 @@ pub enum Ensured {
 #[expect(missing_docs, reason = "the messages say what the fields are")]
 pub enum SecretError {
     #[error("the secret {name} is not ours, and lacks {}", missing.join(", "))]
-    NotOurs { name: String, missing: Vec<String> },
+    NotOurs { name: String, missing: Vec<String>, adoption: String },
     #[error("no value was made for {} of the secret {name}", missing.join(", "))]
     NotGenerated { name: String, missing: Vec<String> },
     #[error(transparent)]
@@ -50,10 +53,9 @@ impl SecretError {
     #[must_use]
     pub fn fix(&self) -> Option<String> {
         match self {
-            Self::NotOurs { name, missing } => Some(format!(
-                "add the keys yourself ({}), or rename the secret {name} and let cardctl make one",
-                missing.join(", ")
-            )),
+            Self::NotOurs { missing, adoption, .. } => {
+                Some(format!("add the keys yourself ({}), or let cardctl do that: {adoption}", missing.join(", ")))
+            }
             Self::NotGenerated { .. } => None,
             Self::Inventory(error) => error.fix(),
             Self::Cluster(error) => error.fix(),
@@ -99,12 +101,14 @@ pub async fn ensure_of_type(
         let found = cluster.find(Call::get(&Kind::secrets(), Some(cluster.namespace()), name)).await?;
         let values = found.as_ref().map(values).unwrap_or_default();
         let missing: Vec<&str> = keys.iter().copied().filter(|key| !values.0.contains_key(*key)).collect();
-        if found.is_some() && missing.is_empty() {
-            return Ok(Ensured::Kept);
-        }
         let named = |keys: &[&str]| keys.iter().map(|&key| key.to_owned()).collect::<Vec<String>>();
-        if found.as_ref().is_some_and(|found| found["metadata"]["labels"][PART_OF] != inventory.id()) {
-            return Err(SecretError::NotOurs { name: name.to_owned(), missing: named(&missing) });
+        let is_ours = |found: &Value| found["metadata"]["labels"][PART_OF] == inventory.id();
+        match &found {
+            Some(found) if missing.is_empty() && (!is_ours(found) || is_kept(found)) => return Ok(Ensured::Kept),
+            Some(found) if !is_ours(found) => {
+                return Err(not_ours(cluster, name, named(&missing)));
+            }
+            _ => {}
         }
         let made = generate(&missing, &values);
         let lacking: Vec<&str> = missing.iter().copied().filter(|key| !made.0.contains_key(*key)).collect();
@@ -115,18 +119,26 @@ pub async fn ensure_of_type(
             .iter()
             .filter_map(|key| Some(((*key).to_owned(), json!(BASE64_STANDARD.encode(made.0.get(*key)?)))))
             .collect();
-        let done = if found.is_some() { Ensured::Added(named(&missing)) } else { Ensured::Created };
+        let done = match &found {
+            None => Ensured::Created,
+            Some(_) if missing.is_empty() => Ensured::Kept,
+            Some(_) => Ensured::Added(named(&missing)),
+        };
+        let mut metadata = json!({"labels": labels(cluster, release), "annotations": {KEEP: UNTIL}});
+        // First: what a `down` does not know of, it would leave.
+        inventory.widen_by(release, "Secret").await?;
         let call = match &found {
             Some(found) => {
-                // The version: nobody may have added the same key meanwhile.
-                let version = &found["metadata"]["resourceVersion"];
-                let patch = json!({"metadata": {"resourceVersion": version}, "data": data});
+                // The version: nobody may have added the same key meanwhile. And with all that marks one of ours, whoever
+                // made it: without that, the next prune would take it for something that is no longer wanted.
+                metadata["resourceVersion"] = found["metadata"]["resourceVersion"].clone();
+                let patch = json!({"metadata": metadata, "data": data});
                 Call::merge(&Kind::secrets(), Some(cluster.namespace()), name, &patch)
             }
             None => {
-                inventory.widen_by(release, "Secret").await?;
-                let secret = json!({"apiVersion": "v1", "kind": "Secret", "type": of_type, "data": data,
-                    "metadata": {"name": name, "labels": labels(cluster, release), "annotations": {KEEP: "until purge"}}});
+                metadata["name"] = json!(name);
+                let secret =
+                    json!({"apiVersion": "v1", "kind": "Secret", "type": of_type, "data": data, "metadata": metadata});
                 Call::create(&Kind::secrets(), Some(cluster.namespace()), &secret)
             }
         };
@@ -141,6 +153,22 @@ pub async fn ensure_of_type(
     last.map_or(Ok(Ensured::Kept), |error| Err(error.into()))
 }
 
+/// Whether a prune and a `down` leave it.
+fn is_kept(secret: &Value) -> bool {
+    !secret["metadata"]["annotations"][KEEP].is_null()
+}
+
+fn not_ours(cluster: &Cluster, name: &str, missing: Vec<String>) -> SecretError {
+    SecretError::NotOurs { name: name.to_owned(), missing, adoption: adoption(cluster, name) }
+}
+
+/// The command that makes a secret that somebody else made one of ours, whose missing keys are added.
+#[must_use]
+pub fn adoption(cluster: &Cluster, name: &str) -> String {
+    let namespace = cluster.namespace();
+    format!("kubectl -n {namespace} label secret {name} {PART_OF}={}", id(PARENT, namespace))
+}
+
 /// Puts other values in the place of those that a secret of ours has under these keys; the others are not touched.
 ///
 /// # Errors
@@ -149,7 +177,7 @@ pub async fn replace(cluster: &Cluster, name: &str, values: &Values) -> Result<(
     let inventory = Inventory::open(cluster).await?;
     let found = cluster.read(Call::get(&Kind::secrets(), Some(cluster.namespace()), name)).await?.body;
     if found["metadata"]["labels"][PART_OF] != inventory.id() {
-        return Err(SecretError::NotOurs { name: name.to_owned(), missing: values.0.keys().cloned().collect() });
+        return Err(not_ours(cluster, name, values.0.keys().cloned().collect()));
     }
     let data: Map<String, Value> =
         values.0.iter().map(|(key, value)| (key.clone(), json!(BASE64_STANDARD.encode(value)))).collect();
@@ -167,7 +195,7 @@ pub async fn remove(cluster: &Cluster, name: &str) -> Result<(), SecretError> {
     let call = Call::get(&Kind::secrets(), Some(cluster.namespace()), name);
     let Some(found) = cluster.find(call).await? else { return Ok(()) };
     if found["metadata"]["labels"][PART_OF] != inventory.id() {
-        return Err(SecretError::NotOurs { name: name.to_owned(), missing: Vec::new() });
+        return Err(not_ours(cluster, name, Vec::new()));
     }
     let uid = found["metadata"]["uid"].as_str().unwrap_or_default();
     match cluster.write(Call::delete(&Kind::secrets(), Some(cluster.namespace()), name, uid, "Background")).await {

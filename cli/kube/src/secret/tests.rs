@@ -29,6 +29,27 @@ async fn a_secret_is_made_once_and_a_missing_key_is_added_to_it() {
 }
 
 #[tokio::test]
+async fn a_secret_that_somebody_brings_back_can_be_adopted_and_survives_a_prune() {
+    let server = ApiServer::new();
+    let cluster = cluster(&server).await;
+    namespace::ensure(&cluster, &release()).await.unwrap();
+    for missing in [&["a", "b"][..], &["a"]] {
+        let made = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "card-secrets", "namespace": "cards"},
+            "data": {"a": BASE64_STANDARD.encode("theirs")}});
+        server.put(made.clone());
+        let adoption = adoption(&cluster, "card-secrets");
+        let (key, id) = adoption.rsplit(' ').next().unwrap().split_once('=').unwrap();
+        let mut labelled = made;
+        labelled["metadata"]["labels"] = json!({key: id});
+        server.put(labelled);
+        ensure(&cluster, &release(), "card-secrets", missing, numbered).await.unwrap();
+        assert!(prune::preview(&cluster, &[]).await.unwrap().is_empty(), "{missing:?}");
+        assert_eq!(text(&read(&cluster, "card-secrets").await.unwrap().unwrap(), "a"), "theirs");
+        server.remove("Secret", Some("cards"), "card-secrets");
+    }
+}
+
+#[tokio::test]
 async fn a_secret_survives_a_prune() {
     let server = ApiServer::new();
     let cluster = cluster(&server).await;

@@ -122,6 +122,10 @@ impl ClusterError {
         matches!(self, Self::Refused { code: 404, .. })
     }
 
+    pub(crate) fn is_forbidden(&self) -> bool {
+        matches!(self, Self::Forbidden { .. })
+    }
+
     pub(crate) fn is_conflict(&self) -> bool {
         matches!(self, Self::Refused { code: 409, .. })
     }

@@ -206,6 +206,26 @@ async fn what_only_explains_may_be_forbidden() {
 }
 
 #[tokio::test]
+async fn who_may_not_look_does_not_ask_again_and_again() {
+    let server = server();
+    server.put(deployment("server", 0, false));
+    server.fail_always("/nodes", Fault::status(403, "Forbidden", "nodes is forbidden"));
+    let told = Told::new();
+    let asked = |server: &ApiServer, of: &str| server.seen().iter().filter(|seen| seen.path.ends_with(of)).count();
+    let (steps, heard) = (server.clone(), told.clone());
+    // The second look at whether the API is there comes long after a second question would.
+    let polls = move |_: &Snapshot| asked(&steps, "/version") >= 2;
+    let steps = server.clone();
+    tokio::spawn(async move {
+        heard.until("the cluster was asked how it is for some time", polls).await;
+        steps.put(deployment("server", 1, false));
+    });
+    let ending = ends(&server, &[awaited("server")], WaitOptions::new(FAR), &told).await;
+    assert_eq!(ending.verdict, Verdict::Ready);
+    assert_eq!(asked(&server, "/nodes"), 1);
+}
+
+#[tokio::test]
 async fn what_somebody_deletes_is_missing() {
     let server = server();
     server.put(deployment("server", 0, false));

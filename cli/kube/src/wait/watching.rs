@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -131,7 +132,8 @@ async fn follow(client: Client, watch: Watch, index: usize, changes: UnboundedSe
         None => Api::all_with(client, &resource),
     };
     let config = watcher::Config::default().timeout(STREAM_SECONDS);
-    let mut stream = std::pin::pin!(watcher(api, config).backoff(Again(0)));
+    let tries = Again::default();
+    let mut stream = std::pin::pin!(watcher(api, config).backoff(tries.clone()));
     let value = |object: DynamicObject| Arc::new(value(object, &resource));
     let mut synced = false;
     while let Some(event) = stream.next().await {
@@ -140,12 +142,20 @@ async fn follow(client: Client, watch: Watch, index: usize, changes: UnboundedSe
             Ok(watcher::Event::InitApply(object)) => Change::Listed(index, value(object)),
             Ok(watcher::Event::InitDone) => {
                 synced = true;
+                tries.succeeded();
                 Change::Synced(index)
             }
             Ok(watcher::Event::Apply(object)) => Change::Put(index, value(object)),
             Ok(watcher::Event::Delete(object)) => Change::Gone(index, value(object)),
-            Err(error) => match refusal(&error).filter(|_| watch.needed && !synced) {
-                Some(message) => Change::Refused(format!("{} can't be watched: {message}", resource.plural)),
+            Err(error) => match refusal(&error).filter(|_| !synced) {
+                Some(message) if watch.needed => {
+                    Change::Refused(format!("{} can't be watched: {message}", resource.plural))
+                }
+                // Who may not look at it now may not in a moment either.
+                Some(_) => {
+                    let _ = changes.send(Change::Broken(index));
+                    return;
+                }
                 None => {
                     tracing::debug!(kind = watch.kind, %error, "a watch broke and is tried again");
                     Change::Broken(index)
@@ -164,7 +174,7 @@ async fn resource(client: &Client, watch: &Watch, index: usize, changes: &Unboun
     if matches!(watch.group.as_str(), "" | "apps" | "batch" | "policy" | "autoscaling" | "networking.k8s.io") {
         return ApiResource::from_gvk(&kind);
     }
-    let mut again = Again(0);
+    let mut again = Again::default();
     loop {
         match discovery::pinned_kind(client, &kind).await {
             Ok((resource, _)) => return resource,
@@ -198,20 +208,43 @@ fn refusal(error: &watcher::Error) -> Option<String> {
 }
 
 /// Back at once, then every two seconds: somebody is looking.
-struct Again(usize);
+#[derive(Clone, Default)]
+struct Again(Arc<AtomicUsize>);
+
+impl Again {
+    fn succeeded(&self) {
+        self.0.store(0, Ordering::Relaxed);
+    }
+}
 
 impl Iterator for Again {
     type Item = Duration;
 
     fn next(&mut self) -> Option<Duration> {
-        let pause = AGAIN[self.0.min(AGAIN.len() - 1)];
-        self.0 += 1;
-        Some(pause)
+        let tries = self.0.fetch_add(1, Ordering::Relaxed);
+        Some(AGAIN[tries.min(AGAIN.len() - 1)])
     }
 }
 
 impl Backoff for Again {
-    fn reset(&mut self) {
-        self.0 = 0;
+    /// The library says so before each list, whatever comes of it.
+    fn reset(&mut self) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_list_that_succeeded_makes_the_next_pause_short_again() {
+        let tries = Again::default();
+        let mut again = tries.clone();
+        let mut pause = || {
+            again.reset();
+            again.next().unwrap()
+        };
+        assert_eq!([pause(), pause(), pause(), pause(), pause()], [AGAIN[0], AGAIN[1], AGAIN[2], AGAIN[3], AGAIN[3]]);
+        tries.succeeded();
+        assert_eq!(pause(), AGAIN[0]);
     }
 }

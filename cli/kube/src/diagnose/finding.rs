@@ -105,14 +105,49 @@ impl Finding {
         Self { cause, fix, ..self }
     }
 
+    /// Only images of ours are there to be loaded and pushed.
+    fn image_help(&self, verb: &str) -> String {
+        let image = self.name.as_deref().unwrap_or_default();
+        let name = image.rsplit('/').next().unwrap_or_default().split([':', '@']).next().unwrap_or_default();
+        match name {
+            "card-server" | "card-worker" | "card-generator" => format!("cardctl images {verb}"),
+            "postgres" | "redis" | "prometheus" => {
+                format!(
+                    "bring {image} to the nodes, or take one that they have or reach: cardctl up --image {name}=REFERENCE"
+                )
+            }
+            _ => format!("bring {image} to the nodes, or to a registry that they reach"),
+        }
+    }
+
     fn filled(&self, template: &str) -> String {
         let pod = if self.object.kind == "Pod" { self.object.to_string() } else { self.owner.to_string() };
         template
+            .replace("{load}", &self.image_help("load"))
+            .replace("{push}", &self.image_help("push"))
             .replace("{namespace}", self.object.namespace.as_deref().unwrap_or("default"))
             .replace("{object}", &self.object.to_string())
             .replace("{owner}", &self.owner.to_string())
             .replace("{pod}", &pod)
             .replace("{container}", self.container.as_deref().unwrap_or("main"))
             .replace("{name}", self.name.as_deref().unwrap_or("it"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_helps_with_an_image_fits_whose_it_is() {
+        let owner = ObjectRef::of(&serde_json::json!({"apiVersion": "apps/v1", "kind": "Deployment",
+            "metadata": {"name": "x", "namespace": "n"}}));
+        let owner = owner.unwrap();
+        let fix =
+            |image: &str| Finding::new(Reason::ImageRegistryUnreachable, &owner).named(image.to_owned()).advised().fix;
+        assert_eq!(fix("cardctl/card-server:1"), "cardctl images load");
+        assert!(fix("docker.io/library/postgres:17@sha256:0a").ends_with("cardctl up --image postgres=REFERENCE"));
+        let keda = fix("ghcr.io/kedacore/keda:2");
+        assert!(keda.contains("ghcr.io/kedacore/keda:2") && !keda.contains("cardctl"), "{keda}");
     }
 }

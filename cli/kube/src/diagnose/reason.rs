@@ -71,7 +71,8 @@ macro_rules! reasons {
                 match self { $(Self::$name => $cause),* }
             }
 
-            /// What helps, with `{namespace}`, `{object}`, `{pod}`, `{container}`, `{owner}` and `{name}`.
+            /// What helps, with `{namespace}`, `{object}`, `{pod}`, `{container}`, `{owner}`, `{name}`, and `{load}` and `{push}`
+            /// for an image.
             pub(super) const fn fix(self) -> &'static str {
                 match self { $(Self::$name => $fix),* }
             }
@@ -83,13 +84,13 @@ use Patience::{Crashes, Never, Seconds, Tolerated, Unready};
 
 reasons! {
     ImageNotFound "image-not-found" Seconds(0), "the registry has no image {name}: never pushed, or another tag",
-        "cardctl images push";
+        "{push}";
     ImageRegistryUnreachable "image-registry-unreachable" Seconds(5), "the node can't reach the registry of {name}: a wrong host, or no way there",
-        "cardctl images load";
+        "{load}";
     ImageUnauthorised "image-unauthorised" Seconds(0), "the registry wants credentials for {name} that the pod does not have, or has no such repository",
         "kubectl -n {namespace} create secret docker-registry registry --docker-server=HOST --docker-username=USER --docker-password=PASSWORD";
     ImageNeverPull "image-never-pull" Seconds(3), "{name} is not on the node, and its pull policy is Never",
-        "cardctl images load";
+        "{load}";
     ImageNameInvalid "image-name-invalid" Seconds(0), "{name} is not a name that an image can have",
         "kubectl -n {namespace} get {owner} -o jsonpath='{.spec.template.spec.containers[*].image}'";
     ImagePullFailed "image-pull-failed" Seconds(30), "the pull of {name} failed on the way; the node tries again",
@@ -114,6 +115,8 @@ reasons! {
         "kubectl -n {namespace} get endpointslices,networkpolicies";
     DatabasePassword "database-password" Crashes(1), "the password is not the one that the database was made with; a volume keeps the first",
         "kubectl -n {namespace} describe secret card-secrets";
+    DatabaseRight "database-right" Crashes(2), "the role that container {container} signs in with may not do that in the database: docs/operations.md tells what it needs",
+        "kubectl -n {namespace} logs {pod} -c {container} --previous";
     MigrationPassword "migration-password" Crashes(1), "the password is not the one that the database was made with; a volume keeps the first",
         "kubectl -n {namespace} describe secret card-secrets";
     MigrationSchemaNewer "migration-schema-newer" Crashes(1), "the database was migrated by a newer version than this image",

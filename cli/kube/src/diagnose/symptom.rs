@@ -8,6 +8,19 @@ const SYMPTOMS: &[(&[&str], Reason)] = &[
         &["password authentication failed", "no password supplied", "wrongpass", "noauth authentication required"],
         Reason::DatabasePassword,
     ),
+    // Postgres and Redis say it of a right there; a file's has no "for" and no "to".
+    (
+        &[
+            "permission denied for ",
+            "permission denied to ",
+            "must be owner of ",
+            "must be superuser",
+            "noperm",
+            "this role lacks rights",
+            "this role may not",
+        ],
+        Reason::DatabaseRight,
+    ),
     (&["of a newer version", "newer than this"], Reason::MigrationSchemaNewer),
     (&["read-only file system", "erofs"], Reason::ReadOnlyFileSystem),
     (&["address already in use", "address in use", "eaddrinuse"], Reason::AddressInUse),
@@ -132,6 +145,27 @@ mod tests {
         assert_eq!(of(&["starting", ENTRYPOINT], 1).0, Reason::PermissionDenied);
         let error = "initdb: error: could not access directory \"/data\": Permission denied";
         assert_eq!(of(&[error, "a", "b", "c", "d"], 1).0, Reason::PermissionDenied);
+    }
+
+    #[test]
+    fn a_right_in_the_database_is_not_one_of_the_container() {
+        for line in [
+            "ERROR:  permission denied for table tasks",
+            "error: the ledger refused: permission denied for schema ledger (42501)",
+            "Error: permission denied to create extension \"citext\"",
+            "ERROR: must be owner of table tasks",
+            "Error: this role lacks rights on the ledger: INSERT on tasks",
+            "NOPERM User card has no permissions to run the 'eval' command",
+        ] {
+            assert_eq!(of(&[line], 1), (Reason::DatabaseRight, line.to_owned()));
+        }
+        for line in [
+            "could not open file \"/data/PG_VERSION\": Permission denied",
+            "bind: permission denied",
+            "exec /bin/card-server: permission denied",
+        ] {
+            assert_eq!(of(&[line], 1).0, Reason::PermissionDenied, "{line}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::recorded::{Recorded, list, text, time};
 use super::{Finding, Reason};
@@ -84,10 +85,16 @@ fn is_terminal(recorded: &Recorded, finding: &Finding, circumstances: &Circumsta
         return false;
     }
     let tolerate = &circumstances.tolerate;
-    let since_began = circumstances.began.map(|began| lasted(began, circumstances.now));
+    // What was started since gets its own time, and as long as it starts, no time counts: an old crash says nothing of it.
+    let status = status_of(recorded, finding);
+    let running = status.map(|status| &status["state"]["running"]).filter(|running| !running.is_null());
+    let is_starting = running.is_some() && status.is_some_and(|status| status["started"] == false);
+    let tried = running.and_then(|running| time(&running["startedAt"]));
+    let is_backing_off = status.is_some_and(is_backing_off);
+    let since_began = circumstances.began.map(|began| lasted(began.max(tried.unwrap_or(began)), circumstances.now));
     if is_stale(recorded, finding, circumstances) {
         // What is only in back-off has not been tried again yet: its cause may be mended, and it comes up by itself then.
-        if since_began.is_some_and(|lasted| lasted < tolerate.stale) || is_backing_off(recorded, finding) {
+        if since_began.is_some_and(|lasted| lasted < tolerate.stale) || is_backing_off || is_starting {
             return false;
         }
     }
@@ -97,7 +104,8 @@ fn is_terminal(recorded: &Recorded, finding: &Finding, circumstances: &Circumsta
         let counted = finding.crashes.unwrap_or(1).saturating_sub(before);
         let stale_for_long = counted == 0
             && since_began.is_some_and(|lasted| lasted >= tolerate.stale)
-            && !is_backing_off(recorded, finding);
+            && !is_backing_off
+            && !is_starting;
         return counted >= limit || (stale_for_long && finding.exit_code.is_some());
     }
     let Some(patience) = patience.lasts(tolerate) else { return false };
@@ -133,12 +141,17 @@ fn is_stale(recorded: &Recorded, finding: &Finding, circumstances: &Circumstance
     old && shown.is_some_and(|shown| shown < began)
 }
 
+/// What the pod says of the container.
+fn status_of<'a>(recorded: &'a Recorded, finding: &'a Finding) -> Option<&'a Value> {
+    let pod = recorded.get(&finding.object)?;
+    let mut statuses =
+        ["initContainerStatuses", "containerStatuses"].into_iter().flat_map(|of| list(&pod["status"][of]));
+    statuses.find(|status| status["name"].as_str() == finding.container.as_deref())
+}
+
 /// Whether the node waits before it tries a container again.
-fn is_backing_off(recorded: &Recorded, finding: &Finding) -> bool {
-    let Some(pod) = recorded.get(&finding.object) else { return false };
-    let statuses = ["initContainerStatuses", "containerStatuses"].into_iter().flat_map(|of| list(&pod["status"][of]));
-    let named = |status: &&serde_json::Value| status["name"].as_str() == finding.container.as_deref();
-    statuses.filter(named).any(|status| text(&status["state"]["waiting"]["reason"]).ends_with("BackOff"))
+fn is_backing_off(status: &Value) -> bool {
+    text(&status["state"]["waiting"]["reason"]).ends_with("BackOff")
 }
 
 fn crashes_before(recorded: &Recorded, finding: &Finding, circumstances: &Circumstances) -> u32 {

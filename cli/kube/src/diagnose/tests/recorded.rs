@@ -155,6 +155,38 @@ fn what_is_only_in_back_off_is_no_verdict_until_it_was_tried_again() {
     }
 }
 
+/// The back-off is over and it runs, as the real API tells it: it gets as long as any other, and while its startup probe has
+/// not succeeded, as long as that takes.
+#[test]
+fn an_old_crash_says_nothing_of_what_was_started_since() {
+    let cases = cases();
+    let (_, case) = cases.iter().find(|(_, case)| case.reason == Reason::CrashLoop).unwrap();
+    let object = object(&case.recorded);
+    let began = case.now.checked_add(SignedDuration::from_mins(1)).unwrap();
+    let started = began.checked_add(SignedDuration::from_mins(2)).unwrap();
+    let at = |seconds, has_started: bool| {
+        let mut recorded = case.recorded.clone();
+        let mut crashes_before = std::collections::BTreeMap::new();
+        for pod in recorded.objects.iter_mut().filter(|object| object["kind"] == "Pod") {
+            let pod = std::sync::Arc::make_mut(pod);
+            crashes_before.insert(format!("{}/main", pod["metadata"]["uid"].as_str().unwrap()), 100);
+            for status in pod["status"]["containerStatuses"].as_array_mut().unwrap() {
+                let ended = [&status["state"], &status["lastState"]].into_iter().find(|of| !of["terminated"].is_null());
+                let ended = ended.cloned().unwrap();
+                status["lastState"] = ended;
+                status["state"] = json!({"running": {"startedAt": started.to_string()}});
+                status["started"] = json!(has_started);
+                status["ready"] = json!(false);
+            }
+        }
+        let now = started.checked_add(SignedDuration::from_secs(seconds)).unwrap();
+        let circumstances = Circumstances { began: Some(began), crashes_before, ..Circumstances::at(now) };
+        diagnose(&recorded, &object, &circumstances).iter().any(|finding| finding.terminal)
+    };
+    assert!(!at(0, true) && !at(29, true) && at(31, true));
+    assert!(!at(0, false) && !at(600, false));
+}
+
 /// Every container that does not run waits so.
 fn back_off(value: &mut serde_json::Value, reason: &str) {
     match value {

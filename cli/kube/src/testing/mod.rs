@@ -19,12 +19,14 @@ mod fields;
 mod kinds;
 #[cfg(test)]
 mod mutation;
+mod portforward;
 mod request;
 mod routes;
 mod server_side;
 mod store;
 mod watch;
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use axum::Router;
@@ -193,6 +195,11 @@ impl ApiServer {
     pub fn log(&self, namespace: &str, pod: &str, container: &str, lines: &str) {
         let key = (namespace.to_owned(), pod.to_owned(), container.to_owned());
         self.store().logs.insert(key, lines.to_owned());
+    }
+
+    /// What listens at a port of a pod: where a forwarded port leads.
+    pub fn listens(&self, namespace: &str, pod: &str, port: u16, at: SocketAddr) {
+        self.store().listens.insert((namespace.to_owned(), pod.to_owned(), port), at);
     }
 
     /// The `nth` request from now (the first is 0) meets this.

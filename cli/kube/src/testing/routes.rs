@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 use super::fault::{Fault, status};
 use super::request::{Place, Seen, selected};
 use super::store::{missing, partial};
-use super::{ApiServer, discovery, watch};
+use super::{ApiServer, discovery, portforward, watch};
 
 pub(super) async fn handle(State(server): State<ApiServer>, request: Request<Body>) -> Response {
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
     let Ok(body) = to_bytes(body, 16 << 20).await else { return lost() };
     let seen = Seen::new(&parts.method, &parts.uri, &body);
     let accept = parts.headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
@@ -21,6 +21,12 @@ pub(super) async fn handle(State(server): State<ApiServer>, request: Request<Bod
     let fault = server.faults().next(&seen.method, &seen.path);
     if !matches!(fault, Some(Fault::Lost)) {
         server.shared.seen.lock().expect("no test panics while it holds this").push(seen.clone());
+    }
+    if fault.is_none()
+        && let Some((pod, port)) = forwarded(&server, &seen)
+        && let Some(upgrade) = parts.extensions.remove()
+    {
+        return portforward::open(&server, &parts.headers, upgrade, pod, port);
     }
     match fault {
         None => answer(&server, &seen, &accept, &content),
@@ -140,6 +146,13 @@ fn log(server: &ApiServer, place: &Place, seen: &Seen) -> Response {
         }
         None => failure(&status(400, "BadRequest", &format!("container {:?} is waiting to start", key.2), Value::Null)),
     }
+}
+
+/// The pod and its port that a connection is asked to.
+fn forwarded(server: &ApiServer, seen: &Seen) -> Option<((String, String), u16)> {
+    let port = seen.parameter("ports")?.parse().ok()?;
+    let place = Place::of(&seen.path, &server.store().kinds)?;
+    (place.subresource.as_deref() == Some("portforward")).then_some(((place.namespace?, place.name?), port))
 }
 
 fn manager(seen: &Seen) -> &str {

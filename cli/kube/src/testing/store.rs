@@ -1,6 +1,7 @@
 //! What the server holds, and how it changes.
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 
@@ -50,6 +51,8 @@ pub(super) struct Store {
     pub(super) objects: BTreeMap<Key, Value>,
     pub(super) history: Vec<Change>,
     pub(super) logs: HashMap<(String, String, String), String>,
+    /// Where a port of a pod leads.
+    pub(super) listens: HashMap<(String, String, u16), SocketAddr>,
     pub(super) revision: u64,
     uids: u64,
 }
@@ -62,6 +65,7 @@ impl Store {
             objects: BTreeMap::new(),
             history: Vec::new(),
             logs: HashMap::new(),
+            listens: HashMap::new(),
             revision: 100,
             uids: 0,
         }

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use card_core::time::format_duration;
+use card_kube::cluster::Cluster;
 use card_kube::down::{Down, DownError, DownOptions, Home, down};
 use card_kube::{ObjectRef, Removal};
 use serde::Serialize;
+use tokio_util::sync::CancellationToken;
 
 use super::confirm;
 use crate::context::Context;
@@ -36,6 +38,17 @@ struct Document<'a> {
 
 pub(crate) async fn run(purge: bool, kind: Kind, context: &Context) -> Result<Exit, Failure> {
     let cluster = connect(kind, context).await?;
+    take_down(purge, kind, &cluster, &context.stop, context).await
+}
+
+/// Deletes what is there, until `stop`: whoever cleans up after a signal does not listen to the same one again.
+pub(crate) async fn take_down(
+    purge: bool,
+    kind: Kind,
+    cluster: &Cluster,
+    stop: &CancellationToken,
+    context: &Context,
+) -> Result<Exit, Failure> {
     let place = format!("context {}, namespace {}", cluster.context().unwrap_or("-"), cluster.namespace());
     if purge {
         confirm(&format!("all data of instance {:?} in {place}", context.instance.name), context)?;
@@ -49,8 +62,8 @@ pub(crate) async fn run(purge: bool, kind: Kind, context: &Context) -> Result<Ex
         }
     };
     let went = tokio::select! {
-        went = down(&cluster, &release, &options, &said) => went.map_err(|error| refused(&error))?,
-        () = context.stop.cancelled() => {
+        went = down(cluster, &release, &options, &said) => went.map_err(|error| refused(&error))?,
+        () = stop.cancelled() => {
             return Err(context.interruption()
                 .fix(format!("{} down", context.program()))
                 .left("what was deleted is gone; the same command goes on with it"));

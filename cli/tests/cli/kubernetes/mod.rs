@@ -2,6 +2,7 @@
 //! never come unless a test says that they did.
 
 mod apply;
+mod around;
 mod certificate;
 mod down;
 mod env;

@@ -72,9 +72,22 @@ fn pods_start_anew_with_another_address_and_what_they_had_goes_last() {
     lab.deployed();
     assert_eq!(before, ["server", "worker", "issuer"].map(|name| mark(&lab, name)), "nothing is another");
     // The new pods never come: the old ones go on with what they have.
+    let kinds = ["StatefulSet", "ServiceAccount", "Service", "NetworkPolicy", "ConfigMap", "PodDisruptionBudget"];
+    let all = || kinds.map(|kind| names(&lab, kind));
+    let stays = |had: &[Vec<String>]| {
+        for (had, kind) in had.iter().zip(kinds) {
+            let now = names(&lab, kind);
+            assert!(had.iter().all(|name| now.contains(name)), "{kind}: {had:?}, now {now:?}");
+        }
+    };
+    let bundled = all();
     assert_eq!(outside(&lab, &[]).code, Some(124));
-    assert_eq!(names(&lab, "StatefulSet"), ["postgres"]);
+    stays(&bundled);
     assert!(["server", "worker"].iter().zip(&before).all(|(name, before)| mark(&lab, name) != *before));
+    // And the other way: what leads to the stores outside.
+    let both = all();
+    lab.sandbox.expect(124, &lab.up(&["--database", "bundled", "--redis", "bundled"]));
+    stays(&both);
 }
 
 #[test]
@@ -88,8 +101,22 @@ fn a_volume_without_the_secret_of_its_password_is_not_given_a_new_one() {
     let ended = lab.sandbox.expect(3, &lab.up(&["-o", "json"]));
     let error = &ended.json()["error"];
     assert_eq!(error["code"], "secret-lost");
-    assert!(error["fix"].as_str().unwrap().contains("postgres-password"), "{error}");
+    let fix = error["fix"].as_str().unwrap();
     assert!(lab.server.get("Secret", Some(NAMESPACE), "card-secrets").is_none());
+    // What it says helps: the secret with the password alone, as kubectl makes it, and its label.
+    assert!(fix.contains("--from-file=postgres-password && kubectl -n cardctl label secret card-secrets "), "{fix}");
+    let label = fix.split(' ').find_map(|word| word.trim_end_matches(';').split_once("part-of=")).unwrap();
+    let label = (format!("{}part-of", label.0), label.1);
+    lab.server.put(json!({"apiVersion": "v1", "kind": "Secret", "type": "Opaque",
+        "metadata": {"name": "card-secrets", "namespace": NAMESPACE, "labels": {label.0: label.1}},
+        "data": {"postgres-password": BASE64_STANDARD.encode("hunter2\n")}}));
+    lab.deployed();
+    assert_eq!(secret(&lab, "postgres-password"), "hunter2\n");
+    assert!(secret(&lab, "database-url").contains(":hunter2@postgres"));
+    lab.sandbox.expect(0, &["down", "-t", "kube"]);
+    assert_eq!(secret(&lab, "postgres-password"), "hunter2\n", "down leaves it");
+    lab.sandbox.expect(0, &["down", "-t", "kube", "--purge", "--yes"]);
+    assert!(lab.server.get("Secret", Some(NAMESPACE), "card-secrets").is_none(), "and --purge does not");
 }
 
 /// Every field that is remembered, through every command that writes where it is deployed or what runs there.

@@ -16,6 +16,7 @@ mod minikube;
 mod scaled;
 mod values;
 
+use std::fmt::Debug;
 use std::time::Duration;
 
 use card_core::time::format_duration;
@@ -25,13 +26,17 @@ use card_kube::inventory::{Member, PART_OF, Release};
 use card_kube::wait::{Awaited, Verdict, WaitOptions, wait};
 use card_kube::{ObjectRef, prune};
 use card_manifests::render;
-use k8s_openapi::api::apps::v1::Deployment as Workload;
-use kube::api::{Api, ListParams};
+use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::apps::v1::{Deployment as Workload, StatefulSet};
+use kube::api::{Api, ListParams, Resource};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use self::values::Asked;
 use super::{UpArgs, wrapped};
+use crate::commands::down::kubernetes::take_down;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -52,8 +57,6 @@ pub(super) struct Ready {
     took: Duration,
     /// It ran before, and nothing had to be changed.
     already_up: bool,
-    /// Something of it ran before, whatever was changed.
-    was_there: bool,
     applied: Applied,
     pruned: usize,
     workers: usize,
@@ -83,13 +86,22 @@ pub(super) async fn run(args: UpArgs, kind: Kind, context: &Context) -> Result<E
         minikube::ready(context).await?;
     }
     let cluster = connect(kind, context).await?;
-    let ready = tokio::select! {
-        ready = converge(&args, &asked, kind, &cluster, begun, context) => ready?,
-        () = context.stop.cancelled() => {
-            return Err(context.interruption()
-                .fix(format!("{} up -t {}", context.program(), kind.name()))
-                .left("what was applied stays and goes on starting; the same command goes on with it"));
+    // What was up before stays after a command, whatever `up` changed.
+    let was_there = args.command.is_empty() || runs(&cluster).await;
+    let converged = tokio::select! {
+        converged = converge(&args, &asked, kind, &cluster, begun, context) => converged,
+        () = context.stop.cancelled() => Err(context.interruption()
+            .fix(format!("{} up -t {}", context.program(), kind.name()))
+            .left("what was applied stays and goes on starting; the same command goes on with it")),
+    };
+    let unasked = CancellationToken::new();
+    let taken_down = || take_down(false, kind, &cluster, &unasked, context);
+    let ready = match converged {
+        Err(_) if context.stop.is_cancelled() && !was_there => {
+            taken_down().await?;
+            return Err(context.interruption());
         }
+        converged => converged?,
     };
     if args.command.is_empty() {
         if args.detach {
@@ -102,10 +114,10 @@ pub(super) async fn run(args: UpArgs, kind: Kind, context: &Context) -> Result<E
     }
     let endpoint = context.endpoint().await?;
     let ended = wrapped::around(&args.command, &endpoint, None, context).await;
-    if ready.was_there {
+    if was_there {
         context.printer.say("the platform was up before, so it is left running");
     } else {
-        crate::commands::down::kubernetes::run(false, kind, context).await?;
+        taken_down().await?;
     }
     wrapped::finish(ended?)
 }
@@ -142,7 +154,6 @@ async fn converge(
         .evidence(context.instance.deployment().display())
         .left("nothing was deployed")
     })?;
-    let was_there = runs(cluster).await;
     ensure_secrets(cluster, &release, &asked.addresses).await?;
     stamp(&mut objects, cluster).await?;
     if let Some(host) = asked.certified_host() {
@@ -177,14 +188,21 @@ async fn converge(
     };
     printer.step("one add task went all the way through");
     let workers = address::workers(&endpoint).await;
-    Ok(Ready { url: place, deployment, took: begun.elapsed(), already_up, was_there, applied, pruned, workers, proof })
+    Ok(Ready { url: place, deployment, took: begun.elapsed(), already_up, applied, pruned, workers, proof })
 }
 
 /// Whether something of the platform is there. A `down` leaves volumes and secrets, and nothing that runs pods.
+/// Where the cluster does not say, it may be: what is not known to be ours is never taken down.
 async fn runs(cluster: &Cluster) -> bool {
-    let deployments: Api<Workload> = Api::namespaced(cluster.client().clone(), cluster.namespace());
-    let found = deployments.list(&ListParams::default().labels(PART_OF).limit(1)).await;
-    found.is_ok_and(|found| !found.items.is_empty())
+    async fn any<K>(cluster: &Cluster) -> bool
+    where
+        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + DeserializeOwned + Debug,
+    {
+        let all: Api<K> = Api::namespaced(cluster.client().clone(), cluster.namespace());
+        let found = all.list_metadata(&ListParams::default().labels(PART_OF).limit(1)).await;
+        !found.is_ok_and(|found| found.items.is_empty())
+    }
+    any::<Workload>(cluster).await || any::<StatefulSet>(cluster).await
 }
 
 /// What was written to the cluster.
@@ -225,21 +243,20 @@ async fn apply_all(
             printer.say(format!("no longer wanted, and deleted{when}: {}", names.join(", ")));
         }
     };
-    // The pods of before still run, and may be started once more: their settings go when the new pods are ready, and so do a
-    // Postgres and a Redis, with what leads to them.
-    let is_store = stale.iter().any(|member| matches!(member.object.kind.as_str(), "Deployment" | "StatefulSet"));
-    let waits = |member: &Member| match member.object.kind.as_str() {
-        "ConfigMap" => true,
-        "Deployment" | "StatefulSet" | "Service" | "NetworkPolicy" | "PodDisruptionBudget" => is_store,
-        _ => false,
-    };
-    let (later, now): (Vec<_>, Vec<_>) = stale.into_iter().partition(waits);
+    let (later, now): (Vec<_>, Vec<_>) = stale.into_iter().partition(may_be_needed);
     said(&now, "");
     said(&later, " as soon as the rest is ready");
     if !now.is_empty() {
         prune::prune(cluster, &now, release, &|_| {}).await.map_err(|error| trouble::apply(&error))?;
     }
     Ok(Written { applied, pruned: now.len() + later.len(), later })
+}
+
+/// Whether the pods of before may need it, which run until the new ones are ready and may be started once more: their settings,
+/// accounts and stores, and the policies that let them there. Not so an autoscaler, which would be in the way of the next, and a way in that is to be
+/// closed.
+fn may_be_needed(member: &Member) -> bool {
+    !matches!(member.object.kind.as_str(), "HorizontalPodAutoscaler" | "ScaledObject" | "Ingress")
 }
 
 /// What is waited for: whatever runs pods, and what scales them by the backlog. The platform's own need their Postgres and their Redis first.

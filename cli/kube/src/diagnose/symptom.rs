@@ -101,7 +101,7 @@ fn ended(exit_code: Option<i64>) -> String {
     match exit_code {
         Some(0) => "it ended without an error; it should keep running".to_owned(),
         Some(code) if SIGNALLED.contains(&code) => format!("it ended by signal {}", code - 128),
-        Some(code) => format!("it ended with exit code {code} and said nothing"),
+        Some(code) => format!("it ended with exit code {code}"),
         None => "it ended".to_owned(),
     }
 }
@@ -177,7 +177,7 @@ mod tests {
     #[test]
     fn an_exit_code_is_a_signal_only_where_there_is_such_a_signal() {
         assert_eq!(ended(Some(137)), "it ended by signal 9");
-        assert_eq!(ended(Some(255)), "it ended with exit code 255 and said nothing");
-        assert_eq!(ended(Some(128)), "it ended with exit code 128 and said nothing");
+        assert_eq!(ended(Some(255)), "it ended with exit code 255");
+        assert_eq!(ended(Some(128)), "it ended with exit code 128");
     }
 }

@@ -1,6 +1,7 @@
 //! Whether a cluster can be used, and what of it the platform would miss.
 
 use card_kube::cluster::{Cluster, Locality, reason};
+use futures::stream::{self, StreamExt, TryStreamExt};
 use k8s_openapi::api::authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec};
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::api::storage::v1::StorageClass;
@@ -109,69 +110,106 @@ async fn version(cluster: &Cluster) -> Check {
     }
 }
 
-/// What every `up` does: each kind of the base is applied (patch, which may create), its secrets are read and made, its pods
-/// are watched and forwarded to.
-const NEEDED: [(&str, &str, &str); 18] = [
+/// Kinds of which every `up` applies objects and deletes what is no longer wanted, and a `down` all.
+const APPLIED: [(&str, &str); 7] = [
+    ("", "configmaps"),
+    ("", "services"),
+    ("", "serviceaccounts"),
+    ("apps", "deployments"),
+    ("apps", "statefulsets"),
+    ("networking.k8s.io", "networkpolicies"),
+    ("policy", "poddisruptionbudgets"),
+];
+const APPLYING: [&str; 5] = ["get", "list", "create", "patch", "delete"];
+
+/// What else it does: the namespace is labelled, secrets are made, what comes up is watched and forwarded to. A port is forwarded
+/// by a websocket: `get` for clusters before 1.35, `create` as well since.
+const NEEDED: [(&str, &str, &str); 20] = [
     ("patch", "", "namespaces"),
-    ("patch", "", "configmaps"),
-    ("create", "", "configmaps"),
-    ("patch", "", "services"),
-    ("patch", "", "serviceaccounts"),
     ("get", "", "secrets"),
+    ("list", "", "secrets"),
     ("create", "", "secrets"),
     ("patch", "", "secrets"),
-    ("patch", "apps", "deployments"),
-    ("patch", "apps", "statefulsets"),
-    ("delete", "apps", "deployments"),
-    ("patch", "networking.k8s.io", "networkpolicies"),
-    ("patch", "policy", "poddisruptionbudgets"),
+    ("get", "", "persistentvolumeclaims"),
+    ("list", "", "persistentvolumeclaims"),
+    ("watch", "", "persistentvolumeclaims"),
+    ("list", "autoscaling", "horizontalpodautoscalers"),
+    ("watch", "apps", "deployments"),
+    ("watch", "apps", "statefulsets"),
     ("list", "", "pods"),
     ("watch", "", "pods"),
+    ("list", "apps", "replicasets"),
+    ("watch", "apps", "replicasets"),
+    ("list", "", "events"),
     ("watch", "", "events"),
     ("get", "", "pods/log"),
+    ("get", "", "pods/portforward"),
     ("create", "", "pods/portforward"),
 ];
+/// How many are asked for at once.
+const AT_ONCE: usize = 8;
 
 async fn rights(cluster: &Cluster) -> Check {
     let namespaces: Api<Namespace> = Api::all(cluster.client().clone());
     // Who may only use a namespace of their own may not look at it; then it is there.
     let is_missing = matches!(namespaces.get_opt(cluster.namespace()).await, Ok(None));
-    let asked = NEEDED.into_iter().chain(is_missing.then_some(("create", "", "namespaces")));
-    let mut missing = Vec::new();
-    for (verb, group, resource) in asked {
-        let (resource, subresource) = match resource.split_once('/') {
-            Some((resource, subresource)) => (resource, Some(subresource.to_owned())),
-            None => (resource, None),
-        };
-        let attributes = ResourceAttributes {
-            verb: Some(verb.to_owned()),
-            group: Some(group.to_owned()),
-            resource: Some(resource.to_owned()),
-            subresource: subresource.clone(),
-            namespace: Some(cluster.namespace().to_owned()),
-            ..ResourceAttributes::default()
-        };
-        let spec = SelfSubjectAccessReviewSpec { resource_attributes: Some(attributes), ..Default::default() };
-        let review = SelfSubjectAccessReview { spec, ..Default::default() };
-        let reviews: Api<SelfSubjectAccessReview> = Api::all(cluster.client().clone());
-        let answer = match reviews.create(&PostParams::default(), &review).await {
-            Ok(answer) => answer,
-            Err(error) => {
-                let detail = format!("the cluster does not say what is allowed: {}", reason(&error));
-                return Check::warn("rights", detail, "kubectl auth can-i --list");
-            }
-        };
-        if !answer.status.is_some_and(|status| status.allowed) {
-            let subresource = subresource.map(|name| format!("/{name}")).unwrap_or_default();
-            missing.push(format!("{verb} {resource}{subresource}"));
+    let applied = APPLIED.iter().flat_map(|(group, resource)| APPLYING.map(|verb| (verb, *group, *resource)));
+    let asked = applied.chain(NEEDED).chain(is_missing.then_some(("create", "", "namespaces")));
+    let answers = stream::iter(asked).map(|(verb, group, resource)| async move {
+        may(cluster, verb, group, resource).await.map(|may| (!may).then_some((verb, resource)))
+    });
+    let missing: Result<Vec<_>, kube::Error> =
+        answers.buffered(AT_ONCE).try_filter_map(|missing| async move { Ok(missing) }).try_collect().await;
+    match missing {
+        Err(error) => {
+            let detail = format!("the cluster does not say what is allowed: {}", reason(&error));
+            Check::warn("rights", detail, "kubectl auth can-i --list")
+        }
+        Ok(missing) if missing.is_empty() => {
+            Check::ok("rights", format!("what is needed in namespace {}", cluster.namespace()))
+        }
+        Ok(missing) => {
+            let detail = format!("not allowed in namespace {}: {}", cluster.namespace(), by_resource(&missing));
+            let other = if is_missing { ", or for a namespace that exists: --namespace NAME" } else { "" };
+            // Each of them is where `up` would end.
+            Check::fail("rights", detail, format!("ask for the rights{other}"))
         }
     }
-    if missing.is_empty() {
-        return Check::ok("rights", format!("what is needed in namespace {}", cluster.namespace()));
+}
+
+/// Such as `services (get, list), namespaces (patch)`.
+fn by_resource(rights: &[(&str, &str)]) -> String {
+    let mut resources: Vec<&str> = Vec::new();
+    for (_, resource) in rights {
+        if !resources.contains(resource) {
+            resources.push(resource);
+        }
     }
-    let detail = format!("not allowed to {} in namespace {}", missing.join(", "), cluster.namespace());
-    // Each of them is where `up` would end.
-    Check::fail("rights", detail, "ask for the rights, or for a namespace that exists: --namespace NAME")
+    let verbs = |of: &str| {
+        let verbs: Vec<_> = rights.iter().filter(|(_, resource)| *resource == of).map(|(verb, _)| *verb).collect();
+        format!("{of} ({})", verbs.join(", "))
+    };
+    resources.into_iter().map(verbs).collect::<Vec<_>>().join(", ")
+}
+
+async fn may(cluster: &Cluster, verb: &str, group: &str, resource: &str) -> Result<bool, kube::Error> {
+    let (resource, subresource) = match resource.split_once('/') {
+        Some((resource, subresource)) => (resource, Some(subresource.to_owned())),
+        None => (resource, None),
+    };
+    let attributes = ResourceAttributes {
+        verb: Some(verb.to_owned()),
+        group: Some(group.to_owned()),
+        resource: Some(resource.to_owned()),
+        subresource,
+        namespace: Some(cluster.namespace().to_owned()),
+        ..ResourceAttributes::default()
+    };
+    let spec = SelfSubjectAccessReviewSpec { resource_attributes: Some(attributes), ..Default::default() };
+    let review = SelfSubjectAccessReview { spec, ..Default::default() };
+    let reviews: Api<SelfSubjectAccessReview> = Api::all(cluster.client().clone());
+    let answer = reviews.create(&PostParams::default(), &review).await?;
+    Ok(answer.status.is_some_and(|status| status.allowed))
 }
 
 async fn storage(cluster: &Cluster) -> Check {
@@ -195,7 +233,11 @@ async fn storage(cluster: &Cluster) -> Check {
                 ),
             }
         }
-        Err(error) => Check::warn("storage", format!("the storage classes can't be listed: {}", reason(&error)), fix),
+        Err(error) => Check::warn(
+            "storage",
+            format!("the storage classes can't be listed: {}", reason(&error)),
+            "ask whether there is a default one, or use a Postgres elsewhere",
+        ),
     }
 }
 

@@ -5,8 +5,9 @@ use card_core::time::{Instant, format_duration};
 use card_loadtests::client::{Client, Token};
 
 use super::Check;
+use crate::client::command;
 use crate::commands::status::alive;
-use crate::context::{Context, NOT_RUNNING};
+use crate::context::{Context, NOT_RUNNING, Target};
 use crate::instance::{Phase, Record};
 
 /// A task that waits longer than this while nothing is paused waits for something that does not come.
@@ -14,7 +15,10 @@ const OLD_MS: u64 = 60_000;
 
 pub(super) async fn check(context: &Context, checks: &mut Vec<Check>) {
     const NAME: &str = "platform";
-    let program = context.program();
+    let next = |words: &str| command(context, words);
+    // In a cluster `up` changes what is different by itself, and what is wrong is told by the pods.
+    let in_cluster = matches!(context.target(), Ok(Target::Kubernetes(_)));
+    let anew = || next(if in_cluster { "status" } else { "up --restart -d" });
     let endpoint = match context.endpoint().await {
         Ok(endpoint) => endpoint,
         Err(failure) => {
@@ -23,7 +27,7 @@ pub(super) async fn check(context: &Context, checks: &mut Vec<Check>) {
                 Some(stale) if !stale.process.is_alive() => Check::warn(
                     NAME,
                     format!("process {} ended without having stopped", stale.process.pid),
-                    format!("{program} up -d goes on with its data"),
+                    format!("{} goes on with its data", next("up -d")),
                 ),
                 Some(running) if running.phase == Phase::Starting => Check::warn(NAME, "it is starting", fix),
                 // Only that there is none is no trouble: one that is deployed and can't be reached is.
@@ -44,15 +48,16 @@ pub(super) async fn check(context: &Context, checks: &mut Vec<Check>) {
         Ok(readiness) if readiness.ready => checks.push(Check::ok(NAME, format!("{} is ready", endpoint.base_url))),
         Ok(readiness) => {
             let detail = format!("{} is not ready: {}", endpoint.base_url, readiness.detail);
-            checks.push(Check::fail(NAME, detail, format!("{program} logs --level warn")));
+            checks.push(Check::fail(NAME, detail, next("logs --level warn")));
         }
-        Err(error) => return checks.push(Check::fail(NAME, error.to_string(), format!("{program} up --restart -d"))),
+        Err(error) => return checks.push(Check::fail(NAME, error.to_string(), anew())),
     }
     match client.stats().await {
         Ok(stats) => {
-            checks.push(workers(&stats, &program));
-            checks.push(queue(&stats, &program));
-            checks.push(dead_letters(&stats, &program));
+            checks.push(workers(&stats, anew()));
+            let more = next(if in_cluster { "scale workers=2" } else { "up --restart -d --workers 2" });
+            checks.push(queue(&stats, next, &more));
+            checks.push(dead_letters(&stats, next("dlq list")));
         }
         Err(error) => checks.push(Check::warn(
             "operator",
@@ -62,14 +67,14 @@ pub(super) async fn check(context: &Context, checks: &mut Vec<Check>) {
     }
 }
 
-fn workers(stats: &Stats, program: &str) -> Check {
+fn workers(stats: &Stats, fix: String) -> Check {
     match stats.workers.len() {
-        0 => Check::fail("workers", "none is alive", format!("{program} up --restart -d")),
+        0 => Check::fail("workers", "none is alive", fix),
         _ => Check::ok("workers", alive(stats.workers.iter().map(|worker| worker.last_seen), Instant::now())),
     }
 }
 
-fn queue(stats: &Stats, program: &str) -> Check {
+fn queue(stats: &Stats, next: impl Fn(&str) -> String, more: &str) -> Check {
     const NAME: &str = "queue";
     let queue = &stats.queue;
     let age = format_duration(std::time::Duration::from_millis(queue.oldest_age_ms));
@@ -78,21 +83,17 @@ fn queue(stats: &Stats, program: &str) -> Check {
         queue.ready, queue.running, queue.retrying
     );
     if queue.paused {
-        return Check::warn(NAME, format!("paused: {detail}"), format!("{program} queue resume"));
+        return Check::warn(NAME, format!("paused: {detail}"), next("queue resume"));
     }
     if queue.oldest_age_ms > OLD_MS {
-        return Check::warn(
-            NAME,
-            detail,
-            format!("{program} up --restart -d --workers 2, or look at {program} logs worker --level warn"),
-        );
+        return Check::warn(NAME, detail, format!("{more}, or look at {}", next("logs worker --level warn")));
     }
     Check::ok(NAME, detail)
 }
 
-fn dead_letters(stats: &Stats, program: &str) -> Check {
+fn dead_letters(stats: &Stats, fix: String) -> Check {
     match stats.queue.dead {
         0 => Check::ok("dead letters", "none"),
-        dead => Check::warn("dead letters", format!("{dead}"), format!("{program} dlq list")),
+        dead => Check::warn("dead letters", format!("{dead}"), fix),
     }
 }

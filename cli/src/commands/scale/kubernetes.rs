@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use super::Change;
 use super::assignment::Wanted;
+use crate::client::command;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -57,7 +58,7 @@ async fn replicas_of(name: &str, cluster: &Cluster, context: &Context) -> Result
             Exit::Unknown,
             format!("there is no deployment/{name} in namespace {}", cluster.namespace()),
         )
-        .fix(format!("{} up -d", context.program()))
+        .fix(command(context, "up -d"))
     })?;
     let replicas = found.spec.and_then(|spec| spec.replicas).unwrap_or(1);
     Ok(usize::try_from(replicas).unwrap_or_default())
@@ -75,7 +76,7 @@ async fn free(name: &str, cluster: &Cluster, context: &Context) -> Result<(), Fa
     let scaler = theirs.metadata.name.unwrap_or_default();
     Err(Failure::new("autoscaled", Exit::NotReady, format!("the number of {name}s is the autoscaler's affair"))
         .evidence(format!("horizontalpodautoscaler/{scaler} targets deployment/{name}"))
-        .fix(format!("{} up -d --autoscale MIN..MAX sets its bounds; --workers N takes it away", context.program()))
+        .fix(command(context, "up -d --autoscale MIN..MAX sets its bounds; --workers N takes it away"))
         .left("nothing was changed"))
 }
 

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use card_core::telemetry::mask::mask;
 use card_kube::ObjectRef;
-use card_kube::cluster::Cluster;
+use card_kube::cluster::{Cluster, reason};
+use card_kube::diagnose::Finding;
 use card_kube::state::{Phase, State};
 use card_kube::wait::{Awaited, WaitOptions, wait};
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
@@ -53,9 +54,10 @@ async fn explain(objects: &mut [Object], cluster: &Cluster) {
     }
     let seen = CancellationToken::new();
     let options = WaitOptions { cancel: seen.clone(), fail_fast: false, applied: None, ..WaitOptions::new(LOOK) };
-    // Once each has been looked at with its pods there is no more to learn from waiting.
+    // Once each has been looked at with its pods, and with the log of what has ended, there is no more to learn from waiting.
+    let is_known = |finding: &Finding| finding.crashes.is_none() || !finding.log_lines.is_empty();
     let ending = wait(cluster.client(), &awaited, options, |snapshot| {
-        if !snapshot.rows.is_empty() && snapshot.rows.iter().all(|row| row.finding.is_some()) {
+        if !snapshot.rows.is_empty() && snapshot.rows.iter().all(|row| row.finding.as_ref().is_some_and(is_known)) {
             seen.cancel();
         }
     });
@@ -68,14 +70,15 @@ async fn explain(objects: &mut [Object], cluster: &Cluster) {
 }
 
 impl Place {
-    /// Asks the cluster. What may not be listed is left out.
-    pub(super) async fn look(cluster: &Cluster, deployed: Option<&Deployed>, instance: &str) -> Self {
+    /// Asks the cluster. What may not be listed is left out, and why with it.
+    pub(super) async fn look(cluster: &Cluster, deployed: Option<&Deployed>, instance: &str) -> (Self, Option<String>) {
         let ours = format!("app.kubernetes.io/part-of=cardctl,app.kubernetes.io/instance={instance}");
         let ours = ListParams::default().labels(&ours);
         let (client, namespace) = (cluster.client(), cluster.namespace());
         let deployments: Api<Deployment> = Api::namespaced(client.clone(), namespace);
         let sets: Api<StatefulSet> = Api::namespaced(client.clone(), namespace);
         let (deployments, sets) = tokio::join!(deployments.list(&ours), sets.list(&ours));
+        let unseen = deployments.as_ref().err().or_else(|| sets.as_ref().err()).map(|error| reason(error));
         let mut objects = Vec::new();
         for deployment in deployments.map(|list| list.items).unwrap_or_default() {
             objects.extend(Object::of("Deployment", serde_json::to_value(deployment).unwrap_or_default()));
@@ -84,13 +87,14 @@ impl Place {
             objects.extend(Object::of("StatefulSet", serde_json::to_value(set).unwrap_or_default()));
         }
         explain(&mut objects, cluster).await;
-        Self {
+        let place = Self {
             context: cluster.context().unwrap_or("-").to_owned(),
             namespace: namespace.to_owned(),
             server: cluster.server().to_owned(),
             overlay: deployed.map(|deployed| deployed.overlay.clone()),
             objects,
-        }
+        };
+        (place, unseen)
     }
 
     /// Whether nothing that runs pods is there.

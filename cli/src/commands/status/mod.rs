@@ -14,6 +14,7 @@ use tokio::time::Instant;
 pub(crate) use self::document::alive;
 use self::document::{Document, State};
 use self::observe::Observer;
+use crate::client::command;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -135,7 +136,7 @@ fn show(document: &Document, context: &Context) -> Result<(), Failure> {
     context.printer.data(document)?;
     context.printer.text(document.text(context.printer.out()))?;
     if document.state == State::Down {
-        context.printer.say(format!("fix: {} up -d", context.program()));
+        context.printer.say(format!("fix: {}", command(context, "up -d")));
     }
     Ok(())
 }

@@ -53,11 +53,13 @@ impl<'a> Observer<'a> {
         let deployed = Deployment::load(&self.context.instance);
         document.state_dir = Some(self.context.instance.dir.clone());
         document.version = deployed.as_ref().map(|deployed| deployed.version.clone());
-        let place = Place::look(&cluster, deployed.as_ref(), &self.context.instance.name).await;
+        let (place, unseen) = Place::look(&cluster, deployed.as_ref(), &self.context.instance.name).await;
         let (is_empty, serves, missing) = (place.is_empty(), place.serves(), place.missing());
         document.kubernetes = Some(place);
         if is_empty {
-            document.state = State::Down;
+            // Where it may not be looked, something may run.
+            document.state = if unseen.is_some() { State::Unreachable } else { State::Down };
+            document.detail = unseen;
             return document;
         }
         // A port that leads to no pod would be waited for.

@@ -1,5 +1,6 @@
 //! What `status` and `doctor` say of a platform in a cluster that does not come up.
 
+use card_kube::testing::{Fault, Kind};
 use serde_json::{Value, json};
 
 use super::{Lab, NAMESPACE};
@@ -41,6 +42,11 @@ fn status_says_why_something_is_not_ready() {
     assert!(why.starts_with("crash-loop: ") && why.contains("exit code 255"), "{why}");
     let told = lab.sandbox.expect(8, &["status", "-t", "kube"]).stdout;
     assert!(told.contains(why), "{told}");
+    // What its log says is waited for, of the run that ended.
+    let fatal = "FATAL:  could not access file \"nothere\"";
+    lab.server.log(NAMESPACE, "server-1-a", "server", fatal);
+    let told = lab.sandbox.expect(8, &["status", "-t", "kube"]).stdout;
+    assert!(told.contains("crash-loop: FATAL") && told.contains("nothere"), "{told}");
 }
 
 #[test]
@@ -52,5 +58,38 @@ fn doctor_does_not_call_a_platform_fine_that_can_not_be_reached() {
     let platform =
         document["checks"].as_array().unwrap().iter().find(|check| check["name"] == "platform").unwrap().clone();
     assert_eq!(platform["verdict"], "fail", "{platform}");
+    // In a cluster there is no --restart.
+    assert!(!platform["fix"].as_str().unwrap().contains("--restart"), "{platform}");
     assert!(!ended.stdout.contains("ErrorResponse") && !ended.stdout.contains("Status {"), "{}", ended.stdout);
+}
+
+#[test]
+fn what_may_not_be_looked_at_is_not_called_down() {
+    let lab = Lab::new("lab");
+    lab.deployed();
+    for resource in ["deployments", "statefulsets"] {
+        let said = format!("{resource}.apps is forbidden: User \"ada\" cannot list resource \"{resource}\"");
+        lab.server.fail_always(&format!("/{resource}"), Fault::status(403, "Forbidden", &said));
+    }
+    let document = lab.sandbox.expect(4, &["status", "-t", "kube", "-o", "json"]).json();
+    assert_eq!(document["state"], "unreachable", "{document}");
+    assert!(document["detail"].as_str().unwrap().contains("cannot list"), "{document}");
+}
+
+#[test]
+fn what_helps_where_nothing_runs_names_the_target() {
+    let lab = Lab::new("lab");
+    let ended = lab.sandbox.expect(4, &["status", "-t", "kube", "--context", "lab"]);
+    assert!(ended.stderr.contains("fix: cardctl --target kube up -d"), "{}", ended.stderr);
+}
+
+/// A cluster with KEDA, and somebody who may use their namespace and not KEDA's kinds, as the role `edit` is.
+#[test]
+fn who_may_not_look_at_kedas_kinds_can_do_without_them() {
+    let lab = Lab::new("lab");
+    lab.server.serve_kind(Kind::namespaced("keda.sh", "v1alpha1", "ScaledObject", "scaledobjects"));
+    let said = "scaledobjects.keda.sh is forbidden: User \"ada\" cannot list resource \"scaledobjects\"";
+    lab.server.fail_always("/scaledobjects", Fault::status(403, "Forbidden", said));
+    lab.deployed();
+    assert!(lab.server.get("Deployment", Some(NAMESPACE), "worker").is_some());
 }

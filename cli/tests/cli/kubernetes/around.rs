@@ -117,7 +117,7 @@ fn a_platform_that_was_up_stays_whatever_up_changed() {
 /// Sends a signal once `is_time` and gives the exit code.
 fn signalled(lab: &Lab, arguments: &[&str], signal: Signal, is_time: impl Fn() -> bool) -> Option<i32> {
     let mut up = lab.command(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    eventually("it is in the middle of it", || is_time());
+    eventually("it is in the middle of it", is_time);
     kill(Pid::from_raw(up.id().try_into().unwrap()), signal).unwrap();
     up.wait().unwrap().code()
 }

@@ -1,5 +1,6 @@
 //! The command line.
 
+use card_http::PlainHttp;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::commands;
@@ -149,6 +150,9 @@ pub struct Global {
     /// A context that may be written to although its cluster is not on this machine
     #[arg(long, global = true, value_name = "NAME")]
     pub allow_context: Option<String>,
+    /// Hosts to which tokens may go without TLS, because the network up to there is yours [default: this machine alone]
+    #[arg(long, global = true, value_name = "HOST,…")]
+    pub plain_http: Option<PlainHttp>,
     /// Answer yes to whatever would be asked
     #[arg(short, long, global = true)]
     pub yes: bool,

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::sync::OnceLock;
 
 use card_core::files::{self, Distrust};
-use card_core::settings::{Origin, Resolved};
+use card_core::settings::{Origin, Resolved, holds_credentials};
+use card_http::PlainHttp;
+use card_loadtests::client::ClientError;
 use nix::sys::signal::Signal;
 use tokio_util::sync::CancellationToken;
 
@@ -33,6 +35,12 @@ pub struct Context {
     pub instance: Paths,
     /// Cancelled by the first SIGINT, SIGTERM or SIGHUP; a second SIGINT or SIGTERM ends the program at once.
     pub stop: CancellationToken,
+    /// `CARDCTL_ISSUER_URL`: the issuer of a platform at a URL.
+    pub issuer_url: Option<String>,
+    /// Where secrets may go without TLS: what the user said, by flag or variable.
+    pub plain_http: PlainHttp,
+    /// Whether that was said by a flag.
+    pub plain_http_flag: bool,
     /// `--yes`: what would be asked is answered.
     pub yes: bool,
     /// Whether somebody is there to be asked: stdin and stderr are terminals.
@@ -54,6 +62,8 @@ pub struct Endpoint {
     pub operator_token: Option<Secret>,
     /// The simulated card bureau, if it is known.
     pub issuer_url: Option<String>,
+    /// Where the token may go without TLS.
+    pub plain_http: PlainHttp,
     /// `embedded`, `processes`, or the URL that was asked for.
     pub target: String,
 }
@@ -129,7 +139,8 @@ impl Context {
                 // Before anything is sent to it.
                 operator_token: self.operator_token_for(&base_url)?,
                 base_url,
-                issuer_url: std::env::var("CARDCTL_ISSUER_URL").ok().filter(|url| !url.is_empty()),
+                plain_http: self.plain_http.clone(),
+                issuer_url: self.issuer_url.clone(),
             }),
             Target::Kubernetes(kind) => self
                 .cluster
@@ -156,7 +167,18 @@ impl Context {
                 ));
                 Ok(None)
             }
-            _ => Ok(token),
+            _ if token.is_some() => self.may_have_token(url).map(|()| token),
+            _ => Ok(None),
+        }
+    }
+
+    fn may_have_token(&self, url: &str) -> Result<(), Failure> {
+        match reqwest::Url::parse(url) {
+            Ok(url) if !self.plain_http.lets(&url) => {
+                Err(ClientError::PlainHttp { host: card_http::host(&url).to_owned() }.into())
+            }
+            // What is no address is said when it is used.
+            _ => Ok(()),
         }
     }
 
@@ -198,11 +220,12 @@ impl Context {
 /// # Errors
 /// Its operator token can't be read.
 pub fn endpoint(record: &Record) -> Result<Endpoint, Failure> {
-    if !stays_here(&record.url) {
+    let plain_http = stays_here(&record.url);
+    let Some(plain_http) = plain_http else {
         return Err(Failure::new("record", Exit::NotReady, "the operator token is not sent away from this machine")
             .evidence(format!("the record of the running platform names {}", record.url))
             .fix("cardctl down, then cardctl up -d"));
-    }
+    };
     let path = Paths::operator_token(&record.data_dir);
     let token = files::read_secret(&path).map_err(|error| {
         let failure =
@@ -217,22 +240,23 @@ pub fn endpoint(record: &Record) -> Result<Endpoint, Failure> {
     Ok(Endpoint {
         base_url: record.url.clone(),
         operator_token: Some(Secret::new(&token)),
+        plain_http,
         issuer_url: record.issuer_url.clone(),
         target: record.target.name().to_owned(),
     })
 }
 
-/// Whether what is sent to a platform that `up` started stays on this machine, or goes by TLS.
-fn stays_here(url: &str) -> bool {
-    let Ok(url) = reqwest::Url::parse(url) else { return false };
-    let address = url.host_str().map(|host| host.trim_matches(['[', ']']).parse::<IpAddr>());
-    match address {
-        _ if url.scheme() == "https" => true,
-        Some(Ok(address)) if address.is_loopback() => true,
-        // An address of this machine's own: the kernel does not let it out.
-        Some(Ok(address)) => !address.is_unspecified() && std::net::UdpSocket::bind((address, 0)).is_ok(),
-        _ => false,
+/// What it takes for the token to go to a platform that `up` started, if what is sent there stays on this machine or goes by
+/// TLS; else none.
+fn stays_here(url: &str) -> Option<PlainHttp> {
+    let url = reqwest::Url::parse(url).ok()?;
+    let nowhere = PlainHttp::nowhere();
+    if nowhere.lets(&url) {
+        return Some(nowhere);
     }
+    // An address of this machine's own: the kernel does not let it out.
+    let address: IpAddr = card_http::host(&url).parse().ok()?;
+    std::net::UdpSocket::bind((address, 0)).ok().map(|_| nowhere.and(&url))
 }
 
 /// Reads a target. Names of later releases are told apart from mistakes.
@@ -287,6 +311,24 @@ fn meant(text: &str) -> Option<String> {
     names.into_iter().find(near).map(str::to_owned)
 }
 
+/// `CARDCTL_ISSUER_URL`.
+///
+/// # Errors
+/// It is no address, or one with a password.
+pub(crate) fn issuer_of_environment() -> Result<Option<String>, Failure> {
+    const NAME: &str = "CARDCTL_ISSUER_URL";
+    let Some(url) = std::env::var(NAME).ok().filter(|url| !url.is_empty()) else { return Ok(None) };
+    let wrong = |what: &str| Failure::new("usage", Exit::Usage, format!("${NAME}: {what}"));
+    if holds_credentials(&url) {
+        return Err(wrong("an address must not hold a user name or a password")
+            .fix("name the address alone, such as http://HOST:PORT; the operator's token is sent to it"));
+    }
+    match reqwest::Url::parse(&url) {
+        Ok(parsed) if matches!(parsed.scheme(), "http" | "https") && parsed.has_host() => Ok(Some(url)),
+        _ => Err(wrong("it is no address of HTTP").fix(format!("let {NAME} be such as http://HOST:PORT, or unset it"))),
+    }
+}
+
 /// `CARDCTL_OPERATOR_TOKEN`, or the file that `CARDCTL_OPERATOR_TOKEN_FILE` names.
 fn operator_token_of_environment() -> Result<Option<Secret>, Failure> {
     if let Some(token) = std::env::var("CARDCTL_OPERATOR_TOKEN").ok().filter(|token| !token.is_empty()) {
@@ -325,10 +367,10 @@ mod tests {
             ("http://127.0.0.1.example:7400", false),
             ("http://127.0.0.1@198.51.100.7:7400", false),
             ("http://198.51.100.7:7400", false),
-            ("http://0.0.0.0:7400", false),
+            ("http://0.0.0.0:7400", true),
             ("nonsense", false),
         ] {
-            assert_eq!(stays_here(url), stays, "{url}");
+            assert_eq!(stays_here(url).is_some(), stays, "{url}");
         }
     }
 

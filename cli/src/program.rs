@@ -10,13 +10,14 @@ use std::time::Duration;
 use card_core::files::Distrust;
 use card_core::process::{is_ignored, without_empty_variables};
 use card_core::settings::{Layers, Resolved, SettingsError};
+use card_http::PlainHttp;
 use nix::sys::signal::Signal;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
 use crate::args::{self, Cli, Global, State};
-use crate::context::{Context, Target, parse_target};
+use crate::context::{Context, Target, issuer_of_environment, parse_target};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::instance::{Paths, detached, state_directory};
@@ -105,6 +106,11 @@ fn context(cli: &Cli, printer: Arc<Printer>) -> Result<Context, Failure> {
         let usual = "cardctl config path names the files; the settings are explained in docs/operations.md";
         Failure::new("settings", exit, error.to_string()).fix(error.fix().unwrap_or(usual))
     })?;
+    let plain_http = match &cli.global.plain_http {
+        Some(hosts) => hosts.clone(),
+        None if needed => plain_http_of_environment()?,
+        None => PlainHttp::nowhere(),
+    };
     let instance = instance(&settings, cli.command.state(), &printer)?;
     let stop = CancellationToken::new();
     let signal = Arc::new(OnceLock::new());
@@ -126,6 +132,9 @@ fn context(cli: &Cli, printer: Arc<Printer>) -> Result<Context, Failure> {
         printer,
         instance,
         stop,
+        issuer_url: if needed { issuer_of_environment()? } else { None },
+        plain_http,
+        plain_http_flag: cli.global.plain_http.is_some(),
         yes: cli.global.yes,
         interactive,
         cluster: OnceCell::new(),
@@ -192,6 +201,14 @@ fn settings(sources: &Sources, global: &Global) -> Result<Resolved, SettingsErro
         }
     }
     layers.resolve()
+}
+
+/// Consent is the user's: a flag or a variable, no setting, since a project's file could give it.
+fn plain_http_of_environment() -> Result<PlainHttp, Failure> {
+    const NAME: &str = "CARDCTL_PLAIN_HTTP";
+    std::env::var(NAME).unwrap_or_default().parse().map_err(|error| {
+        Failure::new("usage", Exit::Usage, format!("${NAME} {error}")).fix(format!("correct {NAME}, or unset it"))
+    })
 }
 
 /// The variables of the environment that are text; the others can't be settings of ours.

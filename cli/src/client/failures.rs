@@ -16,6 +16,13 @@ impl From<ClientError> for Failure {
         match error {
             ClientError::Unreachable { .. } => Self::new("unreachable", Exit::Unknown, message).fix("cardctl status"),
             ClientError::NoAnswer { .. } => Self::new("no-answer", Exit::Unknown, message).fix("cardctl status"),
+            ClientError::PlainHttp { host } => {
+                let fix = format!(
+                    "use an https:// address; or, if the network up to there is yours: --plain-http {host}, or \
+                     CARDCTL_PLAIN_HTTP={host}"
+                );
+                Self::new("plain-http", Exit::NotReady, message).fix(fix)
+            }
             ClientError::NoOperatorToken => Self::new("no-operator-token", Exit::Unknown, message).fix(TOKEN_FIX),
             ClientError::Protocol { .. } => Self::new("protocol", Exit::Unknown, message)
                 .fix("check that --target (or the target in the settings) is a card platform of this version"),

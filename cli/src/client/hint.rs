@@ -9,7 +9,13 @@ use crate::context::Context;
 pub fn command(context: &Context, words: &str) -> String {
     let program = context.program();
     match context.settings.origins.get("target") {
-        Some(Origin::Flag(_)) => format!("{program} --target {} {words}", context.settings.settings.target),
+        Some(Origin::Flag(_)) => {
+            let consent = match context.plain_http_flag {
+                true => format!(" --plain-http {}", context.plain_http),
+                false => String::new(),
+            };
+            format!("{program} --target {}{consent} {words}", context.settings.settings.target)
+        }
         _ => format!("{program} {words}"),
     }
 }

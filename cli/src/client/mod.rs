@@ -31,8 +31,16 @@ pub async fn connect(context: &Context) -> Result<Client, Failure> {
 pub fn client(endpoint: &Endpoint) -> Result<Client, Failure> {
     // What it came to matters to a load alone.
     let _ = raise_connection_limit();
+    Ok(to(&endpoint.base_url, endpoint)?)
+}
+
+/// A client of an address of a platform, with its operator's token.
+///
+/// # Errors
+/// The address can't be used, or the token may not go there.
+pub fn to(url: &str, endpoint: &Endpoint) -> Result<Client, ClientError> {
     let token = endpoint.operator_token.as_ref().map(|token| Token::new(token.expose()));
-    Ok(Client::new(&endpoint.base_url, token)?)
+    Client::with(url, token, &endpoint.plain_http)
 }
 
 /// A client of the platform's issuer, if it is known where that is.
@@ -40,8 +48,7 @@ pub fn client(endpoint: &Endpoint) -> Result<Client, Failure> {
 /// # Errors
 /// The address can't be used.
 pub fn issuer(endpoint: &Endpoint) -> Result<Option<Client>, Failure> {
-    let token = endpoint.operator_token.as_ref().map(|token| Token::new(token.expose()));
-    Ok(endpoint.issuer_url.as_ref().map(|url| Client::new(url, token)).transpose()?)
+    Ok(endpoint.issuer_url.as_ref().map(|url| to(url, endpoint)).transpose()?)
 }
 
 /// Whether an error says that there is no such thing (or nothing that the caller may see).

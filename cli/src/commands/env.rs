@@ -71,13 +71,23 @@ async fn lasting_endpoint(context: &Context) -> Result<Endpoint, Failure> {
             .evidence("commands forward a port for as long as they run; nothing answers there afterwards")
             .fix(format!("{program} up -- COMMAND, which has an address, or {program} up --ingress HOST"))
     })?;
-    Ok(Endpoint { base_url, operator_token: Some(token), issuer_url: None, target: kind.name().to_owned() })
+    // Whoever takes the address from here means it, and the network up to the cluster's nodes.
+    let plain_http = match reqwest::Url::parse(&base_url) {
+        Ok(url) => context.plain_http.clone().and(&url),
+        Err(_) => context.plain_http.clone(),
+    };
+    let target = kind.name().to_owned();
+    Ok(Endpoint { base_url, operator_token: Some(token), plain_http, issuer_url: None, target })
 }
 
 /// What a command under `up --` finds in its environment.
 #[must_use]
 pub fn variables(endpoint: &Endpoint, record: Option<&Record>, instance: &str) -> Vec<(&'static str, String)> {
     let mut variables = vec![("CARDCTL_URL", endpoint.base_url.clone())];
+    let plain_http = endpoint.plain_http.to_string();
+    if !plain_http.is_empty() {
+        variables.push(("CARDCTL_PLAIN_HTTP", plain_http));
+    }
     if let Some(record) = record {
         variables.push(("CARDCTL_INSTANCE", instance.to_owned()));
         let token = Paths::operator_token(&record.data_dir);

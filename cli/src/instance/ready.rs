@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use card_core::problem::Code;
 use card_core::tasks::{Add, Stats, Status};
-use card_loadtests::client::{Accept, Caller, Client, ClientError, Order, Token};
+use card_loadtests::client::{Accept, Caller, Client, ClientError, Order};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
+use crate::client;
 use crate::context::Endpoint;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -31,8 +32,7 @@ pub enum Proof {
 /// What was not there when the time was up (exit 124), or what can't become right by waiting.
 pub async fn prove(endpoint: &Endpoint, limit: Duration) -> Result<Proof, Failure> {
     let deadline = Instant::now() + limit;
-    let token = endpoint.operator_token.as_ref().map(|token| Token::new(token.expose()));
-    let client = Client::new(&endpoint.base_url, token).map_err(Failure::internal)?;
+    let client = client::client(endpoint)?;
     let mut missing = "the API does not answer".to_owned();
     match timeout_at(deadline, steps(&client, &mut missing)).await {
         Ok(outcome) => outcome.map_err(|error| refused(endpoint, &error)),

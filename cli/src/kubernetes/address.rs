@@ -5,6 +5,7 @@ use std::time::Duration;
 use card_kube::cluster::Cluster;
 use k8s_openapi::api::core::v1::{Node, Service};
 use kube::api::{Api, ListParams};
+use reqwest::Url;
 
 use super::SERVER_SERVICE;
 
@@ -45,6 +46,7 @@ async fn node_ports(cluster: &Cluster) -> Vec<String> {
 }
 
 async fn answers(url: &str) -> bool {
-    let Ok(client) = reqwest::Client::builder().no_proxy().timeout(LOOK).build() else { return false };
-    client.get(format!("{url}/health")).send().await.is_ok_and(|answer| answer.status().is_success())
+    let Ok(health) = Url::parse(&format!("{url}/health")) else { return false };
+    let Ok(client) = card_http::platform("cardctl", &health).timeout(LOOK).build() else { return false };
+    client.get(health).send().await.is_ok_and(|answer| answer.status().is_success())
 }

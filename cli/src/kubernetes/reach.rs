@@ -1,5 +1,6 @@
 //! The way to the API of a platform in a cluster.
 
+use card_http::PlainHttp;
 use card_kube::cluster::Cluster;
 use card_kube::forward::{Forward, ForwardError, ForwardTarget};
 
@@ -47,6 +48,8 @@ pub async fn reach(kind: Kind, context: &Context) -> Result<Reached, Failure> {
     let endpoint = Endpoint {
         base_url: url(&server),
         operator_token: Some(token),
+        // Forwarded by this process, from this machine.
+        plain_http: PlainHttp::nowhere(),
         issuer_url: issuer.as_ref().map(url),
         target: kind.name().to_owned(),
     };

@@ -216,7 +216,8 @@ fn a_platform_behind_any_address_of_this_machine_shares_it() {
         let url = format!("http://{host}:{port}");
         let load = ["loadtest", "run", "-u", "2", "-d", "1s", "--ramp", "0s", "--settle", "0s", "-o", "json"];
         let mut command = sandbox.command(&[&["--target", &url], &load[..]].concat());
-        let run = Ended::of(command.env("CARDCTL_OPERATOR_TOKEN", token.trim()).output().unwrap());
+        command.env("CARDCTL_OPERATOR_TOKEN", token.trim()).env("CARDCTL_PLAIN_HTTP", &host);
+        let run = Ended::of(command.output().unwrap());
         assert_eq!(run.json()["generator"]["shared"], true, "{host}");
     }
 }

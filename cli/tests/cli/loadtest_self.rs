@@ -91,7 +91,9 @@ fn a_machine_without_descriptors_blames_itself() {
 fn a_name_that_can_not_be_looked_up_is_no_platform_that_is_away() {
     let sandbox = Sandbox::new();
     let mut command = sandbox.command(&["-t", "http://nowhere.invalid:7400", "loadtest", "run", "smoke", "-o", "json"]);
-    let run = Ended::of(command.env("CARDCTL_OPERATOR_TOKEN", "x").output().unwrap());
+    let run = Ended::of(
+        command.env("CARDCTL_OPERATOR_TOKEN", "x").env("CARDCTL_PLAIN_HTTP", "nowhere.invalid").output().unwrap(),
+    );
     assert_eq!((run.code, &run.json()["error"]["code"]), (Some(4), &"name-lookup".into()), "{}", run.stderr);
     assert!(run.stderr.contains("resolv.conf"), "{}", run.stderr);
 }

@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use crate::kubernetes::Lab;
+use crate::kubernetes::{IMAGES, Lab};
 use crate::sandbox::{Ended, Sandbox};
 
 const SECRET: &str = "hunter2secret";
@@ -102,6 +102,73 @@ fn an_address_with_a_password_is_a_mistake_and_is_shown_nowhere() {
     assert_kept(&ended, "a file");
     std::fs::write(sandbox.work().join("cardctl.toml"), format!("[worker.issuer\npassword = '{SECRET}'\n")).unwrap();
     assert_kept(&sandbox.expect(2, &["config", "show"]), "a file that is no TOML");
+    assert!(!is_in(&sandbox.path().join("state")));
+    sandbox.assert_nothing_runs();
+}
+
+/// Every flag and every variable that holds an address, each with a password in it.
+#[test]
+fn no_flag_and_no_variable_takes_an_address_with_a_password() {
+    let lab = Lab::new("lab");
+    let sandbox = &lab.sandbox;
+    let http = format!("http://user:{SECRET}@127.0.0.1:1");
+    let (download, bare) = (format!("{http}/keda.yaml#sha256=0"), format!("user:{SECRET}@r.example/cards"));
+    let (postgres, redis) = (format!("postgres://user:{SECRET}@db/cards"), format!("redis://:{SECRET}@cache"));
+    let (image, bare_image) = (format!("card-server={http}/x"), format!("card-server={bare}:1"));
+    let set = format!("worker.issuer.url={http}");
+    let kube = ["-t", "kube", "--context", "lab"];
+    let flags: &[&[&str]] = &[
+        &["-t", &http, "status"],
+        &["-t", &bare, "status"],
+        &["--plain-http", &http, "status"],
+        &["--plain-http", &bare, "status"],
+        &["up", "-t", "processes", "--database", &postgres, "--redis", "redis://cache"],
+        &["up", "-t", "processes", "--database", "postgres://db/cards", "--redis", &redis],
+        &[&kube[..], &["up", "--database", &postgres]].concat(),
+        &[&kube[..], &["up", "--redis", &redis]].concat(),
+        &[&kube[..], &["up", "--install-keda", &download]].concat(),
+        &[&kube[..], &["up", "--registry", &http]].concat(),
+        &[&kube[..], &["up", "--registry", &bare]].concat(),
+        &[&kube[..], &["up", "--image", &image]].concat(),
+        &[&kube[..], &["up", "--image", &bare_image]].concat(),
+        &[&kube[..], &["up", "-d", "--set", &set], &IMAGES].concat(),
+        &[&kube[..], &["up", "-d", "--ingress", &http], &IMAGES].concat(),
+        &["manifests", "render", "--registry", &http],
+        &["manifests", "render", "--registry", &bare],
+        &["manifests", "render", "--image", &image],
+        &["manifests", "render", "--image", &bare_image],
+        &["manifests", "render", "--set", &set],
+        &["manifests", "render", "--ingress", &http],
+        &["manifests", "render", "--postgres", &postgres],
+        &["manifests", "render", "--redis", &redis],
+        &["images", "push", &http],
+        &["images", "push", &bare],
+        &["images", "verify", &format!("{http}/x/y:1")],
+        &["images", "verify", &format!("{bare}/x:1")],
+        &[&kube[..], &["loadtest", "run", "--runner", "job", "--image", &bare]].concat(),
+    ];
+    for format in ["text", "json"] {
+        for flag in flags {
+            let line = [flag, &["-o", format][..]].concat();
+            let ended = sandbox.run(&line);
+            assert_eq!(ended.code, Some(2), "{line:?}\n{}\n{}", ended.stdout, ended.stderr);
+            assert_kept(&ended, &line.join(" "));
+        }
+        for variable in [
+            "CARDCTL_TARGET",
+            "CARDCTL_WORKER_ISSUER_URL",
+            "CARDCTL_KUBE_REGISTRY",
+            "CARDCTL_ISSUER_URL",
+            "CARDCTL_PLAIN_HTTP",
+        ] {
+            for line in [&["status"][..], &["up", "-d"], &["tasks", "list"], &["smoke"], &["doctor"], &["env"]] {
+                let mut command = sandbox.command(&[line, &["-o", format]].concat());
+                let ended = Ended::of(command.env(variable, &http).output().unwrap());
+                assert_eq!(ended.code, Some(2), "{variable} {line:?}\n{}\n{}", ended.stdout, ended.stderr);
+                assert_kept(&ended, variable);
+            }
+        }
+    }
     assert!(!is_in(&sandbox.path().join("state")));
     sandbox.assert_nothing_runs();
 }

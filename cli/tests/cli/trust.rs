@@ -3,7 +3,7 @@
 
 use std::fs::Permissions;
 use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::net::{IpAddr, TcpListener};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use cardctl::instance::{Paths, Process};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
-use crate::sandbox::{Ended, Sandbox, eventually};
+use crate::sandbox::{Ended, Sandbox, address_in_a_network, eventually};
 
 const NOBODY: u32 = 65_534;
 
@@ -67,7 +67,11 @@ fn after(sandbox: &Sandbox, first: &str, arguments: &str) -> Ended {
 
 /// A server that keeps the first request that it hears.
 fn listener() -> (String, std::sync::mpsc::Receiver<String>) {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    listener_at("127.0.0.1".parse().unwrap())
+}
+
+fn listener_at(address: IpAddr) -> (String, std::sync::mpsc::Receiver<String>) {
+    let listener = TcpListener::bind((address, 0)).unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let (tell, heard) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
@@ -377,6 +381,74 @@ fn a_project_names_a_server_and_gets_no_token_for_it() {
     assert!(!requests.is_empty() && requests.iter().all(|request| !request.contains("op_of_the_user")), "{requests:?}");
     run(&["-t", &url, "dlq", "list"]);
     assert!(heard.try_iter().any(|request| request.contains("op_of_the_user")), "who says it gets it");
+}
+
+#[test]
+fn a_token_goes_without_tls_only_where_the_user_lets_it() {
+    const TOKEN: &str = "op_of_the_user_0123456789";
+    let Some(address) = address_in_a_network() else {
+        let _ = writeln!(std::io::stderr(), "skipped: this machine is in no network");
+        return;
+    };
+    let sandbox = Sandbox::new();
+    let (url, heard) = listener_at(address);
+    let run = |line: &[&str], variables: &[(&str, &str)]| {
+        let mut command = sandbox.command(line);
+        command.env("CARDCTL_OPERATOR_TOKEN", TOKEN).envs(variables.iter().copied());
+        Ended::of(command.output().unwrap())
+    };
+    // Whatever the command: not one byte is sent.
+    for line in [
+        &["tasks", "list"][..],
+        &["submit"],
+        &["watch", "--all"],
+        &["dlq", "list"],
+        &["queue", "pause"],
+        &["users", "clean", "--run", "r"],
+        &["smoke"],
+        &["loadtest", "run", "smoke"],
+        &["status"],
+        &["doctor"],
+    ] {
+        let ended = run(&[&["-t", &url][..], line].concat(), &[("CARDCTL_PLAIN_HTTP", "server, 198.51.100.7")]);
+        let told = format!("{}{}", ended.stdout, ended.stderr);
+        assert!(told.contains(&format!("is not sent to {address} without TLS")), "{line:?}: {told}");
+        assert!(told.contains(&format!("CARDCTL_PLAIN_HTTP={address}")), "{line:?}: {told}");
+        // Doctor looks at more than that.
+        let exits = if line == ["status"] { &[4][..] } else { &[3] };
+        assert!(exits.contains(&ended.code.unwrap()), "{line:?}: {:?} {told}", ended.code);
+        assert_eq!(heard.try_iter().next(), None, "{line:?}");
+    }
+    // Nor to the issuer, whose address is another.
+    let running = Sandbox::new();
+    let record = running.up();
+    let token = std::fs::read_to_string(Paths::operator_token(&record.data_dir)).unwrap();
+    let mut command = sandbox.command(&["-t", &record.url, "smoke"]);
+    command.env("CARDCTL_OPERATOR_TOKEN", token.trim()).env("CARDCTL_ISSUER_URL", &url);
+    let ended = Ended::of(command.output().unwrap());
+    assert!(format!("{}{}", ended.stdout, ended.stderr).contains("without TLS"), "{}{}", ended.stdout, ended.stderr);
+    assert_eq!(heard.try_iter().next(), None);
+    // A project can't say it, the user can.
+    let project = sandbox.work().join("cardctl.toml");
+    std::fs::write(&project, format!("plain-http = '{address}'\n")).unwrap();
+    assert_eq!(run(&["-t", &url, "tasks", "list"], &[]).code, Some(2));
+    std::fs::remove_file(project).unwrap();
+    let host = address.to_string();
+    for (line, variables) in [
+        (&["-t", &url, "--plain-http", &host, "tasks", "list"][..], &[][..]),
+        (&["-t", &url, "tasks", "list"], &[("CARDCTL_PLAIN_HTTP", &*host)]),
+    ] {
+        run(line, variables);
+        assert!(heard.try_iter().any(|request| request.contains(TOKEN)), "{line:?}");
+    }
+    // Without a token there is nothing to keep.
+    sandbox.run(&["-t", &url, "status"]);
+    assert!(heard.try_iter().next().is_some());
+    for wrong in ["http://server", "server:7400"] {
+        assert_eq!(run(&["-t", &url, "status", "--plain-http", wrong], &[]).code, Some(2), "{wrong}");
+        let ended = run(&["-t", &url, "status"], &[("CARDCTL_PLAIN_HTTP", wrong)]);
+        assert!(ended.code == Some(2) && ended.stderr.contains("must be a host alone"), "{}", ended.stderr);
+    }
 }
 
 #[test]

@@ -72,7 +72,7 @@ async fn one_card_each(platform: &Platform, ledger: &mut PgConnection, tasks: &B
     let cards: Vec<(Uuid, String)> =
         sqlx::query_as("SELECT task, card_ref FROM cards").fetch_all(ledger).await.unwrap();
     assert_eq!(cards.len(), tasks.len());
-    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let http = card_http::local().build().unwrap();
     let quick = json!({"latency_p50_ms": 0.0});
     let told = http.put(format!("{}/behaviour", platform.bureau())).bearer_auth(OPERATOR).json(&quick);
     told.send().await.unwrap().error_for_status().unwrap();

@@ -176,7 +176,9 @@ impl Layers {
             origin: values.get(key).map_or(Origin::BuiltIn, |(_, origin)| origin.clone()),
             message,
         };
-        if let Some((key, (_, origin))) = self.values.iter().find(|(_, (value, _))| holds_credentials(value)) {
+        if let Some((key, (_, origin))) =
+            self.values.iter().find(|(_, (value, _))| value.as_str().is_some_and(holds_credentials))
+        {
             return Err(SettingsError::Credentials { key: key.clone(), origin: origin.clone() });
         }
         let settings = Settings::deserialize_checked(table).map_err(|message| {
@@ -246,9 +248,10 @@ fn without_values(message: &str) -> String {
 }
 
 /// Whether it is an address with somebody's name or password before the host.
-fn holds_credentials(value: &Value) -> bool {
+#[must_use]
+pub fn holds_credentials(text: &str) -> bool {
     // Up to the last @, because a password may hold a slash.
-    value.as_str().is_some_and(|text| text.split_once("://").is_some_and(|(_, rest)| rest.contains('@')))
+    text.split_once("://").is_some_and(|(_, rest)| rest.contains('@'))
 }
 
 impl SettingsError {

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::layers::{Layers, Origin, Resolved, SettingsError, variable};
+pub use self::layers::{Layers, Origin, Resolved, SettingsError, holds_credentials, variable};
 pub use self::networks::{Networks, NoNetwork};
 use crate::retry::RetryPolicy;
 

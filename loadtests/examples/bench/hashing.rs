@@ -16,7 +16,7 @@ const LOGINS_PER_SECOND: u64 = 100;
 pub(crate) async fn run() -> Result<(), Failed> {
     let platform = Platform::start().await?;
     platform.client.set_paused(true).await?;
-    let http = reqwest::Client::builder().no_proxy().build()?;
+    let http = card_http::local().build()?;
     let account = json!({"username": "bench", "password": "correct horse battery staple"});
     http.post(format!("{}/api/v1/users", platform.url)).json(&account).send().await?.error_for_status()?;
     let adds = Adds::to(&platform)?;

@@ -85,7 +85,7 @@ impl Platform {
 
     /// Tokens of unique generated users, for wrk.
     pub(crate) async fn tokens(&self, count: usize) -> Result<Vec<String>, Failed> {
-        let (http, run) = (reqwest::Client::builder().no_proxy().build()?, RunId::new());
+        let (http, run) = (card_http::local().build()?, RunId::new());
         let mut tokens = Vec::new();
         while tokens.len() < count {
             let batch =

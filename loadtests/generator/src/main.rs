@@ -5,7 +5,8 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use card_core::process::{Environment, Exit, NotReady, Stop, run, without_empty_variables};
-use card_loadtests::client::{Client, Token, raise_connection_limit};
+use card_http::PlainHttp;
+use card_loadtests::client::{Client, ClientError, Token, raise_connection_limit};
 use card_loadtests::generate::{GenerateError, generate};
 use card_loadtests::shard::{Assignment, InvalidAssignment};
 use clap::Parser;
@@ -27,6 +28,9 @@ struct Arguments {
     /// The platform, such as http://server:7400.
     #[arg(long, value_name = "URL", env = "CARD_TARGET")]
     target: String,
+    /// Hosts to which the operator's token may go without TLS, with commas between.
+    #[arg(long, value_name = "HOSTS", env = "CARD_PLAIN_HTTP", default_value_t, hide_default_value = true)]
+    plain_http: PlainHttp,
     /// What all generators do, as `cardctl` of the same version writes it.
     #[arg(long, value_name = "JSON", env = "CARD_ASSIGNMENT")]
     assignment: String,
@@ -59,8 +63,8 @@ async fn load(arguments: Arguments) -> Result<Exit, NotReady> {
     let token = Environment::of_process().required(TOKEN)?;
     // What can't be sent for want of it is in what this leaves behind.
     let _ = raise_connection_limit();
-    let client = Client::new(&arguments.target, Some(Token::new(&token)))
-        .map_err(|error| NotReady::new(format!("--target: {error}")))?;
+    let client = Client::with(&arguments.target, Some(Token::new(&token)), &arguments.plain_http);
+    let client = client.map_err(|error| NotReady::new(format!("--target: {error}{}", what_next(&error))))?;
     let stop = stop()?;
     let number = arguments.index.saturating_add(1);
     match generate(client, assignment, number, &stop, &mut std::io::stdout()).await {
@@ -70,6 +74,16 @@ async fn load(arguments: Arguments) -> Result<Exit, NotReady> {
             say(&error.to_string());
             Ok(Exit::Failed)
         }
+    }
+}
+
+/// What helps against an address that can't be used, where that is known.
+fn what_next(error: &ClientError) -> String {
+    match error {
+        ClientError::PlainHttp { host } => {
+            format!("; use https://, or, if the network up to there is yours, CARD_PLAIN_HTTP={host}")
+        }
+        _ => String::new(),
     }
 }
 

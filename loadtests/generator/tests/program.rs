@@ -194,6 +194,7 @@ fn what_can_not_be_done_is_said_in_a_line_and_by_the_exit_code() {
         (given(&other, "0", &token), (3, "of one version")),
         (given(&assignment, "0", Path::new("/nowhere/token")), (3, "CARD_OPERATOR_TOKEN_FILE: /nowhere/token")),
         (at("nowhere", &assignment, "0", &token), (3, "--target: ")),
+        (at("http://198.51.100.7:7400", &assignment, "0", &token), (3, "CARD_PLAIN_HTTP=198.51.100.7")),
         (at("http://127.0.0.1:1", &assignment, "0", &token), (1, "127.0.0.1:1")),
         (given(&unwritable, "0", &token), (1, "the ledger of what was accepted can't be written")),
     ] {

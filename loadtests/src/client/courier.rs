@@ -14,9 +14,10 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use reqwest::header::{HeaderMap, HeaderValue, USER_AGENT};
 use reqwest::{Body, Response};
 
+use super::ClientError;
 use super::local::Names;
-use super::{CONNECT_LIMIT, ClientError, USER_AGENT_NAME};
 
+const USER_AGENT_VALUE: &str = concat!("cardctl/", env!("CARGO_PKG_VERSION"));
 /// As long as reqwest keeps a connection that nobody uses.
 const IDLE: Duration = Duration::from_secs(90);
 
@@ -25,10 +26,11 @@ const IDLE: Duration = Duration::from_secs(90);
 pub(super) struct Courier(Hyper<HttpConnector<Names>, Full<Bytes>>);
 
 impl Courier {
+    #[expect(clippy::disallowed_methods, reason = "no reqwest, for its price; no proxies and no redirects by itself")]
     pub(super) fn new() -> Self {
         let mut connector = HttpConnector::new_with_resolver(Names);
         connector.set_nodelay(true);
-        connector.set_connect_timeout(Some(CONNECT_LIMIT));
+        connector.set_connect_timeout(Some(card_http::CONNECT_LIMIT));
         let mut builder = Hyper::builder(TokioExecutor::new());
         Self(builder.pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE).build(connector))
     }
@@ -44,7 +46,7 @@ impl Courier {
         *request.method_mut() = http::Method::POST;
         *request.uri_mut() = to.clone();
         *request.headers_mut() = headers;
-        request.headers_mut().insert(USER_AGENT, HeaderValue::from_static(USER_AGENT_NAME));
+        request.headers_mut().insert(USER_AGENT, HeaderValue::from_static(USER_AGENT_VALUE));
         match self.0.request(request).await {
             Ok(response) => Ok(response.map(Body::wrap).into()),
             Err(error) => Err(super::failed(origin(to), &error, error.is_connect())),

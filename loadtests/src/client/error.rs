@@ -60,6 +60,12 @@ pub enum ClientError {
         /// What the system said.
         detail: String,
     },
+    /// The operator's token would leave this machine without TLS, and nobody said that it may.
+    #[error("the operator's token is not sent to {host} without TLS: anybody on the way could read it")]
+    PlainHttp {
+        /// Where to.
+        host: String,
+    },
     /// There is no operator token for a call that needs one.
     #[error("this needs the operator's token and there is none")]
     NoOperatorToken,
@@ -90,6 +96,7 @@ impl ClientError {
             Self::Protocol { .. } => "protocol",
             Self::Gateway(answer) => answer.name(),
             Self::Local { fault, .. } => fault.name(),
+            Self::PlainHttp { .. } => "plain-http",
             Self::NoOperatorToken => "no-operator-token",
             Self::Unauthorised(problem) | Self::Refused { problem, .. } => problem.code.as_str(),
         }

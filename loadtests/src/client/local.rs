@@ -183,7 +183,8 @@ mod tests {
     async fn a_name_that_is_not_there_is_ours_by_either_client() {
         // Reserved for that (RFC 6761): no resolver finds it.
         for base in ["http://nowhere.invalid:7400", "https://nowhere.invalid:7400"] {
-            let client = crate::client::Client::new(base, Some(crate::client::Token::new("t"))).unwrap();
+            let (token, plain) = (crate::client::Token::new("t"), "nowhere.invalid".parse().unwrap());
+            let client = crate::client::Client::with(base, Some(token), &plain).unwrap();
             let read = client.stats().await.unwrap_err();
             let order = crate::client::Order::Add(card_core::tasks::Add { x: 1, y: 2 });
             let accept = crate::client::Accept { caller: crate::client::Caller::Operator, key: None, run: None };

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use card_core::problem::Problem;
+use card_http::PlainHttp;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
@@ -35,9 +36,9 @@ pub use self::token::{Caller, Token};
 
 /// The limit of a call that has no reason to take longer.
 const CALL_LIMIT: Duration = Duration::from_secs(30);
-const USER_AGENT_NAME: &str = concat!("cardctl/", env!("CARGO_PKG_VERSION"));
+/// What the platform is told of who asks.
+const PROGRAM: &str = "cardctl";
 const TIME_UP: &str = "the time was up";
-const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 /// No answer of this API is larger; what is, comes from something else.
 const ANSWER_LIMIT: usize = 32 * 1024 * 1024;
 
@@ -83,8 +84,16 @@ impl Client {
     ///
     /// # Errors
     /// [`ClientError::Protocol`] if `base` is not an HTTP address, or carries a user name or password: an address is
-    /// printed, so it must not hold a secret.
+    /// printed, so it must not hold a secret. [`ClientError::PlainHttp`] if the token would leave this machine without TLS.
     pub fn new(base: &str, operator: Option<Token>) -> Result<Self, ClientError> {
+        Self::with(base, operator, &PlainHttp::nowhere())
+    }
+
+    /// As [`Client::new`], where the user lets the token go without TLS to some hosts.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn with(base: &str, operator: Option<Token>, plain: &PlainHttp) -> Result<Self, ClientError> {
         let refuse = |detail: &str| ClientError::Protocol { url: "the address".to_owned(), detail: detail.to_owned() };
         let base = Url::parse(base).map_err(|error| refuse(&error.to_string()))?;
         if !matches!(base.scheme(), "http" | "https") || base.cannot_be_a_base() || !base.has_host() {
@@ -93,15 +102,11 @@ impl Client {
         if !base.username().is_empty() || base.password().is_some() {
             return Err(refuse("it must not contain a user name or a password"));
         }
-        let http = reqwest::Client::builder()
-            // What is measured and proved is the platform, not a proxy that the environment happens to name.
-            .no_proxy()
-            .dns_resolver(Arc::new(Names))
-            .connect_timeout(CONNECT_LIMIT)
-            .redirect(reqwest::redirect::Policy::none())
-            .user_agent(USER_AGENT_NAME)
-            .build()
-            .map_err(|error| refuse(&chain(&error)))?;
+        if operator.is_some() && !plain.lets(&base) {
+            return Err(ClientError::PlainHttp { host: card_http::host(&base).to_owned() });
+        }
+        let http = card_http::platform(PROGRAM, &base).dns_resolver(Arc::new(Names)).build();
+        let http = http.map_err(|error| refuse(&chain(&error)))?;
         let post = |path: &str| {
             let base = base.as_str().trim_end_matches('/');
             let url = Url::parse(&format!("{base}/api/v1/{path}")).map_err(|error| refuse(&error.to_string()))?;

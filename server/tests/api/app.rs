@@ -55,7 +55,7 @@ impl TestApp {
         })
         .await
         .unwrap();
-        let client = Client::builder().timeout(PATIENCE * 4).pool_max_idle_per_host(64).build().unwrap();
+        let client = card_http::local().timeout(PATIENCE * 4).pool_max_idle_per_host(64).build().unwrap();
         Self { platform, store, client, dir }
     }
 

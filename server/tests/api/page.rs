@@ -34,7 +34,10 @@ async fn the_page_and_its_files_have_a_strict_policy_and_a_tag() {
 async fn the_documentation_loads_nothing_from_elsewhere() {
     let app = TestApp::without_workers().await;
     let response = app.client.get(app.url("/docs")).send().await.unwrap();
-    assert_eq!(response.url().path(), "/docs/");
+    assert!(response.status().is_redirection(), "{}", response.status());
+    let there = response.url().join(response.headers()["location"].to_str().unwrap()).unwrap();
+    assert_eq!(there.path(), "/docs/");
+    let response = app.client.get(there).send().await.unwrap();
     assert!(response.headers()["content-security-policy"].to_str().unwrap().contains("script-src 'self'"));
     let page = response.text().await.unwrap();
     assert!(!page.contains("http://") && !page.contains("https://"), "{page}");

@@ -45,7 +45,7 @@ impl Running {
         let mut line = String::new();
         timeout(PATIENCE, stdout.read_line(&mut line)).await.expect("it announces itself").unwrap();
         let said = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}{}", log.lock().unwrap()));
-        let client = Client::builder().no_proxy().timeout(PATIENCE).pool_max_idle_per_host(0).build().unwrap();
+        let client = card_http::local().timeout(PATIENCE).pool_max_idle_per_host(0).build().unwrap();
         (Self { said, child, stdout, log, client }, stdin)
     }
 

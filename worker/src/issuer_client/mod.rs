@@ -8,7 +8,6 @@ use card_core::cards::IssueRequest;
 use card_core::settings;
 use card_core::telemetry::metrics::ISSUER_REQUESTS;
 use metrics::{Counter, counter};
-use reqwest::redirect::Policy;
 use reqwest::{Client, Url};
 
 pub use self::answer::Answer;
@@ -58,20 +57,10 @@ impl IssuerClient {
             base.set_path(&format!("{}/", base.path()));
         }
         let issue = base.join("issue").map_err(|_| InvalidIssuer::Url)?;
-        let mut http = Client::builder()
-            .user_agent(concat!("card-worker/", env!("CARGO_PKG_VERSION")))
-            // A proxy of the environment is for the user's browsing, not for the platform's own calls.
-            .no_proxy()
-            // A redirected POST would be another request than the one that was meant.
-            .redirect(Policy::none())
+        let http = card_http::platform("card-worker", &issue)
             .connect_timeout(settings.timeout)
             .timeout(settings.timeout)
-            .pool_idle_timeout(IDLE)
-            .tcp_nodelay(true);
-        if issue.scheme() == "http" {
-            // Spares a start without TLS the reading of the machine's root certificates, which it may not even have.
-            http = http.tls_certs_only([]);
-        }
+            .pool_idle_timeout(IDLE);
         let http = http.build().map_err(InvalidIssuer::Client)?;
         let outcomes = Answer::OUTCOMES.map(|outcome| counter!(ISSUER_REQUESTS, "outcome" => outcome));
         Ok(Self { http, issue, outcomes })

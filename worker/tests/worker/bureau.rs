@@ -37,7 +37,7 @@ impl Bureau {
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
         let ended = tokio::spawn(issuer::serve(listener, behaviour, operator, stop.clone()));
-        let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
+        let http = card_http::local().timeout(PATIENCE).build().unwrap();
         Self { address, http, stop, ended }
     }
 

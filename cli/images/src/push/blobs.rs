@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::stream;
-use oci_client::{Reference as Remote, RegistryOperation};
+use oci_spec::distribution::Reference as Remote;
 use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE};
 use reqwest::{Body, Method, StatusCode, Url};
 
 use super::http::{Trouble, sent};
-use super::{Event, Registry, Watch, failure};
+use super::{Event, Registry, Right, Watch, failure};
 use crate::digest::Digest;
 use crate::error::ImageError;
 
@@ -71,10 +71,10 @@ where
             Ok(done) => return Ok(done),
             Err(trouble) => trouble,
         };
-        let failed = failure::of_trouble(&registry.host, &trouble);
-        if trouble.has(&[StatusCode::UNAUTHORIZED]) && !entered && registry.has_password() {
+        let failed = failure(&registry.host, &trouble);
+        if trouble.has(&[StatusCode::UNAUTHORIZED]) && !entered && registry.http.is_somebody() {
             entered = true;
-            registry.enter(image, RegistryOperation::Push).await?;
+            registry.enter(image, Right::Push).await?;
             continue;
         }
         let Some(pause) = pauses.next().filter(|_| trouble.is_transient()) else { return Err(failed) };

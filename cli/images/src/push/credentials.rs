@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use oci_client::secrets::RegistryAuth;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -27,18 +26,20 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// What a helper says instead of a name if it has no password but a token.
 const TOKEN: &str = "<token>";
 
-/// A name and a password, or a token that stands for both.
+/// A name and a password, or a token that stands for them.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Credentials(Kind);
+pub struct Credentials(pub(super) Kind);
 
 #[derive(Clone, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     Password {
         username: String,
         password: String,
     },
     /// Shown as it is (`registrytoken`).
     Token(String),
+    /// For whom the registry has tokens from (`identitytoken`): it is exchanged for one.
+    Identity(String),
 }
 
 impl fmt::Debug for Credentials {
@@ -58,13 +59,6 @@ struct Answer {
 impl Credentials {
     fn password(username: impl Into<String>, password: impl Into<String>) -> Self {
         Self(Kind::Password { username: username.into(), password: password.into() })
-    }
-
-    pub(crate) fn auth(&self) -> RegistryAuth {
-        match &self.0 {
-            Kind::Password { username, password } => RegistryAuth::Basic(username.clone(), password.clone()),
-            Kind::Token(token) => RegistryAuth::Bearer(token.clone()),
-        }
     }
 }
 
@@ -192,8 +186,8 @@ impl Config {
         if let Some(token) = text("registrytoken") {
             return Ok(Some(Credentials(Kind::Token(token.to_owned()))));
         }
-        if text("identitytoken").is_some() {
-            return Err(identity(&self.name, key));
+        if let Some(token) = text("identitytoken") {
+            return Ok(Some(Credentials(Kind::Identity(token.to_owned()))));
         }
         if let Some(auth) = text("auth") {
             let packed: String = auth.chars().filter(|character| !matches!(character, '\r' | '\n')).collect();
@@ -244,14 +238,9 @@ async fn ask(helper: &str, key: &str) -> Result<Option<Credentials>, ImageError>
     let answer: Answer = serde_json::from_str(&ended.stdout)
         .map_err(|_| refused(format!("what {program} answers is not understood")))?;
     if answer.username == TOKEN {
-        return Err(identity(&program, key));
+        return Ok(Some(Credentials(Kind::Identity(answer.secret))));
     }
     Ok(Some(Credentials::password(answer.username, answer.secret)))
-}
-
-fn identity(who: &str, key: &str) -> ImageError {
-    refused(format!("{who} has a token for {key}, and only passwords can be used here"))
-        .fix(format!("set {USERNAME} and {PASSWORD}"))
 }
 
 fn refused(message: String) -> ImageError {

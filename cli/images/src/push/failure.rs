@@ -2,8 +2,6 @@
 
 use std::error::Error;
 
-use oci_client::errors::{OciDistributionError, OciErrorCode};
-
 use super::http::Trouble;
 use crate::error::{ErrorKind, ImageError};
 
@@ -12,24 +10,8 @@ use crate::error::{ErrorKind, ImageError};
 const FULL: [&str; 8] =
     ["quota", "exceed", "storage limit", "no space", "insufficient storage", "limit reached", "too large", "disk full"];
 
-/// The failure for people, of what the library asked.
-pub(crate) fn failure(host: &str, error: &OciDistributionError) -> ImageError {
-    let status = match error {
-        OciDistributionError::ServerError { code, .. } => Some(*code),
-        OciDistributionError::RequestError(error) => error.status().map(|status| status.as_u16()),
-        OciDistributionError::RegistryError { envelope, .. } => {
-            envelope.errors.iter().find_map(|error| status(&error.code))
-        }
-        OciDistributionError::UnauthorizedError { .. } | OciDistributionError::AuthenticationFailure(_) => Some(401),
-        OciDistributionError::ImageManifestNotFoundError(_) => Some(404),
-        _ => None,
-    };
-    let is_lost = matches!(error, OciDistributionError::RequestError(_));
-    of(host, status, is_lost, &chain(error))
-}
-
-/// The failure for people, of what we asked ourselves.
-pub(super) fn of_trouble(host: &str, trouble: &Trouble) -> ImageError {
+/// The failure for people.
+pub(crate) fn failure(host: &str, trouble: &Trouble) -> ImageError {
     match trouble {
         Trouble::Refused(refused) => {
             of(host, Some(refused.code), false, format!("{} {}", refused.code, words(&refused.said)).trim())
@@ -98,21 +80,6 @@ fn without_queries(said: &str) -> String {
     said.split(' ').map(part).collect::<Vec<_>>().join(" ")
 }
 
-/// The status that goes with a registry's own word.
-fn status(code: &OciErrorCode) -> Option<u16> {
-    match code {
-        OciErrorCode::Unauthorized => Some(401),
-        OciErrorCode::Denied => Some(403),
-        OciErrorCode::Toomanyrequests => Some(429),
-        OciErrorCode::ManifestUnknown
-        | OciErrorCode::ManifestBlobUnknown
-        | OciErrorCode::BlobUnknown
-        | OciErrorCode::NameUnknown
-        | OciErrorCode::NotFound => Some(404),
-        _ => None,
-    }
-}
-
 /// With its causes: `error sending request` alone says nothing.
 fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
@@ -144,7 +111,7 @@ mod tests {
             (500, "oops", "registry-failed", "try again"),
         ] {
             let refused = super::super::http::Refused { code, said: said.to_owned(), again: None };
-            let error = of_trouble("r.io", &Trouble::Refused(refused));
+            let error = failure("r.io", &Trouble::Refused(refused));
             assert_eq!(error.code, is, "{code} {said}");
             assert!(error.fix.unwrap().contains(fix), "{code} {said}");
         }

@@ -1,25 +1,24 @@
 //! Requests to a registry of our own, for what sends: every registry's idea of where to send, in how many pieces, and when to
 //! come back.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use oci_client::Reference as Remote;
-use oci_client::secrets::RegistryAuth;
-use reqwest::header::{AUTHORIZATION, LOCATION, RETRY_AFTER};
+use oci_spec::distribution::Reference as Remote;
+use reqwest::header::{LOCATION, RETRY_AFTER};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 
 use super::Place;
+use super::challenge::Bearer;
+use super::credentials::Kind;
+use super::token::Token;
 
-/// A registry that says nothing for so long is gone.
-const SILENCE: Duration = Duration::from_secs(60);
-const CONNECT: Duration = Duration::from_secs(10);
 /// Nobody reads more of a refusal.
 const SAID: usize = 2000;
 
 /// Why something was not sent.
 #[derive(Debug)]
-pub(super) enum Trouble {
+pub(crate) enum Trouble {
     /// The registry refused.
     Refused(Refused),
     /// There was no answer.
@@ -30,64 +29,84 @@ pub(super) enum Trouble {
 
 /// An answer that is no success.
 #[derive(Debug)]
-pub(super) struct Refused {
-    pub(super) code: u16,
+pub(crate) struct Refused {
+    pub(crate) code: u16,
     /// In the registry's words.
-    pub(super) said: String,
+    pub(crate) said: String,
     /// When it wants to be asked again.
-    pub(super) again: Option<Duration>,
+    pub(crate) again: Option<Duration>,
 }
 
 pub(crate) struct Http {
     client: reqwest::Client,
     base: Url,
-    basic: Option<(String, String)>,
+    /// Who we are, if we are somebody.
+    shown: Mutex<Option<Kind>>,
+    /// What the registry gave in its place.
     token: Mutex<Option<String>>,
 }
 
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Http {
-    pub(super) fn new(place: &Place, auth: &RegistryAuth, is_here: bool) -> Result<Self, String> {
+    pub(super) fn new(place: &Place, shown: Option<Kind>) -> Result<Self, String> {
         let scheme = if place.is_plain { "http" } else { "https" };
         // The Hub has a name that is not its address.
         let host = if place.registry == "docker.io" { "index.docker.io" } else { &place.registry };
         let base = Url::parse(&format!("{scheme}://{host}")).map_err(|error| error.to_string())?;
-        let builder = reqwest::Client::builder().connect_timeout(CONNECT).read_timeout(SILENCE);
-        let builder = builder.user_agent(concat!("cardctl/", env!("CARGO_PKG_VERSION")));
-        let builder = if is_here { builder.no_proxy() } else { builder };
-        let client = builder.build().map_err(|error| error.to_string())?;
-        let (basic, token) = match auth {
-            RegistryAuth::Anonymous => (None, None),
-            RegistryAuth::Basic(name, password) => (Some((name.clone(), password.clone())), None),
-            RegistryAuth::Bearer(token) => (None, Some(token.clone())),
-        };
-        Ok(Self { client, base, basic, token: Mutex::new(token) })
+        let client = card_http::elsewhere("cardctl", &base).build().map_err(|error| error.to_string())?;
+        Ok(Self { client, base, shown: Mutex::new(shown), token: Mutex::default() })
     }
 
-    /// What to show from now on, if the registry gave one.
-    pub(super) fn show(&self, token: Option<String>) {
-        if let Some(token) = token {
-            *self.token.lock().unwrap_or_else(PoisonError::into_inner) = Some(token);
+    /// Who we are.
+    pub(super) fn shown(&self) -> Option<Kind> {
+        locked(&self.shown).clone()
+    }
+
+    /// What to show from now on.
+    pub(super) fn show(&self, Token { token, identity }: Token) {
+        *locked(&self.token) = Some(token);
+        if let Some(identity) = identity
+            && let Some(Kind::Identity(known)) = &mut *locked(&self.shown)
+        {
+            *known = identity;
         }
     }
 
+    /// Whether there is something to show, so that a refusal may be for want of another token.
+    pub(super) fn is_somebody(&self) -> bool {
+        locked(&self.shown).is_some() || locked(&self.token).is_some()
+    }
+
+    /// How the registry wants to be convinced, if it does, by what it answers to nobody.
+    pub(super) async fn challenge(&self) -> Result<Option<Bearer>, Trouble> {
+        let mut url = self.base.clone();
+        url.set_path("/v2/");
+        let answer = self.client.get(url).send().await.map_err(lost)?;
+        Ok(Bearer::of(answer.headers(), answer.url()))
+    }
+
     /// Of a repository, such as `blobs/uploads/`.
-    pub(super) fn url(&self, image: &Remote, path: &str) -> Url {
+    pub(crate) fn url(&self, image: &Remote, path: &str) -> Url {
         let mut url = self.base.clone();
         url.set_path(&format!("/v2/{}/{path}", image.repository()));
         url
     }
 
     /// With who we are, but only for the registry itself.
-    pub(super) fn request(&self, method: Method, url: &Url) -> RequestBuilder {
+    pub(crate) fn request(&self, method: Method, url: &Url) -> RequestBuilder {
         let request = self.client.request(method, url.clone());
         if url.origin() != self.base.origin() {
             return request;
         }
-        let token = self.token.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        match (token, &self.basic) {
-            (Some(token), _) => request.header(AUTHORIZATION, format!("Bearer {token}")),
-            (None, Some((name, password))) => request.basic_auth(name, Some(password)),
-            (None, None) => request,
+        match (locked(&self.token).as_deref(), &*locked(&self.shown)) {
+            (Some(token), _) => request.bearer_auth(token),
+            (None, Some(Kind::Token(token))) => request.bearer_auth(token),
+            (None, Some(Kind::Password { username, password })) => request.basic_auth(username, Some(password)),
+            // An identity token is for who gives out the others.
+            (None, Some(Kind::Identity(_)) | None) => request,
         }
     }
 
@@ -104,7 +123,7 @@ impl Http {
 }
 
 /// The answer, if it is a success.
-pub(super) async fn sent(request: RequestBuilder) -> Result<Response, Trouble> {
+pub(crate) async fn sent(request: RequestBuilder) -> Result<Response, Trouble> {
     let answer = request.send().await.map_err(lost)?;
     if answer.status().is_success() {
         return Ok(answer);
@@ -116,7 +135,7 @@ pub(super) async fn sent(request: RequestBuilder) -> Result<Response, Trouble> {
 }
 
 /// Without the address: an upload's is a password of its own.
-pub(super) fn lost(error: reqwest::Error) -> Trouble {
+pub(crate) fn lost(error: reqwest::Error) -> Trouble {
     Trouble::Lost(error.without_url())
 }
 
@@ -130,7 +149,7 @@ impl Trouble {
         }
     }
 
-    pub(super) fn has(&self, codes: &[StatusCode]) -> bool {
+    pub(crate) fn has(&self, codes: &[StatusCode]) -> bool {
         matches!(self, Self::Refused(refused) if codes.iter().any(|code| code.as_u16() == refused.code))
     }
 }

@@ -1,24 +1,23 @@
 //! Images to a registry, and what is there already is not sent again.
 
 mod blobs;
+mod challenge;
 mod credentials;
 mod failure;
 mod http;
 mod place;
-mod realm;
+mod token;
 
 use std::sync::Arc;
 
-use oci_client::client::{Client, ClientConfig, ClientProtocol};
-use oci_client::secrets::RegistryAuth;
-use oci_client::{Reference as Remote, RegistryOperation};
+use oci_spec::distribution::Reference as Remote;
 use oci_spec::image::MediaType;
 use reqwest::Method;
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 
 pub use self::credentials::{Credentials, credentials};
 pub(crate) use self::failure::failure;
-use self::http::{lost, sent};
+pub(crate) use self::http::{Trouble, lost, sent};
 pub use self::place::Place;
 use crate::archive::Contents;
 use crate::catalog::Image;
@@ -68,51 +67,37 @@ pub struct Pushed {
 
 /// A registry and who speaks to it.
 pub(crate) struct Registry {
-    pub(crate) client: Client,
-    pub(crate) auth: RegistryAuth,
     pub(crate) host: String,
     pub(crate) http: http::Http,
     place: Place,
 }
 
-/// Which hosts no proxy is asked for, as `NO_PROXY` has it: all of them. The library takes the proxies of the environment unless
-/// it is given one of its own, so it is given one that is never used.
-const NO_PROXY: &str = "*,0.0.0.0/0,::/0";
-const UNUSED_PROXY: &str = "http://127.0.0.1:9";
+/// What somebody wants to do in a repository.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Right {
+    Pull,
+    Push,
+}
 
 impl Registry {
     pub(crate) fn new(place: &Place, credentials: Option<&Credentials>) -> Result<Self, ImageError> {
-        // What is on this machine is never reached through a proxy: it would see the password in clear, or another machine
-        // would answer for this one.
-        let direct = |value: &str| place.is_here().then(|| value.to_owned());
-        let config = ClientConfig {
-            http_proxy: direct(UNUSED_PROXY),
-            https_proxy: direct(UNUSED_PROXY),
-            no_proxy: direct(NO_PROXY),
-            protocol: if place.is_plain { ClientProtocol::Http } else { ClientProtocol::Https },
-            connect_timeout: Some(std::time::Duration::from_secs(10)),
-            read_timeout: Some(std::time::Duration::from_secs(60)),
-            user_agent: concat!("cardctl/", env!("CARGO_PKG_VERSION")),
-            ..ClientConfig::default()
-        };
-        let client = Client::try_from(config).map_err(ImageError::internal)?;
-        let auth = credentials.map_or(RegistryAuth::Anonymous, Credentials::auth);
-        let http = http::Http::new(place, &auth, place.is_here()).map_err(ImageError::internal)?;
-        Ok(Self { client, auth, host: place.registry.clone(), http, place: place.clone() })
+        let http = http::Http::new(place, credentials.map(|known| known.0.clone())).map_err(ImageError::internal)?;
+        Ok(Self { host: place.registry.clone(), http, place: place.clone() })
     }
 
     /// Signs in, for what follows.
-    pub(crate) async fn enter(&self, image: &Remote, operation: RegistryOperation) -> Result<(), ImageError> {
-        if self.has_password() {
-            realm::check(&self.place, image).await?;
+    pub(crate) async fn enter(&self, image: &Remote, right: Right) -> Result<(), ImageError> {
+        let challenge = self.http.challenge().await.map_err(|trouble| failure(&self.host, &trouble))?;
+        let Some(bearer) = challenge else { return Ok(()) };
+        let actions = match right {
+            Right::Pull => "pull",
+            Right::Push => "pull,push",
+        };
+        let scope = format!("repository:{}:{actions}", image.repository());
+        if let Some(token) = token::fetch(&self.place, &bearer, &scope, self.http.shown().as_ref()).await? {
+            self.http.show(token);
         }
-        let token = self.client.auth(image, &self.auth, operation).await;
-        self.http.show(token.map_err(|error| failure(&self.host, &error))?);
         Ok(())
-    }
-
-    pub(crate) fn has_password(&self) -> bool {
-        !matches!(self.auth, RegistryAuth::Anonymous)
     }
 }
 
@@ -158,7 +143,7 @@ async fn one(registry: &Registry, image: &Image, watch: &Watch) -> Result<Pushed
     let contents = Contents::read(&image.archive)?;
     let reference = image.reference();
     let remote = remote(&reference)?;
-    registry.enter(&remote, RegistryOperation::Push).await?;
+    registry.enter(&remote, Right::Push).await?;
     let (mut sent, mut present) = (0, 0);
     for digest in [&image.layer_digest, &image.config_digest] {
         let bytes = whole(image, &contents, digest)?;

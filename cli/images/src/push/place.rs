@@ -50,16 +50,8 @@ impl FromStr for Place {
     }
 }
 
-impl Place {
-    /// Whether the registry is on this machine.
-    #[must_use]
-    pub fn is_here(&self) -> bool {
-        is_loopback(&self.registry)
-    }
-}
-
 /// Of `host`, `host:port`, `[address]:port`.
-pub(super) fn is_loopback(registry: &str) -> bool {
+fn is_loopback(registry: &str) -> bool {
     let host = match registry.strip_prefix('[') {
         Some(rest) => rest.split(']').next().unwrap_or_default(),
         None => registry.split(':').next().unwrap_or_default(),

@@ -1,13 +1,18 @@
 //! An image in a registry: fetched and hashed.
 
-use oci_client::RegistryOperation;
+use bytes::Bytes;
+use oci_spec::distribution::Reference as Remote;
 use oci_spec::image::{ImageIndex, ImageManifest};
+use reqwest::header::ACCEPT;
+use reqwest::{Method, StatusCode};
 
 use super::{Difference, Verified};
 use crate::digest::Digest;
 use crate::error::{ErrorKind, ImageError};
-use crate::push::{Credentials, Place, Registry, failure};
+use crate::push::{Credentials, Place, Registry, Right, Trouble, failure, lost, sent};
 
+/// Not all registries send it.
+const DIGEST: &str = "docker-content-digest";
 const MANIFESTS: [&str; 4] = [
     "application/vnd.oci.image.manifest.v1+json",
     "application/vnd.oci.image.index.v1+json",
@@ -25,26 +30,28 @@ pub async fn registry(
     credentials: Option<&Credentials>,
 ) -> Result<Verified, ImageError> {
     let registry = Registry::new(place, credentials)?;
-    let image: oci_client::Reference = reference.parse().map_err(|error| {
+    let image: Remote = reference.parse().map_err(|error| {
         ImageError::new("reference", ErrorKind::Usage, format!("{reference:?} is no image: {error}"))
             .fix("use REGISTRY/PATH/NAME:TAG or REGISTRY/PATH/NAME@sha256:…")
     })?;
-    registry.enter(&image, RegistryOperation::Pull).await?;
+    registry.enter(&image, Right::Pull).await?;
     let mut verified = Verified { blobs: 0, bytes: 0, differences: Vec::new() };
     let mut left = vec![(image.clone(), None)];
     while let Some((remote, expected)) = left.pop() {
-        let fetched = registry.client.pull_manifest_raw(&remote, &registry.auth, &MANIFESTS).await;
-        let bytes = match fetched {
-            Ok((bytes, _)) => bytes,
-            Err(oci_client::errors::OciDistributionError::DigestError(error)) => {
-                verified.differences.push(Difference::new(&remote, "its digest", error));
-                continue;
-            }
-            Err(error) => return Err(failure(&registry.host, &error)),
+        let (bytes, called) = match manifest(&registry, &remote).await {
+            Ok(fetched) => fetched,
+            Err(trouble) => return Err(failure(&registry.host, &trouble)),
         };
         let actual = Digest::of(&bytes);
         let expected: Option<Digest> = expected.or_else(|| remote.digest().and_then(Digest::parse));
         verified.count(&bytes, &remote.to_string(), expected.as_ref(), &actual);
+        if let Some(called) = called.filter(|called| *called != actual) {
+            verified.differences.push(Difference::new(
+                &remote,
+                format_args!("{called}, as the registry calls it"),
+                &actual,
+            ));
+        }
         if let Some(short) = remote.tag().and_then(|tag| tag.strip_prefix("sha-"))
             && !actual.hex().starts_with(short)
         {
@@ -72,6 +79,16 @@ pub async fn registry(
     Ok(verified)
 }
 
+/// A manifest or an index, and the digest that the registry gives for it.
+async fn manifest(registry: &Registry, image: &Remote) -> Result<(Bytes, Option<Digest>), Trouble> {
+    let which = image.digest().or_else(|| image.tag()).unwrap_or("latest");
+    let url = registry.http.url(image, &format!("manifests/{which}"));
+    let request = registry.http.request(Method::GET, &url).header(ACCEPT, MANIFESTS.join(", "));
+    let answer = sent(request).await?;
+    let called = answer.headers().get(DIGEST).and_then(|value| Digest::parse(value.to_str().ok()?));
+    Ok((answer.bytes().await.map_err(lost)?, called))
+}
+
 impl Verified {
     fn count(&mut self, bytes: &[u8], subject: &str, expected: Option<&Digest>, actual: &Digest) {
         self.blobs += 1;
@@ -81,26 +98,17 @@ impl Verified {
         }
     }
 
-    async fn blob(
-        &mut self,
-        registry: &Registry,
-        image: &oci_client::Reference,
-        digest: &str,
-        size: u64,
-    ) -> Result<(), ImageError> {
-        let mut bytes = Vec::new();
-        match registry.client.pull_blob(image, digest, &mut bytes).await {
-            // It has compared already; what it found is told below.
-            Ok(()) | Err(oci_client::errors::OciDistributionError::DigestError(_)) => {}
-            Err(error) => {
-                let error = failure(&registry.host, &error);
-                if error.code != "not-in-registry" {
-                    return Err(error);
-                }
+    async fn blob(&mut self, registry: &Registry, image: &Remote, digest: &str, size: u64) -> Result<(), ImageError> {
+        let url = registry.http.url(image, &format!("blobs/{digest}"));
+        let fetched = async { sent(registry.http.request(Method::GET, &url)).await?.bytes().await.map_err(lost) };
+        let bytes = match fetched.await {
+            Ok(bytes) => bytes,
+            Err(trouble) if trouble.has(&[StatusCode::NOT_FOUND]) => {
                 self.differences.push(Difference::new(digest, "a blob", "nothing"));
                 return Ok(());
             }
-        }
+            Err(trouble) => return Err(failure(&registry.host, &trouble)),
+        };
         self.count(&bytes, digest, Digest::parse(digest).as_ref(), &Digest::of(&bytes));
         if bytes.len() as u64 != size {
             let (expected, actual) = (format!("{size} bytes"), format!("{} bytes", bytes.len()));

@@ -3,5 +3,6 @@
 mod build;
 mod push;
 mod registry;
+mod token;
 mod verify;
 mod workshop;

@@ -149,9 +149,10 @@ async fn an_upload_that_goes_on_elsewhere_is_shown_no_password() {
     let workshop = Workshop::new();
     let image = built(&workshop);
     let (elsewhere, storage) = registry::start().await;
+    let http = card_http::local().build().unwrap();
     for _ in 0..64 {
         // Uploads that were begun elsewhere are known there by the same numbers.
-        reqwest::Client::new().post(format!("http://{elsewhere}/v2/x/blobs/uploads/")).send().await.unwrap();
+        http.post(format!("http://{elsewhere}/v2/x/blobs/uploads/")).send().await.unwrap();
     }
     let (address, registry) = registry::start().await;
     registry.lock().unwrap().lock = Some("Basic YWRhOnB3");
@@ -200,7 +201,7 @@ async fn a_registry_that_is_busy_is_asked_again_when_it_says() {
     registry.lock().unwrap().busy = 3;
     let (watch, events) = watch();
     // The first request asks who we are to be; the library does that.
-    reqwest::get(format!("http://{address}/v2/")).await.unwrap();
+    card_http::local().build().unwrap().get(format!("http://{address}/v2/")).send().await.unwrap();
     let pushed = push::push(std::slice::from_ref(&image), &place(&address), None, &watch).await.unwrap();
     assert!(whole(&pushed[0], &address).await);
     assert!(events.lock().unwrap().iter().any(|event| matches!(event, Event::Again(_))));
@@ -315,7 +316,7 @@ async fn a_password_is_not_sent_to_a_realm_elsewhere_without_tls() {
     let image = built(&workshop);
     let (address, registry) = registry::start().await;
     registry.lock().unwrap().lock = Some("Basic YWRhOnB3");
-    registry.lock().unwrap().challenge = Some("Bearer realm=\"http://192.0.2.1/token\",service=\"x\"");
+    registry.lock().unwrap().challenge = Some("Bearer realm=\"http://192.0.2.1/token\",service=\"x\"".to_owned());
     let variable = |name: &str| match name {
         "CARDCTL_REGISTRY_USERNAME" => Some("ada".into()),
         "CARDCTL_REGISTRY_PASSWORD" => Some("pw".into()),

@@ -26,7 +26,9 @@ pub(crate) struct Behaviour {
     /// What every request must have as its `Authorization`.
     pub(crate) lock: Option<&'static str>,
     /// How it asks for it; `Basic` otherwise.
-    pub(crate) challenge: Option<&'static str>,
+    pub(crate) challenge: Option<String>,
+    /// What it answers itself where tokens are given out, at `/token`.
+    pub(crate) token: Option<&'static str>,
     /// It takes manifests and forgets them for others.
     pub(crate) forgetful: bool,
     /// Of these, in `method path`, the beginnings: this status and this body instead.
@@ -68,8 +70,12 @@ async fn serve(State(shared): State<Shared>, request: Request) -> Response {
     if let Some((_, code, said)) = registry.refusals.iter().find(|(begin, ..)| what.starts_with(begin)) {
         return (StatusCode::from_u16(*code).unwrap(), *said).into_response();
     }
+    if let Some(token) = registry.token.filter(|_| path == "/token") {
+        return token.into_response();
+    }
     if registry.lock.is_some_and(|lock| key != Some(lock)) {
-        let challenge = [(header::WWW_AUTHENTICATE, registry.challenge.unwrap_or("Basic realm=\"test\""))];
+        let challenge = registry.challenge.clone().unwrap_or_else(|| "Basic realm=\"test\"".to_owned());
+        let challenge = [(header::WWW_AUTHENTICATE, challenge)];
         return (StatusCode::UNAUTHORIZED, challenge, "").into_response();
     }
     if let Some((_, left)) = registry.faults.iter_mut().find(|(begin, left)| what.contains(begin) && *left > 0) {
@@ -150,12 +156,17 @@ pub(crate) struct Real {
 impl Real {
     /// None where it is not installed.
     pub(crate) fn start(dir: &Path) -> Option<Self> {
+        Self::with(dir, "")
+    }
+
+    /// With this at the end of its configuration.
+    pub(crate) fn with(dir: &Path, more: &str) -> Option<Self> {
         let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
         let address = format!("127.0.0.1:{port}");
         let config = dir.join("registry.yml");
         let root = dir.join("registry");
         let text = format!(
-            "version: 0.1\nlog:\n  level: error\nstorage:\n  filesystem:\n    rootdirectory: {}\nhttp:\n  addr: {address}\n",
+            "version: 0.1\nlog:\n  level: error\nstorage:\n  filesystem:\n    rootdirectory: {}\nhttp:\n  addr: {address}\n{more}",
             root.display()
         );
         std::fs::File::create(&config).unwrap().write_all(text.as_bytes()).unwrap();

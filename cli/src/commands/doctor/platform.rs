@@ -2,10 +2,9 @@
 
 use card_core::tasks::Stats;
 use card_core::time::{Instant, format_duration};
-use card_loadtests::client::{Client, Token};
 
 use super::Check;
-use crate::client::command;
+use crate::client::{self, command};
 use crate::commands::status::alive;
 use crate::context::{Context, NOT_RUNNING, Target};
 use crate::instance::{Phase, Record};
@@ -39,8 +38,7 @@ pub(super) async fn check(context: &Context, checks: &mut Vec<Check>) {
             return;
         }
     };
-    let token = endpoint.operator_token.as_ref().map(|token| Token::new(token.expose()));
-    let client = match Client::new(&endpoint.base_url, token) {
+    let client = match client::to(&endpoint.base_url, &endpoint) {
         Ok(client) => client,
         Err(error) => return checks.push(Check::fail(NAME, error.to_string(), "correct --target")),
     };

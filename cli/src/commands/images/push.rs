@@ -90,7 +90,7 @@ pub(super) async fn run(args: PushArgs, context: &Context) -> Result<Exit, Failu
 ///
 /// # Errors
 /// That, or what is given can't be used.
-async fn credentials(registry: &str) -> Result<Option<push::Credentials>, Failure> {
+pub(super) async fn credentials(registry: &str) -> Result<Option<push::Credentials>, Failure> {
     if let Some(file) = std::env::var_os(PASSWORD_FILE).filter(|file| !file.is_empty())
         && let Err(error) = files::check_named_secret(path::Path::new(&file))
         && let Some(distrust) = Distrust::of(&error)

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use card_images::load::{self, Presence, Runtime};
-use card_images::push::{self, Place};
+use card_images::push::{Credentials, Place};
 use card_images::verify::{self, Difference, Verified};
 use card_images::{Component, ErrorKind, Image, ImageError};
 use serde::Serialize;
@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::load::{Destination, parse_runtime};
 use super::place::Which;
 use super::progress::{Doing, megabytes};
+use super::push::credentials;
 use super::trouble::failure;
 use crate::context::Context;
 use crate::exit::Exit;
@@ -71,8 +72,15 @@ pub(super) async fn run(args: VerifyArgs, context: &Context) -> Result<Exit, Fai
     for subject in &subjects {
         let name = subject.name();
         doing.at(format!("looking at {name}"));
+        let credentials = match subject {
+            Subject::Remote(reference) => {
+                let place: Place = repository(reference).parse().map_err(failure)?;
+                credentials(&place.registry).await?
+            }
+            _ => None,
+        };
         let verified = tokio::select! {
-            verified = subject.verify(runtime.as_ref()) => verified,
+            verified = subject.verify(runtime.as_ref(), credentials.as_ref()) => verified,
             () = context.stop.cancelled() => return Err(context.interruption()),
         };
         let verified = match verified {
@@ -148,7 +156,11 @@ impl Subject {
         }
     }
 
-    async fn verify(&self, runtime: Option<&Runtime>) -> Result<Verified, ImageError> {
+    async fn verify(
+        &self,
+        runtime: Option<&Runtime>,
+        credentials: Option<&Credentials>,
+    ) -> Result<Verified, ImageError> {
         match (self, runtime) {
             (Self::Built(image), Some(runtime)) => {
                 let presence = load::presence(image, runtime).await?;
@@ -165,9 +177,8 @@ impl Subject {
             (Self::Path(path), _) => verify::path(path),
             (Self::Remote(reference), _) => {
                 let place: Place = repository(reference).parse()?;
-                let credentials = push::credentials(&place.registry, |name| std::env::var_os(name)).await?;
                 let bare = reference.split_once("://").map_or(reference.as_str(), |(_, rest)| rest);
-                verify::registry(bare, &place, credentials.as_ref()).await
+                verify::registry(bare, &place, credentials).await
             }
         }
     }

@@ -3,8 +3,7 @@
 use card_images::{MultiPlatform, Repository};
 use clap::Args;
 
-use super::values::pair;
-use crate::commands::images::{failure, store};
+use crate::commands::images::{failure, named_reference, store};
 use crate::context::Context;
 use crate::failure::Failure;
 
@@ -12,7 +11,7 @@ use crate::failure::Failure;
 #[derive(Debug, Clone, Args)]
 pub struct ImageArgs {
     /// What runs as card-server, card-worker, postgres, redis or prometheus; may be given several times
-    #[arg(long, value_name = "NAME=REFERENCE", value_parser = pair)]
+    #[arg(long, value_name = "NAME=REFERENCE", value_parser = named_reference)]
     pub image: Vec<(String, String)>,
     /// Where the images that were built here were pushed to [default: nowhere, they are loaded]
     #[arg(long, value_name = "REGISTRY/PATH")]

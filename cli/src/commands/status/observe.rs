@@ -1,9 +1,10 @@
 //! Looks at a platform once, whatever state it is in.
 
-use card_loadtests::client::{Client, Token};
+use card_loadtests::client::Client;
 
 use super::document::{Api, Document, State};
 use super::kubernetes::Place;
+use crate::client;
 use crate::context::{Context, Endpoint, Target, endpoint};
 use crate::failure::Failure;
 use crate::instance::{Local, Phase, Record, is_held};
@@ -29,8 +30,8 @@ impl<'a> Observer<'a> {
                 document.url = Some(url.clone());
                 match self.context.endpoint().await {
                     Ok(endpoint) => self.ask(&endpoint, document).await,
-                    Err(failure) => {
-                        document.detail = Some(failure.message);
+                    Err(Failure { message, fix, .. }) => {
+                        document.detail = Some(fix.map_or_else(|| message.clone(), |fix| format!("{message}; {fix}")));
                         document
                     }
                 }
@@ -133,8 +134,7 @@ impl<'a> Observer<'a> {
 
     async fn ask(&mut self, endpoint: &Endpoint, mut document: Document) -> Document {
         let same = self.client.take().filter(|client| client.url() == endpoint.base_url);
-        let token = endpoint.operator_token.as_ref().map(|token| Token::new(token.expose()));
-        let client = match same.map_or_else(|| Client::new(&endpoint.base_url, token), Ok) {
+        let client = match same.map_or_else(|| client::to(&endpoint.base_url, endpoint), Ok) {
             Ok(client) => client,
             Err(error) => {
                 document.detail = Some(error.to_string());

@@ -88,7 +88,7 @@ impl Autoscaler {
 
     /// Samples the platform there and scales the fleet, for good. Cancel safe.
     pub(super) async fn run(&self, fleet: &Fleet, url: &str) {
-        let http = match reqwest::Client::builder().no_proxy().timeout(LIMIT).build() {
+        let http = match card_http::local().timeout(LIMIT).build() {
             Ok(http) => http,
             Err(error) => return tracing::error!(%error, "the autoscaler has no client"),
         };

@@ -105,7 +105,7 @@ async fn a_login_that_is_refused_later_is_503_and_one_line_of_the_log() {
     assert_eq!(up.code, Some(0), "{}", up.stderr);
     let record = cluster.sandbox.record();
     let token = std::fs::read_to_string(Paths::operator_token(&record.data_dir)).unwrap();
-    let client = reqwest::Client::new();
+    let client = card_http::local().build().unwrap();
     let status = async || {
         let asked = client.get(format!("{}/api/v1/stats", record.url)).bearer_auth(token.trim()).send().await;
         asked.unwrap().status().as_u16()

@@ -54,8 +54,10 @@ fn a_policy_that_removes_keys_is_told_by_up_doctor_log_and_metric() {
     let url = cluster.sandbox.record().url;
     let metric = || {
         let runtime = tokio::runtime::Runtime::new().unwrap();
-        let text =
-            runtime.block_on(async { reqwest::get(format!("{url}/metrics")).await.unwrap().text().await.unwrap() });
+        let text = runtime.block_on(async {
+            let http = card_http::local().build().unwrap();
+            http.get(format!("{url}/metrics")).send().await.unwrap().text().await.unwrap()
+        });
         text.lines().find_map(|line| line.strip_prefix("redis_evicts ").map(str::to_owned))
     };
     eventually("the metric says so", || metric().as_deref() == Some("1"));

@@ -109,6 +109,13 @@ async fn every_form_of_dockers_configuration_is_taken() {
             "r.io",
             Some(Credentials(Kind::Token("t".into()))),
         ),
+        // As `docker login` leaves it where it was given an identity token for the password.
+        (
+            r#"{"auths": {"r.io": {"auth": "YWRhOg==", "identitytoken": "t"}}}"#.to_owned(),
+            "r.io",
+            Some(Credentials(Kind::Identity("t".into()))),
+        ),
+        (r#"{"auths": {"r.io": {"auth": "YWRhOnB3", "identitytoken": ""}}}"#.to_owned(), "r.io", ada()),
     ] {
         let dir = docker(&config);
         let known = found(&[("DOCKER_CONFIG", dir.path().to_str().unwrap())], registry).await;
@@ -123,7 +130,6 @@ async fn every_form_of_dockers_configuration_is_taken() {
         r#"{"credHelpers": "x"}"#,
         r#"{"auths": {"r.io": {"auth": "hunter2"}}}"#,
         r#"{"auths": {"r.io": {"auth": "OnB3"}}}"#,
-        r#"{"auths": {"r.io": {"identitytoken": "hunter2"}}}"#,
         r#"{"hunter2"}"#,
     ] {
         let dir = docker(config);

@@ -217,6 +217,7 @@ impl Lines {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "a cluster is reached as its kubeconfig says, not as others are")]
 fn pool<C: Connect + Clone + Send + Sync + 'static>(connector: C) -> Wire<C, Body> {
     hyper_util::client::legacy::Builder::new(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connector)
 }

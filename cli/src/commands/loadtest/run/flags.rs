@@ -10,6 +10,7 @@ use clap::ValueEnum;
 
 use super::super::values::{Kind, Promise, Runner, model, percentage, size, think};
 use super::baseline::Named;
+use crate::commands::images::reference;
 use crate::commands::submit::rate::Rate;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -91,7 +92,7 @@ pub(in super::super) struct RunArgs {
     #[arg(long, value_name = "N", help_heading = "Load", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=100), hide_default_value = true)]
     pub(super) generators: u64,
     /// With --runner job: the image of cardctl that they run [default: the one that `up` brought]
-    #[arg(long, value_name = "REFERENCE", help_heading = "Load")]
+    #[arg(long, value_name = "REFERENCE", value_parser = reference, help_heading = "Load")]
     pub(super) image: Option<String>,
 
     /// A promise, such as 'e2e.p95<2s' or 'errors<1%'; in place of the default for the same figure; none removes those

@@ -2,8 +2,8 @@
 
 use card_kube::cluster::Cluster;
 use card_kube::forward::{Forward, ForwardError, ForwardTarget};
-use card_loadtests::client::{Client, Token};
 
+use crate::client;
 use crate::context::{Context, Endpoint};
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -12,8 +12,7 @@ use crate::kubernetes::{Kind, SERVER_PORT, SERVER_SERVICE, forwarding};
 
 /// How many workers say that they are there; they were asked a moment ago.
 pub(super) async fn workers(endpoint: &Endpoint) -> usize {
-    let token = endpoint.operator_token.as_ref().map(|token| Token::new(token.expose()));
-    let Ok(client) = Client::new(&endpoint.base_url, token) else { return 0 };
+    let Ok(client) = client::client(endpoint) else { return 0 };
     client.stats().await.map_or(0, |stats| stats.workers.len())
 }
 

@@ -7,7 +7,9 @@ use card_images::push::Place;
 use card_images::{Component, Image, Platform};
 
 use super::super::UpArgs;
-use crate::commands::images::{BuildOptions, NO_SOURCE, built_images, failure, load_all, push_all, store};
+use crate::commands::images::{
+    BuildOptions, NO_SOURCE, built_images, failure, load_all, named_reference, push_all, store,
+};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -30,14 +32,11 @@ pub(super) async fn ready(
 ) -> Result<BTreeMap<String, String>, Failure> {
     let mut named = BTreeMap::new();
     for text in &args.image {
-        let (name, reference) = text
-            .split_once('=')
-            .filter(|(name, reference)| !name.is_empty() && !reference.is_empty())
-            .ok_or_else(|| {
-                Failure::new("usage", Exit::Usage, format!("--image {text:?} is not NAME=REFERENCE"))
-                    .fix("--image card-server=registry.example/card-server@sha256:…")
-            })?;
-        named.insert(name.to_owned(), reference.to_owned());
+        let (name, reference) = named_reference(text).map_err(|why| {
+            Failure::new("usage", Exit::Usage, format!("--image {why}"))
+                .fix("--image card-server=registry.example/card-server@sha256:…")
+        })?;
+        named.insert(name, reference);
     }
     let wanted: Vec<_> =
         Component::ALL.iter().copied().filter(|component| !named.contains_key(component.name)).collect();

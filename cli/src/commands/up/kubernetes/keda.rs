@@ -4,6 +4,7 @@
 use std::io::Write;
 use std::time::Duration;
 
+use card_core::settings::holds_credentials;
 use card_core::time::format_duration;
 use card_kube::ObjectRef;
 use card_kube::apply::{ApplyOptions, Outcome, apply};
@@ -11,6 +12,7 @@ use card_kube::cluster::Cluster;
 use card_kube::inventory::Release;
 use card_kube::wait::{Awaited, Verdict, WaitOptions, wait};
 use card_manifests::{Scale, Values, in_apply_order, load};
+use reqwest::Url;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
@@ -29,6 +31,17 @@ pub(crate) const PINNED: &str = "https://github.com/kedacore/keda/releases/downl
 const NAMESPACE: &str = "keda";
 /// Some megabytes from wherever it is.
 const FETCH_LIMIT: Duration = Duration::from_secs(60);
+
+/// Refuses a source that would be shown with a password.
+pub(super) fn check(install: Option<&str>) -> Result<(), Failure> {
+    if install.is_none_or(|source| !holds_credentials(source)) {
+        return Ok(());
+    }
+    let message = "--install-keda: an address must not hold a user name or a password";
+    Err(Failure::new("usage", Exit::Usage, message)
+        .fix("fetch it by another way, and --install-keda FILE")
+        .left("nothing was deployed; change that password if others work on this machine"))
+}
 
 /// Chooses, and says aloud what the choice means.
 pub(super) async fn choose(
@@ -126,13 +139,10 @@ async fn read(source: &str) -> Result<Vec<Value>, Failure> {
     }
     let (address, digest) =
         source.split_once("#sha256=").map_or((source, None), |(address, digest)| (address, Some(digest)));
+    let address = Url::parse(address).map_err(|error| unusable(error.to_string()))?;
     let fetch = async {
-        let mut client = reqwest::Client::builder().timeout(FETCH_LIMIT);
-        // A proxy of the environment may lead out to the internet, never to this machine.
-        if is_here(address) {
-            client = client.no_proxy();
-        }
-        client.build()?.get(address).send().await?.error_for_status()?.bytes().await
+        let client = card_http::elsewhere("cardctl", &address).timeout(FETCH_LIMIT).build()?;
+        client.get(address).send().await?.error_for_status()?.bytes().await
     };
     let bytes = fetch.await.map_err(|error| unusable(error.without_url().to_string()))?;
     if let Some(digest) = digest {
@@ -144,14 +154,6 @@ async fn read(source: &str) -> Result<Vec<Value>, Failure> {
     let mut file = tempfile::Builder::new().suffix(".yaml").tempfile().map_err(|error| unusable(error.to_string()))?;
     file.write_all(&bytes).map_err(|error| unusable(error.to_string()))?;
     load(file.path()).map_err(|error| unusable(error.to_string()))
-}
-
-fn is_here(address: &str) -> bool {
-    let host = address.parse::<reqwest::Url>().ok().and_then(|url| url.host_str().map(str::to_owned));
-    let host = host.as_deref().map(|host| host.trim_matches(['[', ']']));
-    host.is_some_and(|host| {
-        host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
-    })
 }
 
 #[cfg(test)]

@@ -64,6 +64,7 @@ pub(super) struct Ready {
 }
 
 pub(super) async fn run(args: UpArgs, kind: Kind, context: &Context) -> Result<Exit, Failure> {
+    keda::check(args.install_keda.as_deref())?;
     let last = Deployment::load(&context.instance).filter(|deployment| deployment.kind == kind);
     let args = match &last {
         Some(last) => again::with(args, &last.asked),

@@ -51,6 +51,7 @@ fn spawn(number: u64, endpoint: &Endpoint) -> io::Result<Child> {
             command.env_remove(name);
         }
     }
+    command.env("CARDCTL_PLAIN_HTTP", endpoint.plain_http.to_string());
     if let Some(token) = &endpoint.operator_token {
         command.env("CARDCTL_OPERATOR_TOKEN", token.expose());
     }

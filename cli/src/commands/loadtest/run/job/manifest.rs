@@ -13,6 +13,8 @@ pub(super) const JOB_LABEL: &str = "batch.kubernetes.io/job-name";
 
 /// The servers, as pods of the same namespace reach them.
 const PLATFORM: &str = "http://server:7400";
+/// The cluster's own network is where the token may go to them without TLS.
+const PLATFORM_HOST: &str = "server";
 /// What the platform's secrets are in.
 const SECRET: &str = "card-secrets";
 const SECRETS: &str = "/run/secrets/card";
@@ -115,6 +117,7 @@ fn pod(image: &str, assignment: &str, grace: u64) -> Value {
             "args": ["--target", PLATFORM, "--assignment", assignment],
             "env": [
                 { "name": "CARD_OPERATOR_TOKEN_FILE", "value": format!("{SECRETS}/{TOKEN}") },
+                { "name": "CARD_PLAIN_HTTP", "value": PLATFORM_HOST },
                 { "name": "TMPDIR", "value": OUT },
             ],
             "resources": {

@@ -7,6 +7,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::chosen;
+
 /// Text that is not an identifier of the expected kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not a valid {expected} id: it looks like {expected}_0190b6a5-…")]
@@ -127,15 +129,17 @@ prefixed_id!(
     "ses"
 );
 
-/// A caller's name for a group of writes (`x-run-id`): 1 to 64 of letters, digits, `-`, `_`, `.`.
+/// A caller's name for a group of writes (`x-run-id`), by the grammar of [`chosen::RUN_ID`].
+///
+/// [`FromStr`] is for what somebody chooses now. What was kept, or what a platform answers, is read by its letters alone.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct RunId(std::sync::Arc<str>);
 
 /// Text that can't name a run.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("a run id has 1 to 64 letters, digits, '-', '_' or '.'")]
-pub struct InvalidRunId;
+#[error("a run id {0}")]
+pub struct InvalidRunId(&'static str);
 
 impl RunId {
     /// A new run id, unique without coordination.
@@ -143,6 +147,14 @@ impl RunId {
     #[expect(clippy::new_without_default, reason = "a default id would be a new one each time")]
     pub fn new() -> Self {
         Self(format!("run_{}", Uuid::now_v7().as_simple()).into())
+    }
+
+    /// One that was kept.
+    ///
+    /// # Errors
+    /// No run was ever called that.
+    pub fn kept(text: &str) -> Result<Self, InvalidRunId> {
+        if chosen::RUN_ID.fits(text) { Ok(Self(text.into())) } else { Err(InvalidRunId(chosen::RUN_ID.rule)) }
     }
 
     /// The text.
@@ -162,12 +174,7 @@ impl FromStr for RunId {
     type Err = InvalidRunId;
 
     fn from_str(text: &str) -> Result<Self, InvalidRunId> {
-        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-        if (1..=64).contains(&text.len()) && text.bytes().all(allowed) {
-            Ok(Self(text.into()))
-        } else {
-            Err(InvalidRunId)
-        }
+        chosen::RUN_ID.check(text).map(|()| Self(text.into())).map_err(InvalidRunId)
     }
 }
 
@@ -181,7 +188,7 @@ impl TryFrom<String> for RunId {
     type Error = InvalidRunId;
 
     fn try_from(text: String) -> Result<Self, InvalidRunId> {
-        text.parse()
+        Self::kept(&text)
     }
 }
 

@@ -6,6 +6,7 @@
 
 pub mod accounts;
 pub mod cards;
+pub mod chosen;
 pub mod engine;
 pub mod files;
 pub mod ids;

@@ -172,3 +172,27 @@ fn no_flag_and_no_variable_takes_an_address_with_a_password() {
     assert!(!is_in(&sandbox.path().join("state")));
     sandbox.assert_nothing_runs();
 }
+
+/// Every name and every reason that the command line takes, with a card's number in it: refused before anything is asked.
+#[test]
+fn no_name_and_no_reason_holds_a_number_of_a_card() {
+    const NUMBER: &str = "4111-1111-1111-1111";
+    let sandbox = Sandbox::new();
+    for line in [
+        &["submit", "--run", NUMBER][..],
+        &["watch", "--run", NUMBER],
+        &["tasks", "list", "--run", NUMBER],
+        &["users", "clean", "--run", NUMBER],
+        &["dlq", "list", "--run", NUMBER],
+        &["dlq", "retry", "--run", NUMBER],
+        &["dlq", "discard", "--run", NUMBER, "--reason", "superseded"],
+        &["dlq", "discard", "--reason", &format!("asked for by {NUMBER}")],
+        &["--instance", NUMBER, "up", "-d"],
+    ] {
+        let ended = sandbox.run(line);
+        assert_eq!(ended.code, Some(2), "{line:?}\n{}\n{}", ended.stdout, ended.stderr);
+        assert!(ended.stderr.contains("must not hold a number that could be a card's"), "{line:?}: {}", ended.stderr);
+        assert!(!ended.stderr.contains(NUMBER) && !ended.stdout.contains(NUMBER), "{line:?}: {}", ended.stderr);
+    }
+    sandbox.assert_nothing_runs();
+}

@@ -13,7 +13,9 @@ use serde::{Deserialize, Serialize};
 
 pub use self::layers::{Layers, Origin, Resolved, SettingsError, holds_credentials, variable};
 pub use self::networks::{Networks, NoNetwork};
+use crate::chosen::NO_CARD;
 use crate::retry::RetryPolicy;
+use crate::telemetry::mask::holds_card;
 
 /// The commented file of built-in values.
 pub const DEFAULT_FILE: &str = include_str!("default.toml");
@@ -273,6 +275,9 @@ impl Settings {
         let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
         if !(1..=32).contains(&name.len()) || !name.bytes().all(plain) || name.starts_with('-') {
             return Err(("instance", "has 1 to 32 lower-case letters, digits or '-'"));
+        }
+        if holds_card(name) {
+            return Err(("instance", NO_CARD));
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, Method};
+use card_core::chosen::{self, Chosen};
 use card_core::ids::RunId;
 use card_core::tasks::Idempotency;
 use sha2::{Digest, Sha256};
@@ -34,13 +35,9 @@ impl<S: Sync> FromRequestParts<S> for WriteHeaders {
 
 impl WriteHeaders {
     fn of(headers: &HeaderMap) -> Result<Self, Refusal> {
-        let key = single(headers, &IDEMPOTENCY_KEY, "must be 1 to 255 visible ASCII characters", |text| {
-            let fits = (1..=255).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
-            fits.then(|| text.to_owned())
-        })?;
-        let run =
-            single(headers, &RUN_ID, "must be 1 to 64 letters, digits, '-', '_' or '.'", |text| text.parse().ok())?;
-        Ok(Self { key, run })
+        let key = chosen(headers, &IDEMPOTENCY_KEY, &chosen::IDEMPOTENCY_KEY)?;
+        let run = chosen(headers, &RUN_ID, &chosen::RUN_ID)?.and_then(|run| run.parse().ok());
+        Ok(Self { key: key.map(str::to_owned), run })
     }
 
     /// The idempotency key with the fingerprint of what it was sent with.
@@ -55,12 +52,19 @@ impl WriteHeaders {
     }
 }
 
+/// A header whose text the caller chooses, by its grammar.
+fn chosen<'a>(headers: &'a HeaderMap, name: &HeaderName, grammar: &Chosen) -> Result<Option<&'a str>, Refusal> {
+    let Some(text) = single(headers, name, grammar.rule, Some)? else { return Ok(None) };
+    grammar.check(text).map_err(|rule| Refusal::invalid(name.as_str(), rule))?;
+    Ok(Some(text))
+}
+
 /// The header's value if there is one; two of them, or one that can't be read, are refused.
-pub(crate) fn single<T>(
-    headers: &HeaderMap,
+pub(crate) fn single<'a, T>(
+    headers: &'a HeaderMap,
     name: &HeaderName,
     rule: &'static str,
-    read: impl FnOnce(&str) -> Option<T>,
+    read: impl FnOnce(&'a str) -> Option<T>,
 ) -> Result<Option<T>, Refusal> {
     let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else { return Ok(None) };

@@ -1,12 +1,13 @@
 //! What names a request in answers and logs: the caller's `x-request-id` if it is a plain one, else a new one.
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use card_core::chosen::REQUEST_ID;
 use uuid::Uuid;
 
 /// The header, both ways.
 pub(crate) const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 
-/// The id of a request. Never longer than 128 bytes, and without anything that could forge a log line.
+/// The id of a request, by the grammar of [`REQUEST_ID`].
 #[derive(Debug, Clone)]
 pub(crate) struct RequestId(HeaderValue);
 
@@ -14,7 +15,7 @@ impl RequestId {
     /// The id for a request with these headers.
     pub(crate) fn of(headers: &HeaderMap) -> Self {
         match headers.get(&HEADER) {
-            Some(value) if is_plain(value.as_bytes()) => Self(value.clone()),
+            Some(value) if value.to_str().is_ok_and(|text| REQUEST_ID.check(text).is_ok()) => Self(value.clone()),
             _ => Self::new(),
         }
     }
@@ -37,12 +38,6 @@ impl RequestId {
     }
 }
 
-fn is_plain(id: &[u8]) -> bool {
-    let plain =
-        |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':' | b'/' | b'+' | b'=');
-    (1..=128).contains(&id.len()) && id.iter().all(plain)
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -57,7 +52,7 @@ mod tests {
                 headers.insert(HEADER, value);
             }
             let id = RequestId::of(&headers);
-            prop_assert!(is_plain(id.as_str().as_bytes()));
+            prop_assert!(REQUEST_ID.check(id.as_str()).is_ok());
         }
     }
 

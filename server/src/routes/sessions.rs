@@ -9,6 +9,7 @@ use axum::response::Response;
 use card_core::accounts::{NewSession, RefreshBounds, Refreshed, Session};
 use card_core::ids::{SessionId, UserId};
 use card_core::problem::Code;
+use card_core::telemetry::mask::mask;
 use card_core::time::Instant;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -126,7 +127,8 @@ fn agent(headers: &HeaderMap) -> Option<String> {
     let text = headers.get(header::USER_AGENT)?.as_bytes();
     let plain = text.iter().copied().filter(|byte| byte.is_ascii_graphic() || *byte == b' ');
     let agent: String = plain.take(AGENT_LIMIT).map(char::from).collect();
-    Some(agent).filter(|agent| !agent.is_empty())
+    // Kept and shown, and nobody is refused for what their browser says.
+    Some(mask(&agent).into_owned()).filter(|agent| !agent.is_empty())
 }
 
 fn pair(

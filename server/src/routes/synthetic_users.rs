@@ -5,9 +5,11 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 use card_core::accounts::User;
+use card_core::chosen::{NO_CARD, RUN_ID};
 use card_core::engine::{Cleaned, EngineError, ErrorKind};
 use card_core::ids::{RunId, SessionId, UserId};
 use card_core::problem::Code;
+use card_core::telemetry::mask::holds_card;
 use card_core::time::Instant;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -67,11 +69,16 @@ pub(crate) async fn create(State(app): State<Arc<App>>, _: Operator, body: Json<
     if from > NUMBER_LIMIT {
         return Err(Refusal::invalid("/from", format!("must be at most {NUMBER_LIMIT}")));
     }
+    // A run's id may be a number's beginning, and the user's number its end.
+    RUN_ID.check(run.as_str()).map_err(|rule| Refusal::invalid("/run", rule))?;
     let now = Instant::now();
     let name = |number: u64| format!("{run}-{number}");
     let users: Vec<User> = (from..from + u64::from(count))
         .map(|number| User { id: UserId::new(), username: name(number), created_at: now })
         .collect();
+    if users.iter().any(|user| holds_card(&user.username)) {
+        return Err(Refusal::invalid("/run", format!("{NO_CARD}, with the number of a user behind it neither")));
+    }
     app.accounts.register_synthetic(run, users.clone()).await.map_err(taken)?;
     // Ten thousand signatures take some 30 ms: too long for a thread that others wait for.
     let answer = tokio::task::spawn_blocking(move || sign_all(&app, users, now)).await;

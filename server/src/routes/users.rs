@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use card_core::accounts::{Registered, User};
+use card_core::chosen::USERNAME;
 use card_core::ids::UserId;
 use card_core::problem::{Code, FieldError};
 use card_core::time::Instant;
@@ -35,12 +36,8 @@ pub(crate) struct Registration {
 
 /// What is wrong with a user name that a person gives.
 pub(crate) fn check_username(username: &str) -> Option<FieldError> {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-    if (3..=64).contains(&username.len()) && username.bytes().all(plain) {
-        return None;
-    }
-    let detail = "must be 3 to 64 letters, digits, '.', '_' or '-'".to_owned();
-    Some(FieldError { pointer: "/username".to_owned(), detail })
+    let rule = USERNAME.check(username).err()?;
+    Some(FieldError { pointer: "/username".to_owned(), detail: rule.to_owned() })
 }
 
 fn check_password(pointer: &str, password: &str) -> Option<FieldError> {

@@ -3,10 +3,11 @@
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
+use card_core::problem::Code;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::app::{OPERATOR, PASSWORD, TestApp, ok};
+use crate::app::{OPERATOR, PASSWORD, TestApp, ok, problem};
 
 #[derive(Clone, Default)]
 struct Capture(Arc<Mutex<Vec<u8>>>);
@@ -68,4 +69,50 @@ async fn no_token_and_no_password_reaches_a_log_a_metric_or_an_error() {
             assert!(!text.contains(secret), "{secret} in the {place}");
         }
     }
+}
+
+/// Each text that a caller chooses and that is kept or repeated, with a card's number in it.
+#[tokio::test]
+async fn no_chosen_text_holds_a_number_of_a_card() {
+    let app = TestApp::start().await;
+    let token = app.user("ada").await;
+    let replacement = || app.post("/replacements", &token, &json!({"reason": "lost"}));
+    let add = || app.post("/tasks", &token, &json!({"kind": "add", "payload": {"x": 1, "y": 2}}));
+    for number in ["4111111111111111", "4111-1111-1111-1111", "5500.0000.0000.0004", "n4111111111111111x"] {
+        let account = json!({"username": number, "password": PASSWORD});
+        let generated = json!({"run": number, "from": 0, "count": 1});
+        let discard = json!({"filter": {}, "reason": format!("asked for by {number}")});
+        let filter = json!({"filter": {"run": number}, "reason": "r", "dry_run": true});
+        for (pointer, request) in [
+            ("x-run-id", replacement().header("x-run-id", number)),
+            ("x-run-id", add().header("x-run-id", number)),
+            ("idempotency-key", replacement().header("idempotency-key", number)),
+            ("idempotency-key", add().header("idempotency-key", number)),
+            ("/username", app.request(Method::POST, "/users").json(&account)),
+            ("/username", app.request(Method::POST, "/sessions").json(&account)),
+            ("/run", app.post("/synthetic-users", OPERATOR, &generated)),
+            ("run", app.delete(&format!("/synthetic-users?run={number}"), OPERATOR)),
+            ("run", app.get(&format!("/tasks?run={number}"), OPERATOR)),
+            ("run", app.get(&format!("/events?run={number}"), OPERATOR)),
+            ("run", app.get(&format!("/dead-letters?run={number}"), OPERATOR)),
+            ("/reason", app.post("/dead-letters/discard", OPERATOR, &discard)),
+        ] {
+            let problem = problem(request).await;
+            assert_eq!(problem.code, Code::ValidationFailed, "{number}: {problem:?}");
+            assert_eq!(problem.errors[0].pointer, pointer, "{number}: {problem:?}");
+            assert!(!serde_json::to_string(&problem).unwrap().contains(number), "{problem:?}");
+        }
+        // What only finds something is not kept.
+        ok::<Value>(app.post("/dead-letters/discard", OPERATOR, &filter)).await;
+        let answer = app.get("/stats", OPERATOR).header("x-request-id", number).send().await.unwrap();
+        assert_ne!(answer.headers()["x-request-id"], number, "another id stands in its place");
+    }
+    // A generated user's name is the run's and a number.
+    let split = json!({"run": "411111111111", "from": 1110, "count": 2});
+    assert_eq!(problem(app.post("/synthetic-users", OPERATOR, &split)).await.errors[0].pointer, "/run");
+    app.register("grace").await;
+    let agent = app.request(Method::POST, "/sessions").header("user-agent", "app/1 4111111111111111");
+    let signed: Value = ok(agent.json(&json!({"username": "grace", "password": PASSWORD}))).await;
+    let sessions: Value = ok(app.get("/sessions", signed["access_token"].as_str().unwrap())).await;
+    assert_eq!(sessions["items"][0]["agent"], "app/1 [card]", "{sessions}");
 }

@@ -1,5 +1,6 @@
 //! `cardctl dlq discard`.
 
+use card_core::chosen::REASON;
 use card_core::ids::TaskId;
 
 use super::confirm::confirm;
@@ -21,7 +22,7 @@ pub(super) struct DiscardArgs {
     #[command(flatten)]
     which: Which,
     /// Why: kept with each
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = reason)]
     reason: String,
     /// At most so many a second, such as 50/s
     #[arg(long, value_name = "RATE")]
@@ -32,6 +33,10 @@ pub(super) struct DiscardArgs {
     /// Only say which
     #[arg(long)]
     dry_run: bool,
+}
+
+fn reason(text: &str) -> Result<String, &'static str> {
+    REASON.check(text.trim()).map(|()| text.to_owned())
 }
 
 pub(super) async fn run(args: DiscardArgs, context: &Context) -> Result<Exit, Failure> {

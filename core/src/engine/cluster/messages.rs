@@ -58,7 +58,7 @@ pub(super) fn read_logged(bytes: &[u8]) -> Option<Logged> {
         let [length] = take(&mut rest)?;
         let (run, others) = rest.split_at_checked(usize::from(length))?;
         rest = others;
-        let run = if run.is_empty() { None } else { Some(std::str::from_utf8(run).ok()?.parse().ok()?) };
+        let run = if run.is_empty() { None } else { Some(RunId::kept(std::str::from_utf8(run).ok()?).ok()?) };
         changes.push(Change { task, run, owner: (!owner.is_nil()).then(|| UserId::from_uuid(owner)) });
     }
     Some(Logged { origin, last, changes: Some(changes) })

@@ -49,7 +49,7 @@ pub(super) fn kind_of(code: i16) -> Result<Kind, EngineError> {
 }
 
 pub(super) fn run_of(text: Option<String>) -> Result<Option<RunId>, EngineError> {
-    text.map(|text| text.parse().map_err(|_| unreadable("run"))).transpose()
+    text.map(|text| RunId::kept(&text).map_err(|_| unreadable("run"))).transpose()
 }
 
 pub(super) fn json_of(text: Option<String>) -> Result<Option<Box<RawValue>>, EngineError> {

@@ -63,7 +63,7 @@ pub(super) fn optional_uuid(row: &Row<'_>, column: usize) -> Result<Option<Uuid>
 
 pub(super) fn run(row: &Row<'_>, column: usize) -> Result<Option<RunId>, Error> {
     let text = row.get_ref(column)?.as_str_or_null().map_err(|_| invalid(column, Type::Text))?;
-    text.map(|text| text.parse().map_err(|_| invalid(column, Type::Text))).transpose()
+    text.map(|text| RunId::kept(text).map_err(|_| invalid(column, Type::Text))).transpose()
 }
 
 pub(super) fn json(row: &Row<'_>, column: usize) -> Result<Option<Box<RawValue>>, Error> {

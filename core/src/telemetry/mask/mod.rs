@@ -187,9 +187,32 @@ fn replace<'a>(text: Cow<'a, str>, pattern: &Regex, with: impl Fn(&Captures<'_>)
     Cow::Owned(replaced)
 }
 
+/// Whether a card's number stands in the text.
+#[must_use]
+pub fn holds_card(text: &str) -> bool {
+    matches!(mask_cards(Cow::Borrowed(text)), Cow::Owned(_))
+}
+
+/// Whether there are too few digits for a number with no letter between them. Most texts are told by this, ids among them.
+fn has_no_number(text: &str) -> bool {
+    const FEWEST: usize = 13;
+    // A letter that is not ASCII may be a digit, or stand between two; and one of an escape is no letter.
+    if text.bytes().any(|byte| !byte.is_ascii() || matches!(byte, b'%' | b'\\')) {
+        return text.bytes().filter(|byte| byte.is_ascii_digit() || !byte.is_ascii()).count() < FEWEST;
+    }
+    let mut digits = 0;
+    text.bytes().all(|byte| {
+        if byte.is_ascii_digit() {
+            digits += 1;
+        } else if byte.is_ascii_alphabetic() {
+            digits = 0;
+        }
+        digits < FEWEST
+    })
+}
+
 fn mask_cards(text: Cow<'_, str>) -> Cow<'_, str> {
-    // A letter that is not ASCII may be a digit, or stand between two.
-    if text.bytes().filter(|byte| byte.is_ascii_digit() || !byte.is_ascii()).count() < 13 {
+    if has_no_number(&text) {
         return text;
     }
     let apart: Vec<_> = APART.find_iter(&text).map(|found| found.range()).collect();

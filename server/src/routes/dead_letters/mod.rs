@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use axum::extract::State;
 use axum::response::Response;
+use card_core::chosen::REASON;
 use card_core::ids::RunId;
 use card_core::tasks::{Kind, TaskPage};
 use serde::Deserialize;
@@ -149,9 +150,7 @@ pub(crate) async fn discard(
 ) -> Result<Response, Refusal> {
     let Discard { filter, reason, rate, limit, dry_run } = body.value;
     let reason = reason.trim();
-    if !(1..=500).contains(&reason.chars().count()) {
-        return Err(Refusal::invalid("/reason", "must have 1 to 500 characters"));
-    }
+    REASON.check(reason).map_err(|rule| Refusal::invalid("/reason", rule))?;
     let which = filter.0.parse()?;
     Ok(ok(&bulk::run(&app, admission, which, Pace { rate, limit, dry_run }, Operation::Discard { reason }).await?))
 }

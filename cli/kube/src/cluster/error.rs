@@ -171,13 +171,19 @@ pub(super) fn of_client(error: &kube::Error, server: &str, proxy: Option<&Proxy>
             return ClusterError::Timeout { server, after: *after };
         }
         if let Some(tls) = tls(cause) {
-            return of_tls(tls, server);
+            return of_tls(tls, server, proxy);
         }
         at = cause.source();
     }
-    let reason = reason(error);
-    let reason = proxy.map_or(reason.clone(), |proxy| format!("through the proxy {proxy}: {reason}"));
-    ClusterError::Unreachable { server, reason }
+    ClusterError::Unreachable { server, reason: through(proxy, reason(error)) }
+}
+
+/// What went wrong on a way of two parts, either of which it may have been.
+fn through(proxy: Option<&Proxy>, reason: String) -> String {
+    match proxy {
+        Some(proxy) => format!("through the proxy {proxy}: {reason}"),
+        None => reason,
+    }
 }
 
 /// An error of input and output hides the one that it wraps from `source`, sometimes one in another.
@@ -188,7 +194,7 @@ fn tls<'a>(cause: &'a (dyn std::error::Error + 'static)) -> Option<&'a rustls::E
     cause.downcast_ref()
 }
 
-fn of_tls(error: &rustls::Error, server: String) -> ClusterError {
+fn of_tls(error: &rustls::Error, server: String, proxy: Option<&Proxy>) -> ClusterError {
     use rustls::AlertDescription as Alert;
     match error {
         // What the server says of what it was shown.
@@ -208,6 +214,6 @@ fn of_tls(error: &rustls::Error, server: String) -> ClusterError {
             let reason = "the server's certificate is of X.509 version 1, which has no names of hosts".to_owned();
             ClusterError::Tls { server, reason }
         }
-        other => ClusterError::Tls { server, reason: other.to_string() },
+        other => ClusterError::Tls { server, reason: through(proxy, other.to_string()) },
     }
 }

@@ -27,7 +27,8 @@ impl Place {
             context: context.map(ToOwned::to_owned),
             namespace: "cards".to_owned(),
             timeout: Some(Duration::from_millis(500)),
-            ..Connect::default()
+            // It has no TLS.
+            allowed: context.iter().map(ToString::to_string).collect(),
         }
     }
 
@@ -52,7 +53,7 @@ async fn a_context_is_named_never_just_the_current_one() {
     let error = failed(Cluster::connect(&place.options(Some("other"))).await);
     assert!(matches!(error, ClusterError::UnknownContext { .. }), "{error}");
     let cluster = Cluster::connect(&place.options(Some("mine"))).await.unwrap();
-    assert_eq!((cluster.context(), cluster.locality()), (Some("mine"), Locality::Local));
+    assert_eq!((cluster.context(), cluster.locality()), (Some("mine"), Locality::Remote));
     assert!(cluster.identity().uid.is_some());
 }
 
@@ -74,6 +75,7 @@ async fn a_cluster_that_is_not_local_must_be_allowed_by_name() {
     let text = place.listening.kubeconfig("production").replace("127.0.0.1", "203.0.113.7");
     std::fs::write(place.path(), text).unwrap();
     let mut options = place.options(Some("production"));
+    options.allowed.clear();
     let error = failed(Cluster::connect(&options).await);
     assert!(matches!(error, ClusterError::NotAllowed { .. }), "{error}");
     assert!(error.fix().unwrap().contains("production"));
@@ -110,7 +112,11 @@ fn what_is_local_is_known_by_address_and_by_tool() {
     assert_eq!(of("any", "https://0.0.0.0:6443", ""), Locality::Remote);
     assert_eq!(of("any", "https://[::ffff:127.0.0.1]:6443", ""), Locality::Local);
     assert_eq!(of("any", "https://LOCALHOST:6443", ""), Locality::Local);
-    // What is at the other end of a tunnel is not here.
+    // What is at the other end of a tunnel is not here, nor what `kubectl proxy` leads to.
+    assert_eq!(of("any", "http://127.0.0.1:8001", ""), Locality::Remote);
+    assert_eq!(of("any", "localhost:8080", ""), Locality::Remote);
+    assert_eq!(of("minikube", "http://127.0.0.1:8001", minikube), Locality::Remote);
+    assert_eq!(of("kind-a", "http://[::1]:8001", ""), Locality::Remote);
     assert_eq!(of("any", "https://127.0.0.1:6443", "    tls-server-name: prod.example.com\n"), Locality::Remote);
     assert_eq!(of("kind-a", "https://127.0.0.1:6443", "    tls-server-name: prod.example.com\n"), Locality::Remote);
     assert_eq!(of("any", "https://127.0.0.1:6443", "    tls-server-name: kubernetes\n"), Locality::Local);

@@ -21,6 +21,10 @@ fn a_context_that_there_is_not_is_refused() {
 #[test]
 fn a_cluster_elsewhere_is_not_touched_unless_it_is_allowed_by_name() {
     let lab = Lab::new("prod");
+    std::fs::remove_file(lab.user_settings()).unwrap();
+    // What has no TLS may be a proxy to anywhere, by the address of this machine too.
+    let ended = lab.sandbox.expect(3, &lab.up(&[]));
+    assert!(ended.stderr.contains("127.0.0.1 may be a proxy to anywhere"), "{}", ended.stderr);
     // The same socket by an address that is not loopback.
     let elsewhere = std::fs::read_to_string(lab.kubeconfig()).unwrap().replace("127.0.0.1", "0.0.0.0");
     lab.write_kubeconfig(&elsewhere);

@@ -48,7 +48,14 @@ impl Lab {
         let lab = Self { sandbox: Sandbox::new(), server, context: context.to_owned(), listening, runtime };
         std::fs::create_dir_all(lab.kubeconfig().parent().unwrap()).unwrap();
         lab.write_kubeconfig(&lab.listening.kubeconfig(context));
+        // It has no TLS, so nothing says that it is on this machine.
+        std::fs::create_dir_all(lab.user_settings().parent().unwrap()).unwrap();
+        std::fs::write(lab.user_settings(), format!("[kube]\nallow = '{context}'\n")).unwrap();
         lab
+    }
+
+    pub(crate) fn user_settings(&self) -> PathBuf {
+        self.sandbox.path().join("config/cardctl/config.toml")
     }
 
     /// The one that is looked for without KUBECONFIG.

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::plugin::Plugin;
 use super::tls::{self, Identity};
-use crate::cluster::kubeconfig::{Snapshot, User};
+use crate::cluster::kubeconfig::{Snapshot, User, is_this_machine};
 
 /// A token that is in a file is renewed there.
 const REREAD: Duration = Duration::from_secs(60);
@@ -69,8 +69,8 @@ impl Logins {
         let user = &snapshot.user;
         check(user)?;
         // As kubectl has it: nothing is shown to a server without TLS. Only this machine itself is no network.
-        let in_clear = !snapshot.server.is_tls();
-        if in_clear && snapshot.why_remote().is_some() {
+        let stays_here = is_this_machine(snapshot.server.host()) && snapshot.proxy.is_none();
+        if !snapshot.server.is_tls() && !stays_here {
             let source = Source::Fixed(Login::default());
             return Ok(Self { source, headers: impersonation(user)?, now: Mutex::new(None) });
         }

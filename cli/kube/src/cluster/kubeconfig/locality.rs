@@ -1,7 +1,7 @@
 //! Whether a cluster is on this machine.
 //!
 //! An address says where a connection begins, not where it ends: what is told to be known by another name, not to be verified,
-//! or to be reached through a proxy, is at the other end of something.
+//! or to be reached through a proxy or without TLS, is at the other end of something.
 
 use std::net::IpAddr;
 
@@ -31,11 +31,15 @@ pub(super) fn why_remote(cluster: &Cluster, server: &Server, proxy: Option<&Prox
     if let Some(proxy) = proxy {
         return Some(format!("it is reached through the proxy {proxy}, to which {host} may be another machine"));
     }
+    // No cluster serves its API like that; `kubectl proxy` does, for whichever cluster it was started with.
+    if !server.is_tls() {
+        return Some(format!("it speaks without TLS, so {host} may be a proxy to anywhere, such as kubectl's"));
+    }
     let name = cluster.tls_server_name.as_str();
     if !name.is_empty() && !is_name_of_a_local_server(name) {
         return Some(format!("its certificate is to be that of {name}, so {host} is a tunnel to somewhere else"));
     }
-    if cluster.insecure_skip_tls_verify && !known && server.is_tls() {
+    if cluster.insecure_skip_tls_verify && !known {
         return Some(format!("its certificate is not to be verified, so {host} may be a tunnel to anywhere"));
     }
     None

@@ -1,7 +1,9 @@
 //! Clusters behind proxies.
 
+use std::sync::Arc;
+
 use super::Place;
-use super::servers::{Secure, Through};
+use super::servers::{Anybody, Secure, Through};
 use crate::cluster::{ClusterError, Locality};
 
 /// A name that only the proxy knows.
@@ -19,11 +21,12 @@ fn at(server: &Secure, url: &str, more: &str) -> Place {
 async fn the_proxies_of_a_kubeconfig_are_used_for_this_machine_as_well() {
     let server = Secure::start().await;
     let http = Through::http(server.address, Some("Basic dTpwIHc=")).await;
+    let https = Through::https(server.address, &server, Some("Basic dTpwIHc=")).await;
     let socks = Through::socks(server.address, Some(("u", "p w"))).await;
     let place_of = |scheme: &str, proxy: &Through, url: &str| {
         at(&server, url, &format!(", proxy-url: '{scheme}://u:p%20w@{}'", proxy.address))
     };
-    for (scheme, proxy) in [("http", &http), ("socks5", &socks), ("socks5h", &socks)] {
+    for (scheme, proxy) in [("http", &http), ("https", &https), ("socks5", &socks), ("socks5h", &socks)] {
         for url in [server.url.clone(), far(&server)] {
             let before = proxy.asked().len();
             let cluster = place_of(scheme, proxy, &url).connect_in(&[("NO_PROXY", "*")]).await.unwrap();
@@ -71,6 +74,39 @@ async fn a_proxy_that_refuses_is_named_without_its_password() {
         let error = at(&server, &server.url, &format!(", proxy-url: '{wrong}'")).error().await;
         assert!(matches!(error, ClusterError::Unusable { .. }) && !error.to_string().contains("hunter2"), "{error}");
     }
+}
+
+#[tokio::test]
+async fn a_proxy_with_tls_is_told_nothing_before_it_has_shown_who_it_is() {
+    let server = Secure::start().await;
+    // Of another authority than the cluster's, by another name than its own, and none with TLS at all.
+    let stranger = Secure::start().await;
+    let other = Secure::with(&["elsewhere.example.test"], |_| Arc::new(Anybody)).await;
+    let strange = Through::https(server.address, &stranger, None).await;
+    let misnamed = Through::https(server.address, &other, None).await;
+    let plain = Through::http(server.address, None).await;
+    for (proxy, authority) in
+        [(&strange, &server.authority), (&misnamed, &other.authority), (&plain, &server.authority)]
+    {
+        let place = Place::new();
+        place.write(
+            &format!(
+                "{{server: '{}', certificate-authority-data: {authority}, proxy-url: 'https://u:hunter2@{}'}}",
+                far(&server),
+                proxy.address
+            ),
+            "{}",
+        );
+        let mut options = place.options();
+        // One without TLS waits for what it understands.
+        options.timeout = Some(std::time::Duration::from_secs(2));
+        let error = crate::cluster::Cluster::connect(&options).await.map(drop).unwrap_err();
+        let is_named = error.to_string().contains(&format!("through the proxy https://{}", proxy.address));
+        assert!(is_named || matches!(error, ClusterError::Timeout { .. }), "{error}");
+        assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
+        assert_eq!(proxy.asked(), [""; 0]);
+    }
+    assert!(server.had().is_empty());
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! A Kubernetes API with TLS that keeps what it is sent, and two kinds of proxies.
+//! A Kubernetes API with TLS that keeps what it is sent, and the kinds of proxies.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -13,7 +13,7 @@ use hyper_util::service::TowerToHyperService;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::danger::ClientCertVerifier;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
@@ -42,6 +42,7 @@ pub(super) struct Secure {
     pub(super) pem: String,
     had: Arc<Mutex<Vec<Had>>>,
     issuer: CertifiedIssuer<'static, KeyPair>,
+    acceptor: TlsAcceptor,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -53,7 +54,7 @@ impl Drop for Secure {
 
 /// Takes any certificate, as it is: what a Go server does with one that its CA signed.
 #[derive(Debug)]
-struct Anybody;
+pub(super) struct Anybody;
 
 impl Secure {
     pub(super) async fn start() -> Self {
@@ -79,11 +80,11 @@ impl Secure {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let had = Arc::new(Mutex::new(Vec::new()));
-        let (router, kept) = (ApiServer::new().router(), Arc::clone(&had));
+        let (router, kept, accepts) = (ApiServer::new().router(), Arc::clone(&had), acceptor.clone());
         let task = tokio::spawn(async move {
             loop {
                 let (tcp, _) = listener.accept().await.unwrap();
-                let (acceptor, router, kept) = (acceptor.clone(), router.clone(), Arc::clone(&kept));
+                let (acceptor, router, kept) = (accepts.clone(), router.clone(), Arc::clone(&kept));
                 tokio::spawn(async move {
                     let Ok(stream) = acceptor.accept(tcp).await else { return };
                     let shown =
@@ -108,6 +109,7 @@ impl Secure {
             pem,
             had,
             issuer,
+            acceptor,
             task,
         }
     }
@@ -184,6 +186,16 @@ impl Through {
         Self::start(move |client, asked| connect(client, to, login, asked)).await
     }
 
+    /// The same by TLS, with the certificate of that server.
+    pub(super) async fn https(to: SocketAddr, like: &Secure, login: Option<&'static str>) -> Self {
+        let acceptor = like.acceptor.clone();
+        Self::start(move |client, asked| {
+            let acceptor = acceptor.clone();
+            async move { connect(acceptor.accept(client).await?, to, login, asked).await }
+        })
+        .await
+    }
+
     /// Version 5 of SOCKS; with a name and a password if it wants one.
     pub(super) async fn socks(to: SocketAddr, login: Option<(&'static str, &'static str)>) -> Self {
         Self::start(move |client, asked| socks(client, to, login, asked)).await
@@ -213,7 +225,7 @@ impl Through {
 }
 
 async fn connect(
-    mut client: TcpStream,
+    mut client: impl AsyncRead + AsyncWrite + Unpin,
     to: SocketAddr,
     login: Option<&'static str>,
     asked: Arc<Mutex<Vec<String>>>,

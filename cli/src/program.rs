@@ -76,6 +76,7 @@ fn other_program(arguments: &[OsString]) -> Option<ExitCode> {
     let rest = || arguments.iter().skip(1).cloned();
     match arguments.get(1)?.to_str()? {
         detached::MARK => Some(detached::main()),
+        detached::BECOME => Some(detached::become_another(rest().skip(1))),
         "card-server" => {
             detached::let_go();
             Some(card_server::program::main(rest()))

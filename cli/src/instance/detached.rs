@@ -3,8 +3,10 @@
 //! `up` starts this program again with [`MARK`] as its only argument. The plan goes in on stdin, one [`Notice`] comes
 //! back on stdout, stderr is the log. An attached one ends when its stdin does, so that it can't outlive who started it.
 
+use std::ffi::OsString;
 use std::fs::OpenOptions;
 use std::io::{self, BufRead, Read, Write};
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{ExitCode, Stdio};
 use std::time::Duration;
@@ -25,6 +27,8 @@ use crate::supervisor::{self, Condition};
 
 /// The argument that makes this program the background process. Not a command: nobody is meant to type it.
 pub const MARK: &str = "serve-embedded";
+/// The argument that makes this program the one that is named behind it.
+pub const BECOME: &str = "become";
 
 /// What the background process tells who started it, once.
 #[derive(Debug, Serialize, Deserialize)]
@@ -150,6 +154,22 @@ pub(crate) fn places() -> impl Iterator<Item = (&'static str, PathBuf)> {
 /// Lets go of what whoever typed `up` had open and stood in, before anything is opened here: a lock, a pipe or a mounted
 /// directory of theirs must not be held for as long as the platform runs. For processes that this program starts of itself.
 pub fn let_go() {
+    close_inherited();
+    let _ = std::env::set_current_dir("/");
+}
+
+/// Becomes another program, with nothing of what whoever typed the command had open: for one that may leave something behind
+/// that runs on. It finds what it is given by relative names, and keeps its standard streams.
+#[must_use]
+pub fn become_another(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    close_inherited();
+    let Some(other) = arguments.next() else { return ExitCode::from(2) };
+    let error = std::process::Command::new(&other).args(arguments).exec();
+    let _ = writeln!(io::stderr(), "{}: {error}", other.display());
+    ExitCode::from(if error.kind() == io::ErrorKind::NotFound { 127 } else { 126 })
+}
+
+fn close_inherited() {
     let open = std::fs::read_dir("/proc/self/fd").into_iter().flatten().filter_map(Result::ok);
     // All numbers first: the list is a descriptor itself, and is closed by then.
     let inherited: Vec<i32> =
@@ -157,7 +177,6 @@ pub fn let_go() {
     for fd in inherited {
         let _ = nix::unistd::close(fd);
     }
-    let _ = std::env::set_current_dir("/");
 }
 
 /// The background process.

@@ -27,6 +27,25 @@ pub fn is_made_here(dir: &Path) -> bool {
     is_ours && files::read(&dir.join(NAME)).is_ok_and(|text| text == TEXT)
 }
 
+/// Removes a directory, its sign last: one that can only be removed in part is still known for ours the next time.
+///
+/// # Errors
+/// Something in it can't be removed.
+pub fn remove(dir: &Path) -> io::Result<()> {
+    for entry in std::fs::read_dir(dir)? {
+        let entry = entry?;
+        if entry.file_name() == NAME {
+            continue;
+        }
+        if entry.file_type()?.is_dir() {
+            std::fs::remove_dir_all(entry.path())?;
+        } else {
+            std::fs::remove_file(entry.path())?;
+        }
+    }
+    std::fs::remove_dir_all(dir)
+}
+
 /// Makes a directory with it in the one for temporary files, for its owner only. It goes with the value.
 ///
 /// # Errors

@@ -36,7 +36,7 @@ mod stop;
 
 pub use self::lock::{Lock, is_held};
 pub use self::log::LogMark;
-pub use self::marker::{is_made_here, temporary};
+pub use self::marker::{is_made_here, remove, temporary};
 pub use self::paths::Paths;
 pub use self::plan::{ClusterPlan, Difference, Local, Plan};
 pub use self::process::{Process, program};

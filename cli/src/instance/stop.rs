@@ -82,7 +82,7 @@ pub fn clear_stale(paths: &Paths) -> io::Result<Option<PathBuf>> {
     let temporary = Some(record.data_dir).filter(|dir| record.ephemeral && *dir != paths.dir && dir.exists());
     let left = match temporary {
         Some(dir) if is_made_here(&dir) => {
-            std::fs::remove_dir_all(&dir)?;
+            super::remove(&dir)?;
             None
         }
         other => other,

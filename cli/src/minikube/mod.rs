@@ -7,6 +7,7 @@ mod event;
 mod start;
 mod status;
 
+use std::ffi::OsStr;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -47,7 +48,11 @@ impl Minikube {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new("minikube");
+        self.command_by("minikube", arguments)
+    }
+
+    fn command_by(&self, program: impl AsRef<OsStr>, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program);
         command.args(arguments).args(["--profile", &self.profile]);
         // Its notices of new versions are nobody's business here.
         command.env("MINIKUBE_WANTUPDATENOTIFICATION", "false").env("MINIKUBE_IN_STYLE", "false");

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
 
 use super::event::{self, Event};
 use super::{Minikube, missing};
+use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::instance::{detached, program};
 
 /// A first start fetches a base image and Kubernetes.
 const START_LIMIT: Duration = Duration::from_secs(15 * 60);
@@ -20,8 +21,10 @@ impl Minikube {
     ///
     /// # Errors
     /// It does not start; with minikube's reason.
-    pub async fn start(&self, stop: &CancellationToken, mut tell: impl FnMut(String)) -> Result<(), Failure> {
-        let mut child = self.command(&["start", "--output", "json"]).spawn().map_err(missing)?;
+    pub async fn start(&self, context: &Context, mut tell: impl FnMut(String)) -> Result<(), Failure> {
+        // What it leaves running, such as a virtual machine, is not to keep open what the caller has: a lock, a pipe.
+        let mut command = self.command_by(program(), &[detached::BECOME, "minikube", "start", "--output", "json"]);
+        let mut child = command.arg0("cardctl").spawn().map_err(missing)?;
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         let mut ended_with = None;
         let reading = async {
@@ -56,7 +59,8 @@ impl Minikube {
         };
         let (status, said) = tokio::select! {
             read = timeout(START_LIMIT, reading) => read.map_err(|_| late(self.profile()))?,
-            () = stop.cancelled() => return Err(Failure::new("interrupted", Exit::Interrupted, "interrupted while minikube starts")
+            () = context.stop.cancelled() => return Err(context.interruption()
+                .evidence("minikube was starting")
                 .fix(format!("minikube start --profile {}", self.profile()))
                 .left("the profile may be half started; minikube goes on with it next time")),
         };

@@ -73,6 +73,39 @@ fn a_closed_terminal_ends_a_load_test_with_its_audit_report_and_clean_up() {
 }
 
 #[test]
+fn a_closed_terminal_ends_a_smoke_test_with_its_clean_up() {
+    let sandbox = Sandbox::new();
+    sandbox.up();
+    let mut terminal = in_terminal(&sandbox, &noted("smoke --load 4u/60s"));
+    let client = sandbox.client();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let accepted = || runtime.block_on(client.stats()).is_ok_and(|stats| stats.accepted_total > 40);
+    eventually("its load is under way", accepted);
+    close(&mut terminal);
+    assert_eq!(code(&sandbox), "143");
+    // What has no run is the one by which `up` saw that the platform is ready.
+    let left = sandbox.expect(0, &["tasks", "list", "-o", "json"]).json();
+    assert!(left["items"].as_array().unwrap().iter().all(|task| task["run"].is_null()), "cleaned up: {left}");
+}
+
+#[test]
+fn a_closed_terminal_takes_down_what_a_smoke_test_brought_up() {
+    let sandbox = Sandbox::new();
+    let mut terminal = in_terminal(&sandbox, &noted("smoke --up --load 4u/60s"));
+    let brought = || {
+        let entries = std::fs::read_dir(sandbox.path().join("tmp")).unwrap().filter_map(Result::ok);
+        let smoke = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with("cardctl-smoke-"));
+        smoke.map(|entry| entry.path().join("smoke/instance.json")).collect::<Vec<_>>()
+    };
+    let serves = |record: &Path| std::fs::read_to_string(record).is_ok_and(|text| text.contains("\"serving\""));
+    eventually("it has brought up a platform", || brought().iter().any(|record| serves(record)));
+    close(&mut terminal);
+    assert_eq!(code(&sandbox), "143");
+    eventually("nothing runs", || sandbox.processes().is_empty());
+    assert_eq!(brought(), Vec::<std::path::PathBuf>::new());
+}
+
+#[test]
 fn what_is_to_outlive_its_terminal_does() {
     let sandbox = Sandbox::new();
     let mut command = sandbox.program("nohup", &[env!("CARGO_BIN_EXE_cardctl"), "up", "--port", "0"]);

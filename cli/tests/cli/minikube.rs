@@ -2,11 +2,14 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::process::Stdio;
 
+use cardctl::instance::Process;
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 use crate::kubernetes::{IMAGES, Lab};
-use crate::sandbox::Ended;
+use crate::sandbox::{Ended, eventually};
 
 /// A lab whose cluster is minikube's.
 struct Yard {
@@ -181,6 +184,46 @@ fn a_start_that_fails_is_told_with_its_reason_and_advice() {
     assert_eq!(error["evidence"], json!(["deadline exceeded running docker version"]));
     assert_eq!(error["fix"], "Start the Docker service");
     assert_eq!(yard.said(), [STATUS, START]);
+}
+
+#[test]
+fn what_a_start_leaves_running_holds_nothing_of_the_callers() {
+    let yard = Yard::new("absent");
+    let path = yard.at("path/minikube");
+    let stand_in = std::fs::read_to_string(&path).unwrap();
+    // As a virtual machine does: it runs on, and the descriptors that it inherited are open as long.
+    let leaves = "mkdir -p home/.kube\n    sleep 1000 >/dev/null 2>&1 &\n    echo $! >machine";
+    std::fs::write(&path, stand_in.replace("mkdir -p home/.kube", leaves)).unwrap();
+    let up = [&["up", "-d", "-t", "minikube", "--wait-timeout", "1s"], &IMAGES[..]].concat().join(" ");
+    let script = format!("flock -n L $CARDCTL {up}; echo $?; flock -n L true && echo free");
+    let path = format!("{}:{}", yard.at("path").display(), std::env::var("PATH").unwrap());
+    let mut shell = yard.lab.sandbox.program("bash", &["-c", &script]);
+    let ended = Ended::of(shell.env("PATH", path).output().unwrap());
+    let machine = std::fs::read_to_string(yard.at("machine")).unwrap().trim().parse().unwrap();
+    Process::of(machine).unwrap().signal(Signal::SIGKILL).unwrap();
+    assert_eq!(ended.stdout.lines().collect::<Vec<_>>(), ["124", "free"], "{}", ended.stderr);
+}
+
+#[test]
+fn a_start_that_is_ended_says_by_what() {
+    for (signal, code, name) in [(Signal::SIGTERM, 143, "terminated"), (Signal::SIGINT, 130, "interrupted")] {
+        let yard = Yard::new("absent");
+        let path = yard.at("path/minikube");
+        let stand_in = std::fs::read_to_string(&path).unwrap();
+        let waits = "mkdir -p home/.kube\n    echo >begun\n    exec sleep 1000";
+        std::fs::write(&path, stand_in.replace("mkdir -p home/.kube", waits)).unwrap();
+        let path = format!("{}:{}", yard.at("path").display(), std::env::var("PATH").unwrap());
+        let mut command = yard.lab.command(&["up", "-d", "-t", "minikube", "-o", "json"]);
+        let up = command.env("PATH", path).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        eventually("minikube starts", || yard.at("begun").exists());
+        Process::of(up.id()).unwrap().signal(signal).unwrap();
+        let ended = Ended::of(up.wait_with_output().unwrap());
+        assert_eq!(ended.code, Some(code), "{}", ended.stderr);
+        let error = &ended.json()["error"];
+        assert_eq!((&error["code"], &error["exit"]), (&json!(name), &json!(code)), "{error}");
+        assert!(error["left"].as_str().unwrap().contains("minikube goes on with it"), "{error}");
+        eventually("minikube has ended with it", || yard.lab.sandbox.processes().is_empty());
+    }
 }
 
 #[test]

@@ -515,6 +515,69 @@ fn a_purge_deletes_all_of_it_or_says_that_it_did_not() {
 }
 
 #[test]
+fn a_purge_that_is_done_in_part_names_what_is_left_and_goes_on_later() {
+    let sandbox = Sandbox::new();
+    sandbox.up();
+    sandbox.expect(0, &["down"]);
+    let dir = sandbox.paths().dir;
+    let (results, kept) = (dir.join("loadtests"), dir.join("loadtests/kept"));
+    std::fs::create_dir(&results).unwrap();
+    std::fs::write(&kept, "a result").unwrap();
+    // Root may delete what it may not change.
+    let immutable = |flag: &str| {
+        Command::new("chattr").args([flag, kept.to_str().unwrap()]).status().is_ok_and(|status| status.success())
+    };
+    if is_root() && !immutable("+i") {
+        let _ = writeln!(std::io::stderr(), "skipped: no file of this file system can be made immutable");
+        return;
+    }
+    if !is_root() {
+        chmod(&results, 0o500);
+    }
+    let ended = sandbox.run(&["down", "--purge", "--yes", "-o", "json"]);
+    let left = kept.exists();
+    if is_root() {
+        assert!(immutable("-i"));
+    } else {
+        chmod(&results, 0o700);
+    }
+    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+    let error = &ended.json()["error"];
+    assert_eq!(error["code"], "not-purged", "{error}");
+    assert!(error["message"].as_str().unwrap().contains("only deleted in part"), "{error}");
+    let remains = error["evidence"].as_array().unwrap();
+    assert!(remains.contains(&json!(format!("{} is still there", kept.display()))), "{error}");
+    assert!(error["left"].as_str().unwrap().contains("part of its data is gone"), "{error}");
+    assert!(left);
+    sandbox.expect(0, &["down", "--purge", "--yes"]);
+    assert!(!dir.exists());
+}
+
+#[test]
+fn a_purge_leaves_what_another_up_has_taken_meanwhile() {
+    let sandbox = Sandbox::new();
+    let record = sandbox.up();
+    sandbox.expect(0, &["down"]);
+    let paths = sandbox.paths();
+    // A platform that ends at once when it is told to, and another that has the lock by then.
+    let mut ending = Command::new("sleep").arg("1000").spawn().unwrap();
+    let plant = planted(&record.url, &paths.dir, false, ending.id());
+    std::fs::write(paths.record(), serde_json::to_vec(&plant).unwrap()).unwrap();
+    let lock = std::fs::File::open(paths.lock()).unwrap();
+    lock.lock().unwrap();
+    let reaped = std::thread::spawn(move || ending.wait().unwrap());
+    let before = all(&paths.dir);
+    let ended = sandbox.expect(3, &["down", "--purge", "--yes"]);
+    assert!(ended.stderr.contains("another up was faster"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("what runs now was not touched"), "{}", ended.stderr);
+    assert_eq!(all(&paths.dir), before);
+    reaped.join().unwrap();
+    lock.unlock().unwrap();
+    sandbox.expect(0, &["down", "--purge", "--yes"]);
+    assert!(!paths.dir.exists());
+}
+
+#[test]
 fn a_purge_leaves_a_file_system_that_is_mounted_in_it_and_says_so() {
     let sandbox = Sandbox::new();
     sandbox.up();

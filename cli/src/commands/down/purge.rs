@@ -12,7 +12,7 @@ use nix::fcntl::{Flock, FlockArg};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::instance::{Paths, is_made_here};
+use crate::instance::{Paths, is_made_here, remove};
 use crate::kubernetes::Deployment;
 
 /// Evidence that is shown of one kind.
@@ -63,7 +63,7 @@ pub(super) fn delete(context: &Context) -> Result<(), Failure> {
         return Err(refused(paths, "another process has the ledger open")
             .fix(format!("fuser {} names it; stop it, then the same command again", ledger.display())));
     }
-    let removed = std::fs::remove_dir_all(&paths.dir);
+    let removed = remove(&paths.dir);
     // A directory that is a mount point itself can be emptied and not removed.
     match removed {
         Err(error) if error.kind() != io::ErrorKind::NotFound && !is_empty(&paths.dir) => {

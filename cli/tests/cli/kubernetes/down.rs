@@ -1,5 +1,6 @@
 //! `down` takes what is ours, asks before data goes, and has nothing to do the second time.
 
+use card_kube::testing::Fault;
 use serde_json::json;
 
 use super::{Lab, NAMESPACE};
@@ -55,4 +56,36 @@ fn a_namespace_that_was_there_before_stays() {
     let ended = lab.sandbox.expect(0, &["down", "-t", "kube", "--purge", "--yes"]);
     assert!(ended.stdout.contains("the namespace mine was there before and stays"), "{}", ended.stdout);
     assert_eq!(lab.left(), ["Namespace/mine"]);
+}
+
+#[test]
+fn a_purge_that_is_refused_in_the_middle_is_gone_on_with_by_the_same_command() {
+    let lab = Lab::new("lab");
+    lab.deployed();
+    let purge = [&DOWN[..], &["--purge", "--yes"]].concat();
+    let secret = format!("/api/v1/namespaces/{NAMESPACE}/secrets/card-secrets");
+    lab.server.fail_on("DELETE", &secret, Fault::status(403, "Forbidden", "secrets is forbidden"));
+    let ended = lab.sandbox.expect(4, &purge);
+    let error = &ended.json()["error"];
+    assert!(error["message"].as_str().unwrap().contains("secrets is forbidden"), "{error}");
+    assert_eq!(error["left"], "what was deleted is gone; the same command goes on with it");
+    assert!(lab.server.all("StatefulSet").is_empty(), "it had begun");
+    assert!(lab.server.get("Secret", Some(NAMESPACE), "card-secrets").is_some());
+    // Where it is stays known: the same command needs no context, and finds the rest.
+    let purged = lab.sandbox.expect(0, &purge).json();
+    assert_eq!((&purged["purged"], &purged["namespace_deleted"]), (&json!(true), &json!(true)), "{purged}");
+    assert_eq!(lab.left(), Vec::<String>::new());
+}
+
+#[test]
+fn a_purge_of_this_machine_does_not_forget_what_is_in_a_cluster() {
+    let lab = Lab::new("lab");
+    lab.deployed();
+    let before = lab.left();
+    let ended = lab.sandbox.expect(3, &["down", "-t", "embedded", "--purge", "--yes"]);
+    assert!(ended.stderr.contains("the instance is deployed to a cluster as well"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("fix: cardctl down -t kube --purge"), "{}", ended.stderr);
+    assert_eq!(lab.left(), before);
+    lab.sandbox.expect(0, &[&DOWN[..], &["--purge", "--yes"]].concat());
+    lab.sandbox.expect(0, &["down", "-t", "embedded", "--purge", "--yes"]);
 }

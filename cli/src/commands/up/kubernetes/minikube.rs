@@ -28,7 +28,7 @@ pub(super) async fn ready(context: &Context) -> Result<(), Failure> {
     }
     let mut last = String::new();
     minikube
-        .start(&context.stop, |line| {
+        .start(context, |line| {
             if line != last {
                 printer.step(&line);
                 last = line;

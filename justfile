@@ -7,6 +7,7 @@ verify:
 # The quick part: format, lints, tests of one crate
 check crate="cardctl":
     cargo fmt --all --check
+    rustfmt --check kinds/src/kinds/*.rs
     cargo clippy -p {{crate}} --all-targets -- -D warnings
     ./test --services -- cargo nextest run -p {{crate}}
 

@@ -9,22 +9,23 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use card_core::engine::{ClaimRequest, Engine, cluster, sqlite};
+use card_core::engine::{ClaimRequest, Engine, KnownKind, cluster, sqlite};
 use card_core::ids::{TaskId, UserId, WorkerId};
 use card_core::settings::Settings;
-use card_core::tasks::{Add, Kind, NewTask, Outcome, Sum};
+use card_core::tasks::{End, Kind, NewTask, Outcome};
 use card_core::testing::{Postgres, PostgresOptions, Redis};
 use serde_json::value::to_raw_value;
 
 const CALLERS: usize = 512;
+const ADD: KnownKind = KnownKind { code: 1, kind: Kind::new("add"), has_effect: false };
 
 fn task() -> NewTask {
     NewTask {
         id: TaskId::new(),
-        kind: Kind::Add,
+        kind: ADD.kind,
         owner: Some(UserId::new()),
         run: None,
-        payload: to_raw_value(&Add { x: 1, y: 2 }).expect("two numbers are JSON"),
+        payload: to_raw_value(&(1, 2)).expect("two numbers are JSON"),
         exclusive: None,
         idempotency: None,
     }
@@ -67,19 +68,24 @@ async fn drain(engine: &Arc<dyn Engine>, total: usize) -> f64 {
             let request = ClaimRequest {
                 worker: WorkerId::new(),
                 host: "bench".into(),
-                kinds: Kind::ALL.to_vec(),
+                kinds: vec![ADD.kind],
                 max: 128,
                 lease: Duration::from_secs(30),
                 wait: Duration::from_millis(50),
+                most: std::collections::BTreeMap::new(),
+                enough: None,
             };
             while done.load(Ordering::Relaxed) < total as u64 {
                 let claims = engine.claim(&request).await.expect("the engine is open");
                 let settles = claims.into_iter().map(|claim| {
                     let engine = Arc::clone(&engine);
                     tokio::spawn(async move {
-                        let result = to_raw_value(&Sum { sum: 3 }).expect("a number is JSON");
+                        let result = to_raw_value(&3).expect("a number is JSON");
                         let outcome = Outcome::Succeeded { result, effect: None };
-                        engine.settle(&claim.lease, claim.started_at, outcome).await.expect("the disk takes it");
+                        engine
+                            .end(&claim.lease, claim.started_at, End::Settle(outcome))
+                            .await
+                            .expect("the disk takes it");
                     })
                 });
                 for settle in settles.collect::<Vec<_>>() {
@@ -117,9 +123,9 @@ async fn main() {
     let store = match &servers {
         Some((postgres, redis)) => {
             let address = cluster::Address { database: postgres.url("postgres"), redis: redis.url() };
-            cluster::open(&address, &settings).await.expect("opens")
+            cluster::open(&address, &settings, &[ADD]).await.expect("opens")
         }
-        None => sqlite::open(&dir.path().join("ledger.db"), &settings.ledger).await.expect("opens"),
+        None => sqlite::open(&dir.path().join("ledger.db"), &settings.ledger, &[ADD]).await.expect("opens"),
     };
     let engine = store.engine;
     let (rate, p99) = accept(&engine, 200_000, true).await;

@@ -1,4 +1,4 @@
-//! People: users, their sessions and their cards. The store behind them is the engine's own ledger, so that
+//! People: users and their sessions. The store behind them is the engine's own ledger, so that
 //! a card is blocked and issued in the same transaction that settles its task.
 
 use std::time::Duration;
@@ -9,7 +9,6 @@ use tokio::sync::watch;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::cards::Card;
 use crate::engine::{EngineError, ErrorKind};
 use crate::ids::{RunId, SessionId, UserId};
 use crate::time::Instant;
@@ -334,9 +333,6 @@ pub trait Accounts: Send + Sync + 'static {
 
     /// A sign-in did not fail after all, or not by a wrong password.
     async fn forgive_sign_in(&self, counted: Counted) -> Result<(), EngineError>;
-
-    /// The user's cards, newest first.
-    async fn cards(&self, owner: UserId) -> Result<Vec<Card>, EngineError>;
 }
 
 #[cfg(test)]

@@ -5,7 +5,6 @@
 //! nothing of HTTP serving, of the command line or of how a step does its work.
 
 pub mod accounts;
-pub mod cards;
 pub mod chosen;
 pub mod engine;
 pub mod files;

@@ -60,6 +60,8 @@ problems! {
     UsernameTaken = "username-taken", 409, "The user name is taken";
     /// The user has a replacement that is not final yet.
     ReplacementOpen = "replacement-open", 409, "A replacement is already under way";
+    /// The user has a task of the kind that is not final yet, and can have only one.
+    TaskOpen = "task-open", 409, "A task of this kind is already under way";
     /// The task is in a status that does not allow this.
     NotDead = "not-dead", 409, "Only a dead task can be retried";
     /// The body is larger than allowed.

@@ -1,25 +1,55 @@
 //! What is ordered: made from a seed, so that a run can be repeated. An order depends on the seed and its number
 //! alone, not on who asks when.
 
-use card_core::tasks::{Add, Kind, Reason, Replacement};
+use std::sync::Arc;
+
+use card_core::tasks::Kind;
+use card_kinds::{Definition, TaskKind};
+use rand::SeedableRng;
 use rand::rngs::StdRng;
-use rand::{RngExt, SeedableRng};
+use serde_json::value::RawValue;
 
 use crate::client::Order;
 
-/// A repeatable sequence of orders.
-#[derive(Debug, Clone, Copy)]
+/// A repeatable sequence of orders of one kind.
+#[derive(Debug, Clone)]
 pub struct Orders {
     seed: u64,
     kind: Kind,
-    reason: Option<Reason>,
+    payloads: Payloads,
+}
+
+#[derive(Debug, Clone)]
+enum Payloads {
+    /// Each another, such as users send.
+    Samples(Definition),
+    /// Always this.
+    Same(Arc<RawValue>),
 }
 
 impl Orders {
-    /// Orders of a kind; with `reason`, every replacement has that one.
+    /// Orders with payloads such as users send.
     #[must_use]
-    pub const fn new(seed: u64, kind: Kind, reason: Option<Reason>) -> Self {
-        Self { seed, kind, reason }
+    pub const fn samples(seed: u64, definition: &Definition) -> Self {
+        Self { seed, kind: definition.kind, payloads: Payloads::Samples(*definition) }
+    }
+
+    /// The same for a kind by its type.
+    #[must_use]
+    pub const fn of<K: TaskKind>(seed: u64) -> Self {
+        Self::samples(seed, &Definition::of::<K>(0))
+    }
+
+    /// Orders with one payload, of any kind.
+    #[must_use]
+    pub const fn same(kind: Kind, payload: Arc<RawValue>) -> Self {
+        Self { seed: 0, kind, payloads: Payloads::Same(payload) }
+    }
+
+    /// Whether a user can have only one of them open.
+    #[must_use]
+    pub fn are_exclusive(&self) -> bool {
+        matches!(&self.payloads, Payloads::Samples(definition) if definition.exclusive.is_some())
     }
 
     /// A seed for who gave none. Small enough to survive every JSON reader (2^53) and to be typed again.
@@ -31,38 +61,50 @@ impl Orders {
     /// The order with this number.
     #[must_use]
     pub fn get(&self, number: u64) -> Order {
-        // Neighbouring numbers must not give related generators: spread them (the multiplier is the golden ratio's).
-        let mut random = StdRng::seed_from_u64(self.seed ^ number.wrapping_mul(0x9E37_79B9_7F4A_7C15));
-        match self.kind {
-            Kind::Replacement => {
-                let any = Reason::ALL[random.random_range(0..Reason::ALL.len())];
-                Order::Replacement(Replacement { reason: self.reason.unwrap_or(any) })
+        let payload = match &self.payloads {
+            Payloads::Samples(definition) => {
+                // Neighbouring numbers must not give related generators: spread them (the multiplier is the golden ratio's).
+                let spread = self.seed ^ number.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+                definition.sample(&mut StdRng::seed_from_u64(spread)).into()
             }
-            Kind::Add => {
-                let mut number = || random.random_range(-1_000_000..=1_000_000);
-                Order::Add(Add { x: number(), y: number() })
-            }
-        }
+            Payloads::Same(payload) => Arc::clone(payload),
+        };
+        Order { kind: self.kind, payload }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use card_kinds::Registry;
+    use card_kinds::replacement::{self, CardReplacement, Reason};
+
     use super::*;
 
     #[test]
     fn a_seed_repeats_its_orders_and_another_gives_others() {
-        let sequence = |seed| (0..64).map(|n| Orders::new(seed, Kind::Replacement, None).get(n)).collect::<Vec<_>>();
-        assert_eq!(sequence(7), sequence(7));
-        assert_ne!(sequence(7), sequence(8));
-        for reason in Reason::ALL {
-            assert!(sequence(7).contains(&Order::Replacement(Replacement { reason })), "{reason} never comes");
+        for one in Registry::default().all() {
+            let sequence = |seed| {
+                let orders = Orders::samples(seed, one);
+                (0..64).map(|number| orders.get(number).payload.get().to_owned()).collect::<Vec<_>>()
+            };
+            assert_eq!(sequence(7), sequence(7));
+            assert_ne!(sequence(7), sequence(8));
         }
     }
 
     #[test]
-    fn a_given_reason_is_the_only_one() {
-        let orders = Orders::new(1, Kind::Replacement, Some(Reason::Stolen));
-        assert!((0..50).all(|n| orders.get(n) == Order::Replacement(Replacement { reason: Reason::Stolen })));
+    fn every_reason_comes() {
+        let orders = Orders::of::<CardReplacement>(7);
+        for reason in Reason::ALL {
+            let wanted = format!("{{\"reason\":\"{reason}\"}}");
+            assert!((0..64).any(|number| orders.get(number).payload.get() == wanted), "{reason} never comes");
+        }
+    }
+
+    #[test]
+    fn a_given_payload_is_the_only_one() {
+        let payload = RawValue::from_string(r#"{"reason":"stolen"}"#.to_owned()).unwrap();
+        let orders = Orders::same(replacement::KIND, payload.clone().into());
+        assert!((0..50).all(|number| orders.get(number).payload.get() == payload.get()));
     }
 }

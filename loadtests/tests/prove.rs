@@ -11,7 +11,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use card_core::engine::{EffectCount, EffectPage};
 use card_core::ids::{RunId, TaskId, UserId};
-use card_core::tasks::{Kind, Status};
+use card_core::tasks::Status;
+use card_kinds::replacement;
 use card_loadtests::audit::{Drain, Verdict, prove};
 use card_loadtests::client::{Client, Token};
 use card_loadtests::ledger::Ledger;
@@ -45,7 +46,7 @@ async fn platform(pages: Vec<EffectPage>, after: StatusCode) -> Client {
 fn page(tasks: &[TaskId], next: Option<&str>) -> EffectPage {
     let sound = |task: &TaskId| EffectCount {
         task: *task,
-        kind: Kind::Replacement,
+        kind: replacement::KIND,
         status: Status::Succeeded,
         effects: 1,
         finals: 1,
@@ -57,7 +58,7 @@ async fn audit(client: &Client, accepted: &[TaskId]) -> card_loadtests::audit::A
     let run = RunId::new();
     let ledger = Ledger::create(None, &run, 0, true).unwrap();
     for task in accepted {
-        ledger.accepted(*task, UserId::new(), Kind::Replacement).unwrap();
+        ledger.accepted(*task, UserId::new(), replacement::KIND).unwrap();
     }
     let observer = Observer::start(client, &run, Duration::from_secs(5), |_, _| {}).await.unwrap();
     let drain = Drain { bound: Duration::from_millis(50), ..Drain::default() };

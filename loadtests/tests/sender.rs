@@ -12,7 +12,9 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use card_core::ids::{RunId, TaskId, UserId};
 use card_core::problem::{Code, Problem};
-use card_core::tasks::{Kind, Reason, Replacement, Status, Task};
+use card_core::tasks::{Status, Task};
+use card_kinds::replacement;
+use card_kinds::replacement::{CardReplacement, Reason, Replacement};
 use card_loadtests::client::{Client, Order, SyntheticUser, Token};
 use card_loadtests::ledger::Ledger;
 use card_loadtests::sender::{Sender, Sent};
@@ -60,7 +62,7 @@ impl Stage {
 fn task() -> Task {
     Task {
         id: TaskId::new(),
-        kind: Kind::Replacement,
+        kind: replacement::KIND,
         owner: None,
         run: None,
         status: Status::Queued,
@@ -94,7 +96,7 @@ async fn send(answers: &[Answer], patience: Duration) -> (Sent, Arc<Stage>, Arc<
     let route = post(move |headers: HeaderMap| async move { answering.accept(&headers) });
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let client = Client::new(&format!("http://{}", listener.local_addr().unwrap()), None).unwrap();
-    tokio::spawn(async move { axum::serve(listener, Router::new().route("/api/v1/replacements", route)).await });
+    tokio::spawn(async move { axum::serve(listener, Router::new().route("/api/v1/tasks", route)).await });
     let run = RunId::new();
     let ledger = Arc::new(Ledger::create(None, &run, 0, true).unwrap());
     let sender = Sender::new(&client, &run, Arc::clone(&ledger), patience, CancellationToken::new());
@@ -104,7 +106,7 @@ async fn send(answers: &[Answer], patience: Duration) -> (Sent, Arc<Stage>, Arc<
         access_token: Token::new("t"),
         since: std::time::Instant::now(),
     };
-    let order = Order::Replacement(Replacement { reason: Reason::Lost });
+    let order = Order::of::<CardReplacement>(&Replacement { reason: Reason::Lost });
     let sent =
         tokio::time::timeout(Duration::from_secs(20), sender.send(&user, 0, &order, |_| {})).await.unwrap().unwrap();
     (sent, stage, ledger)

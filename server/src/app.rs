@@ -1,5 +1,6 @@
 //! What handlers work with.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use card_core::accounts::Accounts;
@@ -7,6 +8,7 @@ use card_core::engine::{Engine, Store};
 use card_core::settings::Settings;
 use card_core::tasks::Kind;
 use card_core::telemetry::metrics::TASKS_ACCEPTED;
+use card_kinds::Registry;
 use card_worker::http::shares::Holder;
 use metrics::{Counter, counter};
 use tokio::sync::{Semaphore, watch};
@@ -20,6 +22,7 @@ use crate::auth::tokens::Tokens;
 use crate::backlog::Backlog;
 use crate::http::client_address::Proxies;
 use crate::http::gate::Gate;
+use crate::problem::Refusal;
 use crate::secrets::Secrets;
 
 /// More would not be read faster: the ledger has a few readers.
@@ -29,6 +32,8 @@ const PAGES: usize = 32;
 pub(crate) struct App {
     pub(crate) engine: Arc<dyn Engine>,
     pub(crate) accounts: Arc<dyn Accounts>,
+    /// The kinds that can be asked for here.
+    pub(crate) kinds: Registry,
     pub(crate) settings: Settings,
     pub(crate) tokens: Tokens,
     pub(crate) operator: OperatorToken,
@@ -43,7 +48,7 @@ pub(crate) struct App {
     pub(crate) pages: Arc<Semaphore>,
     /// Cancelled when the API stops: what only waits ends at once.
     pub(crate) stop: CancellationToken,
-    accepted: [Counter; Kind::ALL.len()],
+    accepted: BTreeMap<Kind, Counter>,
 }
 
 impl App {
@@ -53,6 +58,7 @@ impl App {
     /// The threads that hash passwords can't be started.
     pub(crate) fn new(
         store: Store,
+        kinds: Registry,
         settings: Settings,
         secrets: Secrets,
         stop: CancellationToken,
@@ -71,7 +77,11 @@ impl App {
             backlog: Backlog::new(server.backlog_limit),
             pages: Arc::new(Semaphore::new(PAGES)),
             stop,
-            accepted: Kind::ALL.map(|kind| counter!(TASKS_ACCEPTED, "kind" => kind.as_str())),
+            accepted: kinds
+                .all()
+                .map(|one| (one.kind, counter!(TASKS_ACCEPTED, "kind" => one.kind.to_string())))
+                .collect(),
+            kinds,
             settings,
         })
     }
@@ -79,6 +89,25 @@ impl App {
     /// A task was made durable.
     pub(crate) fn accepted(&self, kind: Kind, holders: &[Holder]) {
         self.backlog.accepted(holders);
-        self.accepted[kind as usize].increment(1);
+        if let Some(accepted) = self.accepted.get(&kind) {
+            accepted.increment(1);
+        }
+    }
+
+    /// A kind that a filter names, at `pointer`.
+    ///
+    /// # Errors
+    /// Neither this process nor the ledger has heard of it: a question that was not meant. Or the ledger does not answer.
+    pub(crate) async fn kind(&self, name: Option<&str>, pointer: &str) -> Result<Option<Kind>, Refusal> {
+        let Some(name) = name else { return Ok(None) };
+        let mut known: Vec<Kind> = self.kinds.all().map(|one| one.kind).collect();
+        if !known.iter().any(|kind| kind.as_str() == name) {
+            known.extend(self.engine.kinds().await?);
+            known.sort_unstable();
+            known.dedup();
+        }
+        let found = known.iter().find(|kind| kind.as_str() == name).copied();
+        let names = || known.iter().map(Kind::as_str).collect::<Vec<_>>().join(", ");
+        found.map(Some).ok_or_else(|| Refusal::invalid(pointer, format!("must be one of {}", names())))
     }
 }

@@ -9,9 +9,10 @@ use card_core::ids::WorkerId;
 use card_core::process::listen;
 use card_core::settings::{self, Settings};
 use card_core::telemetry::metrics;
+use card_kinds::Registry;
 use card_worker::http::connections::{Limits, Timeouts, affordable, serve};
 use card_worker::issuer::{self, Behaviour, OperatorToken};
-use card_worker::{Registry, Worker};
+use card_worker::{Handlers, Worker};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -26,6 +27,8 @@ use crate::{api, sampler};
 pub struct PlatformOptions {
     /// An open store; [`Platform::stop`] closes its engine.
     pub store: Store,
+    /// The kinds of tasks that it takes and does; the store was opened with them.
+    pub kinds: Registry,
     /// The settings.
     pub settings: Settings,
     /// The secrets.
@@ -86,7 +89,7 @@ impl Platform {
     /// # Errors
     /// See [`StartError`].
     pub async fn start(options: PlatformOptions) -> Result<Self, StartError> {
-        let PlatformOptions { store, mut settings, secrets, listener, issuer_listener, workers, host } = options;
+        let PlatformOptions { store, kinds, mut settings, secrets, listener, issuer_listener, workers, host } = options;
         secrets.check()?;
         keep_pages_small();
         // Before the first metric is counted, or it is counted nowhere.
@@ -109,11 +112,11 @@ impl Platform {
 
         let mut running = Vec::with_capacity(workers);
         if workers > 0 {
-            let registry =
-                Registry::standard(&settings.worker).map_err(|error| StartError::Settings(error.to_string()))?;
+            let handlers =
+                Handlers::new(&kinds, &settings.worker).map_err(|error| StartError::Settings(error.to_string()))?;
             for _ in 0..workers {
-                let (engine, registry) = (Arc::clone(&store.engine), registry.clone());
-                let worker = Worker::new(engine, registry, settings.worker.clone(), WorkerId::new(), host.clone())
+                let (engine, handlers) = (store.engine.clone(), handlers.clone());
+                let worker = Worker::new(engine, handlers, settings.worker.clone(), WorkerId::new(), host.clone())
                     .with_drain(settings.server.drain_timeout);
                 let stop = stop_workers.clone();
                 running.push(watch.spawn("worker", async move { worker.run(stop).await.drained }));
@@ -132,7 +135,7 @@ impl Platform {
             unfinished: settings.server.unfinished_limit,
             proxies: settings.server.trusted_proxies.clone(),
         };
-        let app = Arc::new(App::new(store.clone(), settings, secrets, stop_api.clone())?);
+        let app = Arc::new(App::new(store.clone(), kinds, settings, secrets, stop_api.clone())?);
         let answers = api::answers(Arc::clone(&app)).map_err(|error| StartError::Settings(error.to_string()))?;
         let api = watch.spawn("api", serve(listener, Arc::new(answers), limits, stop_api.clone()));
         let sampler = watch.spawn("sampler", async move { sampler::run(&app).await });

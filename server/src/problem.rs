@@ -12,6 +12,7 @@ use card_core::ids::TaskId;
 use card_core::plain;
 use card_core::problem::{Code, FieldError, Problem};
 use card_core::telemetry::mask::mask;
+use card_kinds::Definition;
 
 /// So many letters of what was sent are repeated at most: of a name, of what is wrong with it, of a path.
 const POINTER: usize = 128;
@@ -92,13 +93,12 @@ impl Refusal {
         Self::new(Code::NotFound, what)
     }
 
-    /// The task that stands in the way of another replacement.
-    pub(crate) fn replacement_open(open: TaskId) -> Self {
-        Self::new(
-            Code::ReplacementOpen,
-            format!("The replacement {open} is not final yet. Watch it, or ask again once it is."),
-        )
-        .with(|reasons| reasons.open_task = Some(open))
+    /// The task that stands in the way of another of its kind, which an owner can have only one of.
+    pub(crate) fn open(kind: Option<&Definition>, open: TaskId) -> Self {
+        let exclusive = kind.and_then(|kind| kind.exclusive);
+        let (code, noun) = exclusive.map_or((Code::TaskOpen, "task"), |exclusive| (exclusive.problem, exclusive.noun));
+        Self::new(code, format!("The {noun} {open} is not final yet. Watch it, or ask again once it is."))
+            .with(|reasons| reasons.open_task = Some(open))
     }
 
     /// With another `Retry-After`, in seconds.

@@ -1,6 +1,8 @@
 //! `cardctl completions`.
 
-use card_core::tasks::{Kind, Reason, Status};
+use card_core::tasks::Status;
+use card_kinds::Registry;
+use card_kinds::replacement::Reason;
 use card_loadtests::plan::{Journey, Preset};
 use clap::ValueHint;
 use clap::builder::PossibleValuesParser;
@@ -57,14 +59,14 @@ fn with_values(argument: clap::Arg) -> clap::Arg {
     if takes_none || has_values || argument.get_value_hint() != ValueHint::Unknown {
         return argument;
     }
-    let values: Vec<&'static str> = match argument.get_id().as_str() {
-        "kind" => Kind::ALL.map(Kind::as_str).to_vec(),
-        "status" => Status::ALL.map(Status::as_str).to_vec(),
-        "reason" => Reason::ALL.map(Reason::as_str).to_vec(),
-        "preset" => Preset::ALL.map(Preset::as_str).to_vec(),
-        "journey" => Journey::ALL.map(Journey::as_str).to_vec(),
-        "model" => vec!["closed", "open"],
-        "target" => vec!["embedded", "processes", "minikube", "kube"],
+    let values: Vec<String> = match argument.get_id().as_str() {
+        "kind" => Registry::default().all().map(|one| one.kind.to_string()).collect(),
+        "status" => Status::ALL.map(|one| one.as_str().to_owned()).to_vec(),
+        "reason" => Reason::ALL.map(|one| one.as_str().to_owned()).to_vec(),
+        "preset" => Preset::ALL.map(|one| one.as_str().to_owned()).to_vec(),
+        "journey" => Journey::all().iter().map(|journey| journey.as_str().to_owned()).collect(),
+        "model" => ["closed", "open"].map(str::to_owned).to_vec(),
+        "target" => ["embedded", "processes", "minikube", "kube"].map(str::to_owned).to_vec(),
         _ => {
             // By what its help calls it: not everything that may be a file is a path by its type.
             let called = argument.get_value_names().unwrap_or_default().join(" ");

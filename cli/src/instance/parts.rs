@@ -119,11 +119,13 @@ async fn embed(plan: &Plan, published: &Published, listener: TcpListener) -> Res
     let secrets = secrets::load_or_make(data)?;
     // Accepts would be refused: better said now than by a platform that does not get ready.
     sqlite::room(data).map_err(|error| state::ledger(data, &plan.paths, &error))?;
-    let store = sqlite::open(&Paths::ledger(data), &plan.settings.ledger)
+    let kinds = card_kinds::Registry::default();
+    let store = sqlite::open(&Paths::ledger(data), &plan.settings.ledger, &kinds.known())
         .await
         .map_err(|error| state::ledger(data, &plan.paths, &error))?;
     let engine = Arc::clone(&store.engine);
     let options = PlatformOptions {
+        kinds,
         store,
         settings: plan.settings.clone(),
         secrets,

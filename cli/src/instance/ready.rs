@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use card_core::problem::Code;
-use card_core::tasks::{Add, Stats, Status};
+use card_core::tasks::{Stats, Status};
+use card_kinds::add::{Add, Addition};
 use card_loadtests::client::{Accept, Caller, Client, ClientError, Order};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
@@ -74,7 +75,7 @@ async fn steps(client: &Client, missing: &mut String) -> Result<Proof, ClientErr
 /// A backlog is served in order, so behind a long one the `add` waits for minutes: that others settle proves as much.
 async fn add(client: &Client, before: &Stats, missing: &mut String, mut pace: Pace) -> Result<Proof, ClientError> {
     const SLICE: Duration = Duration::from_millis(250);
-    let order = Order::Add(Add { x: 20, y: 22 });
+    let order = Order::of::<Addition>(&Add { x: 20, y: 22 });
     let mut task = None;
     loop {
         match task {

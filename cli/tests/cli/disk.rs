@@ -8,14 +8,14 @@ use std::process::Command;
 
 use card_core::ids::RunId;
 use card_core::problem::Code;
-use card_core::tasks::Add;
+use card_kinds::add::{Add, Addition};
 use card_loadtests::client::{Accept, Caller, Client, ClientError, Order};
 
 use crate::kill::audit;
 use crate::sandbox::{Sandbox, eventually};
 
 async fn accept(client: &Client, run: &RunId) -> Result<card_core::ids::TaskId, ClientError> {
-    let order = Order::Add(Add { x: 20, y: 22 });
+    let order = Order::of::<Addition>(&Add { x: 20, y: 22 });
     let accept = Accept { caller: Caller::Operator, key: None, run: Some(run) };
     client.accept(&order, accept).await.map(|task| task.id)
 }

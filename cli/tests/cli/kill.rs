@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use card_core::ids::{RunId, TaskId};
-use card_core::tasks::{Add, Reason, Replacement};
+use card_kinds::add::{Add, Addition};
+use card_kinds::replacement::{CardReplacement, Reason, Replacement};
 use card_loadtests::client::{Accept, Caller, Client, Order, Token};
 use cardctl::instance::{Paths, Process, Record, detached};
 use nix::sys::signal::Signal;
@@ -35,8 +36,8 @@ async fn send(
         // Each user asks once: a second request could be refused because an unanswered first one was accepted.
         let user = if number % 2 == 0 { users.next() } else { None };
         let (order, caller) = match &user {
-            Some(token) => (Order::Replacement(Replacement { reason: Reason::Lost }), Caller::User(token)),
-            None => (Order::Add(Add { x: number, y: 1 }), Caller::Operator),
+            Some(token) => (Order::of::<CardReplacement>(&Replacement { reason: Reason::Lost }), Caller::User(token)),
+            None => (Order::of::<Addition>(&Add { x: number, y: 1 }), Caller::Operator),
         };
         match client.accept(&order, Accept { caller, key: None, run: Some(&run) }).await {
             Ok(task) => accepted.lock().unwrap().push(task.id),

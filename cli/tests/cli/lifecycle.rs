@@ -3,7 +3,8 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 
-use card_core::tasks::{Add, Status};
+use card_core::tasks::Status;
+use card_kinds::add::{Add, Addition};
 use card_loadtests::client::{Accept, Caller, Order};
 use cardctl::instance::{Lock, Paths, Process, Record};
 use nix::sys::signal::Signal;
@@ -60,7 +61,7 @@ async fn down_keeps_the_data() {
     let sandbox = Sandbox::new();
     sandbox.up();
     let accept = Accept { caller: Caller::Operator, key: None, run: None };
-    let task = sandbox.client().accept(&Order::Add(Add { x: 1, y: 2 }), accept).await.unwrap();
+    let task = sandbox.client().accept(&Order::of::<Addition>(&Add { x: 1, y: 2 }), accept).await.unwrap();
     sandbox.expect(0, &["down"]);
     sandbox.up();
     let found =

@@ -117,21 +117,20 @@ fn an_effect_that_is_applied_twice_is_a_duplicate() {
     load.reaches("steady");
     let ledger = ledger(&sandbox);
     let task = done(&ledger, &run_of(&ledger));
-    // The ledger refuses a second card for a task, so the rule has to go first.
+    // The ledger refuses a second effect of a task, so the rule has to go first.
     let unruly = "BEGIN IMMEDIATE;
-        CREATE TABLE unruly (id BLOB PRIMARY KEY, owner BLOB NOT NULL, task INTEGER NOT NULL, card_ref TEXT NOT NULL,
-            last4 TEXT NOT NULL, network INTEGER NOT NULL, active INTEGER NOT NULL, issued_at INTEGER NOT NULL,
-            replaces BLOB) STRICT, WITHOUT ROWID;
-        INSERT INTO unruly SELECT * FROM cards;
-        DROP TABLE cards;
-        ALTER TABLE unruly RENAME TO cards;
-        CREATE INDEX cards_owner ON cards (owner);
-        CREATE INDEX cards_task ON cards (task);
-        CREATE UNIQUE INDEX cards_active ON cards (owner) WHERE active = 1;
+        CREATE TABLE unruly (task INTEGER NOT NULL, id BLOB NOT NULL, kind INTEGER NOT NULL, owner BLOB, slot TEXT,
+            data TEXT NOT NULL, active INTEGER NOT NULL, at INTEGER NOT NULL, replaces BLOB) STRICT;
+        INSERT INTO unruly SELECT * FROM effects;
+        DROP TABLE effects;
+        ALTER TABLE unruly RENAME TO effects;
+        CREATE INDEX effects_task ON effects (task);
+        CREATE UNIQUE INDEX effects_active ON effects (kind, coalesce(owner, x''), slot)
+            WHERE active = 1 AND slot IS NOT NULL;
         COMMIT;";
     ledger.execute_batch(unruly).unwrap();
-    let again = "INSERT INTO cards SELECT randomblob(16), owner, task, card_ref, last4, network, 0, issued_at, replaces
-        FROM cards WHERE task = ?1";
+    let again = "INSERT INTO effects SELECT task, randomblob(16), kind, owner, slot, data, 0, at, replaces
+        FROM effects WHERE task = ?1";
     assert_eq!(ledger.execute(again, [task]).unwrap(), 1);
     let (code, document) = load.ends();
     assert_eq!((code, correctness(&document, "duplicate")), (9, 1), "{}", document["correctness"]);

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::sandbox::{Ended, Sandbox, eventually};
 
-const ORDERS: &str = "POST /api/v1/replacements";
+const ORDERS: &str = "POST /api/v1/tasks";
 /// Ten a second and no more, as in nginx's own example; it answers 503 unless it is told otherwise.
 const TEN_A_SECOND: &str = "limit_req_zone $server_port zone=ten:1m rate=10r/s;";
 
@@ -45,7 +45,7 @@ fn what_a_gateway_refuses_is_counted_and_no_figure_of_the_platform() {
     let nginx = Nginx::start(
         address,
         TEN_A_SECOND,
-        &format!("location = /api/v1/replacements {{ limit_req zone=ten; proxy_pass http://{address}; }}"),
+        &format!("location = /api/v1/tasks {{ limit_req zone=ten; proxy_pass http://{address}; }}"),
     );
     let arguments = ["loadtest", "run", "-u", "8", "-d", "3s", "--ramp", "0s", "--settle", "0s", "--out", "out"];
     let run = ended(through(&sandbox, nginx.address(), &[&arguments[..], &["-o", "json"]].concat()));
@@ -97,7 +97,7 @@ fn a_search_behind_a_gateway_that_limits_names_the_gateway() {
 #[test]
 fn a_gateway_that_always_fails_gets_few_sends_of_each_key_and_is_named() {
     let (sandbox, address) = platform();
-    let nginx = Nginx::start(address, "", "location = /api/v1/replacements { return 502; }");
+    let nginx = Nginx::start(address, "", "location = /api/v1/tasks { return 502; }");
     let arguments = ["loadtest", "run", "-u", "3", "-d", "2s", "--ramp", "0s", "--settle", "0s", "--slo", "none"];
     let run = ended(through(&sandbox, nginx.address(), &[&arguments[..], &["-o", "json"]].concat()));
     let document = run.json();
@@ -126,7 +126,7 @@ fn what_a_gateway_asks_to_wait_for_is_waited_for_and_shown() {
         address,
         TEN_A_SECOND,
         &format!(
-            "location = /api/v1/replacements {{
+            "location = /api/v1/tasks {{
                 limit_req zone=ten; limit_req_status 429; add_header Retry-After 1 always; proxy_pass http://{address};
             }}"
         ),

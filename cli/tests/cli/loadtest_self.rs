@@ -58,8 +58,7 @@ fn a_machine_without_descriptors_blames_itself() {
     let sandbox = Sandbox::new();
     let address: SocketAddr = sandbox.up().url.trim_start_matches("http://").parse().unwrap();
     // It keeps requests waiting, a second and more with as many users as that: each takes a connection all that time.
-    let slow =
-        format!("location = /api/v1/replacements {{ limit_req zone=slow burst=1000; proxy_pass http://{address}; }}");
+    let slow = format!("location = /api/v1/tasks {{ limit_req zone=slow burst=1000; proxy_pass http://{address}; }}");
     let nginx = Nginx::start(address, "limit_req_zone $server_port zone=slow:1m rate=100r/s;", &slow);
     let token = std::fs::read_to_string(Paths::operator_token(&sandbox.record().data_dir)).unwrap();
     let script = format!(

@@ -12,6 +12,7 @@ mod help;
 mod hostile;
 mod images;
 mod kill;
+mod kinds;
 mod kubernetes;
 mod lifecycle;
 mod loadtest;

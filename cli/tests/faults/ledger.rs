@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use card_core::problem::Code;
-use card_core::tasks::Add;
 use card_core::testing::Shutdown;
+use card_kinds::add::{Add, Addition};
 use card_loadtests::client::{Accept, Caller, Order};
 use tokio::time::{Instant, sleep};
 
@@ -68,7 +68,7 @@ async fn a_postgres_that_is_away_for_long_refuses_what_it_does_not_take() {
 /// An accept is answered with 503, in time, and says when to come again.
 async fn until_refused(platform: &Platform) {
     let deadline = Instant::now() + PATIENCE;
-    let order = Order::Add(Add { x: 1, y: 1 });
+    let order = Order::of::<Addition>(&Add { x: 1, y: 1 });
     while Instant::now() < deadline {
         let sent = platform.client.accept(&order, Accept { caller: Caller::Operator, key: None, run: None }).await;
         let error = sent.expect_err("Postgres is away, so nothing can be accepted");

@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use card_core::cards::{IssueRequest, IssuedCard};
 use card_core::ids::{TaskId, UserId, WorkerId};
-use card_core::tasks::{Reason, Stats};
+use card_core::tasks::Stats;
 use card_core::time::Instant;
+use card_kinds::replacement::Reason;
+use card_kinds::replacement::{IssueRequest, IssuedCard};
 use card_loadtests::client::Caller;
 use futures::future::join_all;
 use serde_json::json;

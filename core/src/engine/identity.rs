@@ -1,7 +1,8 @@
 //! What of a task never changes, as both engines' rows have it.
 
+use super::KnownKind;
 use crate::ids::{RunId, TaskId, UserId};
-use crate::tasks::{Kind, Status, Task};
+use crate::tasks::{Status, Task};
 use crate::time::Instant;
 
 /// The immutable part of a task.
@@ -10,7 +11,7 @@ pub(super) struct Identity {
     /// Place of its accept in the log; also what names its row.
     pub(super) seq: i64,
     pub(super) id: TaskId,
-    pub(super) kind: Kind,
+    pub(super) kind: KnownKind,
     pub(super) owner: Option<UserId>,
     pub(super) run: Option<RunId>,
     pub(super) accepted_at: Instant,
@@ -21,7 +22,7 @@ impl Identity {
     pub(super) fn queued(&self) -> Task {
         Task {
             id: self.id,
-            kind: self.kind,
+            kind: self.kind.kind,
             owner: self.owner,
             run: self.run.clone(),
             status: Status::Queued,

@@ -16,6 +16,7 @@ pub mod cluster;
 mod error;
 pub mod hub;
 mod identity;
+mod kinds;
 mod revocations;
 pub mod sqlite;
 mod text;
@@ -23,16 +24,19 @@ mod text;
 #[cfg(test)]
 mod conformance;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use tokio_util::sync::CancellationToken;
 
 pub use self::error::{EngineError, ErrorKind};
 pub use self::hub::{Signal, Subscription};
+pub use self::kinds::KnownKind;
 use crate::ids::{RunId, TaskId, UserId, WorkerId};
-use crate::tasks::{Attempt, Kind, NewTask, Outcome, Scaling, Stats, Task, TaskError, TaskFilter, TaskPage};
+use crate::tasks::{Attempt, End, Kind, NewTask, Scaling, Stats, StoredEffect, Task, TaskFilter, TaskPage};
 use crate::time::Instant;
 
 /// Position in the log of events. Follows commit order and is never used twice in a ledger. 0 is before the first.
@@ -59,13 +63,17 @@ pub enum Accepted {
 pub struct Lease {
     /// The task.
     pub task: TaskId,
-    /// The ledger's row of the task; spares engines a look-up. Only the engine that made it can read it.
-    pub row: i64,
+    /// Spares engines a look-up.
+    pub row: LeaseRow,
     /// Tells this claim from every other claim of the same task.
     pub token: u64,
     /// Whose.
     pub worker: WorkerId,
 }
+
+/// The ledger's row of a task. Only the engine that made it can read it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct LeaseRow(i64);
 
 /// A task handed to a worker.
 #[derive(Debug, Clone)]
@@ -99,20 +107,40 @@ pub struct ClaimRequest {
     pub kinds: Vec<Kind>,
     /// At most how many. 0 only says that the worker is alive.
     pub max: usize,
+    /// Of these kinds about so many at most; of the others as many as `max`. An engine that asks in several places at once
+    /// may hand out a few more.
+    pub most: BTreeMap<Kind, usize>,
     /// For how long each, unless extended.
     pub lease: Duration,
     /// How long to wait when there is nothing.
     pub wait: Duration,
+    /// Ends the wait: the worker would ask for something else by now.
+    pub enough: Option<CancellationToken>,
 }
 
-/// What became of a settle, a retry or a give-up.
+impl ClaimRequest {
+    /// At most how many of a kind.
+    pub(crate) fn most(&self, kind: Kind) -> usize {
+        self.most.get(&kind).map_or(self.max, |most| self.max.min(*most))
+    }
+
+    /// Waits until the worker would ask for something else; for ever, if that does not come.
+    pub(crate) async fn enough(&self) {
+        match &self.enough {
+            Some(enough) => enough.cancelled().await,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// What became of the end of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Settled {
     /// It took effect.
     Applied,
     /// The task was final already; nothing was changed.
     AlreadyFinal,
-    /// Another worker holds the task now; nothing was changed. Only for retries and give-ups: see [`Engine::settle`].
+    /// Another worker holds the task now; nothing was changed. Not for [`End::Settle`].
     LostLease,
     /// The task was cleaned up; nothing was changed.
     Gone,
@@ -175,7 +203,7 @@ pub struct EffectCount {
     pub kind: Kind,
     /// Where it stands in the ledger (never `running`).
     pub status: crate::tasks::Status,
-    /// Rows that it left behind: cards for a replacement, results for an addition.
+    /// What it left behind: effects, if tasks of its kind have some; results otherwise.
     pub effects: u32,
     /// Durable events that say `succeeded`, `declined` or `dead`, less one for each operator's retry.
     pub finals: u32,
@@ -190,29 +218,13 @@ pub struct EffectPage {
     pub next: Option<String>,
 }
 
-/// Ledger and delivery behind one seam.
-///
-/// # Contract
-/// Every implementation passes [`conformance`], whole.
-///
-/// - **Durable.** `accept`, `settle`, `retry_at`, `give_up`, `retry_dead`, `discard` and `set_paused` return `Ok` only
-///   when what they did survives the loss of power. Nothing else is durable.
-/// - **All or nothing.** What one call changes, with its event, is one transaction. An `Err` means that nothing
-///   was changed, except with [`ErrorKind::Unknown`]: then it may have been, and the same call again is safe.
-/// - **Events follow commits.** A reader that has seen `seq` n never later finds one with `seq` < n.
-/// - **At least once, effect once.** A due task that is not final is handed out again and again until it is; to at
-///   most one worker at a time as far as the delivery remembers. The first settle wins.
-/// - Implementations MUST NOT block the calling thread for I/O, MUST be safe to call from many tasks at once, and MUST
-///   stay correct when a returned future is dropped half-way (the write may or may not happen).
+/// Submitting tasks, and reading what became of them.
 #[async_trait]
-pub trait Engine: Send + Sync + 'static {
-    /// The engine's name in `up -o json` and `status`: `sqlite` or `cluster`.
-    fn name(&self) -> &'static str;
-
+pub trait Tasks: Send + Sync + 'static {
     /// Makes a task durable with its first event, then rings. Of concurrent accepts with one exclusivity key, one is
     /// `New`; of those with one idempotency key and owner, one is `New` and the others `Replay` or
     /// `IdempotencyMismatch`. The idempotency key is looked at first. A key of either kind that holds a NUL or more than a
-    /// thousand bytes is an error of kind `Invalid`.
+    /// thousand bytes is an error of kind `Invalid`, and so is a kind that nobody has brought to the ledger.
     async fn accept(&self, new: NewTask) -> Result<Accepted, EngineError>;
 
     /// The task as it is now, `running` included if the delivery knows of a lease.
@@ -225,6 +237,16 @@ pub trait Engine: Send + Sync + 'static {
     /// The attempts of a task that ended, oldest first.
     async fn attempts(&self, id: TaskId) -> Result<Vec<Attempt>, EngineError>;
 
+    /// An owner's effects of one kind, newest first.
+    async fn effects_of(&self, owner: UserId, kind: Kind) -> Result<Vec<StoredEffect>, EngineError>;
+
+    /// Every kind that the ledger has heard of: from this process or from others, newer ones included.
+    async fn kinds(&self) -> Result<Vec<Kind>, EngineError>;
+}
+
+/// Doing tasks.
+#[async_trait]
+pub trait Work: Send + Sync + 'static {
     /// Hands out due tasks, oldest first, waiting up to `request.wait` for the first. Nothing is durable: if the
     /// process dies, the sweep of another finds the tasks. Returns nothing while paused.
     async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claim>, EngineError>;
@@ -232,25 +254,17 @@ pub trait Engine: Send + Sync + 'static {
     /// Renews leases for `lease` from now; returns those that are lost (expired and taken, settled or cleaned up).
     async fn extend(&self, leases: &[Lease], lease: Duration) -> Result<Vec<Lease>, EngineError>;
 
-    /// Makes a task final and applies its effect, in one transaction. The first settle wins, whether its lease
-    /// still stands or not: work that was done counts. A later one is told `AlreadyFinal`.
-    async fn settle(&self, lease: &Lease, started_at: Instant, outcome: Outcome) -> Result<Settled, EngineError>;
+    /// Ends an attempt that began at `started_at`; what follows from it, its event and its effect are one transaction.
+    ///
+    /// - [`End::Settle`]: of several the first wins, whether its lease still stands or not; a later one is told
+    ///   `AlreadyFinal`.
+    /// - [`End::RetryAt`], [`End::GiveUp`]: told `LostLease` if another worker holds the task.
+    async fn end(&self, lease: &Lease, started_at: Instant, end: End) -> Result<Settled, EngineError>;
+}
 
-    /// Ends the attempt and makes the task due again at `due`, by the ledger's clock, as `started_at` is. `counts` is false for an attempt that was not made
-    /// (the breaker was open, the process stops): it then does not count and leaves no event.
-    /// Told `LostLease` if another worker holds the task.
-    async fn retry_at(
-        &self,
-        lease: &Lease,
-        started_at: Instant,
-        due: Instant,
-        error: TaskError,
-        counts: bool,
-    ) -> Result<Settled, EngineError>;
-
-    /// Ends the last attempt: the task is dead. Told `LostLease` if another worker holds the task.
-    async fn give_up(&self, lease: &Lease, started_at: Instant, error: TaskError) -> Result<Settled, EngineError>;
-
+/// Following what happens.
+#[async_trait]
+pub trait Log: Send + Sync + 'static {
     /// Durable events after `after`, in order, at most `limit` (clamped to 1..=1000).
     async fn events_after(&self, filter: &EventFilter, after: EventSeq, limit: usize)
     -> Result<EventPage, EngineError>;
@@ -261,7 +275,11 @@ pub trait Engine: Send + Sync + 'static {
     /// Wake-ups for a filter, from now on. Hints: they may be lost or come for nothing. Subscribe first, then
     /// read, then wait with a deadline.
     fn wakeups(&self, filter: &EventFilter) -> Subscription;
+}
 
+/// Looking after the whole: depth, dead letters, runs.
+#[async_trait]
+pub trait Operations: Send + Sync + 'static {
     /// Depth, age, totals, workers. Cheap enough to ask every second with a million tasks queued.
     async fn stats(&self) -> Result<Stats, EngineError>;
 
@@ -285,6 +303,26 @@ pub trait Engine: Send + Sync + 'static {
     /// accepted. Returns how many users and tasks. What still runs is told
     /// `Gone` when it settles.
     async fn clean_run(&self, run: &RunId) -> Result<Cleaned, EngineError>;
+}
+
+/// Ledger and delivery behind one seam: what a process opens once, and hands on by what each of its parts does with it.
+///
+/// # Contract
+/// Every implementation passes [`conformance`], whole.
+///
+/// - **Durable.** [`Tasks::accept`], [`Work::end`], and what [`Operations`] changes return `Ok` only when what they did
+///   survives the loss of power. Nothing else is durable.
+/// - **All or nothing.** What one call changes, with its event, is one transaction. An `Err` means that nothing
+///   was changed, except with [`ErrorKind::Unknown`]: then it may have been, and the same call again is safe.
+/// - **Events follow commits.** A reader that has seen `seq` n never later finds one with `seq` < n.
+/// - **At least once, effect once.** A due task that is not final is handed out again and again until it is; to at
+///   most one worker at a time as far as the delivery remembers. The first settle wins.
+/// - Implementations MUST NOT block the calling thread for I/O, MUST be safe to call from many tasks at once, and MUST
+///   stay correct when a returned future is dropped half-way (the write may or may not happen).
+#[async_trait]
+pub trait Engine: Tasks + Work + Log + Operations {
+    /// The engine's name in `up -o json` and `status`: `sqlite` or `cluster`.
+    fn name(&self) -> &'static str;
 
     /// Answers if the ledger can be read and written and its schema is right.
     async fn ping(&self) -> Result<(), EngineError>;

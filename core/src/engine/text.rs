@@ -4,7 +4,7 @@
 //! up, is kept with U+FFFD where a NUL was.
 
 use super::{EngineError, ErrorKind};
-use crate::tasks::{Effect, NewTask, Outcome, TaskError};
+use crate::tasks::{Effect, End, NewTask, Outcome, TaskError};
 
 /// The longest key in bytes: of idempotency, of exclusivity.
 const KEY_LIMIT: usize = 1_000;
@@ -31,21 +31,20 @@ pub(super) fn prose(text: String) -> String {
     }
 }
 
-pub(super) fn error(error: TaskError) -> TaskError {
-    TaskError { code: prose(error.code), message: prose(error.message) }
-}
-
-pub(super) fn outcome(outcome: Outcome) -> Outcome {
-    match outcome {
-        Outcome::Succeeded { result, effect } => Outcome::Succeeded {
+/// An end as a store keeps it.
+pub(super) fn end(end: End) -> End {
+    match end {
+        End::Settle(Outcome::Succeeded { result, effect }) => End::Settle(Outcome::Succeeded {
             // JSON writes a NUL as an escape.
             result,
-            effect: effect.map(|Effect::Card { card_ref, last4, network }| Effect::Card {
-                card_ref: prose(card_ref),
-                last4: prose(last4),
-                network,
-            }),
-        },
-        Outcome::Declined { error: why } => Outcome::Declined { error: error(why) },
+            effect: effect.map(|Effect { slot, data }| Effect { slot: slot.map(prose), data }),
+        }),
+        End::Settle(Outcome::Declined { error: why }) => End::Settle(Outcome::Declined { error: error(why) }),
+        End::RetryAt { due, error: why, counts } => End::RetryAt { due, error: error(why), counts },
+        End::GiveUp(why) => End::GiveUp(error(why)),
     }
+}
+
+fn error(error: TaskError) -> TaskError {
+    TaskError { code: prose(error.code), message: prose(error.message) }
 }

@@ -1,9 +1,9 @@
 //! Tasks: what was accepted, what becomes of it, and the shapes in which the wire shows them.
 
-mod errors;
+mod effects;
 mod figures;
+mod kind;
 mod names;
-mod payloads;
 
 use std::fmt;
 
@@ -11,10 +11,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
+pub use self::effects::{Effect, StoredEffect};
 pub use self::figures::{QueueStats, Scaling, Stats, WorkerStats};
-pub use self::names::{Kind, Reason, Status, UnknownName};
-pub use self::payloads::{Add, Replacement, Sum};
-use crate::cards::Network;
+pub use self::kind::{Kind, NoKind};
+pub use self::names::{Status, UnknownName};
 use crate::ids::{RunId, TaskId, UserId};
 use crate::time::Instant;
 
@@ -121,18 +121,37 @@ pub enum Outcome {
     },
 }
 
-/// What a settled task changes besides itself. Typed, so that the ledger can apply it in its transaction.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Effect {
-    /// A new active card for the task's owner; the one it replaces is blocked.
-    Card {
-        /// The issuer's name for it.
-        card_ref: String,
-        /// The last four digits, the only ones this platform ever sees.
-        last4: String,
-        /// The card network.
-        network: Network,
+/// How an attempt ended.
+#[derive(Debug, Clone)]
+pub enum End {
+    /// It worked, or the outside world said no for good: the task is final, whether the lease still stands or not. Work
+    /// that was done counts; the first settle wins.
+    Settle(Outcome),
+    /// The task is due again.
+    RetryAt {
+        /// When, by the ledger's clock.
+        due: Instant,
+        /// Why.
+        error: TaskError,
+        /// False for an attempt that was not made (the breaker was open, the process stops): it does not count and leaves
+        /// no event.
+        counts: bool,
     },
+    /// It was the last attempt: the task is dead.
+    GiveUp(TaskError),
+}
+
+impl End {
+    /// Why it was no success.
+    #[must_use]
+    pub const fn error(&self) -> Option<&TaskError> {
+        match self {
+            Self::Settle(Outcome::Succeeded { .. }) => None,
+            Self::Settle(Outcome::Declined { error }) | Self::RetryAt { error, .. } | Self::GiveUp(error) => {
+                Some(error)
+            }
+        }
+    }
 }
 
 /// Which tasks a list or a dead-letter operation means. Empty means all.

@@ -1,34 +1,10 @@
-//! The closed lists of names: kinds, statuses, reasons.
+//! The closed lists of names: statuses.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-
-/// What a task does. Adding a kind: a variant here, a file in `worker/src/kinds/`, a line in its registry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Kind {
-    /// Replaces a user's card: asks the issuer for a new one.
-    Replacement,
-    /// Adds two numbers: shows that the way from accept to settle works, with no outside help.
-    Add,
-}
-
-impl Kind {
-    /// Every kind.
-    pub const ALL: [Self; 2] = [Self::Replacement, Self::Add];
-
-    /// The name on the wire, in logs and in metrics.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Replacement => "replacement",
-            Self::Add => "add",
-        }
-    }
-}
 
 /// Where a task stands.
 ///
@@ -109,39 +85,7 @@ macro_rules! named {
     };
 }
 
-named!(Kind);
 named!(Status);
-named!(Reason);
-
-/// Why a card has to be replaced.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Reason {
-    /// The holder can't find it.
-    Lost,
-    /// Somebody else has it.
-    Stolen,
-    /// It does not work any more.
-    Damaged,
-    /// Its date has passed.
-    Expired,
-}
-
-impl Reason {
-    /// Every reason.
-    pub const ALL: [Self; 4] = [Self::Lost, Self::Stolen, Self::Damaged, Self::Expired];
-
-    /// The name on the wire.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Lost => "lost",
-            Self::Stolen => "stolen",
-            Self::Damaged => "damaged",
-            Self::Expired => "expired",
-        }
-    }
-}
 
 #[cfg(test)]
 mod tests {
@@ -153,18 +97,12 @@ mod tests {
             assert_eq!(serde_json::to_value(status).unwrap(), status.as_str());
             assert_eq!(status.as_str().parse(), Ok(status));
         }
-        for kind in Kind::ALL {
-            assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
-        }
-        for reason in Reason::ALL {
-            assert_eq!(serde_json::to_value(reason).unwrap(), reason.as_str());
-        }
     }
 
     #[test]
     fn an_unknown_name_says_what_would_be_right() {
-        let error = "lsot".parse::<Reason>().unwrap_err();
+        let error = "runing".parse::<Status>().unwrap_err();
         // Not what was given: it may be anything, and whoever gave it knows it.
-        assert_eq!(error.to_string(), "must be one of lost, stolen, damaged, expired");
+        assert_eq!(error.to_string(), "must be one of queued, running, retrying, succeeded, declined, dead");
     }
 }

@@ -11,6 +11,7 @@
 
 mod cluster;
 mod database;
+mod ledger;
 mod nginx;
 mod node;
 mod pgbouncer;
@@ -26,6 +27,7 @@ mod waiting;
 
 pub use self::cluster::RedisCluster;
 pub use self::database::Database;
+pub use self::ledger::TestLedger;
 pub use self::nginx::{Nginx, Passed};
 pub use self::pgbouncer::PgBouncer;
 pub use self::postgres::{Postgres, PostgresOptions, Shutdown};

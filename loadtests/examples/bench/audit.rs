@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use card_core::ids::RunId;
-use card_core::tasks::Kind;
+use card_kinds::add::Addition;
 use card_loadtests::audit::{Drain, Stage, prove};
 use card_loadtests::client::Caller;
 use card_loadtests::identities::Identities;
@@ -30,9 +30,10 @@ pub(crate) async fn run() -> Result<(), Failed> {
     let sender = Sender::new(client, &run, Arc::clone(&ledger), Duration::from_secs(30), CancellationToken::new());
     let identities = Arc::new(Identities::new(client, &run, SENDERS as u64));
     identities.have(SENDERS as u64).await?;
-    let (next, orders) = (Arc::new(AtomicU64::new(0)), Orders::new(1, Kind::Add, None));
+    let (next, orders) = (Arc::new(AtomicU64::new(0)), Orders::of::<Addition>(1));
     let mut senders = tokio::task::JoinSet::new();
     for _ in 0..SENDERS {
+        let orders = orders.clone();
         let (sender, identities, next) = (sender.clone(), Arc::clone(&identities), Arc::clone(&next));
         senders.spawn(async move {
             let user = identities.next().await?;

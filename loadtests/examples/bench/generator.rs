@@ -119,7 +119,7 @@ async fn ours(url: &str, users: usize, rest: Duration) -> Result<(u64, Duration)
         stages: vec![Stage { to, over: Duration::ZERO }, Stage { to, over: duration }],
         warm_up: Duration::ZERO,
         think: Think { min: rest, max: rest },
-        journey: Mix::only(Journey::Add),
+        journey: Mix::only(Journey::ADD),
         settle: Duration::ZERO,
         ..presets::custom()
     };

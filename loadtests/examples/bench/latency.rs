@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use card_core::ids::RunId;
-use card_core::tasks::Add;
+use card_kinds::add::{Add, Addition};
 use card_loadtests::client::{Accept, Caller, Order};
 use card_loadtests::observer::Observer;
 
@@ -18,7 +18,7 @@ pub(crate) async fn run(given: Given) -> Result<(), Failed> {
     let observer = Observer::start(&platform.client, &run, Duration::from_secs(5), |_, _| {}).await?;
     let mut latencies = Vec::new();
     for number in 0..submits {
-        let order = Order::Add(Add { x: number, y: 1 });
+        let order = Order::of::<Addition>(&Add { x: number, y: 1 });
         let begun = Instant::now();
         let accept = Accept { caller: Caller::Operator, run: Some(&run), key: None };
         let task = platform.client.accept(&order, accept).await?;

@@ -77,7 +77,7 @@ fn plan(steps: usize, given: Given) -> Plan {
         model: Model::Closed,
         stages: vec![Stage { to: users, over: RAMP }, Stage { to: users, over: steady }],
         warm_up: RAMP,
-        journey: Mix::only(Journey::Submit),
+        journey: Mix::only(Journey::SUBMIT),
         ..presets::custom()
     }
 }

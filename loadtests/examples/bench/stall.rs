@@ -36,7 +36,7 @@ fn plan(model: Model, size: f64, max_in_flight: u64) -> Plan {
         model,
         stages: vec![Stage { to: size, over: Duration::ZERO }, Stage { to: size, over: Duration::from_secs(SECONDS) }],
         warm_up: Duration::ZERO,
-        journey: Mix::only(Journey::Add),
+        journey: Mix::only(Journey::ADD),
         max_in_flight,
         ..presets::custom()
     }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use card_core::ids::RunId;
-use card_core::tasks::Add;
+use card_kinds::add::{Add, Addition};
 use card_loadtests::client::{Accept, Caller, Order};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -61,7 +61,7 @@ pub(crate) async fn run() -> Result<(), Failed> {
     report!("{STREAMS} streams open: {:.0} MB resident ({before:.0} MB without)", platform.resident()?);
     let begun = Instant::now();
     for number in 0..TASKS {
-        let order = Order::Add(Add { x: number as i64, y: 1 });
+        let order = Order::of::<Addition>(&Add { x: number as i64, y: 1 });
         let accept = Accept { caller: Caller::Operator, run: Some(&run), key: None };
         platform.client.accept(&order, accept).await?;
     }

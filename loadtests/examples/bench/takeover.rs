@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use card_core::ids::{RunId, TaskId};
-use card_core::tasks::{Reason, Replacement, Stats};
+use card_core::tasks::Stats;
 use card_core::time;
+use card_kinds::replacement::{CardReplacement, Reason, Replacement};
 use card_loadtests::client::{Accept, Caller, Client, Order, SyntheticUser};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -92,7 +93,7 @@ async fn submit(client: &Client, run: &RunId, users: Vec<SyntheticUser>) -> Resu
     for user in users {
         let (client, run) = (client.clone(), Arc::clone(&run));
         orders.spawn(async move {
-            let order = Order::Replacement(Replacement { reason: Reason::Lost });
+            let order = Order::of::<CardReplacement>(&Replacement { reason: Reason::Lost });
             let accept = Accept { caller: Caller::User(&user.access_token), run: Some(&run), key: None };
             client.accept(&order, accept).await
         });

@@ -37,8 +37,12 @@ impl Lab {
         settings.issuer.latency_p50 = Duration::from_millis(1);
         settings.issuer.latency_p99 = Duration::from_millis(2);
         let platform = runtime.block_on(async {
-            let store = sqlite::open(&dir.path().join("cards.db"), &settings.ledger).await.unwrap();
+            let store =
+                sqlite::open(&dir.path().join("cards.db"), &settings.ledger, &card_kinds::Registry::default().known())
+                    .await
+                    .unwrap();
             let options = PlatformOptions {
+                kinds: card_kinds::Registry::default(),
                 store,
                 settings,
                 secrets: Secrets { signing_key: vec![7; 32], operator_token: OPERATOR.to_owned() },

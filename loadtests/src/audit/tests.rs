@@ -1,4 +1,4 @@
-use card_core::tasks::Kind;
+use card_kinds::{add, replacement};
 use proptest::prelude::*;
 
 use super::*;
@@ -8,7 +8,7 @@ fn expecting(tasks: &[TaskId]) -> Expectation {
 }
 
 fn sound(task: TaskId, status: Status) -> EffectCount {
-    EffectCount { task, kind: Kind::Replacement, status, effects: u32::from(status == Status::Succeeded), finals: 1 }
+    EffectCount { task, kind: replacement::KIND, status, effects: u32::from(status == Status::Succeeded), finals: 1 }
 }
 
 fn tasks(count: usize) -> Vec<TaskId> {
@@ -170,7 +170,7 @@ proptest! {
         for (task, (status, effects, finals, present)) in tasks.iter().zip(&held) {
             if *present {
                 comparison.page(&[EffectCount {
-                    task: *task, kind: Kind::Add, status: *status, effects: *effects, finals: *finals,
+                    task: *task, kind: add::KIND, status: *status, effects: *effects, finals: *finals,
                 }]);
             }
         }

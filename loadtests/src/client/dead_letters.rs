@@ -207,13 +207,15 @@ impl Client {
 
 #[cfg(test)]
 mod tests {
+    use card_kinds::add;
+
     use super::*;
 
     fn group(code: &str, count: u64, newest: i64) -> DeadLetterGroup {
         DeadLetterGroup {
             code: code.to_owned(),
             count,
-            kinds: [(Kind::Add, count)].into(),
+            kinds: [(add::KIND, count)].into(),
             oldest: Instant::from_micros(newest - 5),
             newest: Instant::from_micros(newest),
             sample: TaskId::new(),
@@ -232,7 +234,7 @@ mod tests {
         let counts: Vec<_> = sum.items.iter().map(|group| (group.code.as_str(), group.count)).collect();
         assert_eq!(counts, [("b", 6), ("a", 3), ("c", 1)]);
         let b = &sum.items[0];
-        assert_eq!((b.kinds[&Kind::Add], b.oldest, b.newest), (6, Instant::from_micros(35), Instant::from_micros(60)));
+        assert_eq!((b.kinds[&add::KIND], b.oldest, b.newest), (6, Instant::from_micros(35), Instant::from_micros(60)));
         assert_eq!((b.sample, b.message.as_str()), (sample, "60"));
     }
 }

@@ -186,7 +186,7 @@ mod tests {
             let (token, plain) = (crate::client::Token::new("t"), "nowhere.invalid".parse().unwrap());
             let client = crate::client::Client::with(base, Some(token), &plain).unwrap();
             let read = client.stats().await.unwrap_err();
-            let order = crate::client::Order::Add(card_core::tasks::Add { x: 1, y: 2 });
+            let order = crate::client::Order::of::<card_kinds::add::Addition>(&card_kinds::add::Add { x: 1, y: 2 });
             let accept = crate::client::Accept { caller: crate::client::Caller::Operator, key: None, run: None };
             let sent = client.accept(&order, accept).await.unwrap_err();
             for error in [read, sent] {

@@ -60,7 +60,8 @@ pub struct Client {
     base: Url,
     /// For orders; none if they need TLS.
     courier: Option<Courier>,
-    posts: Arc<[Address; 2]>,
+    /// Where orders are sent.
+    tasks: Arc<Address>,
     operator: Option<Token>,
 }
 
@@ -68,15 +69,6 @@ pub struct Client {
 struct Address {
     url: Url,
     uri: Option<http::Uri>,
-}
-
-/// Where orders are sent.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Post {
-    /// `/replacements`
-    Replacements,
-    /// `/tasks`
-    Tasks,
 }
 
 impl Client {
@@ -107,15 +99,11 @@ impl Client {
         }
         let http = card_http::platform(PROGRAM, &base).dns_resolver(Arc::new(Names)).build();
         let http = http.map_err(|error| refuse(&chain(&error)))?;
-        let post = |path: &str| {
-            let base = base.as_str().trim_end_matches('/');
-            let url = Url::parse(&format!("{base}/api/v1/{path}")).map_err(|error| refuse(&error.to_string()))?;
-            let uri = url.as_str().parse().ok();
-            Ok(Address { url, uri })
-        };
-        let posts = Arc::new([post("replacements")?, post("tasks")?]);
+        let url = format!("{}/api/v1/tasks", base.as_str().trim_end_matches('/'));
+        let url = Url::parse(&url).map_err(|error| refuse(&error.to_string()))?;
+        let tasks = Arc::new(Address { uri: url.as_str().parse().ok(), url });
         let courier = (base.scheme() == "http").then(Courier::new);
-        Ok(Self { http, base, courier, posts, operator })
+        Ok(Self { http, base, courier, tasks, operator })
     }
 
     /// Where the platform is, without a slash at the end.
@@ -165,11 +153,10 @@ impl Client {
             .ok_or_else(|| self.protocol("the token can't be sent: it has characters that no header may have"))
     }
 
-    /// Posts JSON, and reads the answer as JSON, within the usual time limit. `headers` may have any but those of the
+    /// Posts an order, and reads the answer as JSON, within the usual time limit. `headers` may have any but those of the
     /// caller and the body.
-    pub(crate) async fn post<T: DeserializeOwned>(
+    pub(crate) async fn order<T: DeserializeOwned>(
         &self,
-        to: Post,
         mut headers: HeaderMap,
         body: Vec<u8>,
         caller: Caller<'_>,
@@ -178,7 +165,7 @@ impl Client {
         if let Some(token) = self.authorization(caller)? {
             headers.insert(AUTHORIZATION, token.clone());
         }
-        let post = &self.posts[to as usize];
+        let post = &self.tasks;
         let answer = async {
             let response = match (&self.courier, &post.uri) {
                 (Some(courier), Some(uri)) => courier.post(uri, headers, body).await?,

@@ -1,38 +1,39 @@
 //! Calls about tasks: accept, read, list.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use card_core::cards::Card;
 use card_core::ids::{RunId, TaskId, UserId};
-use card_core::tasks::{Add, Attempt, Kind, Replacement, Status, Task, TaskPage};
+use card_core::tasks::{Attempt, Kind, Status, Task, TaskPage};
+use card_kinds::TaskKind;
+use card_kinds::replacement::Card;
 use reqwest::Method;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
+use serde_json::value::{RawValue, to_raw_value};
 
-use super::{Caller, Client, ClientError, Post};
+use super::{Caller, Client, ClientError};
 
 /// The server ends a long poll after this much at the latest.
 const WAIT_LIMIT: Duration = Duration::from_secs(60);
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const RUN_ID: HeaderName = HeaderName::from_static("x-run-id");
 
-/// What is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Order {
-    /// A new card.
-    Replacement(Replacement),
-    /// A sum.
-    Add(Add),
+/// What is asked for: the body of `POST /tasks`.
+#[derive(Debug, Clone, Serialize)]
+pub struct Order {
+    /// What to do.
+    pub kind: Kind,
+    /// With what; of the kind.
+    pub payload: Arc<RawValue>,
 }
 
 impl Order {
-    /// The kind of task that it becomes.
+    /// An order of a kind.
     #[must_use]
-    pub const fn kind(&self) -> Kind {
-        match self {
-            Self::Replacement(_) => Kind::Replacement,
-            Self::Add(_) => Kind::Add,
-        }
+    pub fn of<K: TaskKind>(payload: &K::Payload) -> Self {
+        // Payloads are plain data, which JSON always takes; `null` would be refused.
+        Self { kind: K::KIND, payload: to_raw_value(payload).unwrap_or_default().into() }
     }
 }
 
@@ -64,12 +65,6 @@ pub struct TaskQuery {
     pub limit: Option<usize>,
 }
 
-#[derive(Serialize)]
-struct Addition<'a> {
-    kind: Kind,
-    payload: &'a Add,
-}
-
 #[derive(Deserialize)]
 struct Items<T> {
     items: Vec<T>,
@@ -79,13 +74,9 @@ impl Client {
     /// Sends an order; returns the task that is durable now.
     ///
     /// # Errors
-    /// See [`ClientError`]; `replacement-open` carries the task that is under way.
+    /// See [`ClientError`]; the problem of a kind that an owner can have only one of carries the task that is under way.
     pub async fn accept(&self, order: &Order, accept: Accept<'_>) -> Result<Task, ClientError> {
-        let (to, body) = match order {
-            Order::Replacement(replacement) => (Post::Replacements, serde_json::to_vec(replacement)),
-            Order::Add(add) => (Post::Tasks, serde_json::to_vec(&Addition { kind: Kind::Add, payload: add })),
-        };
-        let body = body.map_err(|error| self.protocol(error.to_string()))?;
+        let body = serde_json::to_vec(order).map_err(|error| self.protocol(error.to_string()))?;
         let mut headers = HeaderMap::with_capacity(6);
         for (name, value) in [(IDEMPOTENCY_KEY, accept.key), (RUN_ID, accept.run.map(RunId::as_str))] {
             if let Some(value) = value {
@@ -93,7 +84,7 @@ impl Client {
                 headers.insert(name, value);
             }
         }
-        self.post(to, headers, body, accept.caller).await
+        self.order(headers, body, accept.caller).await
     }
 
     /// The task as it is now, or as it is when it becomes final within `wait` (the server bounds it at 60 s).

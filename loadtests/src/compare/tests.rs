@@ -236,7 +236,7 @@ fn runs_of_another_shape_are_refused_with_each_difference() {
         other(&|after| after.plan.think = Think { min: Duration::from_millis(200), max: seconds(1) }),
         "the time to think 0s..0s, here 200ms..1s"
     );
-    assert_eq!(other(&|after| after.plan.journey = Mix::only(Journey::Add)), "the journey submit, here add");
+    assert_eq!(other(&|after| after.plan.journey = Mix::only(Journey::ADD)), "the journey submit, here add");
     assert_eq!(
         other(&|after| after.target = "http://127.0.0.1:8080".to_owned()),
         "the target embedded, here an address"

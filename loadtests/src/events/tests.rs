@@ -11,7 +11,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use card_core::ids::UserId;
 use card_core::problem::{Code, Problem};
-use card_core::tasks::{Kind, Status};
+use card_core::tasks::Status;
+use card_kinds::add;
 use proptest::prelude::*;
 
 use super::*;
@@ -94,7 +95,7 @@ async fn open(client: &Client, patience: Duration) -> Result<Events, StreamLost>
 fn task(status: Status) -> String {
     serde_json::to_string(&Task {
         id: TaskId::new(),
-        kind: Kind::Add,
+        kind: add::KIND,
         owner: Some(UserId::new()),
         run: None,
         status,

@@ -1,9 +1,9 @@
 //! What a user does, once: the code that both models share. Goose's users and the open model's arrivals come here.
 
-mod add;
-mod submit;
+mod order;
 mod submit_status;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,11 +11,13 @@ use std::time::Duration;
 
 use card_core::ids::TaskId;
 use card_core::problem::Code;
+use card_core::tasks::Kind;
+use card_kinds::Registry;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::client::{Client, ClientError, Order, SyntheticUser};
+use crate::client::{Client, ClientError, SyntheticUser};
 use crate::identities::Identities;
 use crate::meter::{Meter, Start};
 use crate::observer::{Final, Observer};
@@ -32,10 +34,8 @@ pub struct Crew {
     pub sender: Sender,
     /// Who they are.
     pub identities: Arc<Identities>,
-    /// Replacements that are asked for.
-    pub replacements: Orders,
-    /// Sums that are asked for.
-    pub additions: Orders,
+    /// What is asked for, of each kind.
+    pub orders: BTreeMap<Kind, Orders>,
     /// Who hears of the ends.
     pub observer: Observer,
     /// What they do.
@@ -90,9 +90,8 @@ impl Crew {
         };
         let number = self.share.place(self.visits.fetch_add(1, Ordering::Relaxed));
         let (went, user) = match self.mix.pick(number) {
-            Journey::Submit => submit::run(self, visit, user, number).await?,
+            Journey::Order(kind) => order::run(self, visit, user, number, kind).await?,
             Journey::SubmitStatus => submit_status::run(self, visit, user, number).await?,
-            Journey::Add => add::run(self, visit, user, number).await?,
         };
         if let Some(user) = user {
             self.identities.give_back(user);
@@ -100,19 +99,29 @@ impl Crew {
         Ok(went)
     }
 
-    /// Sends an order and has its end measured, whenever that comes. The task and its end, if it was accepted.
+    /// Orders of every kind, by a seed.
+    #[must_use]
+    pub fn orders(seed: u64) -> BTreeMap<Kind, Orders> {
+        Registry::default().all().map(|one| (one.kind, Orders::samples(seed, one))).collect()
+    }
+
+    /// Sends an order of a kind and has its end measured, whenever that comes. The task and its end, if it was accepted.
     async fn order(
         &self,
         visit: &Visit,
         user: &SyntheticUser,
         number: u64,
-        order: &Order,
+        kind: Kind,
     ) -> io::Result<Result<(TaskId, oneshot::Receiver<Final>), Unsent>> {
+        let Some(order) = self.orders.get(&kind).map(|orders| orders.get(number)) else {
+            // A mix is made of kinds that are registered.
+            return Ok(Err(Unsent { went: Went::Not, spoilt: false }));
+        };
         let start = Start { intended: visit.intended, begun: Instant::now() };
         let meter = &visit.meter;
         // Counted before the answer: a platform that stands still is asked all the same.
         meter.begun(start);
-        Ok(match self.sender.send(user, number, order, |attempt| meter.failed(attempt)).await? {
+        Ok(match self.sender.send(user, number, &order, |attempt| meter.failed(attempt)).await? {
             Sent::Accepted { task, took, .. } => {
                 meter.accepted(start, took);
                 let (tell, ended) = oneshot::channel();
@@ -127,7 +136,7 @@ impl Crew {
             Sent::Refused(error) => {
                 meter.error(&error);
                 let spoilt = matches!(error, ClientError::Unauthorised(_))
-                    || matches!(error.code(), Some(Code::ReplacementOpen | Code::NotFound));
+                    || matches!(error.code(), Some(Code::ReplacementOpen | Code::TaskOpen | Code::NotFound));
                 Err(Unsent { went: Went::Refused(pause(&error)), spoilt })
             }
             Sent::Unanswered(error) => {

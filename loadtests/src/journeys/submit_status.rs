@@ -4,6 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use card_core::ids::TaskId;
+use card_kinds::replacement;
 use tokio::time::Instant;
 
 use super::{Crew, Visit, Went};
@@ -19,7 +20,7 @@ pub(super) async fn run(
     user: SyntheticUser,
     number: u64,
 ) -> io::Result<(Went, Option<SyntheticUser>)> {
-    match crew.order(visit, &user, number, &crew.replacements.get(number)).await? {
+    match crew.order(visit, &user, number, replacement::KIND).await? {
         Ok((task, _)) => {
             let ended = tokio::select! {
                 ended = poll(crew, visit, &user, task) => ended,

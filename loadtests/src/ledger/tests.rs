@@ -1,3 +1,4 @@
+use card_kinds::{add, replacement};
 use proptest::prelude::*;
 
 use super::*;
@@ -8,7 +9,7 @@ fn written(accepted: usize) -> (tempfile::TempDir, PathBuf, RunId, Ledger) {
     let run = RunId::new();
     let ledger = Ledger::create(Some(&path), &run, 7, true).unwrap();
     for _ in 0..accepted {
-        ledger.accepted(TaskId::new(), UserId::new(), Kind::Replacement).unwrap();
+        ledger.accepted(TaskId::new(), UserId::new(), replacement::KIND).unwrap();
     }
     ledger.unanswered("k-1").unwrap();
     ledger.flush().unwrap();
@@ -26,8 +27,8 @@ fn what_was_written_is_what_is_read() {
 fn one_id_as_the_answer_to_two_orders_is_remembered() {
     let (_dir, path, _, ledger) = written(0);
     let (task, user) = (TaskId::new(), UserId::new());
-    ledger.accepted(task, user, Kind::Add).unwrap();
-    ledger.accepted(task, user, Kind::Add).unwrap();
+    ledger.accepted(task, user, add::KIND).unwrap();
+    ledger.accepted(task, user, add::KIND).unwrap();
     ledger.flush().unwrap();
     assert_eq!(Expectation::read(&path).unwrap().1.accepted[&task], 2);
 }

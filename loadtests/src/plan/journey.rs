@@ -3,32 +3,41 @@
 use std::fmt;
 use std::str::FromStr;
 
+use card_core::tasks::Kind;
+use card_kinds::{Registry, add, replacement};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What a user does between two rests.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Journey {
-    /// Asks for a new card; hears of the end on the event stream.
-    Submit,
+    /// Asks for something of a kind; hears of the end on the event stream.
+    Order(Kind),
     /// Asks for a new card and asks for its status until it is final.
     SubmitStatus,
-    /// Asks for a sum; hears of the end on the event stream.
-    Add,
 }
 
 impl Journey {
-    /// Every journey.
-    pub const ALL: [Self; 3] = [Self::Submit, Self::SubmitStatus, Self::Add];
+    /// Asks for a new card; hears of the end on the event stream.
+    pub const SUBMIT: Self = Self::Order(replacement::KIND);
+    /// Asks for a sum; hears of the end on the event stream.
+    pub const ADD: Self = Self::Order(add::KIND);
 
-    /// Its name.
+    /// Every journey: one for each kind, and those that look another way.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
+    pub fn all() -> Vec<Self> {
+        let mut all: Vec<_> = Registry::default().all().map(|one| Self::Order(one.kind)).collect();
+        all.insert(1, Self::SubmitStatus);
+        all
+    }
+
+    /// Its name: that of the kind, but for `submit`, which asks for a new card.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
         match self {
-            Self::Submit => "submit",
+            Self::Order(replacement::KIND) => "submit",
+            Self::Order(kind) => kind.as_str(),
             Self::SubmitStatus => "submit-status",
-            Self::Add => "add",
         }
     }
 }
@@ -41,8 +50,12 @@ pub struct Mix(Vec<(Journey, u32)>);
 
 /// A text that is no mix of journeys.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}; journeys are submit, submit-status, add and mixed, or several with weights, such as submit:6,add:1")]
+#[error("{0}; journeys are {names} and mixed, or several with weights, such as submit:6,add:1", names = names())]
 pub struct InvalidMix(String);
+
+fn names() -> String {
+    Journey::all().iter().map(Journey::as_str).collect::<Vec<_>>().join(", ")
+}
 
 impl Mix {
     /// One journey alone.
@@ -54,7 +67,7 @@ impl Mix {
     /// The mix called `mixed`: six of ten ask and listen, three ask and look, one is the sanity task.
     #[must_use]
     pub fn mixed() -> Self {
-        Self(vec![(Journey::Submit, 6), (Journey::SubmitStatus, 3), (Journey::Add, 1)])
+        Self(vec![(Journey::SUBMIT, 6), (Journey::SubmitStatus, 3), (Journey::ADD, 1)])
     }
 
     /// The journeys and their weights; never empty, no weight is 0, no journey comes twice.
@@ -88,7 +101,7 @@ impl FromStr for Mix {
         let mut parts: Vec<(Journey, u32)> = Vec::new();
         for part in text.split(',') {
             let (name, weight) = part.split_once(':').unwrap_or((part, "1"));
-            let journey = Journey::ALL.into_iter().find(|journey| journey.as_str() == name.trim());
+            let journey = Journey::all().into_iter().find(|journey| journey.as_str() == name.trim());
             let journey = journey.ok_or_else(|| InvalidMix(format!("there is no journey {:?}", name.trim())))?;
             let weight = weight.trim().parse().ok().filter(|weight| (1..=1000).contains(weight));
             let weight = weight.ok_or_else(|| InvalidMix(format!("the weight in {part:?} is not 1 to 1000")))?;
@@ -152,7 +165,7 @@ mod tests {
     fn journeys_come_by_their_weights() {
         let mix = Mix::mixed();
         let count = |journey| (70..80).filter(|number| mix.pick(*number) == journey).count();
-        assert_eq!([Journey::Submit, Journey::SubmitStatus, Journey::Add].map(count), [6, 3, 1]);
+        assert_eq!([Journey::SUBMIT, Journey::SubmitStatus, Journey::ADD].map(count), [6, 3, 1]);
     }
 
     proptest! {

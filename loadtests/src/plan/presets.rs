@@ -107,7 +107,7 @@ pub fn custom() -> Plan {
         stages: level(50.0, seconds(5), seconds(30)),
         warm_up: seconds(5),
         think: Think::default(),
-        journey: Mix::only(Journey::Submit),
+        journey: Mix::only(Journey::SUBMIT),
         steps: Vec::new(),
         growth: None,
         slo: Slo::defaults(),

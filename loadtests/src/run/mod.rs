@@ -25,7 +25,6 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use card_core::ids::RunId;
-use card_core::tasks::Kind;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -43,7 +42,6 @@ use crate::ledger::Ledger;
 use crate::meter::Second;
 use crate::moment::{AtStep, Doing, Moment};
 use crate::observer::Observer;
-use crate::orders::Orders;
 use crate::plan::{Model, Plan};
 use crate::result::Report;
 use crate::retries::past_a_gateway;
@@ -196,8 +194,7 @@ impl<'a> Run<'a> {
             client: client.clone(),
             sender: sender.on_refusal(OnRefusal::Report),
             identities,
-            replacements: Orders::new(*seed, Kind::Replacement, None),
-            additions: Orders::new(*seed, Kind::Add, None),
+            orders: Crew::orders(*seed),
             observer,
             mix: plan.journey.clone(),
             patience: plan.patience,

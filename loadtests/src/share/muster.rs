@@ -11,8 +11,8 @@
 use std::time::Duration;
 
 use card_core::ids::RunId;
-use card_core::tasks::Add;
 use card_core::time::Instant as Clock;
+use card_kinds::add::{Add, Addition};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -101,7 +101,7 @@ impl Muster {
     /// Leaves the sign. Sending it twice leaves one.
     async fn sign(&self, client: &Client, run: &RunId) -> Result<Skew, MusterError> {
         let number = i64::try_from(self.share.number()).unwrap_or(0);
-        let order = Order::Add(Add { x: number, y: 0 });
+        let order = Order::of::<Addition>(&Add { x: number, y: 0 });
         let key = format!("{run}-{number}");
         let accept = Accept { caller: Caller::Operator, key: Some(&key), run: Some(run) };
         let skew = patiently(SILENCE, || async {

@@ -1,7 +1,8 @@
 //! Tasks as a caller may see them. An answer to a user, or an event, can only be made of a [`Seen`], and what is for operators
 //! alone is not in it.
 
-use card_core::tasks::{Attempt, Task, TaskPage};
+use card_core::tasks::{Attempt, Kind, Task, TaskPage};
+use card_kinds::Registry;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -37,26 +38,27 @@ pub(crate) struct Attempts {
 impl Caller {
     /// A task, if it is the caller's own or the caller is an operator. An owner is told the code of an error and our own
     /// sentence for it: the message may hold what an operator wrote of the owner, or somebody else's words.
-    pub(crate) fn see(self, mut task: Task) -> Option<Seen> {
+    pub(crate) fn see(self, mut task: Task, kinds: &Registry) -> Option<Seen> {
         if let Self::User(user) = self {
             if task.owner != Some(user.id) {
                 return None;
             }
-            task.error = task.error.map(|error| error.for_owner());
+            task.error = task.error.map(|error| kinds.error_for_owner(task.kind, &error));
         }
         Some(Seen(task))
     }
 
     /// A page, without what the caller may not know of.
-    pub(crate) fn see_page(self, page: TaskPage) -> SeenPage {
-        SeenPage { items: page.items.into_iter().filter_map(|task| self.see(task)).collect(), next: page.next }
+    pub(crate) fn see_page(self, page: TaskPage, kinds: &Registry) -> SeenPage {
+        let items = page.items.into_iter().filter_map(|task| self.see(task, kinds)).collect();
+        SeenPage { items, next: page.next }
     }
 
-    /// The attempts of a task that the caller sees.
-    pub(crate) fn see_attempts(self, mut items: Vec<Attempt>) -> Attempts {
+    /// The attempts of a task, of a kind, that the caller sees.
+    pub(crate) fn see_attempts(self, mut items: Vec<Attempt>, kind: Kind, kinds: &Registry) -> Attempts {
         if let Self::User(_) = self {
             for attempt in &mut items {
-                attempt.error = attempt.error.take().map(|error| error.for_owner());
+                attempt.error = attempt.error.take().map(|error| kinds.error_for_owner(kind, &error));
             }
         }
         Attempts { items }

@@ -21,7 +21,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use card_core::engine::{Engine, EngineError, EventFilter, EventSeq, Signal, Subscription, TaskEvent};
+use card_core::engine::{EngineError, EventFilter, EventSeq, Log, Signal, Subscription, TaskEvent};
 use card_core::ids::TaskId;
 use card_core::tasks::Task;
 use tokio::time::timeout;
@@ -43,10 +43,10 @@ pub(crate) enum Told {
 
 /// A reader's place in the log and its wake-ups.
 pub(crate) struct Follower {
-    engine: Arc<dyn Engine>,
+    log: Arc<dyn Log>,
     /// What the reader means.
     filter: EventFilter,
-    /// What the engine is asked for: one condition, so that a page that is not full means that there is no more.
+    /// What the log is asked for: one condition, so that a page that is not full means that there is no more.
     /// The others are checked here.
     asked: EventFilter,
     wakeups: Subscription,
@@ -85,11 +85,11 @@ impl Shown {
 
 impl Follower {
     /// Subscribes first; `cursor` is set by [`Follower::start_at`] or [`Follower::start_now`] before the first read.
-    pub(crate) fn subscribe(engine: Arc<dyn Engine>, filter: EventFilter) -> Self {
+    pub(crate) fn subscribe(log: Arc<dyn Log>, filter: EventFilter) -> Self {
         let asked = narrowest(&filter);
-        let wakeups = engine.wakeups(&asked);
+        let wakeups = log.wakeups(&asked);
         Self {
-            engine,
+            log,
             filter,
             asked,
             wakeups,
@@ -108,7 +108,7 @@ impl Follower {
 
     /// Begins after all that happened so far.
     pub(crate) async fn start_now(&mut self) -> Result<(), EngineError> {
-        self.cursor = self.engine.last_event().await?;
+        self.cursor = self.log.last_event().await?;
         Ok(())
     }
 
@@ -139,7 +139,7 @@ impl Follower {
         self.hear();
         self.nudged = false;
         let heard_before = std::mem::take(&mut self.pending);
-        let page = match self.engine.events_after(&self.asked, self.cursor, limit).await {
+        let page = match self.log.events_after(&self.asked, self.cursor, limit).await {
             Ok(page) => page,
             Err(error) => {
                 self.pending = heard_before;

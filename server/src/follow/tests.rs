@@ -3,11 +3,12 @@
 use std::sync::Mutex;
 
 use async_trait::async_trait;
+use card_core::engine::EventPage;
 use card_core::engine::hub::{Change, Hub};
-use card_core::engine::{Accepted, Claim, ClaimRequest, Cleaned, EffectPage, EventPage, Lease, Retried, Settled};
-use card_core::ids::{RunId, UserId};
-use card_core::tasks::{Attempt, Kind, NewTask, Outcome, Scaling, Stats, Status, TaskError, TaskFilter, TaskPage};
+use card_core::ids::UserId;
+use card_core::tasks::Status;
 use card_core::time::Instant;
+use card_kinds::add;
 
 use super::*;
 
@@ -16,13 +17,13 @@ const PAGE: usize = 32;
 
 /// A log in memory. `floor` is what retention has removed.
 #[derive(Default)]
-struct Log {
+struct Scripted {
     events: Mutex<Vec<Task>>,
     floor: EventSeq,
     hub: Arc<Hub>,
 }
 
-impl Log {
+impl Scripted {
     fn commit(&self, task: &Task) {
         self.events.lock().unwrap().push(task.clone());
         self.hub.announce(&Change { task: task.id, run: task.run.clone(), owner: task.owner });
@@ -33,14 +34,14 @@ impl Log {
     }
 
     fn follow(self: &Arc<Self>, filter: EventFilter) -> Follower {
-        Follower::subscribe(Arc::clone(self) as Arc<dyn Engine>, filter)
+        Follower::subscribe(Arc::clone(self) as Arc<dyn Log>, filter)
     }
 }
 
 fn task(run: Option<&str>, owner: Option<UserId>) -> Task {
     Task {
         id: TaskId::new(),
-        kind: Kind::Add,
+        kind: add::KIND,
         owner,
         run: run.map(|run| run.parse().unwrap()),
         status: Status::Queued,
@@ -70,7 +71,7 @@ async fn read(follower: &mut Follower) -> Vec<(Option<EventSeq>, Option<Status>)
 
 #[tokio::test]
 async fn running_that_was_overtaken_is_not_told() {
-    let log = Arc::new(Log::default());
+    let log = Arc::new(Scripted::default());
     let mut follower = log.follow(EventFilter::default());
     let task = task(None, None);
     log.commit(&task);
@@ -82,7 +83,7 @@ async fn running_that_was_overtaken_is_not_told() {
 
 #[tokio::test]
 async fn running_that_comes_after_its_end_is_not_told() {
-    let log = Arc::new(Log::default());
+    let log = Arc::new(Scripted::default());
     let mut follower = log.follow(EventFilter::default());
     let task = task(None, None);
     log.commit(&task);
@@ -95,7 +96,7 @@ async fn running_that_comes_after_its_end_is_not_told() {
 
 #[tokio::test]
 async fn what_is_remembered_of_the_past_is_bounded() {
-    let log = Arc::new(Log::default());
+    let log = Arc::new(Scripted::default());
     let mut follower = log.follow(EventFilter::default());
     for _ in 0..REMEMBERED * 4 {
         log.commit(&state(&task(None, None), Status::Succeeded, 1));
@@ -106,7 +107,7 @@ async fn what_is_remembered_of_the_past_is_bounded() {
 
 #[tokio::test]
 async fn running_is_told_after_queued_and_before_the_end() {
-    let log = Arc::new(Log::default());
+    let log = Arc::new(Scripted::default());
     let mut follower = log.follow(EventFilter::default());
     let task = task(None, None);
     log.commit(&task);
@@ -119,7 +120,7 @@ async fn running_is_told_after_queued_and_before_the_end() {
 
 #[tokio::test]
 async fn while_behind_running_waits_until_its_task_was_told() {
-    let log = Arc::new(Log::default());
+    let log = Arc::new(Scripted::default());
     let mut follower = log.follow(EventFilter::default());
     let tasks: Vec<Task> = (0..PAGE + 5).map(|_| task(None, None)).collect();
     tasks.iter().for_each(|task| log.commit(task));
@@ -134,7 +135,7 @@ async fn while_behind_running_waits_until_its_task_was_told() {
 
 #[tokio::test]
 async fn what_is_gone_is_told_once_and_the_rest_follows() {
-    let log = Arc::new(Log { floor: 2, ..Log::default() });
+    let log = Arc::new(Scripted { floor: 2, ..Scripted::default() });
     (0..3).for_each(|_| log.commit(&task(None, None)));
     let mut follower = log.follow(EventFilter::default());
     follower.start_at(1);
@@ -144,7 +145,7 @@ async fn what_is_gone_is_told_once_and_the_rest_follows() {
 
 #[tokio::test]
 async fn nothing_of_others_is_told_not_even_what_is_not_durable() {
-    let log = Arc::new(Log::default());
+    let log = Arc::new(Scripted::default());
     let (me, other) = (UserId::new(), UserId::new());
     let (mine, theirs) = (task(Some("run"), Some(me)), task(Some("run"), Some(other)));
     let elsewhere = task(None, Some(me));
@@ -173,7 +174,7 @@ async fn nothing_of_others_is_told_not_even_what_is_not_durable() {
 
 #[tokio::test]
 async fn a_wait_ends_when_something_happens_or_in_time() {
-    let log = Arc::new(Log::default());
+    let log = Arc::new(Scripted::default());
     let mut follower = log.follow(EventFilter::default());
     assert_eq!(read(&mut follower).await, []);
     follower.wait(Duration::from_millis(1)).await;
@@ -186,16 +187,8 @@ async fn a_wait_ends_when_something_happens_or_in_time() {
     assert_eq!(read(&mut follower).await, [(Some(1), Some(Status::Queued))]);
 }
 
-fn unused() -> ! {
-    unreachable!("a follower only reads")
-}
-
 #[async_trait]
-impl Engine for Log {
-    fn name(&self) -> &'static str {
-        "scripted"
-    }
-
+impl Log for Scripted {
     async fn events_after(
         &self,
         filter: &EventFilter,
@@ -218,74 +211,4 @@ impl Engine for Log {
     fn wakeups(&self, filter: &EventFilter) -> Subscription {
         self.hub.subscribe(filter)
     }
-
-    async fn accept(&self, _: NewTask) -> Result<Accepted, EngineError> {
-        unused()
-    }
-
-    async fn get(&self, _: TaskId) -> Result<Option<Task>, EngineError> {
-        unused()
-    }
-
-    async fn list(&self, _: &TaskFilter, _: Option<&str>, _: usize) -> Result<TaskPage, EngineError> {
-        unused()
-    }
-
-    async fn attempts(&self, _: TaskId) -> Result<Vec<Attempt>, EngineError> {
-        unused()
-    }
-
-    async fn claim(&self, _: &ClaimRequest) -> Result<Vec<Claim>, EngineError> {
-        unused()
-    }
-
-    async fn extend(&self, _: &[Lease], _: Duration) -> Result<Vec<Lease>, EngineError> {
-        unused()
-    }
-
-    async fn settle(&self, _: &Lease, _: Instant, _: Outcome) -> Result<Settled, EngineError> {
-        unused()
-    }
-
-    async fn retry_at(&self, _: &Lease, _: Instant, _: Instant, _: TaskError, _: bool) -> Result<Settled, EngineError> {
-        unused()
-    }
-
-    async fn give_up(&self, _: &Lease, _: Instant, _: TaskError) -> Result<Settled, EngineError> {
-        unused()
-    }
-
-    async fn stats(&self) -> Result<Stats, EngineError> {
-        unused()
-    }
-
-    async fn scaling(&self) -> Result<Scaling, EngineError> {
-        unused()
-    }
-
-    async fn set_paused(&self, _: bool) -> Result<(), EngineError> {
-        unused()
-    }
-
-    async fn retry_dead(&self, _: TaskId) -> Result<Retried, EngineError> {
-        unused()
-    }
-
-    async fn discard(&self, _: TaskId, _: String) -> Result<bool, EngineError> {
-        unused()
-    }
-
-    async fn effects(&self, _: &RunId, _: Option<&str>, _: usize) -> Result<EffectPage, EngineError> {
-        unused()
-    }
-
-    async fn clean_run(&self, _: &RunId) -> Result<Cleaned, EngineError> {
-        unused()
-    }
-
-    async fn ping(&self) -> Result<(), EngineError> {
-        unused()
-    }
-
-    async fn close(&self) {}
 }

@@ -1,17 +1,15 @@
 //! Request bodies: bounded in size and time, JSON, and with a pointer to what is wrong with them.
 
-use std::fmt;
-use std::marker::PhantomData;
 use std::sync::Arc;
 
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, header};
 use bytes::{Bytes, BytesMut};
-use card_core::problem::Code;
+use card_core::problem::{Code, FieldError};
+use card_kinds::{Definition, Object, PayloadError};
 use http_body_util::BodyExt;
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{DeserializeOwned, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 
 use crate::app::App;
 use crate::problem::Refusal;
@@ -119,28 +117,17 @@ pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
     Ok(value)
 }
 
-/// A JSON object. Serde alone would take an array of the fields' values for one.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Object<T>(pub(crate) T);
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(ObjectVisitor(PhantomData))
-    }
-}
-
-struct ObjectVisitor<T>(PhantomData<T>);
-
-impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
-    type Value = Object<T>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<Object<T>, A::Error> {
-        T::deserialize(MapAccessDeserializer::new(fields)).map(Object)
-    }
+/// The payload of a task of some kind, which is JSON and stands at `at` in the body.
+pub(crate) fn payload(kind: &Definition, payload: &[u8], at: &str) -> Result<Box<RawValue>, Refusal> {
+    kind.read(payload).map_err(|error| match error {
+        PayloadError::Shape(error) => Refusal::invalid(at.to_owned() + &pointer(error.path()), reason(error.inner())),
+        PayloadError::Content(errors) => Refusal::invalid_all(
+            errors.into_iter().map(|error| FieldError { pointer: at.to_owned() + &error.pointer, ..error }).collect(),
+        ),
+        PayloadError::Unwritable(error) => {
+            Refusal::new(Code::Internal, "Something went wrong inside.").caused_by(error.to_string())
+        }
+    })
 }
 
 fn pointer(path: &serde_path_to_error::Path) -> String {
@@ -178,7 +165,8 @@ fn reason(error: &serde_json::Error) -> String {
 #[cfg(test)]
 mod tests {
     use card_core::problem::Problem;
-    use card_core::tasks::{Add, Replacement};
+    use card_kinds::add::Add;
+    use card_kinds::replacement::Replacement;
     use proptest::prelude::*;
 
     use super::*;

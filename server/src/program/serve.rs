@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use card_core::process::{Exit, NotReady, Part, listen};
+use card_kinds::Registry;
 use card_worker::program::ProcessFlags;
 use clap::Args;
 
@@ -47,13 +48,15 @@ pub(super) async fn run(arguments: ServeArguments) -> Result<Exit, NotReady> {
     let listener = listen(address, arguments.reuse_port).map_err(|error| {
         NotReady::new(format!("{address}: {error}; set CARDCTL_SERVER_ADDRESS and CARDCTL_SERVER_PORT to others"))
     })?;
+    let kinds = Registry::default();
     let store = tokio::select! {
         // Nothing was begun that could be finished.
         () = begun.stop.asked() => return Ok(Exit::Done),
-        opened = choice.open(settings) => opened?,
+        opened = choice.open(settings, &kinds) => opened?,
     };
     let engine = Arc::clone(&store.engine);
     let options = PlatformOptions {
+        kinds,
         store,
         settings: settings.clone(),
         secrets,

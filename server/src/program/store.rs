@@ -6,6 +6,7 @@ use card_core::engine::cluster::{self, Address};
 use card_core::engine::{EngineError, Store, sqlite};
 use card_core::process::NotReady;
 use card_core::settings::Settings;
+use card_kinds::Registry;
 
 /// The file of a server that is told nothing.
 const LEDGER: &str = "cards.db";
@@ -41,10 +42,10 @@ impl StoreChoice {
         }
     }
 
-    pub(super) async fn open(&self, settings: &Settings) -> Result<Store, EngineError> {
+    pub(super) async fn open(&self, settings: &Settings, kinds: &Registry) -> Result<Store, EngineError> {
         match self {
-            Self::Ledger(path) => sqlite::open(path, &settings.ledger).await,
-            Self::Cluster(address) => cluster::open(address, settings).await,
+            Self::Ledger(path) => sqlite::open(path, &settings.ledger, &kinds.known()).await,
+            Self::Cluster(address) => cluster::open(address, settings, &kinds.known()).await,
         }
     }
 }

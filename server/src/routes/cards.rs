@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
-use card_core::cards::Card;
+use card_kinds::replacement::{self, Card};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -26,6 +26,7 @@ pub(crate) struct Cards {
     responses((status = 200, description = "The cards", body = Cards)))]
 pub(crate) async fn list(State(app): State<Arc<App>>, user: User, query: Query) -> Result<Response, Refusal> {
     query.finish()?;
-    let items = app.accounts.cards(user.id).await?;
+    let effects = app.engine.effects_of(user.id, replacement::KIND).await?;
+    let items = effects.iter().filter_map(Card::of).collect();
     Ok(ok(&Cards { items }))
 }

@@ -49,7 +49,7 @@ pub(crate) async fn of_task(
     let id = find(&app, caller, &id).await?.id;
     let open = app.gate.open_stream(admission, caller)?;
     let mut follower =
-        Follower::subscribe(Arc::clone(&app.engine), EventFilter { tasks: vec![id], ..EventFilter::default() });
+        Follower::subscribe(app.engine.clone(), EventFilter { tasks: vec![id], ..EventFilter::default() });
     let mut first = b": connected\n\n".to_vec();
     let present = match from {
         Some(from) => {
@@ -85,7 +85,7 @@ async fn begin(
         if let Told::State(event) = told
             // The present state may be the very one that is heard of now.
             && (event.seq.is_some() || event.task.attempts > latest.attempts)
-            && let Some(task) = caller.see(event.task)
+            && let Some(task) = caller.see(event.task, &app.kinds)
         {
             sse::state(first, event.seq, &task);
             latest = task;
@@ -115,7 +115,7 @@ pub(crate) async fn of_many(
     let only_final = query.get("final").unwrap_or(false);
     query.finish()?;
     let open = app.gate.open_stream(admission, caller)?;
-    let mut follower = Follower::subscribe(Arc::clone(&app.engine), filter);
+    let mut follower = Follower::subscribe(app.engine.clone(), filter);
     match from {
         Some(from) => follower.start_at(from),
         None => follower.start_now().await?,
@@ -184,7 +184,7 @@ impl Reader {
             if !self.standing.holds().await {
                 return None;
             }
-            let chunk = Self::write(self.caller, &mut self.watched, self.only_final, told);
+            let chunk = Self::write(&self.app, self.caller, &mut self.watched, self.only_final, told);
             drop(page);
             self.ended = self.follower.caught_up() && self.watched.is_some_and(Status::is_final);
             if !chunk.is_empty() {
@@ -212,14 +212,14 @@ impl Reader {
         }
     }
 
-    fn write(caller: Caller, watched: &mut Option<Status>, only_final: bool, told: Vec<Told>) -> Vec<u8> {
+    fn write(app: &App, caller: Caller, watched: &mut Option<Status>, only_final: bool, told: Vec<Told>) -> Vec<u8> {
         let mut chunk = Vec::with_capacity(told.len() * 512);
         for told in told {
             match told {
                 Told::Reset(from) => sse::position(&mut chunk, "reset", from),
                 Told::State(event) if only_final && !event.task.status.is_final() => {}
                 Told::State(event) => {
-                    let Some(task) = caller.see(event.task) else { continue };
+                    let Some(task) = caller.see(event.task, &app.kinds) else { continue };
                     sse::state(&mut chunk, event.seq, &task);
                     *watched = watched.map(|_| task.status);
                 }

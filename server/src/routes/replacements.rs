@@ -5,13 +5,14 @@ use std::sync::Arc;
 use axum::extract::{Path, State};
 use axum::http::Method;
 use axum::response::Response;
-use card_core::tasks::{Kind, Replacement, Task, TaskFilter, TaskPage};
-use serde_json::value::RawValue;
+use card_core::tasks::{Task, TaskFilter, TaskPage};
+use card_kinds::replacement::{self, Replacement};
+use serde::de::IgnoredAny;
 
 use super::tasks::{Submission, submit_task};
 use crate::app::App;
 use crate::auth::caller::{Caller, User};
-use crate::http::body::Json;
+use crate::http::body::{Json, payload};
 use crate::http::gate::Admission;
 use crate::http::headers::WriteHeaders;
 use crate::http::json::ok;
@@ -34,30 +35,15 @@ pub(crate) async fn submit(
     user: User,
     admission: Admission,
     headers: WriteHeaders,
-    body: Json<Replacement>,
+    body: Json<IgnoredAny>,
 ) -> Result<Response, Refusal> {
-    // Written anew instead of taking the body: one spelling in the ledger, and nothing between the lines.
-    let payload = payload(body.value)?;
+    let kind = app.kinds.get(replacement::KIND).ok_or_else(|| Refusal::not_found("There are no replacements here."))?;
+    let payload = self::payload(kind, &body.bytes, "")?;
     let idempotency = headers.idempotency(&Method::POST, ROUTE, &body.bytes);
-    let exclusive = Some(format!("replacement:{}", user.id));
-    submit_task(
-        &app,
-        Submission {
-            kind: Kind::Replacement,
-            holders: admission.holders(Caller::User(user)),
-            caller: Caller::User(user),
-            run: headers.run,
-            payload,
-            exclusive,
-            idempotency,
-            location: ROUTE,
-        },
-    )
-    .await
-}
-
-fn payload(replacement: Replacement) -> Result<Box<RawValue>, Refusal> {
-    serde_json::value::to_raw_value(&replacement).map_err(super::tasks::unwritable)
+    let caller = Caller::User(user);
+    let holders = admission.holders(caller);
+    let submission = Submission { kind, caller, holders, run: headers.run, payload, idempotency, location: ROUTE };
+    submit_task(&app, submission).await
 }
 
 /// The caller's replacements, newest first.
@@ -69,9 +55,9 @@ fn payload(replacement: Replacement) -> Result<Box<RawValue>, Refusal> {
 pub(crate) async fn list(State(app): State<Arc<App>>, user: User, mut query: Query) -> Result<Response, Refusal> {
     let (limit, cursor) = (query.limit(50, 200), query.text("cursor"));
     query.finish()?;
-    let filter = TaskFilter { kind: Some(Kind::Replacement), owner: Some(user.id), ..TaskFilter::default() };
+    let filter = TaskFilter { kind: Some(replacement::KIND), owner: Some(user.id), ..TaskFilter::default() };
     let page = app.engine.list(&filter, cursor.as_deref(), limit).await?;
-    Ok(ok(&Caller::User(user).see_page(page)))
+    Ok(ok(&Caller::User(user).see_page(page, &app.kinds)))
 }
 
 /// One of the caller's replacements; somebody else's is not found.
@@ -87,6 +73,6 @@ pub(crate) async fn get(
     query.finish()?;
     let missing = || Refusal::not_found("You have no such replacement.");
     let task = app.engine.get(id.parse().map_err(|_| missing())?).await?;
-    let task = task.and_then(|task| Caller::User(user).see(task));
-    Ok(ok(&task.filter(|task| task.kind == Kind::Replacement).ok_or_else(missing)?))
+    let task = task.and_then(|task| Caller::User(user).see(task, &app.kinds));
+    Ok(ok(&task.filter(|task| task.kind == replacement::KIND).ok_or_else(missing)?))
 }

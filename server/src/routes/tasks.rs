@@ -9,17 +9,20 @@ use axum::response::Response;
 use card_core::engine::{Accepted, EventFilter, Retried};
 use card_core::ids::{RunId, TaskId, UserId};
 use card_core::problem::Code;
-use card_core::tasks::{Add, Idempotency, Kind, NewTask, Task, TaskFilter, TaskPage};
+use card_core::tasks::{Idempotency, Kind, NewTask, Task, TaskFilter, TaskPage};
+use card_kinds::{Definition, Registry, Schemas};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::time::{Instant, timeout_at};
-use utoipa::ToSchema;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, OneOfBuilder, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::app::App;
 use crate::auth::caller::{Caller, Operator};
 use crate::auth::seen::{Attempts, Seen};
 use crate::auth::standing::Standing;
-use crate::http::body::{Json, Object};
+use crate::http::body::{Json, payload};
 use crate::http::gate::{Admission, Holders};
 use crate::http::headers::{IDEMPOTENCY_REPLAYED, WriteHeaders};
 use crate::http::json::{json, ok};
@@ -28,62 +31,82 @@ use crate::problem::Refusal;
 
 const ROUTE: &str = "/api/v1/tasks";
 
-/// What is asked for: a kind that anybody may submit, with its payload.
-#[derive(Debug, Deserialize, ToSchema)]
+/// What is asked for: a kind, and a payload of it.
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct TaskRequest {
-    /// What to do.
-    #[serde(rename = "kind")]
-    _kind: SubmittableKind,
-    /// The kind's own.
-    #[schema(value_type = Add)]
-    payload: Object<Add>,
+    kind: Kind,
+    payload: Box<RawValue>,
 }
 
-/// Kinds that can be submitted here; a replacement has a route of its own.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(rename_all = "kebab-case")]
-enum SubmittableKind {
-    /// Adds two numbers.
-    Add,
+// By hand: one alternative for each kind that is registered.
+impl PartialSchema for TaskRequest {
+    fn schema() -> RefOr<Schema> {
+        let alternatives = Registry::default().all().fold(OneOfBuilder::new(), |all, one| {
+            let kind = ObjectBuilder::new().schema_type(Type::String).enum_values(Some([one.kind.as_str()]));
+            all.item(
+                ObjectBuilder::new()
+                    .title(Some(one.kind.as_str()))
+                    .description(Some(one.summary))
+                    .property("kind", kind)
+                    .property("payload", one.payload_schema(&mut Schemas::new()))
+                    .required("kind")
+                    .required("payload")
+                    .additional_properties(Some(AdditionalProperties::FreeForm(false))),
+            )
+        });
+        alternatives.into()
+    }
+}
+
+impl ToSchema for TaskRequest {
+    fn schemas(schemas: &mut Schemas) {
+        for one in Registry::default().all() {
+            one.payload_schema(schemas);
+        }
+    }
 }
 
 /// What a route found out about a new task.
-pub(crate) struct Submission {
-    pub(crate) kind: Kind,
+pub(crate) struct Submission<'a> {
+    pub(crate) kind: &'a Definition,
     pub(crate) caller: Caller,
     /// Whose room in the backlog it takes.
     pub(crate) holders: Holders,
     pub(crate) run: Option<RunId>,
     pub(crate) payload: Box<RawValue>,
-    pub(crate) exclusive: Option<String>,
     pub(crate) idempotency: Option<Idempotency>,
     pub(crate) location: &'static str,
 }
 
 /// Makes a task durable and answers with it.
-pub(crate) async fn submit_task(app: &App, submission: Submission) -> Result<Response, Refusal> {
-    let Submission { kind, caller, holders, run, payload, exclusive, idempotency, location } = submission;
+pub(crate) async fn submit_task(app: &App, submission: Submission<'_>) -> Result<Response, Refusal> {
+    let Submission { kind: definition, caller, holders, run, payload, idempotency, location } = submission;
+    if definition.is_owned && caller.owner().is_none() {
+        return Err(Refusal::new(Code::Forbidden, "A task of this kind is a user's: only a user can ask for it."));
+    }
     app.backlog.admit(&holders)?;
-    let owner = caller.owner();
+    let (kind, owner) = (definition.kind, caller.owner());
+    let exclusive = definition.exclusive_key(owner);
     let new = NewTask { id: TaskId::new(), kind, owner, run, payload, exclusive, idempotency };
     match app.engine.accept(new).await? {
         Accepted::New(task) => {
             app.accepted(kind, &holders);
-            accepted(caller, task, location, false)
+            accepted(app, caller, task, location, false)
         }
-        Accepted::Replay(task) => accepted(caller, task, location, true),
+        Accepted::Replay(task) => accepted(app, caller, task, location, true),
         Accepted::IdempotencyMismatch => Err(Refusal::new(
             Code::IdempotencyMismatch,
             "This Idempotency-Key was used for another request; use a new key for a new request.",
         )),
-        Accepted::Exclusive { open } => Err(Refusal::replacement_open(open)),
+        Accepted::Exclusive { open } => Err(Refusal::open(Some(definition), open)),
     }
 }
 
-fn accepted(caller: Caller, task: Task, location: &str, replayed: bool) -> Result<Response, Refusal> {
+fn accepted(app: &App, caller: Caller, task: Task, location: &str, replayed: bool) -> Result<Response, Refusal> {
     // It was accepted for this caller, or under a key of this caller's.
-    let task = caller.see(task).ok_or_else(|| Refusal::not_found("There is no such task that you may see."))?;
+    let task =
+        caller.see(task, &app.kinds).ok_or_else(|| Refusal::not_found("There is no such task that you may see."))?;
     let mut response = json(StatusCode::ACCEPTED, &task);
     let headers = response.headers_mut();
     if let Ok(value) = HeaderValue::try_from(format!("{location}/{}", task.id)) {
@@ -95,18 +118,14 @@ fn accepted(caller: Caller, task: Task, location: &str, replayed: bool) -> Resul
     Ok(response)
 }
 
-/// JSON that can't be written: a defect of ours.
-pub(crate) fn unwritable(error: serde_json::Error) -> Refusal {
-    Refusal::new(Code::Internal, "Something went wrong inside.").caused_by(error.to_string())
-}
-
 /// Submits a task, as a user or as the operator.
 #[utoipa::path(post, path = "/tasks", tag = "tasks", security(("user" = []), ("operator" = [])), request_body = TaskRequest,
     params(
         ("idempotency-key" = Option<String>, Header, description = "Makes sending twice safe: 1 to 255 visible ASCII characters", min_length = 1, max_length = 255, pattern = "^[!-~]+$"),
         ("x-run-id" = Option<RunId>, Header, description = "Tags the task with a run")),
     responses((status = 202, description = "Accepted: it is on disk. `idempotency-replayed: true` if it was already, by the same key", body = Task,
-        headers(("location" = String, description = "The task"), ("idempotency-replayed" = Option<String>, description = "`true` for a repeated answer")))))]
+        headers(("location" = String, description = "The task"), ("idempotency-replayed" = Option<String>, description = "`true` for a repeated answer"))),
+        (status = 409, description = "The caller has one of this kind that is not final, and can have only one: the kind's problem, with `open_task`")))]
 pub(crate) async fn submit(
     State(app): State<Arc<App>>,
     caller: Caller,
@@ -114,22 +133,16 @@ pub(crate) async fn submit(
     headers: WriteHeaders,
     body: Json<TaskRequest>,
 ) -> Result<Response, Refusal> {
-    let payload = serde_json::value::to_raw_value(&body.value.payload.0).map_err(unwritable)?;
+    let TaskRequest { kind, payload } = body.value;
+    let kind = app
+        .kinds
+        .get(kind)
+        .ok_or_else(|| Refusal::invalid("/kind", format!("must be one of {}", app.kinds.names())))?;
+    let payload = self::payload(kind, payload.get().as_bytes(), "/payload")?;
     let idempotency = headers.idempotency(&Method::POST, ROUTE, &body.bytes);
-    submit_task(
-        &app,
-        Submission {
-            kind: Kind::Add,
-            caller,
-            holders: admission.holders(caller),
-            run: headers.run,
-            payload,
-            exclusive: None,
-            idempotency,
-            location: ROUTE,
-        },
-    )
-    .await
+    let holders = admission.holders(caller);
+    let submission = Submission { kind, caller, holders, run: headers.run, payload, idempotency, location: ROUTE };
+    submit_task(&app, submission).await
 }
 
 /// Tasks by filter, newest first.
@@ -144,8 +157,9 @@ pub(crate) async fn submit(
         ("cursor" = Option<String>, Query, description = "`next` of the page before")),
     responses((status = 200, description = "A page", body = TaskPage)))]
 pub(crate) async fn list(State(app): State<Arc<App>>, _: Operator, mut query: Query) -> Result<Response, Refusal> {
-    let filter = TaskFilter {
-        kind: query.get("kind"),
+    let kind = query.text("kind");
+    let mut filter = TaskFilter {
+        kind: None,
         status: query.get("status"),
         run: query.get("run"),
         owner: query.get("owner"),
@@ -154,6 +168,7 @@ pub(crate) async fn list(State(app): State<Arc<App>>, _: Operator, mut query: Qu
     };
     let (limit, cursor) = (query.limit(50, 1000), query.text("cursor"));
     query.finish()?;
+    filter.kind = app.kind(kind.as_deref(), "kind").await?;
     Ok(ok(&app.engine.list(&filter, cursor.as_deref(), limit).await?))
 }
 
@@ -186,7 +201,7 @@ pub(crate) async fn get(
 pub(crate) async fn find(app: &App, caller: Caller, id: &str) -> Result<Seen, Refusal> {
     let missing = || Refusal::not_found("There is no such task that you may see.");
     let task = app.engine.get(id.parse().map_err(|_| missing())?).await?;
-    task.and_then(|task| caller.see(task)).ok_or_else(missing)
+    task.and_then(|task| caller.see(task, &app.kinds)).ok_or_else(missing)
 }
 
 /// Looks again this often even if nothing was heard: wake-ups may be lost.
@@ -198,7 +213,7 @@ async fn wait_for_final(app: &Arc<App>, caller: Caller, mut task: Seen, wait: Du
     let mut standing = Standing::of(Arc::clone(app), caller);
     loop {
         // A task that was cleaned up meanwhile stays as it was last seen.
-        if let Some(now) = app.engine.get(task.id).await?.and_then(|now| caller.see(now)) {
+        if let Some(now) = app.engine.get(task.id).await?.and_then(|now| caller.see(now, &app.kinds)) {
             task = now;
         }
         if !standing.holds().await {
@@ -227,7 +242,7 @@ pub(crate) async fn attempts(
 ) -> Result<Response, Refusal> {
     query.finish()?;
     let task = find(&app, caller, &id).await?;
-    Ok(ok(&caller.see_attempts(app.engine.attempts(task.id).await?)))
+    Ok(ok(&caller.see_attempts(app.engine.attempts(task.id).await?, task.kind, &app.kinds)))
 }
 
 /// Queues a dead task again, at once; its history is kept.
@@ -241,10 +256,14 @@ pub(crate) async fn retry(
     Path(id): Path<String>,
 ) -> Result<Response, Refusal> {
     let missing = || Refusal::not_found("There is no such task.");
-    match app.engine.retry_dead(id.parse().map_err(|_| missing())?).await? {
+    let id = id.parse().map_err(|_| missing())?;
+    match app.engine.retry_dead(id).await? {
         Retried::Queued(task) => Ok(json(StatusCode::ACCEPTED, &task)),
         Retried::NotDead => Err(Refusal::new(Code::NotDead, "This task is not dead; only a dead one can be retried.")),
-        Retried::Exclusive { open } => Err(Refusal::replacement_open(open)),
+        Retried::Exclusive { open } => {
+            let kind = app.engine.get(id).await?.map(|task| task.kind);
+            Err(Refusal::open(kind.and_then(|kind| app.kinds.get(kind)), open))
+        }
         Retried::NotFound => Err(missing()),
     }
 }

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use card_core::engine::{Store, sqlite};
+use card_core::engine::Store;
 use card_core::problem::{Code, Problem};
 use card_core::settings::Settings;
 use card_core::tasks::Task;
+use card_core::testing::TestLedger;
+use card_kinds::Registry;
 use card_server::Secrets;
 use card_server::platform::{Platform, PlatformOptions, Stopped};
 use reqwest::{Client, Method, RequestBuilder, Response};
@@ -20,7 +22,7 @@ pub(crate) struct TestApp {
     pub(crate) platform: Platform,
     pub(crate) store: Store,
     pub(crate) client: Client,
-    pub(crate) dir: tempfile::TempDir,
+    pub(crate) ledger: TestLedger,
 }
 
 impl TestApp {
@@ -42,9 +44,11 @@ impl TestApp {
         settings.worker.retry.cap = Duration::from_millis(20);
         settings.worker.retry.max_attempts = 2;
         change(&mut settings);
-        let dir = tempfile::tempdir().unwrap();
-        let store = sqlite::open(&dir.path().join("cards.db"), &settings.ledger).await.unwrap();
+        let (ledger, kinds) = (TestLedger::create(), Registry::default());
+        ledger.set(&mut settings);
+        let store = ledger.open(&settings, &kinds.known()).await;
         let platform = Platform::start(PlatformOptions {
+            kinds,
             store: store.clone(),
             settings,
             secrets: Secrets { signing_key: vec![7; 32], operator_token: OPERATOR.to_owned() },
@@ -56,7 +60,7 @@ impl TestApp {
         .await
         .unwrap();
         let client = card_http::local().timeout(PATIENCE * 4).pool_max_idle_per_host(64).build().unwrap();
-        Self { platform, store, client, dir }
+        Self { platform, store, client, ledger }
     }
 
     pub(crate) async fn stop(self) -> Stopped {

@@ -1,5 +1,6 @@
 use card_core::problem::Code;
-use card_core::tasks::{Kind, Status, Task, TaskPage};
+use card_core::tasks::{Status, Task, TaskPage};
+use card_kinds::replacement;
 use reqwest::Method;
 use serde_json::json;
 
@@ -19,7 +20,7 @@ async fn a_replacement_is_accepted_and_issues_a_card() {
     let location = response.headers()["location"].to_str().unwrap().to_owned();
     assert!(!response.headers().contains_key("idempotency-replayed"));
     let task: Task = response.json().await.unwrap();
-    assert_eq!((task.kind, task.status, task.attempts), (Kind::Replacement, Status::Queued, 0));
+    assert_eq!((task.kind, task.status, task.attempts), (replacement::KIND, Status::Queued, 0));
     assert_eq!(task.run.as_ref().unwrap().as_str(), "run-1");
     assert_eq!(location, format!("/api/v1/replacements/{}", task.id));
     let settled = app.finished(task.id).await;

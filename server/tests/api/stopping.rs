@@ -77,11 +77,11 @@ async fn a_stop_cuts_off_what_takes_too_long() {
 async fn what_was_accepted_is_there_after_a_restart() {
     let app = TestApp::without_workers().await;
     let task = app.add(OPERATOR, "r").await;
-    let TestApp { platform, dir, store, .. } = app;
+    let TestApp { platform, ledger, store, .. } = app;
     drop(store);
     assert!(platform.stop().await.drained);
     let settings = card_core::settings::Settings::default();
-    let store = card_core::engine::sqlite::open(&dir.path().join("cards.db"), &settings.ledger).await.unwrap();
+    let store = ledger.open(&settings, &card_kinds::Registry::default().known()).await;
     assert_eq!(store.engine.get(task.id).await.unwrap().unwrap().id, task.id);
     store.engine.close().await;
 }

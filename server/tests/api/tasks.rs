@@ -24,7 +24,11 @@ async fn an_addition_succeeds_for_users_and_for_the_operator() {
 async fn only_what_can_be_submitted_is() {
     let app = TestApp::without_workers().await;
     for (body, pointer) in [
-        (json!({"kind": "replacement", "payload": {"x": 1, "y": 2}}), "/kind"),
+        (json!({"kind": "no-such-kind", "payload": {"x": 1, "y": 2}}), "/kind"),
+        (json!({"kind": 7, "payload": {"x": 1, "y": 2}}), "/kind"),
+        (json!({"kind": "replacement", "payload": {"x": 1, "y": 2}}), "/payload/x"),
+        (json!({"kind": "replacement", "payload": {"reason": "lsot"}}), "/payload/reason"),
+        (json!({"kind": "add"}), ""),
         (json!({"kind": "add", "payload": {"x": 1}}), "/payload"),
         (json!({"kind": "add", "payload": [1, 2]}), "/payload"),
         (json!({"kind": "add", "payload": {"x": 1, "y": 2.5}}), "/payload/y"),
@@ -34,6 +38,26 @@ async fn only_what_can_be_submitted_is() {
         let problem = problem(app.post("/tasks", OPERATOR, &body)).await;
         assert_eq!((problem.code, problem.errors[0].pointer.as_str()), (Code::ValidationFailed, pointer), "{body}");
     }
+}
+
+/// What `/replacements` takes is a task like all others; only whose it is must be known.
+#[tokio::test]
+async fn any_kind_can_be_submitted_as_a_task_by_those_whose_it_can_be() {
+    let app = TestApp::start().await;
+    let token = app.user("r").await;
+    let body = json!({"kind": "replacement", "payload": {"reason": "lost"}});
+    assert_eq!(problem(app.post("/tasks", OPERATOR, &body)).await.code, Code::Forbidden);
+    let _: Value = ok_or_empty(app.request(Method::POST, "/queue/pause").bearer_auth(OPERATOR)).await;
+    let task: Task = ok(app.post("/tasks", &token, &body)).await;
+    let refused = problem(app.post("/tasks", &token, &body)).await;
+    assert_eq!((refused.code, refused.open_task), (Code::ReplacementOpen, Some(task.id)));
+    let refused = problem(app.post("/replacements", &token, &json!({"reason": "lost"}))).await;
+    assert_eq!((refused.code, refused.open_task), (Code::ReplacementOpen, Some(task.id)));
+    let _: Value = ok_or_empty(app.request(Method::POST, "/queue/resume").bearer_auth(OPERATOR)).await;
+    let task: Task = ok(app.get(&format!("/tasks/{}?wait=20s", task.id), &token)).await;
+    assert_eq!(task.status, Status::Succeeded);
+    let cards: Value = ok(app.get("/cards", &token)).await;
+    assert_eq!(cards["items"][0]["task"], json!(task.id));
 }
 
 #[tokio::test]

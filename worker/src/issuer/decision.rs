@@ -4,8 +4,8 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 
-use card_core::cards::{IssuedCard, Network};
 use card_core::ids::TaskId;
+use card_kinds::replacement::{IssuedCard, Network};
 use sha2::{Digest, Sha256};
 
 /// Answers remembered; some 60 bytes each. Older ones are still the same unless the decline rate was changed.

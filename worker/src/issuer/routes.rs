@@ -9,8 +9,8 @@ use axum::extract::{DefaultBodyLimit, Json, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use card_core::cards::IssueRequest;
 use card_core::time::Instant;
+use card_kinds::replacement::IssueRequest;
 use tokio_util::sync::CancellationToken;
 
 use super::answers::Answers;

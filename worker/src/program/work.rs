@@ -8,6 +8,7 @@ use card_core::ids::WorkerId;
 use card_core::process::{Exit, NotReady, Part, listen};
 use card_core::settings::Settings;
 use card_core::telemetry::metrics;
+use card_kinds::Registry;
 use tokio::net::TcpListener;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
@@ -16,7 +17,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::Arguments;
 use crate::http::health::{self, Check};
 use crate::http::serve_routes;
-use crate::{Registry, Worker};
+use crate::{Handlers, Worker};
 
 /// Every part keeps its own time; this is for one that does not.
 const GRACE: Duration = Duration::from_secs(10);
@@ -34,22 +35,24 @@ pub(super) async fn run(arguments: Arguments) -> Result<Exit, NotReady> {
              CARD_REDIS_URL. On a SQLite ledger `card-server` runs the workers itself",
         )
     })?;
-    let registry = registry(settings)?;
+    let registry = Registry::default();
+    let handlers = handlers(&registry, settings)?;
     let at = arguments.health_address;
     let refused = |error: std::io::Error| NotReady::new(format!("{at}: {error}; give another --health-address"));
     let listener = listen(at, false).and_then(TcpListener::from_std).map_err(refused)?;
     let health_address = listener.local_addr().map_err(refused)?;
+    let kinds = registry.known();
     let store = tokio::select! {
         // Nothing was begun that could be finished.
         () = begun.stop.asked() => return Ok(Exit::Done),
-        opened = cluster::open(&address, settings) => opened?,
+        opened = cluster::open(&address, settings, &kinds) => opened?,
     };
 
     let (stop_work, stop_health) = (CancellationToken::new(), CancellationToken::new());
     let routes = health::routes(checks(&store.engine, &stop_work)).fallback(crate::http::no_such_route);
     let mut health = spawn(serve_routes(listener, routes, stop_health.clone()));
     let host = begun.environment.host();
-    let worker = Worker::new(Arc::clone(&store.engine), registry, settings.worker.clone(), WorkerId::new(), host)
+    let worker = Worker::new(store.engine.clone(), handlers, settings.worker.clone(), WorkerId::new(), host)
         .with_drain(settings.server.drain_timeout);
     let mut working = spawn(worker.run(stop_work.clone()));
     begun.ready(health_address);
@@ -78,14 +81,14 @@ pub(super) async fn run(arguments: Arguments) -> Result<Exit, NotReady> {
     Ok(if failed.is_some() { Exit::Failed } else { Exit::Done })
 }
 
-fn registry(settings: &Settings) -> Result<Registry, NotReady> {
+fn handlers(registry: &Registry, settings: &Settings) -> Result<Handlers, NotReady> {
     if settings.worker.issuer.url.is_empty() {
         return Err(NotReady::new(
             "worker.issuer.url is not set; set CARDCTL_WORKER_ISSUER_URL to the card bureau's, such as \
              http://127.0.0.1:7500 of `card-server issuer`",
         ));
     }
-    Registry::standard(&settings.worker).map_err(|error| NotReady::new(error.to_string()))
+    Handlers::new(registry, &settings.worker).map_err(|error| NotReady::new(error.to_string()))
 }
 
 /// Ready as long as the ledger answers and tasks are claimed.

@@ -54,6 +54,7 @@ impl Attempt {
 
 #[cfg(test)]
 mod tests {
+    use card_core::engine::LeaseRow;
     use card_core::ids::{TaskId, WorkerId};
     use serde_json::value::RawValue;
 
@@ -65,8 +66,8 @@ mod tests {
         let now = Instant::now();
         let started_at = Instant::from_micros(now.micros() - 3_600_000_000);
         let claim = Claim {
-            lease: Lease { task: TaskId::new(), row: 1, token: 1, worker: WorkerId::new() },
-            kind: Kind::Add,
+            lease: Lease { task: TaskId::new(), row: LeaseRow::default(), token: 1, worker: WorkerId::new() },
+            kind: Kind::new("add"),
             owner: None,
             run: None,
             payload: RawValue::NULL.to_owned(),

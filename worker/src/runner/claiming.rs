@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::{Runner, report};
-use crate::registry::Claimable;
+use crate::handlers::Claimable;
 
 /// At most so many tasks in one claim.
 const BATCH: usize = 256;
@@ -73,7 +73,7 @@ async fn permits(runner: &Runner) -> Option<OwnedSemaphorePermit> {
 
 /// Claims up to `max` tasks, of a kind whose breaker wants a probe at most one.
 async fn claim(runner: &Runner, max: usize) -> Result<Vec<Claim>, EngineError> {
-    let Claimable { freely, probing, review } = runner.worker.registry.claimable();
+    let Claimable { freely, probing, review } = runner.worker.handlers.claimable();
     let wait = review.map_or(WAIT, |review| review.min(WAIT));
     if probing.is_empty() {
         return ask(runner, freely, max, wait).await;
@@ -91,8 +91,19 @@ async fn claim(runner: &Runner, max: usize) -> Result<Vec<Claim>, EngineError> {
 
 async fn ask(runner: &Runner, kinds: Vec<Kind>, max: usize, wait: Duration) -> Result<Vec<Claim>, EngineError> {
     let worker = &runner.worker;
-    let request =
-        ClaimRequest { worker: worker.id, host: worker.host.clone(), kinds, max, lease: worker.settings.lease, wait };
+    // Those that this loop holds, and those that it left for the next round.
+    let free = max + runner.permits.available_permits();
+    let (most, enough) = runner.rooms.share_out(&kinds, free);
+    let request = ClaimRequest {
+        worker: worker.id,
+        host: worker.host.clone(),
+        kinds: most.keys().copied().collect(),
+        max,
+        most,
+        lease: worker.settings.lease,
+        wait,
+        enough,
+    };
     timeout(wait + GRACE, worker.engine.claim(&request))
         .await
         .unwrap_or_else(|_| Err(EngineError::new(ErrorKind::Unknown, "the engine did not answer in time")))

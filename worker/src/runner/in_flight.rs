@@ -95,12 +95,13 @@ impl Drop for Entry {
 
 #[cfg(test)]
 mod tests {
+    use card_core::engine::LeaseRow;
     use card_core::ids::{TaskId, WorkerId};
 
     use super::*;
 
-    fn lease(row: i64) -> Lease {
-        Lease { task: TaskId::new(), row, token: 1, worker: WorkerId::new() }
+    fn lease(token: u64) -> Lease {
+        Lease { task: TaskId::new(), row: LeaseRow::default(), token, worker: WorkerId::new() }
     }
 
     #[test]

@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use card_core::engine::Settled;
-use card_core::tasks::{Kind, Outcome};
+use card_core::tasks::{End, Kind, Outcome};
 use card_core::telemetry::metrics::{TASK_ATTEMPTS, TASK_END_TO_END, TASK_RUN, TASK_WAIT, TASKS_SETTLED};
 use metrics::{Counter, Histogram, counter, histogram};
 
 use super::attempt::Attempt;
-use super::outcome::End;
 
 /// See the module.
 #[derive(Debug)]
@@ -37,8 +36,8 @@ struct Ended {
 }
 
 impl Meters {
-    pub(super) fn new(kinds: &[Kind]) -> Self {
-        Self { kinds: kinds.iter().map(|kind| (*kind, KindMeters::new(kind.as_str()))).collect() }
+    pub(super) fn new(kinds: impl IntoIterator<Item = Kind>) -> Self {
+        Self { kinds: kinds.into_iter().map(|kind| (kind, KindMeters::new(kind))).collect() }
     }
 
     /// An attempt begins.
@@ -104,16 +103,17 @@ impl From<&End> for EndKind {
 }
 
 impl KindMeters {
-    fn new(kind: &'static str) -> Self {
-        let attempts = |outcome: &'static str| counter!(TASK_ATTEMPTS, "kind" => kind, "outcome" => outcome);
+    fn new(kind: Kind) -> Self {
+        let kind = || kind.to_string();
+        let attempts = |outcome: &'static str| counter!(TASK_ATTEMPTS, "kind" => kind(), "outcome" => outcome);
         let ended = |status: &'static str| Ended {
             attempts: attempts(status),
-            tasks: counter!(TASKS_SETTLED, "kind" => kind, "status" => status),
+            tasks: counter!(TASKS_SETTLED, "kind" => kind(), "status" => status),
         };
         Self {
-            wait: histogram!(TASK_WAIT, "kind" => kind),
-            run: histogram!(TASK_RUN, "kind" => kind),
-            end_to_end: histogram!(TASK_END_TO_END, "kind" => kind),
+            wait: histogram!(TASK_WAIT, "kind" => kind()),
+            run: histogram!(TASK_RUN, "kind" => kind()),
+            end_to_end: histogram!(TASK_END_TO_END, "kind" => kind()),
             succeeded: ended("succeeded"),
             declined: ended("declined"),
             dead: ended("dead"),

@@ -1,7 +1,7 @@
 //! Claims tasks, begins their steps, keeps their leases and tells the engine how they ended.
 //!
-//! - At most `settings.concurrency` tasks are held at once. A permit moves into the task that works under it, so a panic
-//!   gives it back.
+//! - At most `settings.concurrency` tasks of one kind are held at once, and a third as many of the others. A permit moves
+//!   into the task that works under it, so a panic gives it back.
 //! - A slow step or a slow settle never holds up another: every waiting step is a task of its own, and what is over at
 //!   once is settled concurrently, so that the engine commits many together.
 //! - What can't be settled is let go in the end: its lease runs out, and the engine's sweep hands it out again.
@@ -12,6 +12,7 @@ mod in_flight;
 mod leases;
 mod meters;
 mod outcome;
+mod rooms;
 mod settling;
 mod state_log;
 
@@ -19,10 +20,10 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use card_core::engine::{Claim, Engine};
+use card_core::engine::{Claim, Work};
 use card_core::ids::WorkerId;
 use card_core::settings;
-use card_core::tasks::Kind;
+use card_kinds::{Begun, Step, task_error};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -33,9 +34,9 @@ use tokio_util::task::AbortOnDropHandle;
 use self::attempt::Attempt;
 use self::in_flight::{Cut, InFlight};
 use self::meters::Meters;
+use self::rooms::{Rooms, Seat, permits};
 use self::state_log::StateLog;
-use crate::registry::Registry;
-use crate::step::{Begun, Step, task_error};
+use crate::handlers::Handlers;
 
 /// How long a stop waits for steps under way, unless said.
 const DRAIN: Duration = Duration::from_secs(25);
@@ -44,8 +45,8 @@ const HAND_BACK: Duration = Duration::from_secs(3);
 
 /// A worker, not yet at work.
 pub struct Worker {
-    engine: Arc<dyn Engine>,
-    registry: Registry,
+    engine: Arc<dyn Work>,
+    handlers: Handlers,
     settings: settings::Worker,
     id: WorkerId,
     host: String,
@@ -61,17 +62,17 @@ pub struct Stopped {
 }
 
 impl Worker {
-    /// A worker that takes tasks from `engine` and does what `registry` knows; clones of one registry share connections
+    /// A worker that takes tasks from `engine` and does what `handlers` know; clones of them share connections
     /// and breakers. `id` belongs to one running worker; `host` says where, for `GET /stats`.
     #[must_use]
     pub fn new(
-        engine: Arc<dyn Engine>,
-        registry: Registry,
+        engine: Arc<dyn Work>,
+        handlers: Handlers,
         settings: settings::Worker,
         id: WorkerId,
         host: impl Into<String>,
     ) -> Self {
-        Self { engine, registry, settings, id, host: host.into(), drain: DRAIN }
+        Self { engine, handlers, settings, id, host: host.into(), drain: DRAIN }
     }
 
     /// How long a stop waits for steps under way, before it cuts them off; 25 seconds unless said.
@@ -84,18 +85,20 @@ impl Worker {
     /// cuts everything off, as a crash would.
     pub async fn run(self, stop: CancellationToken) -> Stopped {
         let drain = self.drain;
-        let limit = self.settings.concurrency.clamp(1, Semaphore::MAX_PERMITS);
+        let kinds = self.handlers.kinds().count();
+        let limit = permits(self.settings.concurrency, kinds).clamp(1, Semaphore::MAX_PERMITS);
         let runner = Arc::new(Runner {
-            meters: Meters::new(&Kind::ALL),
+            meters: Meters::new(self.handlers.kinds()),
             in_flight: Arc::default(),
             permits: Arc::new(Semaphore::new(limit)),
+            rooms: Arc::new(Rooms::new(kinds)),
             closing: CancellationToken::new(),
             claims: StateLog::new("claim tasks"),
             extensions: StateLog::new("extend leases"),
             settles: StateLog::new("settle tasks"),
             worker: self,
         });
-        tracing::info!(worker = %runner.worker.id, concurrency = limit, "worker started");
+        tracing::info!(worker = %runner.worker.id, concurrency = runner.worker.settings.concurrency, "worker started");
         let leases = AbortOnDropHandle::new(tokio::spawn(leases::keep(Arc::clone(&runner))));
         let mut tasks = JoinSet::new();
         claiming::run(&runner, &mut tasks, &stop).await;
@@ -112,6 +115,7 @@ struct Runner {
     meters: Meters,
     in_flight: Arc<InFlight>,
     permits: Arc<Semaphore>,
+    rooms: Arc<Rooms>,
     /// The drain is over: nothing waits any more.
     closing: CancellationToken,
     claims: StateLog,
@@ -127,12 +131,13 @@ impl Runner {
         for claim in claims {
             // The claim asked for no more than there are permits; an engine that hands out more is not believed.
             let Some(permit) = permits.split(1) else { break };
+            let seat = self.rooms.enter(claim.kind, permit);
             let attempt = Attempt::of(&claim, came_in);
             self.meters.began(&attempt);
             match self.begin_step(&claim, &attempt) {
-                Begun::Done(step) => over.push((attempt, step, permit)),
+                Begun::Done(step) => over.push((attempt, step, seat)),
                 Begun::Running(step) => {
-                    tasks.spawn(Arc::clone(self).attend(attempt, step, permit));
+                    tasks.spawn(Arc::clone(self).attend(attempt, step, seat));
                 }
             }
         }
@@ -142,7 +147,7 @@ impl Runner {
     }
 
     fn begin_step(&self, claim: &Claim, attempt: &Attempt) -> Begun {
-        let Some(handler) = self.worker.registry.handler(claim.kind) else {
+        let Some(handler) = self.worker.handlers.handler(claim.kind) else {
             // Only an engine that hands out what was not asked for leads here. Another worker may know the kind.
             return Begun::Done(Step::Retry(task_error(
                 "unknown-kind",
@@ -158,7 +163,7 @@ impl Runner {
         self: Arc<Self>,
         attempt: Attempt,
         step: BoxFuture<'static, Step>,
-        permit: OwnedSemaphorePermit,
+        seat: Seat,
     ) -> impl Future<Output = ()> + Send + 'static {
         // Entered before the task first runs: a lease is extended, and a stop finds it, from the claim on.
         let (mut entry, cut) = self.in_flight.enter(attempt.lease);
@@ -178,7 +183,7 @@ impl Runner {
             };
             entry.step_is_over();
             self.finish(attempt, step).await;
-            drop(permit);
+            drop(seat);
         }
     }
 

@@ -1,18 +1,9 @@
 //! What follows from how a step ended. Pure: time and randomness are arguments.
 
 use card_core::retry::RetryPolicy;
-use card_core::tasks::{Outcome, TaskError};
+use card_core::tasks::End;
 use card_core::time::Instant;
-
-use crate::step::Step;
-
-/// What the engine is told.
-#[derive(Debug, Clone)]
-pub(super) enum End {
-    Settle(Outcome),
-    RetryAt { due: Instant, error: TaskError, counts: bool },
-    GiveUp(TaskError),
-}
+use card_kinds::Step;
 
 /// `attempt` counts from 1; `now` is by the ledger's clock; `jitter` lies in `0.0..1.0`.
 pub(super) fn conclude(step: Step, attempt: u32, policy: &RetryPolicy, now: Instant, jitter: f64) -> End {
@@ -33,8 +24,10 @@ mod tests {
 
     use proptest::prelude::*;
 
+    use card_core::tasks::TaskError;
+    use card_kinds::task_error;
+
     use super::*;
-    use crate::step::task_error;
 
     fn error() -> TaskError {
         task_error("some-error", "it failed")

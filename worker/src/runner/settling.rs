@@ -5,16 +5,17 @@ use std::time::Duration;
 
 use card_core::engine::{EngineError, ErrorKind, Settled};
 use card_core::retry::RetryPolicy;
+use card_core::tasks::End;
+use card_kinds::Step;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
 use super::Runner;
 use super::attempt::Attempt;
 use super::meters::EndKind;
-use super::outcome::{End, conclude};
-use crate::step::Step;
+use super::outcome::conclude;
+use super::rooms::Seat;
 
 /// Between two tries.
 const BACK_OFF: RetryPolicy =
@@ -23,10 +24,10 @@ const BACK_OFF: RetryPolicy =
 const PATIENCE: u32 = 3;
 
 impl Runner {
-    /// Settles what was over as soon as it was begun, all at once; each gives its permit back when it is through.
+    /// Settles what was over as soon as it was begun, all at once; each gives its room back when it is through.
     pub(super) fn settle_all(
         self: Arc<Self>,
-        over: Vec<(Attempt, Step, OwnedSemaphorePermit)>,
+        over: Vec<(Attempt, Step, Seat)>,
     ) -> impl Future<Output = ()> + Send + 'static {
         let entries = self.in_flight.enter_over(over.iter().map(|(attempt, ..)| attempt.lease));
         async move {
@@ -34,9 +35,9 @@ impl Runner {
             let mut settles: FuturesUnordered<_> = over
                 .into_iter()
                 .zip(entries)
-                .map(|((attempt, step, permit), entry)| async move {
+                .map(|((attempt, step, seat), entry)| async move {
                     runner.finish(attempt, step).await;
-                    drop((entry, permit));
+                    drop((entry, seat));
                 })
                 .collect();
             while settles.next().await.is_some() {}
@@ -90,12 +91,6 @@ impl Runner {
     }
 
     async fn tell_once(&self, attempt: &Attempt, end: End) -> Result<Settled, EngineError> {
-        let Attempt { lease, started_at, .. } = attempt;
-        let engine = &self.worker.engine;
-        match end {
-            End::Settle(outcome) => engine.settle(lease, *started_at, outcome).await,
-            End::RetryAt { due, error, counts } => engine.retry_at(lease, *started_at, due, error, counts).await,
-            End::GiveUp(error) => engine.give_up(lease, *started_at, error).await,
-        }
+        self.worker.engine.end(&attempt.lease, attempt.started_at, end).await
     }
 }

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use card_core::engine::{Accepted, Engine, EventFilter, Store, sqlite};
+use card_core::engine::{Accepted, Engine, EventFilter, Store, Work};
 use card_core::ids::{RunId, TaskId, UserId, WorkerId};
 use card_core::retry::RetryPolicy;
 use card_core::settings::{self, Settings};
 use card_core::tasks::{Kind, NewTask, Task};
-use card_worker::{Registry, Stopped, Worker};
+use card_core::testing::TestLedger;
+use card_worker::{Handlers, Stopped, Worker};
 use serde_json::value::RawValue;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -18,7 +19,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) struct Bed {
     pub(crate) store: Store,
     pub(crate) run: RunId,
-    _dir: tempfile::TempDir,
+    _ledger: TestLedger,
 }
 
 /// A worker at work. Dropped without [`Working::stop`] it is told to stop and not waited for.
@@ -35,9 +36,9 @@ pub(crate) fn settings() -> settings::Worker {
 
 impl Bed {
     pub(crate) async fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let store = sqlite::open(&dir.path().join("ledger.db"), &Settings::default().ledger).await.unwrap();
-        Self { store, run: RunId::new(), _dir: dir }
+        let ledger = TestLedger::create();
+        let store = ledger.open(&Settings::default(), &card_kinds::Registry::default().known()).await;
+        Self { store, run: RunId::new(), _ledger: ledger }
     }
 
     pub(crate) fn engine(&self) -> Arc<dyn Engine> {
@@ -63,11 +64,11 @@ impl Bed {
         futures::future::join_all((0..count).map(|_| self.accept(kind, payload))).await
     }
 
-    pub(crate) fn work(&self, registry: Registry, settings: settings::Worker) -> Working {
+    pub(crate) fn work(&self, registry: Handlers, settings: settings::Worker) -> Working {
         self.work_on(self.engine(), registry, settings)
     }
 
-    pub(crate) fn work_on(&self, engine: Arc<dyn Engine>, registry: Registry, settings: settings::Worker) -> Working {
+    pub(crate) fn work_on(&self, engine: Arc<dyn Work>, registry: Handlers, settings: settings::Worker) -> Working {
         Working::start(Worker::new(engine, registry, settings, WorkerId::new(), "here"))
     }
 

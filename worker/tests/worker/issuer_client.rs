@@ -6,11 +6,11 @@ use axum::Router;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::post;
-use card_core::cards::IssueRequest;
 use card_core::ids::{TaskId, UserId};
 use card_core::settings::{self, Settings};
-use card_core::tasks::Reason;
-use card_worker::{Answer, IssuerClient};
+use card_kinds::replacement::IssueRequest;
+use card_kinds::replacement::Reason;
+use card_kinds::{Answer, IssuerClient};
 use tokio::net::TcpListener;
 
 fn client(url: String) -> IssuerClient {

@@ -1,9 +1,9 @@
 //! What `/metrics` says of the work.
 
 use card_core::settings;
-use card_core::tasks::Kind;
 use card_core::telemetry::metrics;
-use card_worker::Registry;
+use card_kinds::{add, replacement};
+use card_worker::Handlers;
 use card_worker::issuer::Behaviour;
 
 use crate::bed::{Bed, settings};
@@ -18,9 +18,12 @@ async fn the_work_is_counted_once() {
     let mut settings = settings();
     settings.issuer.url = bureau.url();
     settings.retry.max_attempts = 2;
-    let sums = bed.accept_many(10, Kind::Add, r#"{"x":1,"y":1}"#).await;
-    let failing = bed.accept(Kind::Replacement, r#"{"reason":"stolen"}"#).await;
-    let working = bed.work(Registry::standard(&settings).unwrap(), settings::Worker { concurrency: 4, ..settings });
+    let sums = bed.accept_many(10, add::KIND, r#"{"x":1,"y":1}"#).await;
+    let failing = bed.accept(replacement::KIND, r#"{"reason":"stolen"}"#).await;
+    let working = bed.work(
+        Handlers::new(&card_kinds::Registry::default(), &settings).unwrap(),
+        settings::Worker { concurrency: 4, ..settings },
+    );
     bed.all_ended(&sums).await;
     bed.ended(failing).await;
     assert!(working.stop().await.drained);

@@ -9,10 +9,11 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use card_core::cards::{CardStatus, IssuedCard};
 use card_core::settings;
-use card_core::tasks::{Kind, Status, Task};
-use card_worker::Registry;
+use card_core::tasks::{Status, Task};
+use card_kinds::replacement::{Card, CardStatus, IssuedCard};
+use card_kinds::{add, replacement};
+use card_worker::Handlers;
 use card_worker::issuer::Behaviour;
 use tokio::net::TcpListener;
 
@@ -30,8 +31,13 @@ fn settings_for(bureau: &Bureau) -> settings::Worker {
     settings
 }
 
-fn registry(settings: &settings::Worker) -> Registry {
-    Registry::standard(settings).unwrap()
+fn registry(settings: &settings::Worker) -> Handlers {
+    Handlers::new(&card_kinds::Registry::default(), settings).unwrap()
+}
+
+async fn cards(bed: &Bed, task: &Task) -> Vec<Card> {
+    let effects = bed.store.engine.effects_of(task.owner.unwrap(), replacement::KIND).await.unwrap();
+    effects.iter().map(|effect| Card::of(effect).unwrap()).collect()
 }
 
 fn error_code(task: &Task) -> &str {
@@ -43,11 +49,11 @@ async fn a_replacement_ends_with_a_card() {
     let (bed, bureau) = (Bed::new().await, Bureau::start(prompt()).await);
     let settings = settings_for(&bureau);
     let _working = bed.work(registry(&settings), settings);
-    let task = bed.accept(Kind::Replacement, LOST).await;
+    let task = bed.accept(replacement::KIND, LOST).await;
     let task = bed.ended(task).await;
     assert_eq!((task.status, task.attempts), (Status::Succeeded, 1));
-    let issued: IssuedCard = serde_json::from_str(task.result.unwrap().get()).unwrap();
-    let cards = bed.store.accounts.cards(task.owner.unwrap()).await.unwrap();
+    let issued: IssuedCard = serde_json::from_str(task.result.as_ref().unwrap().get()).unwrap();
+    let cards = cards(&bed, &task).await;
     assert_eq!(cards.len(), 1);
     assert_eq!((&cards[0].last4, cards[0].network, cards[0].task), (&issued.last4, issued.network, task.id));
     assert_eq!(cards[0].status, CardStatus::Active);
@@ -61,10 +67,10 @@ async fn a_decline_is_final_and_leaves_no_card() {
     let bureau = Bureau::start(Behaviour { decline_rate: 1.0, ..prompt() }).await;
     let settings = settings_for(&bureau);
     let _working = bed.work(registry(&settings), settings);
-    let task = bed.accept(Kind::Replacement, LOST).await;
+    let task = bed.accept(replacement::KIND, LOST).await;
     let task = bed.ended(task).await;
     assert_eq!((task.status, task.attempts, error_code(&task)), (Status::Declined, 1, "issuer-declined"));
-    assert!(bed.store.accounts.cards(task.owner.unwrap()).await.unwrap().is_empty());
+    assert!(cards(&bed, &task).await.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -78,7 +84,7 @@ async fn each_kind_of_failure_has_its_code() {
         let mut settings = settings_for(&bureau);
         settings.issuer.timeout = Duration::from_millis(100);
         let _working = bed.work(registry(&settings), settings);
-        let task = bed.accept(Kind::Replacement, LOST).await;
+        let task = bed.accept(replacement::KIND, LOST).await;
         let task = bed.ended(task).await;
         assert_eq!((task.status, task.attempts, error_code(&task)), (Status::Dead, 3, code));
     }
@@ -90,7 +96,7 @@ async fn the_wrong_address_is_not_a_decline() {
     let mut settings = settings_for(&bureau);
     settings.issuer.url = format!("{}/elsewhere", bureau.url());
     let _working = bed.work(registry(&settings), settings);
-    let task = bed.accept(Kind::Replacement, LOST).await;
+    let task = bed.accept(replacement::KIND, LOST).await;
     let task = bed.ended(task).await;
     assert_eq!((task.status, error_code(&task)), (Status::Dead, "issuer-refused-request"));
 }
@@ -102,7 +108,7 @@ async fn a_flaky_bureau_issues_one_card_each() {
     let mut settings = settings_for(&bureau);
     settings.retry.max_attempts = 50;
     let _working = bed.work(registry(&settings), settings);
-    let tasks = bed.accept_many(300, Kind::Replacement, LOST).await;
+    let tasks = bed.accept_many(300, replacement::KIND, LOST).await;
     let ended = bed.all_ended(&tasks).await;
     assert!(ended.iter().all(|task| task.status == Status::Succeeded));
     assert!(ended.iter().any(|task| task.attempts > 1));
@@ -152,10 +158,10 @@ async fn an_outage_uses_up_no_attempts_and_holds_up_no_other_kind() {
     settings.issuer.breaker_min_calls = MIN_CALLS;
     settings.issuer.breaker_window = Duration::from_millis(50);
     let _working = bed.work(registry(&settings), settings);
-    let tasks = bed.accept_many(200, Kind::Replacement, LOST).await;
+    let tasks = bed.accept_many(200, replacement::KIND, LOST).await;
     // At most nine calls were begun before the breaker opened: what comes after are probes, one a pause.
     holds("a probe fails", || down.calls() >= 10).await;
-    let sums = bed.accept_many(100, Kind::Add, r#"{"x":1,"y":1}"#).await;
+    let sums = bed.accept_many(100, add::KIND, r#"{"x":1,"y":1}"#).await;
     assert!(bed.all_ended(&sums).await.iter().all(|task| task.status == Status::Succeeded));
     assert!(down.calls() < 20, "{} calls of a bureau that is down", down.calls());
     down.recover();

@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use card_core::engine::Claim;
 use card_core::tasks::{Kind, Outcome, TaskError};
-use card_worker::{Begun, Handler, Registry, Step};
+use card_kinds::replacement;
+use card_kinds::{Begun, Handler, Step};
+use card_worker::Handlers;
 use futures::FutureExt;
 use serde_json::value::RawValue;
 
@@ -22,8 +24,13 @@ impl<F: Fn(&Claim) -> Begun + Send + Sync + 'static> Handler for Scripted<F> {
 }
 
 /// A registry with the real `add` and a replacement that does what the test says.
-pub(crate) fn replacing(step: impl Fn(&Claim) -> Begun + Send + Sync + 'static) -> Registry {
-    Registry::of([Box::new(card_worker::Addition) as Box<dyn Handler>, Box::new(Scripted(Kind::Replacement, step))])
+pub(crate) fn replacing(step: impl Fn(&Claim) -> Begun + Send + Sync + 'static) -> Handlers {
+    Handlers::of([Box::new(card_kinds::add::Addition) as Box<dyn Handler>, Box::new(Scripted(replacement::KIND, step))])
+}
+
+/// Replacements alone: nobody else needs a permit.
+pub(crate) fn alone(step: impl Fn(&Claim) -> Begun + Send + Sync + 'static) -> Handlers {
+    Handlers::of([Box::new(Scripted(replacement::KIND, step)) as Box<dyn Handler>])
 }
 
 pub(crate) fn running(step: impl Future<Output = Step> + Send + 'static) -> Begun {

@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use card_core::ids::WorkerId;
-use card_core::tasks::{Kind, Status};
-use card_worker::{Begun, Stopped, Worker};
+use card_core::tasks::Status;
+use card_kinds::Begun;
+use card_kinds::replacement;
+use card_worker::{Stopped, Worker};
 use tokio::sync::Notify;
 
 use crate::bed::{Bed, Working, holds, settings};
@@ -35,14 +37,14 @@ async fn a_stop_lets_steps_end_and_claims_no_more() {
             })
         }
     });
-    let before = bed.accept(Kind::Replacement, "{}").await;
+    let before = bed.accept(replacement::KIND, "{}").await;
     let working = bed.work(registry, settings());
     holds("the step runs", || gauge.now() == 1).await;
     working.tell();
     open.notify_one();
     assert_eq!(working.stop().await, Stopped { drained: true });
     assert_eq!(bed.task(before).await.status, Status::Succeeded);
-    let after = bed.accept(Kind::Replacement, "{}").await;
+    let after = bed.accept(replacement::KIND, "{}").await;
     assert_eq!(bed.task(after).await.status, Status::Queued);
     assert_eq!(gauge.most(), 1);
 }
@@ -51,7 +53,7 @@ async fn a_stop_lets_steps_end_and_claims_no_more() {
 async fn what_does_not_end_in_time_is_handed_back_and_does_not_count() {
     let bed = Bed::new().await;
     let gauge = Gauge::default();
-    let tasks = bed.accept_many(50, Kind::Replacement, "{}").await;
+    let tasks = bed.accept_many(50, replacement::KIND, "{}").await;
     let registry = replacing({
         let gauge = gauge.clone();
         move |_| {

@@ -5,12 +5,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use card_core::settings;
-use card_core::tasks::{Kind, Status, TaskError};
-use card_worker::{Begun, Step};
+use card_core::tasks::{Status, TaskError};
+use card_kinds::{Begun, Step};
+use card_kinds::{add, replacement};
 
 use crate::bed::{Bed, holds, settings};
 use crate::faulty::Faulty;
-use crate::scripted::{Gauge, done, replacing, running};
+use crate::scripted::{Gauge, alone, done, replacing, running};
 
 const ADD: &str = r#"{"x":2,"y":3}"#;
 
@@ -19,7 +20,7 @@ async fn an_engine_that_can_not_settle_is_asked_again() {
     let bed = Bed::new().await;
     let engine = Faulty::new(bed.engine());
     engine.settles_fail.store(3, Ordering::SeqCst);
-    let task = bed.accept(Kind::Add, ADD).await;
+    let task = bed.accept(add::KIND, ADD).await;
     let _working = bed.work_on(engine.clone(), replacing(|_| unreachable!()), settings());
     let task = bed.ended(task).await;
     assert_eq!((task.status, task.attempts), (Status::Succeeded, 1));
@@ -31,7 +32,7 @@ async fn an_answer_that_is_lost_settles_nothing_twice() {
     let bed = Bed::new().await;
     let engine = Faulty::new(bed.engine());
     engine.settle_answers_lost.store(20, Ordering::SeqCst);
-    let tasks = bed.accept_many(20, Kind::Add, ADD).await;
+    let tasks = bed.accept_many(20, add::KIND, ADD).await;
     let working = bed.work_on(engine.clone(), replacing(|_| unreachable!()), settings());
     bed.all_ended(&tasks).await;
     assert!(working.stop().await.drained);
@@ -44,7 +45,7 @@ async fn a_claim_that_fails_is_tried_again() {
     let bed = Bed::new().await;
     let engine = Faulty::new(bed.engine());
     engine.claims_fail.store(3, Ordering::SeqCst);
-    let task = bed.accept(Kind::Add, ADD).await;
+    let task = bed.accept(add::KIND, ADD).await;
     let _working = bed.work_on(engine, replacing(|_| unreachable!()), settings());
     assert_eq!(bed.ended(task).await.status, Status::Succeeded);
 }
@@ -63,7 +64,7 @@ async fn retries_and_deferred_tasks_come_in_time_whatever_the_worker_s_clock_sho
             _ => done(),
         })
     });
-    let task = bed.accept(Kind::Replacement, "{}").await;
+    let task = bed.accept(replacement::KIND, "{}").await;
     let _working = bed.work_on(engine, registry, settings());
     let task = bed.ended(task).await;
     assert_eq!((task.status, task.attempts), (Status::Succeeded, 2));
@@ -74,7 +75,7 @@ async fn a_step_longer_than_its_lease_is_not_handed_out_twice() {
     let bed = Bed::new().await;
     let engine = Faulty::new(bed.engine());
     let gauge = Gauge::default();
-    let tasks = bed.accept_many(30, Kind::Replacement, "{}").await;
+    let tasks = bed.accept_many(30, replacement::KIND, "{}").await;
     let registry = replacing({
         let (engine, gauge) = (Arc::clone(&engine), gauge.clone());
         move |_| {
@@ -97,8 +98,8 @@ async fn a_step_longer_than_its_lease_is_not_handed_out_twice() {
 async fn one_call_extends_everything_in_flight() {
     let bed = Bed::new().await;
     let engine = Faulty::new(bed.engine());
-    bed.accept_many(300, Kind::Replacement, "{}").await;
-    let registry = replacing(|_| running(std::future::pending()));
+    bed.accept_many(300, replacement::KIND, "{}").await;
+    let registry = alone(|_| running(std::future::pending()));
     let settings = settings::Worker { concurrency: 300, ..settings() };
     let _working = bed.work_on(engine.clone(), registry, settings);
     holds("300 leases are extended at once", || engine.extended.load(Ordering::SeqCst) == 300).await;
@@ -108,7 +109,7 @@ async fn one_call_extends_everything_in_flight() {
 async fn a_lost_lease_cuts_its_step_off() {
     let bed = Bed::new().await;
     let gauge = Gauge::default();
-    bed.accept(Kind::Replacement, "{}").await;
+    bed.accept(replacement::KIND, "{}").await;
     let registry = replacing({
         let gauge = gauge.clone();
         move |_| {

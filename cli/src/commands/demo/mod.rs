@@ -7,7 +7,7 @@ mod script;
 use std::time::Duration;
 
 use card_core::ids::RunId;
-use card_core::tasks::Kind;
+use card_kinds::replacement::CardReplacement;
 use card_loadtests::audit::Audit;
 use card_loadtests::latency::Percentiles;
 use card_loadtests::orders::Orders;
@@ -96,8 +96,7 @@ async fn show(args: &DemoArgs, converged: &Converged, leaves: bool, context: &Co
         count: REQUESTS,
         concurrency: 4,
         rate: Some(PACE),
-        kind: Kind::Replacement,
-        reason: None,
+        orders: Orders::of::<CardReplacement>(seed),
         follow: true,
         timeout: REQUESTS_LIMIT,
         ledger: None,

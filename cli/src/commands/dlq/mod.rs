@@ -69,7 +69,7 @@ struct Which {
     /// That died within this long, such as 1h
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     since: Option<Duration>,
-    /// Of this kind: replacement or add
+    /// Of this kind, such as replacement or add
     #[arg(long, value_name = "KIND")]
     kind: Option<Kind>,
     /// Of this run

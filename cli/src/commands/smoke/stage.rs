@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use card_core::ids::{RunId, TaskId};
-use card_core::tasks::{Kind, Task};
+use card_core::tasks::Task;
+use card_kinds::add::Addition;
+use card_kinds::replacement::CardReplacement;
 use card_loadtests::identities::Identities;
 use card_loadtests::orders::Orders;
 use tokio_util::sync::CancellationToken;
@@ -54,8 +56,8 @@ impl Stage {
             issuer: client::issuer(&host.endpoint)?,
             identities: Arc::new(Identities::new(&client, &run, 8)),
             load_run: RunId::new(),
-            replacements: Orders::new(seed, Kind::Replacement, None),
-            additions: Orders::new(seed, Kind::Add, None),
+            replacements: Orders::of::<CardReplacement>(seed),
+            additions: Orders::of::<Addition>(seed),
             ledger: artifacts.ledger(),
             is_own: host.is_own(),
             stop: context.stop.clone(),

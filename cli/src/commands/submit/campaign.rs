@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use card_core::engine::EventSeq;
 use card_core::ids::{RunId, TaskId};
-use card_core::tasks::{Kind, Reason, Task};
+use card_core::tasks::Task;
 use card_loadtests::audit::{Audit, Drain, prove};
 use card_loadtests::latency::{Latency, Percentiles};
 use card_loadtests::ledger::Ledger;
 use card_loadtests::observer::Observer;
+use card_loadtests::orders::Orders;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -45,10 +46,8 @@ pub struct Plan {
     pub concurrency: u64,
     /// How fast; as fast as answers come if none.
     pub rate: Option<Rate>,
-    /// Of which kind.
-    pub kind: Kind,
-    /// All for this reason; for any if none.
-    pub reason: Option<Reason>,
+    /// What of.
+    pub orders: Orders,
     /// Whether to follow them to their end.
     pub follow: bool,
     /// The bound of all of it.

@@ -5,19 +5,23 @@ pub mod rate;
 pub mod report;
 mod senders;
 
+use std::io::Read;
 use std::time::Duration;
 
 use card_core::ids::{RunId, TaskId, UserId};
-use card_core::tasks::{Kind, Reason};
+use card_core::tasks::Kind;
 use card_core::time::{format_duration, parse_duration};
+use card_kinds::Registry;
+use card_kinds::replacement::{self, CardReplacement, Reason, Replacement};
 use card_loadtests::audit::Wrong;
 use card_loadtests::orders::Orders;
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 use self::campaign::{Change, Ending, Outcome, Plan, drive};
 use self::rate::Rate;
 use self::report::Document;
-use crate::client::{self, Client};
+use crate::client::{self, Client, Order};
 use crate::commands::watch::board::Board;
 use crate::commands::watch::lines::{self, StateLine};
 use crate::commands::watch::screen::{self, Screen};
@@ -31,6 +35,7 @@ Examples:
   cardctl submit -w                        one request, watched to its end
   cardctl submit -c 500 --concurrency 50 -w   five hundred users at once, then the audit
   cardctl submit -c 100 --rate 10/s --reason stolen
+  cardctl submit --kind add --payload '{\"x\":20,\"y\":22}' -w
   cardctl submit -c 20 -w -o json          the result as one document";
 
 /// Send requests by fresh, unique users
@@ -46,12 +51,15 @@ pub struct SubmitArgs {
     /// At most so many a second, such as 50/s
     #[arg(long, value_name = "RATE")]
     rate: Option<Rate>,
-    /// What to ask for: replacement or add
-    #[arg(long, value_name = "KIND", default_value_t = Kind::Replacement)]
+    /// What to ask for, such as replacement or add
+    #[arg(long, value_name = "KIND", default_value_t = replacement::KIND)]
     kind: Kind,
     /// Why: lost, stolen, damaged or expired [default: any, by the seed]
-    #[arg(long, value_name = "REASON")]
+    #[arg(long, value_name = "REASON", conflicts_with = "payload")]
     reason: Option<Reason>,
+    /// The payload of every request as JSON; - reads it from stdin [default: such as users send, by the seed]
+    #[arg(long, value_name = "JSON")]
+    payload: Option<String>,
     /// Make the same requests again [default: random, and printed]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
@@ -69,6 +77,9 @@ pub struct SubmitArgs {
     cleanup: bool,
 }
 
+/// A platform takes no larger body.
+const PAYLOAD_LIMIT: u64 = 64 * 1024;
+
 #[derive(Serialize)]
 struct AcceptedLine {
     #[serde(rename = "type")]
@@ -82,20 +93,17 @@ struct AcceptedLine {
 /// # Errors
 /// Nothing runs, nothing was accepted, or the result can't be written.
 pub async fn run(args: SubmitArgs, context: &Context) -> Result<Exit, Failure> {
-    if args.reason.is_some() && args.kind != Kind::Replacement {
-        return Err(Failure::new("usage", Exit::Usage, "--reason is for replacements")
-            .fix("leave out --reason, or use --kind replacement"));
-    }
+    let seed = args.seed.unwrap_or_else(Orders::fresh_seed);
+    let orders = orders(&args, seed)?;
     let client = client::connect(context).await?;
     let plan = Plan {
         joined: args.run.is_some(),
         run: args.run.unwrap_or_else(RunId::new),
-        seed: args.seed.unwrap_or_else(Orders::fresh_seed),
+        seed,
         count: args.count,
         concurrency: args.concurrency,
         rate: args.rate,
-        kind: args.kind,
-        reason: args.reason,
+        orders,
         follow: args.watch,
         timeout: args.timeout,
         ledger: None,
@@ -114,6 +122,38 @@ pub async fn run(args: SubmitArgs, context: &Context) -> Result<Exit, Failure> {
         clean(context, &client, &plan, &outcome, exit).await?;
     }
     Ok(exit)
+}
+
+fn orders(args: &SubmitArgs, seed: u64) -> Result<Orders, Failure> {
+    let usage = |message: String| Failure::new("usage", Exit::Usage, message);
+    if let Some(reason) = args.reason {
+        if args.kind != replacement::KIND {
+            return Err(
+                usage("--reason is for replacements".to_owned()).fix("leave out --reason, or use --kind replacement")
+            );
+        }
+        return Ok(Orders::same(args.kind, Order::of::<CardReplacement>(&Replacement { reason }).payload));
+    }
+    let registry = Registry::default();
+    let definition = registry.get(args.kind);
+    let Some(payload) = &args.payload else {
+        return definition.map(|definition| Orders::samples(seed, definition)).ok_or_else(|| {
+            usage(format!("this cardctl knows no payload of the kind {}; it knows {}", args.kind, registry.names()))
+                .fix("give the payload: --payload JSON")
+        });
+    };
+    let payload = match payload.as_str() {
+        "-" => std::io::read_to_string(std::io::stdin().lock().take(PAYLOAD_LIMIT))
+            .map_err(|error| usage(format!("the payload can't be read from stdin: {error}")))?,
+        given => given.to_owned(),
+    };
+    let payload = RawValue::from_string(payload.trim().to_owned())
+        .map_err(|error| usage(format!("--payload is not JSON at line {}, column {}", error.line(), error.column())))?;
+    // What this version does not know, the platform says.
+    match definition.map(|definition| definition.read(payload.get().as_bytes())) {
+        Some(Err(error)) => Err(usage(format!("--payload is none of the kind {}: {error}", args.kind))),
+        _ => Ok(Orders::same(args.kind, payload.into())),
+    }
 }
 
 /// Drives the campaign and shows it.

@@ -7,7 +7,6 @@ use std::time::Duration;
 use card_core::tasks::Task;
 use card_loadtests::identities::Identities;
 use card_loadtests::ledger::Ledger;
-use card_loadtests::orders::Orders;
 use card_loadtests::retries::{Retries, patience};
 use card_loadtests::sender::{FailedAttempt, Sender, Sent};
 use tokio::sync::mpsc;
@@ -53,7 +52,6 @@ pub(super) fn spawn(
         false => Identities::new(client, &plan.run, plan.count),
     };
     let identities = Arc::new(identities);
-    let orders = Orders::new(plan.seed, plan.kind, plan.reason);
     let next = Arc::new(AtomicU64::new(0));
     let begun = Instant::now();
     // Set once a request was refused for as long as one is tried: what does not pass is not waited for by each request anew.
@@ -63,7 +61,7 @@ pub(super) fn spawn(
         let sender = |limit| Sender::new(client, &plan.run, Arc::clone(ledger), limit, stop.clone());
         let (patient, quick, spent) = (sender(SEND_PATIENCE), sender(Duration::ZERO), Arc::clone(&spent));
         let (identities, next, note) = (Arc::clone(&identities), Arc::clone(&next), note.clone());
-        let (count, rate, stop) = (plan.count, plan.rate, stop.clone());
+        let (count, rate, stop, orders) = (plan.count, plan.rate, stop.clone(), plan.orders.clone());
         senders.spawn(async move {
             loop {
                 let number = next.fetch_add(1, Ordering::Relaxed);

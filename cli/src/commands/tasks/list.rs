@@ -16,7 +16,7 @@ const PAGE: u64 = 1000;
 /// List tasks, newest first
 #[derive(Debug, clap::Args)]
 pub(super) struct ListArgs {
-    /// Of this kind: replacement or add
+    /// Of this kind, such as replacement or add
     #[arg(long, value_name = "KIND")]
     kind: Option<Kind>,
     /// In this status: queued, running, retrying, succeeded, declined or dead

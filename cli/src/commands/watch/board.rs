@@ -158,6 +158,7 @@ impl Board {
 #[cfg(test)]
 mod tests {
     use card_core::time::Instant;
+    use card_kinds::replacement;
     use proptest::prelude::*;
 
     use super::*;
@@ -165,7 +166,7 @@ mod tests {
     fn task(id: TaskId, status: Status, attempts: u32) -> Task {
         Task {
             id,
-            kind: Kind::Replacement,
+            kind: replacement::KIND,
             owner: None,
             run: None,
             status,

@@ -1,7 +1,8 @@
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
-use card_core::tasks::{Add, Status};
+use card_core::tasks::Status;
+use card_kinds::add::{Add, Addition};
 use card_loadtests::client::{Accept, Caller, Order};
 use cardctl::instance::Process;
 use nix::sys::signal::Signal;
@@ -27,7 +28,7 @@ async fn up_again_changes_nothing_and_down_keeps_the_data() {
         }
     }
     let accept = Accept { caller: Caller::Operator, key: None, run: None };
-    let task = cluster.sandbox.client().accept(&Order::Add(Add { x: 1, y: 2 }), accept).await.unwrap();
+    let task = cluster.sandbox.client().accept(&Order::of::<Addition>(&Add { x: 1, y: 2 }), accept).await.unwrap();
 
     for again in [&["up", "-d", "-t", "processes", "-o", "json"][..], &["up", "-d", "-o", "json"]] {
         let again = cluster.expect(0, again).json();

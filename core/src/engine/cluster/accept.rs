@@ -9,15 +9,29 @@ use uuid::Uuid;
 
 use super::delivery::Ready;
 use super::lane::Work;
-use super::rows::{Identity, kind_code, kind_of, run_of};
+use super::rows::{Identity, kind_of, run_of};
 use super::shared::Shared;
-use crate::engine::Accepted;
 use crate::engine::hub::Change;
+use crate::engine::{Accepted, KnownKind};
 use crate::ids::TaskId;
 use crate::tasks::NewTask;
 use crate::time::Instant;
 
 pub(super) struct Accepting(pub(super) Arc<Shared>);
+
+/// A task, with what its kind is in this ledger.
+pub(super) struct Accept {
+    pub(super) new: NewTask,
+    pub(super) kind: KnownKind,
+}
+
+impl std::ops::Deref for Accept {
+    type Target = NewTask;
+
+    fn deref(&self) -> &NewTask {
+        &self.new
+    }
+}
 
 /// What the ledger answers for one task.
 pub(super) struct Verdict {
@@ -37,17 +51,17 @@ const AT_WORK: i16 = 5;
 
 #[async_trait]
 impl Work for Accepting {
-    type Ask = NewTask;
+    type Ask = Accept;
     type Answer = Verdict;
 
     async fn carry_out(
         &self,
         connection: &mut PgConnection,
-        batch: &[NewTask],
+        batch: &[Accept],
         again: bool,
     ) -> Result<Vec<Verdict>, sqlx::Error> {
         let ids: Vec<Uuid> = batch.iter().map(|new| new.id.uuid()).collect();
-        let kinds: Vec<i16> = batch.iter().map(|new| kind_code(new.kind)).collect();
+        let kinds: Vec<i16> = batch.iter().map(|ask| ask.kind.code.into()).collect();
         let owners: Vec<Option<Uuid>> = batch.iter().map(|new| new.owner.map(|owner| owner.uuid())).collect();
         let runs: Vec<Option<&str>> = batch.iter().map(|new| new.run.as_ref().map(|run| run.as_str())).collect();
         let payloads: Vec<&str> = batch.iter().map(|new| new.payload.get()).collect();
@@ -90,7 +104,7 @@ impl Work for Accepting {
                     let identity = Identity {
                         seq: 0,
                         id: other,
-                        kind: row.kind.map_or(Ok(new.kind), kind_of).map_err(decode)?,
+                        kind: row.kind.map_or(Ok(new.kind), |code| kind_of(code, &self.0.kinds)).map_err(decode)?,
                         owner: new.owner,
                         run: run_of(row.run.clone()).map_err(decode)?,
                         accepted_at,
@@ -105,7 +119,7 @@ impl Work for Accepting {
         Ok(verdicts)
     }
 
-    fn committed(&self, batch: &[NewTask], answers: &[Verdict]) {
+    fn committed(&self, batch: &[Accept], answers: &[Verdict]) {
         let new = batch.iter().zip(answers).filter_map(|(new, verdict)| Some((new, verdict.identity.as_ref()?)));
         let mut changes = Vec::with_capacity(batch.len());
         let mut last = 0;
@@ -134,7 +148,7 @@ fn is_old(id: TaskId) -> bool {
     })
 }
 
-fn accepted(new: &NewTask, seq: i64, accepted_at: Instant) -> Verdict {
+fn accepted(new: &Accept, seq: i64, accepted_at: Instant) -> Verdict {
     let identity = Identity { seq, id: new.id, kind: new.kind, owner: new.owner, run: new.run.clone(), accepted_at };
     Verdict { accepted: Accepted::New(identity.queued()), identity: Some(identity) }
 }

@@ -1,4 +1,4 @@
-//! Users, sessions and cards in the cluster's ledger.
+//! Users and sessions in the cluster's ledger.
 
 use async_trait::async_trait;
 use tokio::sync::watch;
@@ -6,15 +6,13 @@ use uuid::Uuid;
 
 use super::failure::{classify, classify_write};
 use super::reads::read;
-use super::settle::network_of;
 use super::{ClusterEngine, budgets, revoked, user_sessions};
 use crate::accounts::{
     Accounts, Admission, Counted, Credentials, NewSession, RefreshBounds, RefreshHashes, Refreshed, Registered,
     Session, SignInAttempt, SignInLimits, TokenHash, User, check_names, folded,
 };
-use crate::cards::{Card, CardStatus};
 use crate::engine::{EngineError, ErrorKind};
-use crate::ids::{CardId, RunId, SessionId, TaskId, UserId};
+use crate::ids::{RunId, SessionId, UserId};
 use crate::time::Instant;
 
 impl ClusterEngine {
@@ -201,27 +199,5 @@ impl Accounts for ClusterEngine {
     async fn forgive_sign_in(&self, counted: Counted) -> Result<(), EngineError> {
         self.check_open()?;
         budgets::forgive(&self.shared, &counted).await
-    }
-
-    async fn cards(&self, owner: UserId) -> Result<Vec<Card>, EngineError> {
-        let rows = read(|| {
-            sqlx::query!(
-                "SELECT id, last4, network, active, issued_at, replaces, task FROM cards
-                 WHERE owner = $1 ORDER BY issued_at DESC, id DESC",
-                owner.uuid()
-            )
-            .fetch_all(&self.shared.pool)
-        })
-        .await?;
-        let cards = rows.into_iter().map(|row| Card {
-            id: CardId::from_uuid(row.id),
-            last4: row.last4,
-            network: network_of(row.network),
-            status: if row.active { CardStatus::Active } else { CardStatus::Blocked },
-            issued_at: Instant::from_micros(row.issued_at),
-            replaces: row.replaces.map(CardId::from_uuid),
-            task: TaskId::from_uuid(row.task),
-        });
-        Ok(cards.collect())
     }
 }

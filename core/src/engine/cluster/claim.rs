@@ -17,6 +17,8 @@ impl ClusterEngine {
     pub(super) async fn hand_out(&self, request: &ClaimRequest) -> Result<Vec<Claim>, EngineError> {
         let delivery = &self.shared.delivery;
         let deadline = tokio::time::Instant::now() + request.wait;
+        let kinds: Vec<_> =
+            request.kinds.iter().map(|kind| self.shared.kinds.known(*kind)).collect::<Result<_, _>>()?;
         // A Redis that is full refuses this, and must be worked off all the same.
         let _ = delivery.see(request.worker, Some(&request.host), self.shared.clock.now()).await;
         loop {
@@ -30,7 +32,7 @@ impl ClusterEngine {
             }
             if !delivery.paused.load(Ordering::Acquire) && request.max > 0 {
                 let now = self.shared.clock.now();
-                let found = delivery.claim(request, now).await.map_err(failure::redis)?;
+                let found = delivery.claim(request, &kinds, now).await.map_err(failure::redis)?;
                 if !found.is_empty() {
                     return Ok(self.begin(found, now));
                 }
@@ -39,9 +41,11 @@ impl ClusterEngine {
             if request.max == 0 || now >= deadline {
                 return Ok(Vec::new());
             }
-            let pause = tokio::time::timeout_at(deadline.min(now + LOOK), bell);
-            if self.shared.stop.run_until_cancelled(pause).await.is_none() {
-                return Err(failure::closed());
+            tokio::select! {
+                () = bell => {}
+                () = tokio::time::sleep_until(deadline.min(now + LOOK)) => {}
+                () = request.enough() => return Ok(Vec::new()),
+                () = self.shared.stop.cancelled() => return Err(failure::closed()),
             }
         }
     }
@@ -85,7 +89,7 @@ impl ClusterEngine {
             }
             Claim {
                 lease,
-                kind: identity.kind,
+                kind: identity.kind.kind,
                 owner: identity.owner,
                 run: identity.run,
                 payload,

@@ -1,4 +1,4 @@
-//! Removing a run: its tasks, events, cards and generated users, a batch at a time.
+//! Removing a run: its tasks, events, effects and generated users, a batch at a time.
 //!
 //! What a person did under the run's name stays, also when the person has left: the name is a header that any caller can
 //! send, and whose a task is was decided when it was accepted.
@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::ClusterEngine;
 use super::delivery::Letting;
 use super::failure::classify_write;
+use super::kinds::learn;
 use super::reads::read;
 use super::revoked;
 use super::rows::{kind_of, shard_of};
@@ -88,9 +89,14 @@ async fn remove(engine: &ClusterEngine, tasks: &[Uuid]) -> Result<u64, EngineErr
         .fetch_one(&engine.shared.pool)
         .await
         .map_err(classify_write)?;
+    learn(&engine.shared, open.iter().map(|row| row.kind)).await?;
     for row in open {
         let shard = shard_of(row.owner.map(UserId::from_uuid));
-        engine.shared.ringer.let_go(Letting { shard, kind: kind_of(row.kind)?, task: TaskId::from_uuid(row.id) });
+        engine.shared.ringer.let_go(Letting {
+            shard,
+            kind: kind_of(row.kind, &engine.shared.kinds)?.code,
+            task: TaskId::from_uuid(row.id),
+        });
     }
     Ok(tasks.len() as u64)
 }

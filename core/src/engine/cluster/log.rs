@@ -1,10 +1,11 @@
 //! Reading the log of events.
 
-use sqlx::PgPool;
 use uuid::Uuid;
 
+use super::kinds::learn;
 use super::reads::read;
 use super::rows::{EventRow, unreadable, unsigned};
+use super::shared::Shared;
 use crate::engine::{EngineError, EventFilter, EventPage, EventSeq, TaskEvent};
 use crate::ids::RunId;
 
@@ -52,7 +53,7 @@ macro_rules! log_rows {
 
 /// Events of a filter after a place in the log, at most `limit`.
 pub(super) async fn events_after(
-    pool: &PgPool,
+    shared: &Shared,
     filter: &EventFilter,
     after: EventSeq,
     limit: usize,
@@ -60,6 +61,7 @@ pub(super) async fn events_after(
     let from = i64::try_from(after).unwrap_or(i64::MAX);
     let count = i64::try_from(limit).unwrap_or(i64::MAX);
     let tasks: Vec<Uuid> = filter.tasks.iter().map(|task| task.uuid()).collect();
+    let pool = &shared.pool;
     let rows = read(|| async {
         if !tasks.is_empty() {
             // By the tasks, which have a handful of events each: a sum has no index. In the order of the log Postgres
@@ -78,11 +80,10 @@ pub(super) async fn events_after(
     let (last, floor) = (books.last_seq, books.events_floor);
     // A reader from before the floor may have missed something: it goes on from there, and is told.
     let (from, reset) = (from.max(floor), from < floor);
+    learn(shared, rows.iter().filter_map(|row| row.kind)).await?;
     let mut events = Vec::with_capacity(rows.len());
-    for row in rows {
-        if let Some(row) = event_of(row) {
-            events.push(TaskEvent { seq: u64::try_from(row.seq).ok(), task: row.task()? });
-        }
+    for row in rows.into_iter().filter_map(event_of) {
+        events.push(TaskEvent { seq: u64::try_from(row.seq).ok(), task: row.task(&shared.kinds)? });
     }
     let latest = events.last().and_then(|event| event.seq);
     let cursor = match latest {

@@ -4,8 +4,8 @@ use uuid::Uuid;
 
 use super::delivery::{Ready, take};
 use crate::engine::hub::Change;
+use crate::engine::kinds::Kinds;
 use crate::ids::{RunId, TaskId, UserId};
-use crate::tasks::Kind;
 use crate::time::Instant;
 
 /// Beyond so many changes a message says only that there are many.
@@ -71,15 +71,15 @@ pub(super) fn running(origin: u64, started_at: Instant, tasks: &[&Ready]) -> Vec
     bytes.extend(started_at.micros().to_be_bytes());
     for task in tasks {
         let packed = task.pack_without_payload();
-        bytes.push(u8::try_from(super::rows::kind_code(task.identity.kind)).unwrap_or(0));
+        bytes.push(task.identity.kind.code);
         bytes.extend(u16::try_from(packed.len()).unwrap_or(0).to_be_bytes());
         bytes.extend(packed);
     }
     bytes
 }
 
-/// Who says so, since when they run, and the tasks.
-pub(super) fn read_running(bytes: &[u8]) -> Option<(u64, Instant, Vec<Ready>)> {
+/// Who says so, since when they run, and the tasks, without those of kinds that were not heard of yet.
+pub(super) fn read_running(bytes: &[u8], kinds: &Kinds) -> Option<(u64, Instant, Vec<Ready>)> {
     let mut rest = bytes;
     let origin = u64::from_be_bytes(take(&mut rest)?);
     let started_at = Instant::from_micros(i64::from_be_bytes(take(&mut rest)?));
@@ -89,7 +89,9 @@ pub(super) fn read_running(bytes: &[u8]) -> Option<(u64, Instant, Vec<Ready>)> {
         let length = usize::from(u16::from_be_bytes(take(&mut rest)?));
         let (packed, others) = rest.split_at_checked(length)?;
         rest = others;
-        tasks.push(Ready::unpack(*Kind::ALL.get(usize::from(kind))?, packed)?);
+        if let Some(kind) = kinds.of(kind.into()) {
+            tasks.push(Ready::unpack(kind, packed)?);
+        }
     }
     Some((origin, started_at, tasks))
 }
@@ -118,7 +120,7 @@ mod tests {
         #[test]
         fn no_bytes_make_it_panic(bytes: Vec<u8>) {
             let _ = read_logged(&bytes);
-            let _ = read_running(&bytes);
+            let _ = read_running(&bytes, &Kinds::default());
         }
     }
 }

@@ -19,6 +19,7 @@ mod clock;
 mod copies;
 mod delivery;
 mod failure;
+mod kinds;
 mod lane;
 mod log;
 mod messages;
@@ -55,7 +56,8 @@ use self::sessions::{PATIENT, Sessions};
 use self::settle::Ending;
 use self::shared::Shared;
 use super::hub::Hub;
-use super::{EngineError, Store};
+use super::kinds::Kinds;
+use super::{EngineError, KnownKind, Store};
 use crate::settings::Settings;
 
 /// The engine. Made by [`open`].
@@ -77,8 +79,8 @@ struct Lanes {
 /// # Errors
 /// `Broken`: the schema is from a newer version, Postgres does not let us in, or an address means nothing.
 /// `Unavailable`: Postgres can't be reached. A Redis that is away is no error: it only delays.
-pub async fn open(address: &Address, settings: &Settings) -> Result<Store, EngineError> {
-    let engine = Arc::new(open_engine(address, settings).await?);
+pub async fn open(address: &Address, settings: &Settings, kinds: &[KnownKind]) -> Result<Store, EngineError> {
+    let engine = Arc::new(open_engine(address, settings, kinds).await?);
     Ok(Store { engine: Arc::<ClusterEngine>::clone(&engine), accounts: engine })
 }
 
@@ -92,11 +94,15 @@ pub async fn try_redis(address: &str, prefix: &str) -> Result<RedisReport, Redis
     delivery::try_out(&link, prefix).await
 }
 
-async fn open_engine(address: &Address, settings: &Settings) -> Result<ClusterEngine, EngineError> {
+async fn open_engine(
+    address: &Address,
+    settings: &Settings,
+    kinds: &[KnownKind],
+) -> Result<ClusterEngine, EngineError> {
     let sessions = Sessions::new(&address.database)?;
     // Before anything is changed: an address may be no address.
     let link = Link::new(&address.redis, &settings.delivery.prefix)?;
-    let pool = open::prepare(&sessions).await?;
+    let pool = open::prepare(&sessions, kinds).await?;
     // Made now: a server that has none left for the writers is one that accepts nothing.
     let (accepts, ends) = (sessions.connect(PATIENT), sessions.connect(PATIENT));
     let (accepts, ends) = tokio::try_join!(accepts, ends).map_err(failure::at_start)?;
@@ -109,6 +115,7 @@ async fn open_engine(address: &Address, settings: &Settings) -> Result<ClusterEn
         pool,
         sessions: Arc::clone(&sessions),
         delivery,
+        kinds: Kinds::default(),
         ringer,
         hub: Arc::new(Hub::default()),
         clock: clock::Clock::default(),
@@ -121,6 +128,7 @@ async fn open_engine(address: &Address, settings: &Settings) -> Result<ClusterEn
         ledger_away: false.into(),
         stop: CancellationToken::new(),
     });
+    kinds::learn_all(&shared).await?;
     watch::look_once(&shared, &mut watch::Seen::default()).await?;
     revoked::read_once(&shared).await?;
     copies::wait_for_others(&shared).await?;

@@ -5,8 +5,8 @@ use sqlx::{Connection, PgConnection, PgPool};
 
 use super::failure::{self, at_start};
 use super::sessions::{PATIENT, Sessions};
-use super::{copies, retention};
-use crate::engine::{EngineError, ErrorKind};
+use super::{copies, kinds, retention};
+use crate::engine::{EngineError, ErrorKind, KnownKind};
 
 static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
 
@@ -63,10 +63,11 @@ pub async fn look(database: &str) -> Result<(), EngineError> {
 }
 
 /// Days of the log must be there before the first accept.
-pub(super) async fn prepare(sessions: &std::sync::Arc<Sessions>) -> Result<PgPool, EngineError> {
+pub(super) async fn prepare(sessions: &std::sync::Arc<Sessions>, kinds: &[KnownKind]) -> Result<PgPool, EngineError> {
     let mut connection = first(sessions).await?;
     bring_up_to_date(&mut connection).await?;
     check_rights(&mut connection).await?;
+    kinds::bring(&mut connection, kinds).await?;
     retention::ensure_days(&mut connection).await.map_err(at_start)?;
     let available = available(&mut connection).await.map_err(at_start)?;
     let _ = connection.close().await;

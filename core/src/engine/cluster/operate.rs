@@ -2,16 +2,17 @@
 
 use sqlx::PgPool;
 
-use super::delivery::{Channel, Figures, Ready, by_shard};
+use super::delivery::{Channel, Figures, Ready, by_kind, by_shard};
 use super::failure::{classify, classify_write};
+use super::kinds::learn;
 use super::open;
 use super::reads::read;
-use super::rows::{Identity, json_of, kind_code, kind_of, run_of, unreadable, unsigned};
+use super::rows::{Identity, json_of, kind_of, run_of, unreadable, unsigned};
 use super::shared::Shared;
 use crate::engine::hub::Change;
-use crate::engine::{EngineError, ErrorKind, EventSeq, Retried};
+use crate::engine::{EngineError, ErrorKind, EventSeq, KnownKind, Retried};
 use crate::ids::{TaskId, UserId};
-use crate::tasks::{Kind, QueueStats, Scaling, Stats};
+use crate::tasks::{QueueStats, Scaling, Stats};
 use crate::time::Instant;
 
 /// Tasks put off are counted up to here: more look the same.
@@ -54,7 +55,7 @@ async fn present(shared: &Shared) -> Result<Present, EngineError> {
     let totals = totals(shared).await?;
     let now = shared.clock.now();
     // Without Redis nobody works: what is open waits.
-    let figures = shared.delivery.figures(now).await.unwrap_or_default();
+    let figures = shared.delivery.figures(&shared.kinds.all(), now).await.unwrap_or_default();
     let oldest = oldest_waiting(shared, figures.held).await?;
     let age = oldest.map_or(0, |due| u64::try_from(now.since(due).as_millis()).unwrap_or(u64::MAX));
     Ok(Present { totals, figures, oldest_age_ms: age })
@@ -81,8 +82,7 @@ async fn oldest_waiting(shared: &Shared, held: u64) -> Result<Option<Instant>, E
     .await?;
     let mut waiting = rows.last().filter(|_| rows.len() as i64 == limit).map(|row| row.due_at);
     for (shard, rows) in by_shard(rows, |row| row.owner.map(UserId::from_uuid)).into_iter().enumerate() {
-        for kind in Kind::ALL {
-            let rows: Vec<_> = rows.iter().filter(|row| row.kind == kind_code(kind)).collect();
+        for (kind, rows) in by_kind(rows, |row| u8::try_from(row.kind).unwrap_or(u8::MAX)) {
             let ids: Vec<TaskId> = rows.iter().map(|row| TaskId::from_uuid(row.id)).collect();
             let held = shared.delivery.held(shard, kind, &ids).await.unwrap_or_else(|_| vec![None; ids.len()]);
             let unheld = rows.iter().zip(held).find(|(_, held)| held.is_none()).map(|(row, _)| row.due_at);
@@ -113,10 +113,13 @@ pub(super) async fn stats(shared: &Shared) -> Result<Stats, EngineError> {
 
 pub(super) async fn scaling(shared: &Shared) -> Result<Scaling, EngineError> {
     let Present { totals, oldest_age_ms, .. } = present(shared).await?;
-    let open = |kind| usize::try_from(kind_code(kind)).ok().and_then(|at| totals.open.get(at)).copied();
-    let by_kind: std::collections::BTreeMap<Kind, u64> =
-        Kind::ALL.into_iter().map(|kind| (kind, unsigned(open(kind).unwrap_or(0)))).collect();
-    let backlog = by_kind.values().sum::<u64>().saturating_sub(unsigned(totals.later));
+    // The newest commit may have counted a kind that is new.
+    let counted = totals.open.iter().zip(0..).filter(|(open, _)| **open > 0).map(|(_, code)| code);
+    learn(shared, counted).await?;
+    let open = |known: &KnownKind| totals.open.get(usize::from(known.code)).copied().map_or(0, unsigned);
+    let by_kind = shared.kinds.all().iter().map(|known| (known.kind, open(known))).collect();
+    let all: u64 = totals.open.iter().copied().map(unsigned).sum();
+    let backlog = all.saturating_sub(unsigned(totals.later));
     Ok(Scaling { backlog, oldest_age_ms, by_kind })
 }
 
@@ -156,10 +159,11 @@ pub(super) async fn retry_dead(shared: &Shared, id: TaskId) -> Result<Retried, E
         }
         _ => return Ok(Retried::NotFound),
     }
+    learn(shared, [row.kind]).await?;
     let identity = Identity {
         seq: row.seq,
         id,
-        kind: kind_of(row.kind)?,
+        kind: kind_of(row.kind, &shared.kinds)?,
         owner: row.owner.map(UserId::from_uuid),
         run: run_of(row.run)?,
         accepted_at: Instant::from_micros(row.accepted_at),

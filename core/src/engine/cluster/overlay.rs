@@ -1,18 +1,18 @@
 //! What Redis knows and the ledger does not: which open tasks a worker has.
 
-use super::delivery::{Delivery, by_shard};
+use super::delivery::{by_kind, by_shard};
+use super::shared::Shared;
 use crate::ids::TaskId;
-use crate::tasks::{Kind, Status, Task};
+use crate::tasks::{Status, Task};
 
 /// Shows tasks, given with their places, as running if a worker has them. Without Redis the durable state is what is
 /// known.
-pub(super) async fn show_running(delivery: &Delivery, tasks: &mut [(i64, Task)]) {
+pub(super) async fn show_running(shared: &Shared, tasks: &mut [(i64, Task)]) {
     let open: Vec<usize> = (0..tasks.len()).filter(|at| !tasks[*at].1.status.is_final()).collect();
     for (shard, at) in by_shard(open, |at| tasks[*at].1.owner).into_iter().enumerate() {
-        for kind in Kind::ALL {
-            let at: Vec<usize> = at.iter().copied().filter(|at| tasks[*at].1.kind == kind).collect();
+        for (kind, at) in by_kind(at, |at| shared.kinds.code(tasks[*at].1.kind).unwrap_or(u8::MAX)) {
             let ids: Vec<TaskId> = at.iter().map(|at| tasks[*at].1.id).collect();
-            let Ok(held) = delivery.held(shard, kind, &ids).await else { return };
+            let Ok(held) = shared.delivery.held(shard, kind, &ids).await else { return };
             for (at, held) in at.into_iter().zip(held) {
                 if let Some(held) = held {
                     let task = &mut tasks[at].1;

@@ -9,12 +9,13 @@ use std::time::Duration;
 use sqlx::PgPool;
 
 use super::failure::{Cause, cause, classify};
+use super::kinds::{learn, learn_all};
 use super::overlay::show_running;
-use super::rows::{EventRow, kind_code, kind_of, status, status_of, unreadable};
+use super::rows::{EventRow, json_of, kind_of, status, status_of, unreadable};
 use super::shared::Shared;
 use crate::engine::{EffectCount, EffectPage, EngineError, ErrorKind};
-use crate::ids::{RunId, TaskId};
-use crate::tasks::{Attempt, Kind, Status, Task, TaskError, TaskFilter};
+use crate::ids::{RunId, TaskId, UserId};
+use crate::tasks::{Attempt, Kind, Status, StoredEffect, Task, TaskError, TaskFilter};
 use crate::time::Instant;
 
 /// How long a read looks for a connection that works.
@@ -40,14 +41,15 @@ where
     }
 }
 
-pub(super) async fn get(pool: &PgPool, id: TaskId) -> Result<Option<(i64, Task)>, EngineError> {
+pub(super) async fn get(shared: &Shared, id: TaskId) -> Result<Option<(i64, Task)>, EngineError> {
+    let pool = &shared.pool;
     let row = read(|| {
         sqlx::query_as!(EventRow, "SELECT * FROM events WHERE task = $1 ORDER BY seq DESC LIMIT 1", id.uuid())
             .fetch_optional(pool)
     })
     .await?;
     if let Some(row) = row {
-        return Ok(Some((row.accepted_seq, row.task()?)));
+        return one(shared, row).await.map(Some);
     }
     // Its events are beyond retention; it is open or dead all the same.
     let row = read(|| {
@@ -61,7 +63,15 @@ pub(super) async fn get(pool: &PgPool, id: TaskId) -> Result<Option<(i64, Task)>
         .fetch_optional(pool)
     })
     .await?;
-    row.map(|row| Ok((row.accepted_seq, row.task()?))).transpose()
+    match row {
+        Some(row) => one(shared, row).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+async fn one(shared: &Shared, row: EventRow) -> Result<(i64, Task), EngineError> {
+    learn(shared, [row.kind]).await?;
+    Ok((row.accepted_seq, row.task(&shared.kinds)?))
 }
 
 /// Rows that one page may look at; a page that finds little in so many is short and has a `next` all the same.
@@ -83,12 +93,15 @@ pub(super) async fn list(
     let mut found = Vec::new();
     let (mut last, mut scanned) = (before, 0);
     loop {
-        let rows = chunk(&shared.pool, filter, last).await?;
+        let rows = chunk(shared, filter, last).await?;
+        learn(shared, rows.iter().map(|row| row.kind)).await?;
         let complete = i64::try_from(rows.len()).unwrap_or(i64::MAX) < CHUNK;
-        let mut tasks =
-            rows.into_iter().map(|row| Ok((row.accepted_seq, row.task()?))).collect::<Result<Vec<_>, EngineError>>()?;
+        let mut tasks = rows
+            .into_iter()
+            .map(|row| Ok((row.accepted_seq, row.task(&shared.kinds)?)))
+            .collect::<Result<Vec<_>, EngineError>>()?;
         if matches!(filter.status, Some(Status::Queued | Status::Running | Status::Retrying)) {
-            show_running(&shared.delivery, &mut tasks).await;
+            show_running(shared, &mut tasks).await;
         }
         for (seq, task) in tasks {
             if found.len() == limit || scanned >= SCAN_LIMIT {
@@ -111,9 +124,22 @@ pub(super) async fn list(
     }
 }
 
+/// The code of a kind; none if the ledger has never heard of it, and so has no tasks of it.
+async fn code(shared: &Shared, kind: Kind) -> Result<Option<i16>, EngineError> {
+    if shared.kinds.code(kind).is_none() {
+        // Others may have brought it since.
+        learn_all(shared).await?;
+    }
+    Ok(shared.kinds.code(kind).map(i16::from))
+}
+
 /// The present states of tasks accepted before a place, newest first.
-async fn chunk(pool: &PgPool, filter: &TaskFilter, before: i64) -> Result<Vec<EventRow>, EngineError> {
-    let kind = filter.kind.map(kind_code);
+async fn chunk(shared: &Shared, filter: &TaskFilter, before: i64) -> Result<Vec<EventRow>, EngineError> {
+    let pool = &shared.pool;
+    let kind = match filter.kind {
+        Some(kind) => Some(code(shared, kind).await?.unwrap_or(-1)),
+        None => None,
+    };
     let owner = filter.owner.map(|owner| owner.uuid());
     let run = filter.run.as_ref().map(RunId::as_str);
     match (filter.status, &filter.run, filter.owner) {
@@ -226,13 +252,15 @@ pub(super) async fn attempts(pool: &PgPool, id: TaskId) -> Result<Vec<Attempt>, 
     Ok(attempts.collect())
 }
 
-pub(super) async fn effects(pool: &PgPool, run: &RunId, after: i64, limit: usize) -> Result<EffectPage, EngineError> {
+pub(super) async fn effects(shared: &Shared, run: &RunId, after: i64, limit: usize) -> Result<EffectPage, EngineError> {
     let page = i64::try_from(limit).unwrap_or(i64::MAX);
     let rows = read(|| {
         sqlx::query!(
             r#"SELECT a.seq AS "seq!", a.task AS "task!", a.kind AS "kind!", l.status AS "status!",
-                      l.results AS "results!", l.finals AS "finals!",
-                      (SELECT count(*) FROM cards c WHERE c.task = a.task) AS "cards!"
+                      l.finals AS "finals!",
+                      CASE WHEN (SELECT k.has_effect FROM kinds k WHERE k.code = a.kind)
+                           THEN (SELECT count(*) FROM effects f WHERE f.task = a.task)
+                           ELSE l.results END AS "effects!"
                FROM (
                    SELECT e.seq, e.task, e.kind FROM events e
                    WHERE e.run = $1 AND e.seq > $2 AND e.seq = e.accepted_seq ORDER BY e.seq LIMIT $3
@@ -247,28 +275,53 @@ pub(super) async fn effects(pool: &PgPool, run: &RunId, after: i64, limit: usize
             after,
             page
         )
-        .fetch_all(pool)
+        .fetch_all(&shared.pool)
     })
     .await?;
+    learn(shared, rows.iter().map(|row| row.kind)).await?;
     let next = (rows.len() == limit).then(|| rows.last().map(|row| row.seq.to_string())).flatten();
     let items = rows
         .into_iter()
         .map(|row| {
-            let kind = kind_of(row.kind)?;
-            let effects = match kind {
-                Kind::Replacement => row.cards,
-                Kind::Add => row.results,
-            };
             Ok(EffectCount {
                 task: TaskId::from_uuid(row.task),
-                kind,
+                kind: kind_of(row.kind, &shared.kinds)?.kind,
                 status: status_of(row.status),
-                effects: u32::try_from(effects).map_err(|_| unreadable("count"))?,
+                effects: u32::try_from(row.effects).map_err(|_| unreadable("count"))?,
                 finals: u32::try_from(row.finals).unwrap_or(0),
             })
         })
         .collect::<Result<_, EngineError>>()?;
     Ok(EffectPage { items, next })
+}
+
+pub(super) async fn effects_of(shared: &Shared, owner: UserId, kind: Kind) -> Result<Vec<StoredEffect>, EngineError> {
+    let Some(code) = code(shared, kind).await? else { return Ok(Vec::new()) };
+    let rows = read(|| {
+        sqlx::query!(
+            "SELECT id, task, slot, data, active, at, replaces FROM effects
+             WHERE owner = $1 AND kind = $2 ORDER BY at DESC, id DESC",
+            owner.uuid(),
+            code
+        )
+        .fetch_all(&shared.pool)
+    })
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(StoredEffect {
+                id: row.id,
+                task: TaskId::from_uuid(row.task),
+                kind,
+                owner: Some(owner),
+                slot: row.slot,
+                data: json_of(Some(row.data))?.unwrap_or_default(),
+                is_active: row.active,
+                at: Instant::from_micros(row.at),
+                replaces: row.replaces,
+            })
+        })
+        .collect()
 }
 
 /// A cursor is the place of the last item of the page before.

@@ -19,8 +19,8 @@ const DAY: i64 = 86_400_000_000;
 const BOOKS: Duration = Duration::from_secs(10);
 /// The rest.
 const REST: Duration = Duration::from_secs(60);
-/// An idempotency key is remembered as long as the log, and at least so long.
-const KEYS: Duration = Duration::from_secs(86_400);
+/// An idempotency key is remembered as long as its task is, and at least so long.
+const KEYS: Duration = Duration::from_secs(7 * 86_400);
 
 pub(super) struct Upkeep {
     retention: Duration,
@@ -82,7 +82,7 @@ async fn prune_books(shared: &Shared) -> Result<(), EngineError> {
 /// minute away, and until then plans are made for another table.
 async fn analyze(shared: &Shared) -> Result<(), EngineError> {
     let stale = sqlx::query_scalar!(
-        r#"SELECT abs(ln((c.reltuples + 1000) / (b.open[1] + b.open[2] + b.dead + 1000))) > ln(10) AS "stale!"
+        r#"SELECT abs(ln((c.reltuples + 1000) / ((SELECT sum(o) FROM unnest(b.open) o) + b.dead + 1000))) > ln(10) AS "stale!"
            FROM pg_class c, (SELECT * FROM books ORDER BY page DESC LIMIT 1) b WHERE c.oid = 'tasks'::regclass"#
     )
     .fetch_one(&shared.pool)
@@ -158,7 +158,8 @@ async fn remove(shared: &Shared, what: Old, before: Instant) -> Result<u64, Engi
                 sqlx::query!(
                     "DELETE FROM idempotency WHERE (owner, key) IN (
                      SELECT i.owner, i.key FROM idempotency i WHERE i.accepted_at < $1
-                       AND NOT EXISTS (SELECT 1 FROM tasks t WHERE t.id = i.task) LIMIT $2)",
+                       AND NOT EXISTS (SELECT 1 FROM tasks t WHERE t.id = i.task)
+                       AND NOT EXISTS (SELECT 1 FROM events e WHERE e.task = i.task) LIMIT $2)",
                     before,
                     limit
                 )

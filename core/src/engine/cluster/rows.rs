@@ -4,9 +4,10 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 pub(super) use crate::engine::identity::Identity;
+use crate::engine::kinds::{Kinds, KnownKind};
 use crate::engine::{EngineError, ErrorKind};
 use crate::ids::{RunId, TaskId, UserId};
-use crate::tasks::{Kind, Status, Task, TaskError};
+use crate::tasks::{Status, Task, TaskError};
 use crate::time::Instant;
 
 /// Tasks of one owner share a shard, so that a user's keys lie together. A power of two, and never changed: keys that
@@ -37,15 +38,9 @@ pub(super) fn status_of(code: i16) -> Status {
     }
 }
 
-pub(super) const fn kind_code(kind: Kind) -> i16 {
-    match kind {
-        Kind::Replacement => 0,
-        Kind::Add => 1,
-    }
-}
-
-pub(super) fn kind_of(code: i16) -> Result<Kind, EngineError> {
-    Kind::ALL.into_iter().find(|kind| kind_code(*kind) == code).ok_or_else(|| unreadable("kind"))
+/// [`super::kinds::learn`] comes first: others may have brought the kind since.
+pub(super) fn kind_of(code: i16, kinds: &Kinds) -> Result<KnownKind, EngineError> {
+    kinds.of(code.into()).ok_or_else(|| unreadable("kind"))
 }
 
 pub(super) fn run_of(text: Option<String>) -> Result<Option<RunId>, EngineError> {
@@ -85,11 +80,11 @@ pub(super) struct EventRow {
 }
 
 impl EventRow {
-    pub(super) fn identity(&self) -> Result<Identity, EngineError> {
+    pub(super) fn identity(&self, kinds: &Kinds) -> Result<Identity, EngineError> {
         Ok(Identity {
             seq: self.accepted_seq,
             id: TaskId::from_uuid(self.task),
-            kind: kind_of(self.kind)?,
+            kind: kind_of(self.kind, kinds)?,
             owner: self.owner.map(UserId::from_uuid),
             run: run_of(self.run.clone())?,
             accepted_at: Instant::from_micros(self.accepted_at),
@@ -97,8 +92,8 @@ impl EventRow {
     }
 
     /// The task as it was right after this event.
-    pub(super) fn task(self) -> Result<Task, EngineError> {
-        let identity = self.identity()?;
+    pub(super) fn task(self, kinds: &Kinds) -> Result<Task, EngineError> {
+        let identity = self.identity(kinds)?;
         let status = status_of(self.status);
         Ok(Task {
             status,

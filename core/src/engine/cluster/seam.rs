@@ -4,23 +4,19 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::settle::{End, EndAttempt};
-use super::{ClusterEngine, clean, log, open, operate, overlay, reads};
+use super::accept::Accept;
+use super::settle::EndAttempt;
+use super::{ClusterEngine, clean, kinds, log, open, operate, overlay, reads};
 use crate::engine::hub::Subscription;
 use crate::engine::{
     Accepted, Claim, ClaimRequest, Cleaned, EffectPage, Engine, EngineError, EventFilter, EventPage, EventSeq, Lease,
-    Retried, Settled, text,
+    Log, Operations, Retried, Settled, Tasks, Work, text,
 };
-use crate::ids::{RunId, TaskId};
-use crate::tasks::{Attempt, NewTask, Outcome, Scaling, Stats, Status, Task, TaskError, TaskFilter, TaskPage};
+use crate::ids::{RunId, TaskId, UserId};
+use crate::tasks::{Attempt, End, Kind, NewTask, Scaling, Stats, Status, StoredEffect, Task, TaskFilter, TaskPage};
 use crate::time::Instant;
 
 impl ClusterEngine {
-    async fn end(&self, lease: &Lease, started_at: Instant, end: End) -> Result<Settled, EngineError> {
-        let ended = self.lanes()?.ends.ask(EndAttempt { lease: *lease, started_at, end }).await?;
-        Ok(ended.settled)
-    }
-
     /// Whether another worker has the task. A Redis that does not answer remembers nothing, as far as we know.
     async fn is_lost(&self, lease: &Lease) -> bool {
         self.shared.delivery.is_lost(lease).await.unwrap_or(false)
@@ -28,7 +24,7 @@ impl ClusterEngine {
 
     /// What to tell of an attempt whose lease is another's: it may be that nobody needs it any more.
     async fn lost_or_over(&self, lease: &Lease) -> Result<Settled, EngineError> {
-        let found = reads::get(&self.shared.pool, lease.task).await?;
+        let found = reads::get(&self.shared, lease.task).await?;
         Ok(match found {
             Some((_, task)) if task.status.is_final() => Settled::AlreadyFinal,
             Some(_) => Settled::LostLease,
@@ -38,21 +34,18 @@ impl ClusterEngine {
 }
 
 #[async_trait]
-impl Engine for ClusterEngine {
-    fn name(&self) -> &'static str {
-        "cluster"
-    }
-
+impl Tasks for ClusterEngine {
     async fn accept(&self, new: NewTask) -> Result<Accepted, EngineError> {
         text::check_keys(&new)?;
-        Ok(self.lanes()?.accepts.ask(new).await?.accepted)
+        let kind = self.shared.kinds.known(new.kind)?;
+        Ok(self.lanes()?.accepts.ask(Accept { new, kind }).await?.accepted)
     }
 
     async fn get(&self, id: TaskId) -> Result<Option<Task>, EngineError> {
         self.check_open()?;
-        let Some(found) = reads::get(&self.shared.pool, id).await? else { return Ok(None) };
+        let Some(found) = reads::get(&self.shared, id).await? else { return Ok(None) };
         let mut found = [found];
-        overlay::show_running(&self.shared.delivery, &mut found).await;
+        overlay::show_running(&self.shared, &mut found).await;
         let [(_, task)] = found;
         Ok(Some(task))
     }
@@ -62,7 +55,7 @@ impl Engine for ClusterEngine {
         let before = reads::cursor(cursor, i64::MAX)?;
         let (mut found, next) = reads::list(&self.shared, filter, before, limit.clamp(1, 1000)).await?;
         if !matches!(filter.status, Some(Status::Queued | Status::Running | Status::Retrying)) {
-            overlay::show_running(&self.shared.delivery, &mut found).await;
+            overlay::show_running(&self.shared, &mut found).await;
         }
         let items = found.into_iter().map(|(_, task)| task).collect();
         Ok(TaskPage { items, next: next.map(|place| place.to_string()) })
@@ -73,6 +66,21 @@ impl Engine for ClusterEngine {
         reads::attempts(&self.shared.pool, id).await
     }
 
+    async fn effects_of(&self, owner: UserId, kind: Kind) -> Result<Vec<StoredEffect>, EngineError> {
+        self.check_open()?;
+        reads::effects_of(&self.shared, owner, kind).await
+    }
+
+    async fn kinds(&self) -> Result<Vec<Kind>, EngineError> {
+        self.check_open()?;
+        // Others may have brought some since.
+        kinds::learn_all(&self.shared).await?;
+        Ok(self.shared.kinds.all().iter().map(|known| known.kind).collect())
+    }
+}
+
+#[async_trait]
+impl Work for ClusterEngine {
     async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claim>, EngineError> {
         self.hand_out(request).await
     }
@@ -81,32 +89,17 @@ impl Engine for ClusterEngine {
         self.renew(leases, lease).await
     }
 
-    async fn settle(&self, lease: &Lease, started_at: Instant, outcome: Outcome) -> Result<Settled, EngineError> {
-        self.end(lease, started_at, End::Settle(text::outcome(outcome))).await
-    }
-
-    async fn retry_at(
-        &self,
-        lease: &Lease,
-        started_at: Instant,
-        due: Instant,
-        error: TaskError,
-        counts: bool,
-    ) -> Result<Settled, EngineError> {
-        if self.is_lost(lease).await {
+    async fn end(&self, lease: &Lease, started_at: Instant, end: End) -> Result<Settled, EngineError> {
+        if !matches!(end, End::Settle(_)) && self.is_lost(lease).await {
             return self.lost_or_over(lease).await;
         }
-        let wait = i64::try_from(self.shared.clock.until(due).as_micros()).unwrap_or(i64::MAX / 4);
-        self.end(lease, started_at, End::RetryAt { wait, error: text::error(error), counts }).await
+        let end = text::end(end);
+        Ok(self.lanes()?.ends.ask(EndAttempt { lease: *lease, started_at, end }).await?.settled)
     }
+}
 
-    async fn give_up(&self, lease: &Lease, started_at: Instant, error: TaskError) -> Result<Settled, EngineError> {
-        if self.is_lost(lease).await {
-            return self.lost_or_over(lease).await;
-        }
-        self.end(lease, started_at, End::GiveUp(text::error(error))).await
-    }
-
+#[async_trait]
+impl Log for ClusterEngine {
     async fn events_after(
         &self,
         filter: &EventFilter,
@@ -114,7 +107,7 @@ impl Engine for ClusterEngine {
         limit: usize,
     ) -> Result<EventPage, EngineError> {
         self.check_open()?;
-        log::events_after(&self.shared.pool, filter, after, limit.clamp(1, 1000)).await
+        log::events_after(&self.shared, filter, after, limit.clamp(1, 1000)).await
     }
 
     async fn last_event(&self) -> Result<EventSeq, EngineError> {
@@ -125,7 +118,10 @@ impl Engine for ClusterEngine {
     fn wakeups(&self, filter: &EventFilter) -> Subscription {
         self.shared.hub.subscribe(filter)
     }
+}
 
+#[async_trait]
+impl Operations for ClusterEngine {
     async fn stats(&self) -> Result<Stats, EngineError> {
         self.check_open()?;
         operate::stats(&self.shared).await
@@ -154,12 +150,19 @@ impl Engine for ClusterEngine {
     async fn effects(&self, run: &RunId, cursor: Option<&str>, limit: usize) -> Result<EffectPage, EngineError> {
         self.check_open()?;
         let after = reads::cursor(cursor, 0)?;
-        reads::effects(&self.shared.pool, run, after, limit.clamp(1, 10_000)).await
+        reads::effects(&self.shared, run, after, limit.clamp(1, 10_000)).await
     }
 
     async fn clean_run(&self, run: &RunId) -> Result<Cleaned, EngineError> {
         self.check_open()?;
         clean::run(self, run).await
+    }
+}
+
+#[async_trait]
+impl Engine for ClusterEngine {
+    fn name(&self) -> &'static str {
+        "cluster"
     }
 
     async fn ping(&self) -> Result<(), EngineError> {

@@ -10,26 +10,13 @@ use super::delivery::{Letting, place_of_lease};
 use super::lane::Work;
 use super::rows::status;
 use super::shared::Shared;
-use crate::cards::Network;
 use crate::engine::hub::Change;
 use crate::engine::{Lease, Settled};
-use crate::ids::{CardId, RunId, TaskId, UserId};
-use crate::tasks::{Effect, Outcome, TaskError};
+use crate::ids::{RunId, TaskId, UserId};
+use crate::tasks::{Effect, End, Outcome};
 use crate::time::Instant;
 
 pub(super) struct Ending(pub(super) Arc<Shared>);
-
-/// How an attempt ended.
-pub(super) enum End {
-    Settle(Outcome),
-    /// `wait` is in microseconds: whose clock would a point in time go by?
-    RetryAt {
-        wait: i64,
-        error: TaskError,
-        counts: bool,
-    },
-    GiveUp(TaskError),
-}
 
 pub(super) struct EndAttempt {
     pub(super) lease: Lease,
@@ -55,13 +42,6 @@ impl EndAttempt {
             End::Settle(Outcome::Declined { .. }) => status::DECLINED,
             End::RetryAt { .. } => status::RETRYING,
             End::GiveUp(_) => status::DEAD,
-        }
-    }
-
-    const fn error(&self) -> Option<&TaskError> {
-        match &self.end {
-            End::Settle(Outcome::Succeeded { .. }) => None,
-            End::Settle(Outcome::Declined { error }) | End::RetryAt { error, .. } | End::GiveUp(error) => Some(error),
         }
     }
 
@@ -99,30 +79,30 @@ impl Work for Ending {
         let ids: Vec<Uuid> = batch.iter().map(|end| end.lease.task.uuid()).collect();
         let outcomes: Vec<i16> = batch.iter().map(EndAttempt::outcome).collect();
         let started: Vec<i64> = batch.iter().map(|end| end.started_at.micros()).collect();
+        // Whose clock would a point in time go by?
+        let wait = |due: Instant| i64::try_from(self.0.clock.until(due).as_micros()).unwrap_or(i64::MAX / 4);
         let waits: Vec<i64> = batch
             .iter()
             .map(|end| match &end.end {
-                End::RetryAt { wait, .. } => *wait,
+                End::RetryAt { due, .. } => wait(*due),
                 _ => 0,
             })
             .collect();
         let counting: Vec<bool> =
             batch.iter().map(|end| !matches!(end.end, End::RetryAt { counts: false, .. })).collect();
         let results: Vec<Option<&str>> = batch.iter().map(EndAttempt::result).collect();
-        let codes: Vec<Option<&str>> = batch.iter().map(|end| end.error().map(|error| error.code.as_str())).collect();
+        let codes: Vec<Option<&str>> =
+            batch.iter().map(|end| end.end.error().map(|error| error.code.as_str())).collect();
         let messages: Vec<Option<&str>> =
-            batch.iter().map(|end| end.error().map(|error| error.message.as_str())).collect();
-        let cards: Vec<Option<Uuid>> = batch.iter().map(|end| end.effect().map(|_| CardId::new().uuid())).collect();
-        let cards_of = batch.iter().map(EndAttempt::effect);
-        let refs: Vec<Option<&str>> =
-            cards_of.clone().map(|effect| effect.map(|Effect::Card { card_ref, .. }| card_ref.as_str())).collect();
-        let last4s: Vec<Option<&str>> =
-            cards_of.clone().map(|effect| effect.map(|Effect::Card { last4, .. }| last4.as_str())).collect();
-        let networks: Vec<Option<i16>> =
-            cards_of.map(|effect| effect.map(|Effect::Card { network, .. }| network_code(*network))).collect();
+            batch.iter().map(|end| end.end.error().map(|error| error.message.as_str())).collect();
+        let effects = batch.iter().map(EndAttempt::effect);
+        let effect_ids: Vec<Option<Uuid>> = effects.clone().map(|effect| effect.map(|_| Uuid::now_v7())).collect();
+        let slots: Vec<Option<&str>> =
+            effects.clone().map(|effect| effect.and_then(|one| one.slot.as_deref())).collect();
+        let data: Vec<Option<&str>> = effects.map(|effect| effect.map(|one| one.data.get())).collect();
         let rows = sqlx::query!(
             r#"SELECT ord AS "ord!", verdict AS "verdict!", owner, run, seq AS "seq!"
-               FROM end_attempts($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) WHERE ord > 0"#,
+               FROM end_attempts($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) WHERE ord > 0"#,
             &ids,
             &outcomes,
             &started,
@@ -131,10 +111,9 @@ impl Work for Ending {
             &results as _,
             &codes as _,
             &messages as _,
-            &cards as _,
-            &refs as _,
-            &last4s as _,
-            &networks as _,
+            &effect_ids as _,
+            &slots as _,
+            &data as _,
             again
         )
         .fetch_all(connection)
@@ -170,12 +149,4 @@ impl Work for Ending {
         }
         self.0.announce(last, &changes);
     }
-}
-
-pub(super) fn network_code(network: Network) -> i16 {
-    Network::ALL.iter().position(|one| *one == network).and_then(|at| i16::try_from(at).ok()).unwrap_or(0)
-}
-
-pub(super) fn network_of(code: i16) -> Network {
-    usize::try_from(code).ok().and_then(|at| Network::ALL.get(at).copied()).unwrap_or(Network::Visa)
 }

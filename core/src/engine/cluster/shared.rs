@@ -13,6 +13,7 @@ use super::messages;
 use super::revoked::Revoked;
 use super::sessions::Sessions;
 use crate::engine::hub::{Change, Hub};
+use crate::engine::kinds::Kinds;
 
 pub(super) struct Shared {
     /// For reads and for the rare writes.
@@ -20,6 +21,7 @@ pub(super) struct Shared {
     /// How connections are made, and which may be used.
     pub(super) sessions: Arc<Sessions>,
     pub(super) delivery: Arc<Delivery>,
+    pub(super) kinds: Kinds,
     pub(super) ringer: Ringer,
     pub(super) hub: Arc<Hub>,
     pub(super) clock: Clock,

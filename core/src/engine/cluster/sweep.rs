@@ -14,7 +14,7 @@
 //! (`delivery/scripts/check.lua`): that Redis remembers a task says nothing. The other way round, each round looks at a part
 //! of what Redis holds and removes what is not open; at all of it at once, when there is no room.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,14 +22,15 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::copies;
-use super::delivery::{Ready, Rung, TURN, Tidying, Turn, by_shard};
+use super::delivery::{Ready, Rung, TURN, Tidying, Turn, by_kind, by_shard};
+use super::kinds::learn;
 use super::reads::read;
 use super::retention;
-use super::rows::{Identity, json_of, kind_code, kind_of, run_of};
+use super::rows::{Identity, json_of, kind_of, run_of};
 use super::shared::Shared;
-use crate::engine::EngineError;
+use crate::engine::kinds::Kinds;
+use crate::engine::{EngineError, KnownKind};
 use crate::ids::{TaskId, UserId};
-use crate::tasks::Kind;
 use crate::time::Instant;
 
 /// A round is begun this often; tasks that were put off are late by this much at most.
@@ -64,7 +65,8 @@ struct Walk {
 
 #[derive(Default)]
 pub(super) struct Sweep {
-    walks: [Walk; Kind::ALL.len()],
+    /// By the code of the kind.
+    walks: BTreeMap<u8, Walk>,
     /// Everything put off until then has been rung for.
     due_until: i64,
     tidying: Tidying,
@@ -136,8 +138,8 @@ impl Sweep {
     pub(super) async fn round(&mut self, shared: &Shared) -> Result<Duration, EngineError> {
         self.ring_due(shared).await?;
         let mut hurry = false;
-        for kind in Kind::ALL {
-            hurry |= self.walk(shared, kind).await?;
+        for kind in shared.kinds.all().iter() {
+            hurry |= self.walk(shared, *kind).await?;
         }
         hurry |= self.tidy(shared).await?;
         Ok(if hurry { Duration::ZERO } else { ROUND })
@@ -159,9 +161,8 @@ impl Sweep {
             })
             .await?;
             let more = rows.len() as i64 == STRETCH;
-            let tasks = rows.into_iter().map(OpenRow::ready).collect::<Result<Vec<_>, _>>()?;
-            for kind in Kind::ALL {
-                let tasks: Vec<_> = tasks.iter().filter(|ready| ready.identity.kind == kind).collect();
+            let tasks = ready(shared, rows).await?;
+            for (kind, tasks) in by_kind(&tasks, |ready| ready.identity.kind.code) {
                 // What finds no room is found by the walk.
                 if ring(shared, kind, &tasks).await?.is_none() {
                     return Ok(());
@@ -177,15 +178,15 @@ impl Sweep {
     }
 
     /// One stretch of one kind; whether the next should follow at once.
-    async fn walk(&mut self, shared: &Shared, kind: Kind) -> Result<bool, EngineError> {
-        let walk = &mut self.walks[kind as usize];
+    async fn walk(&mut self, shared: &Shared, kind: KnownKind) -> Result<bool, EngineError> {
+        let walk = self.walks.entry(kind.code).or_default();
         let rows = read(|| {
             sqlx::query_as!(
                 OpenRow,
                 "SELECT id, seq, kind, attempts, owner, run, payload, accepted_at, due_at FROM tasks
                  WHERE status < 4 AND kind = $1 AND seq > $2 AND due_at <= (SELECT ledger_now()) - $3::bigint
                  ORDER BY seq LIMIT $4",
-                kind_code(kind),
+                i16::from(kind.code),
                 walk.at,
                 i64::try_from(GRACE.as_micros()).unwrap_or(i64::MAX),
                 STRETCH
@@ -194,12 +195,12 @@ impl Sweep {
         })
         .await?;
         let more = rows.len() as i64 == STRETCH;
-        let tasks = rows.into_iter().map(OpenRow::ready).collect::<Result<Vec<_>, _>>()?;
-        let Some(rung) = ring(shared, kind, &tasks.iter().collect::<Vec<_>>()).await? else { return Ok(false) };
+        let tasks = ready(shared, rows).await?;
+        let Some(rung) = ring(shared, kind.code, &tasks.iter().collect::<Vec<_>>()).await? else { return Ok(false) };
         if rung.new > 0 {
             tracing::info!(
                 tasks = rung.new,
-                kind = kind.as_str(),
+                kind = %kind.kind,
                 "offered tasks again that Redis would not have handed out"
             );
         }
@@ -225,17 +226,17 @@ impl Sweep {
     /// Looks at a part of what Redis holds, and lets go of what is not open and due; whether to go on at once.
     async fn tidy(&mut self, shared: &Shared) -> Result<bool, EngineError> {
         let begun = tokio::time::Instant::now();
-        let at_once = matches!(self.tidy, Tidy::AtOnce);
+        let (at_once, kinds) = (matches!(self.tidy, Tidy::AtOnce), shared.kinds.all());
         loop {
-            let (shard, kind) = self.tidying.place();
+            let Some((shard, kind)) = self.tidying.place(&kinds) else { return Ok(false) };
             let part = if at_once { LARGE_PART } else { PART };
-            let Ok(tasks) = shared.delivery.tidy(&mut self.tidying, part).await else { return Ok(false) };
+            let Ok(tasks) = shared.delivery.tidy(&mut self.tidying, &kinds, part).await else { return Ok(false) };
             let open = still_open(shared, tasks.iter().map(|task| task.uuid()).collect()).await?;
             let over: Vec<TaskId> = tasks.into_iter().filter(|task| !open.contains(&task.uuid())).collect();
             if !over.is_empty() {
-                tracing::debug!(tasks = over.len(), kind = kind.as_str(), "let go of tasks that are not open");
+                tracing::debug!(tasks = over.len(), kind = %kind.kind, "let go of tasks that are not open");
             }
-            if shared.delivery.forget(shard, kind, &over).await.is_err() || !at_once {
+            if shared.delivery.forget(shard, kind.code, &over).await.is_err() || !at_once {
                 return Ok(false);
             }
             if self.tidying.is_at_start() {
@@ -250,7 +251,7 @@ impl Sweep {
 }
 
 /// Offers those tasks of one kind that are not sure to be handed out. None if Redis can't be told.
-async fn ring(shared: &Shared, kind: Kind, tasks: &[&Ready]) -> Result<Option<Rung>, EngineError> {
+async fn ring(shared: &Shared, kind: u8, tasks: &[&Ready]) -> Result<Option<Rung>, EngineError> {
     let mut missing = Vec::new();
     for (shard, tasks) in by_shard(tasks.iter().copied(), |ready| ready.identity.owner).into_iter().enumerate() {
         if tasks.is_empty() {
@@ -303,12 +304,17 @@ struct OpenRow {
     due_at: i64,
 }
 
+async fn ready(shared: &Shared, rows: Vec<OpenRow>) -> Result<Vec<Ready>, EngineError> {
+    learn(shared, rows.iter().map(|row| row.kind)).await?;
+    rows.into_iter().map(|row| row.ready(&shared.kinds)).collect()
+}
+
 impl OpenRow {
-    fn ready(self) -> Result<Ready, EngineError> {
+    fn ready(self, kinds: &Kinds) -> Result<Ready, EngineError> {
         let identity = Identity {
             seq: self.seq,
             id: TaskId::from_uuid(self.id),
-            kind: kind_of(self.kind)?,
+            kind: kind_of(self.kind, kinds)?,
             owner: self.owner.map(UserId::from_uuid),
             run: run_of(self.run)?,
             accepted_at: Instant::from_micros(self.accepted_at),

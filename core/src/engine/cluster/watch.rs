@@ -83,7 +83,7 @@ fn hear(shared: &Shared, message: &Msg) {
         if shared.hub.is_idle() {
             return;
         }
-        if let Some((origin, started_at, tasks)) = messages::read_running(bytes)
+        if let Some((origin, started_at, tasks)) = messages::read_running(bytes, &shared.kinds)
             && origin != shared.origin
         {
             for task in tasks {

@@ -22,7 +22,7 @@ pub(crate) async fn the_same_key_and_request_get_the_first_answer(bed: impl Test
     let owner = Some(UserId::new());
     let first = accepted(engine, keyed(owner, "k", 1)).await;
     let claim = claim_one(engine).await;
-    engine.settle(&claim.lease, claim.started_at, done()).await.unwrap();
+    engine.end(&claim.lease, claim.started_at, End::Settle(done())).await.unwrap();
     let Accepted::Replay(again) = engine.accept(keyed(owner, "k", 1)).await.unwrap() else { panic!("not a replay") };
     // The answer as it was then, although the task is final now.
     assert_eq!((again.id, again.status), (first.id, Status::Queued));
@@ -92,11 +92,11 @@ pub(crate) async fn exclusivity_ends_when_the_task_is_final(bed: impl Testbed) {
         let claim = claim_one(engine).await;
         let Accepted::Exclusive { open } = engine.accept(replacement(owner)).await.unwrap() else { panic!() };
         assert_eq!(open, claim.lease.task);
-        engine.settle(&claim.lease, claim.started_at, Outcome::Declined { error: failed() }).await.unwrap();
+        engine.end(&claim.lease, claim.started_at, End::Settle(Outcome::Declined { error: failed() })).await.unwrap();
     }
     accepted(engine, replacement(owner)).await;
     let claim = claim_one(engine).await;
-    engine.give_up(&claim.lease, claim.started_at, failed()).await.unwrap();
+    engine.end(&claim.lease, claim.started_at, End::GiveUp(failed())).await.unwrap();
     accepted(engine, replacement(owner)).await;
 }
 
@@ -133,7 +133,7 @@ pub(crate) async fn a_dropped_accept_leaves_no_half(bed: impl Testbed) {
     assert_eq!(all_events(engine, &filter, 0, 100).await.len() as u64, tasks);
     for _ in 0..tasks {
         let claim = claim_one(engine).await;
-        engine.settle(&claim.lease, claim.started_at, done()).await.unwrap();
+        engine.end(&claim.lease, claim.started_at, End::Settle(done())).await.unwrap();
     }
 }
 

@@ -47,7 +47,7 @@ pub(crate) async fn a_claim_takes_only_the_kinds_it_asks_for(bed: impl Testbed) 
     let engine = &*bed.store().engine;
     accepted(engine, add()).await;
     let wanted = accepted(engine, replacement(UserId::new())).await;
-    let only = ClaimRequest { kinds: vec![Kind::Replacement], ..request(WorkerId::new()) };
+    let only = ClaimRequest { kinds: vec![REPLACEMENT], ..request(WorkerId::new()) };
     let claims = engine.claim(&only).await.unwrap();
     assert_eq!(claims.iter().map(|claim| claim.lease.task).collect::<Vec<_>>(), [wanted.id]);
 }
@@ -134,13 +134,13 @@ async fn accept_many(bed: &impl Testbed, count: usize, new: fn() -> NewTask) {
 pub(crate) async fn a_kind_that_nobody_claims_holds_no_other_up(bed: impl Testbed) {
     accept_many(&bed, 20_000, || replacement(UserId::new())).await;
     let wanted = accepted(&*bed.store().engine, add()).await;
-    let only = ClaimRequest { kinds: vec![Kind::Add], ..request(WorkerId::new()) };
+    let only = ClaimRequest { kinds: vec![ADD], ..request(WorkerId::new()) };
     let claims = bed.store().engine.claim(&only).await.unwrap();
     assert_eq!(claims.iter().map(|claim| claim.lease.task).collect::<Vec<_>>(), [wanted.id]);
 }
 
 pub(crate) async fn every_waiting_claimer_hears_of_its_kind(bed: impl Testbed) {
-    let claimers = Kind::ALL.map(|kind| {
+    let claimers = [ADD, REPLACEMENT].map(|kind| {
         let engine = bed.store().engine.clone();
         tokio::spawn(async move {
             let only = ClaimRequest { kinds: vec![kind], max: 1, ..request(WorkerId::new()) };
@@ -166,7 +166,7 @@ pub(crate) async fn more_than_the_delivery_holds_is_handed_out_in_full(bed: impl
         let settles = claims.into_iter().map(|claim| {
             assert!(seen.insert(claim.lease.task), "twice");
             let engine = engine.clone();
-            tokio::spawn(async move { engine.settle(&claim.lease, claim.started_at, done()).await.unwrap() })
+            tokio::spawn(async move { engine.end(&claim.lease, claim.started_at, End::Settle(done())).await.unwrap() })
         });
         for settle in settles.collect::<Vec<_>>() {
             assert_eq!(settle.await.unwrap(), Settled::Applied);
@@ -174,4 +174,46 @@ pub(crate) async fn more_than_the_delivery_holds_is_handed_out_in_full(bed: impl
     }
     let stats = engine.stats().await.unwrap();
     assert_eq!((stats.settled_total, stats.queue.ready, stats.queue.running), (TASKS as u64, 0, 0));
+}
+
+/// As when a slow kind has its share already.
+pub(crate) async fn a_claim_takes_of_a_kind_about_as_many_as_there_is_room_for(bed: impl Testbed) {
+    let engine = &*bed.store().engine;
+    for _ in 0..100 {
+        accepted(engine, replacement(UserId::new())).await;
+    }
+    for _ in 0..20 {
+        accepted(engine, add()).await;
+    }
+    let most = [(REPLACEMENT, 8)].into();
+    let asked = ClaimRequest { max: 60, most, ..request(WorkerId::new()) };
+    let (mut slow, mut others) = (0, 0);
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
+    // In several calls: what is taken may be known in several places at once.
+    while others < 20 && tokio::time::Instant::now() < deadline {
+        let claims = engine.claim(&ClaimRequest { wait: Duration::from_millis(100), ..asked.clone() }).await.unwrap();
+        let mine = claims.iter().filter(|claim| claim.kind == REPLACEMENT).count();
+        assert!(mine <= 16, "{mine} in one call");
+        slow += mine;
+        others += claims.len() - mine;
+    }
+    assert_eq!(others, 20, "beside {slow}");
+    assert!(slow > 0);
+    // With room for all of them all are taken.
+    let mut rest = 100 - slow;
+    while rest > 0 && tokio::time::Instant::now() < deadline {
+        rest -= engine.claim(&request(WorkerId::new())).await.unwrap().len();
+    }
+    assert_eq!(rest, 0);
+}
+
+pub(crate) async fn a_wait_ends_when_the_worker_would_ask_for_something_else(bed: impl Testbed) {
+    let enough = tokio_util::sync::CancellationToken::new();
+    let engine = bed.store().engine.clone();
+    let asked =
+        ClaimRequest { wait: Duration::from_secs(3600), enough: Some(enough.clone()), ..request(WorkerId::new()) };
+    let waiting = tokio::spawn(async move { engine.claim(&asked).await.unwrap().len() });
+    tokio::task::yield_now().await;
+    enough.cancel();
+    assert_eq!(waiting.await.unwrap(), 0);
 }

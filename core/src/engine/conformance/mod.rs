@@ -15,9 +15,9 @@ use std::time::Duration;
 
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::{Accepted, Claim, ClaimRequest, Engine, EventFilter, Store, TaskEvent};
+use super::{Accepted, Claim, ClaimRequest, Engine, EventFilter, KnownKind, Store, TaskEvent};
 use crate::ids::{RunId, TaskId, UserId, WorkerId};
-use crate::tasks::{Add, Kind, NewTask, Outcome, Sum, Task, TaskError};
+use crate::tasks::{Effect, End, Kind, NewTask, Outcome, Task, TaskError};
 
 pub(crate) use self::accepting::*;
 pub(crate) use self::accounts::*;
@@ -25,6 +25,24 @@ pub(crate) use self::ending::*;
 pub(crate) use self::leasing::*;
 pub(crate) use self::operating::*;
 pub(crate) use self::reading::*;
+
+/// Without an effect.
+pub(crate) const ADD: Kind = Kind::new("add");
+/// With an effect that takes the place of the one before.
+pub(crate) const REPLACEMENT: Kind = Kind::new("replacement");
+/// With effects that stay beside each other, under the last code that there is.
+pub(crate) const KEEPSAKE: Kind = Kind::new("keepsake");
+
+/// What a [`Testbed`] opens its store with. The engines know of no kind but those that they are given.
+pub(crate) const KINDS: [KnownKind; 3] = [
+    KnownKind { code: 0, kind: REPLACEMENT, has_effect: true },
+    KnownKind { code: 1, kind: ADD, has_effect: false },
+    KnownKind { code: 255, kind: KEEPSAKE, has_effect: true },
+];
+
+pub(crate) fn all_kinds() -> Vec<Kind> {
+    KINDS.map(|known| known.kind).to_vec()
+}
 
 /// An engine with a store of its own, made for one test.
 pub(crate) trait Testbed: Sized + Send + Sync {
@@ -59,6 +77,8 @@ macro_rules! engine_conformance {
             a_claim_hands_each_task_to_one_worker
             a_claim_takes_only_the_kinds_it_asks_for
             a_waiting_claim_wakes_when_work_arrives
+            a_claim_takes_of_a_kind_about_as_many_as_there_is_room_for
+            a_wait_ends_when_the_worker_would_ask_for_something_else
             an_expired_lease_is_handed_out_again
             an_extended_lease_is_not
             an_expired_lease_that_was_taken_is_lost
@@ -72,7 +92,11 @@ macro_rules! engine_conformance {
             concurrent_settles_take_effect_once
             a_settle_counts_even_when_the_delivery_forgot_the_lease
             a_lost_lease_cannot_retry_or_give_up
-            a_card_is_issued_and_the_old_one_blocked
+            an_effect_takes_the_place_of_the_one_before
+            effects_without_a_slot_stay_beside_each_other
+            effects_of_one_slot_in_one_batch_follow_each_other
+            a_kind_that_nobody_has_brought_is_refused_by_name
+            each_kind_is_counted_by_itself
             a_decline_keeps_its_reason
             what_others_say_is_kept_whatever_is_in_it
             a_retry_is_handed_out_when_due_and_not_before
@@ -143,10 +167,10 @@ fn raw(value: &impl serde::Serialize) -> Box<RawValue> {
 pub(crate) fn add() -> NewTask {
     NewTask {
         id: TaskId::new(),
-        kind: Kind::Add,
+        kind: ADD,
         owner: None,
         run: None,
-        payload: raw(&Add { x: 2, y: 3 }),
+        payload: raw(&serde_json::json!({"x": 2, "y": 3})),
         exclusive: None,
         idempotency: None,
     }
@@ -158,7 +182,7 @@ pub(crate) fn add_in(run: &RunId) -> NewTask {
 
 pub(crate) fn replacement(owner: UserId) -> NewTask {
     NewTask {
-        kind: Kind::Replacement,
+        kind: REPLACEMENT,
         owner: Some(owner),
         payload: RawValue::from_string(r#"{"reason":"lost"}"#.into()).unwrap(),
         exclusive: Some(format!("replacement:{owner}")),
@@ -177,10 +201,12 @@ pub(crate) fn request(worker: WorkerId) -> ClaimRequest {
     ClaimRequest {
         worker,
         host: "here".into(),
-        kinds: Kind::ALL.to_vec(),
+        kinds: all_kinds(),
         max: 100,
         lease: Duration::from_secs(30),
         wait: Duration::from_secs(10),
+        most: std::collections::BTreeMap::new(),
+        enough: None,
     }
 }
 
@@ -200,7 +226,19 @@ pub(crate) async fn claim_nothing(engine: &dyn Engine, wait: Duration) {
 }
 
 pub(crate) fn done() -> Outcome {
-    Outcome::Succeeded { result: raw(&Sum { sum: 5 }), effect: None }
+    Outcome::Succeeded { result: raw(&serde_json::json!({"sum": 5})), effect: None }
+}
+
+/// What a replacement leaves: a card with a number, in place of the one before.
+pub(crate) fn card(number: &str) -> Outcome {
+    let effect = Effect { slot: Some("card".into()), data: raw(&number) };
+    Outcome::Succeeded { result: raw(&number), effect: Some(effect) }
+}
+
+/// The numbers of an owner's cards, newest first, and which are active.
+pub(crate) async fn cards(engine: &dyn Engine, owner: UserId) -> Vec<(String, bool)> {
+    let effects = engine.effects_of(owner, REPLACEMENT).await.unwrap();
+    effects.iter().map(|one| (serde_json::from_str(one.data.get()).unwrap(), one.is_active)).collect()
 }
 
 pub(crate) fn failed() -> TaskError {

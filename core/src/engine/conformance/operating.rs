@@ -2,10 +2,9 @@
 
 use super::accounts::user;
 use super::*;
-use crate::cards::Network;
 use crate::engine::{ErrorKind, Settled};
 use crate::ids::SessionId;
-use crate::tasks::{Effect, Status, TaskFilter};
+use crate::tasks::{Status, TaskFilter};
 use crate::time::Instant;
 
 pub(crate) async fn a_paused_queue_accepts_and_hands_out_nothing(bed: impl Testbed) {
@@ -40,9 +39,12 @@ pub(crate) async fn stats_count_what_is_there(bed: impl Testbed) {
         assert!(!more.is_empty(), "{} of 3 after ten seconds", claims.len());
         claims.extend(more);
     }
-    engine.settle(&claims[0].lease, claims[0].started_at, done()).await.unwrap();
+    engine.end(&claims[0].lease, claims[0].started_at, End::Settle(done())).await.unwrap();
     let far = Instant::now().plus(Duration::from_secs(600));
-    engine.retry_at(&claims[1].lease, claims[1].started_at, far, failed(), true).await.unwrap();
+    engine
+        .end(&claims[1].lease, claims[1].started_at, End::RetryAt { due: far, error: failed(), counts: true })
+        .await
+        .unwrap();
     let stats = engine.stats().await.unwrap();
     let queue = &stats.queue;
     assert_eq!((queue.ready, queue.running, queue.retrying, queue.dead), (3, 1, 1, 0));
@@ -70,7 +72,7 @@ pub(crate) async fn the_scaling_signal_follows_the_backlog(bed: impl Testbed) {
     };
     assert_eq!(scaling.backlog, 2);
     assert!(scaling.oldest_age_ms <= Instant::now().since(first.accepted_at).as_millis() as u64);
-    assert_eq!((scaling.by_kind[&Kind::Add], scaling.by_kind[&Kind::Replacement]), (1, 1));
+    assert_eq!((scaling.by_kind[&ADD], scaling.by_kind[&REPLACEMENT]), (1, 1));
 }
 
 pub(crate) async fn a_cleaned_run_leaves_nothing_and_the_rest_untouched(bed: impl Testbed) {
@@ -84,7 +86,7 @@ pub(crate) async fn a_cleaned_run_leaves_nothing_and_the_rest_untouched(bed: imp
     }
     let claims = engine.claim(&request(WorkerId::new())).await.unwrap();
     for claim in claims.iter().filter(|claim| claim.owner.is_some()).take(2) {
-        engine.settle(&claim.lease, claim.started_at, done()).await.unwrap();
+        engine.end(&claim.lease, claim.started_at, End::Settle(done())).await.unwrap();
     }
     let cleaned = engine.clean_run(&run).await.unwrap();
     assert_eq!((cleaned.users, cleaned.tasks), (3, 3));
@@ -122,9 +124,7 @@ pub(crate) async fn what_a_person_ordered_under_a_run_stays_when_both_are_gone(b
     let in_run = |new| NewTask { run: Some(run.clone()), ..new };
     let ordered = accepted(engine, in_run(replacement(person.id))).await.id;
     let claim = claim_one(engine).await;
-    let effect = Effect::Card { card_ref: "ref".into(), last4: "4242".into(), network: Network::Visa };
-    let outcome = Outcome::Succeeded { result: raw(&Sum { sum: 5 }), effect: Some(effect) };
-    engine.settle(&claim.lease, claim.started_at, outcome).await.unwrap();
+    engine.end(&claim.lease, claim.started_at, End::Settle(card("4242"))).await.unwrap();
     let open = accepted(engine, in_run(replacement(person.id))).await.id;
     let theirs = accepted(engine, in_run(replacement(made.id))).await.id;
     let nobodys = accepted(engine, add_in(&run)).await.id;
@@ -139,7 +139,7 @@ pub(crate) async fn what_a_person_ordered_under_a_run_stays_when_both_are_gone(b
     for gone in [theirs, nobodys] {
         assert!(engine.get(gone).await.unwrap().is_none());
     }
-    assert_eq!(accounts.cards(person.id).await.unwrap().len(), 1);
+    assert_eq!(cards(engine, person.id).await.len(), 1);
 }
 
 pub(crate) async fn a_settle_of_a_cleaned_task_is_told(bed: impl Testbed) {
@@ -148,7 +148,7 @@ pub(crate) async fn a_settle_of_a_cleaned_task_is_told(bed: impl Testbed) {
     accepted(engine, add_in(&run)).await;
     let claim = claim_one(engine).await;
     engine.clean_run(&run).await.unwrap();
-    assert_eq!(engine.settle(&claim.lease, claim.started_at, done()).await.unwrap(), Settled::Gone);
+    assert_eq!(engine.end(&claim.lease, claim.started_at, End::Settle(done())).await.unwrap(), Settled::Gone);
     let stats = engine.stats().await.unwrap();
     assert_eq!((stats.queue.ready, stats.queue.running), (0, 0));
 }
@@ -161,10 +161,10 @@ pub(crate) async fn the_audit_counts_effects(bed: impl Testbed) {
     }
     for _ in 0..2 {
         let claim = claim_one(engine).await;
-        engine.settle(&claim.lease, claim.started_at, done()).await.unwrap();
+        engine.end(&claim.lease, claim.started_at, End::Settle(done())).await.unwrap();
     }
     let claim = claim_one(engine).await;
-    engine.give_up(&claim.lease, claim.started_at, failed()).await.unwrap();
+    engine.end(&claim.lease, claim.started_at, End::GiveUp(failed())).await.unwrap();
     engine.retry_dead(claim.lease.task).await.unwrap();
     let (mut counts, mut cursor) = (Vec::new(), None::<String>);
     loop {

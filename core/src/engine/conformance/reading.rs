@@ -6,7 +6,7 @@ use crate::tasks::{Status, TaskFilter};
 
 async fn settle_next(engine: &dyn Engine) -> TaskId {
     let claim = claim_one(engine).await;
-    engine.settle(&claim.lease, claim.started_at, done()).await.unwrap();
+    engine.end(&claim.lease, claim.started_at, End::Settle(done())).await.unwrap();
     claim.lease.task
 }
 
@@ -16,7 +16,7 @@ pub(crate) async fn events_come_in_commit_order_without_gaps(bed: impl Testbed) 
     let task = accepted(engine, add_in(&run)).await;
     let claim = claim_one(engine).await;
     let now = crate::time::Instant::now();
-    engine.retry_at(&claim.lease, claim.started_at, now, failed(), true).await.unwrap();
+    engine.end(&claim.lease, claim.started_at, End::RetryAt { due: now, error: failed(), counts: true }).await.unwrap();
     settle_next(engine).await;
     let filter = EventFilter { run: Some(run), ..EventFilter::default() };
     let events = all_events(engine, &filter, 0, 100).await;
@@ -159,7 +159,7 @@ pub(crate) async fn lists_filter(bed: impl Testbed) {
     settle_next(engine).await;
     let owned = accepted(engine, replacement(owner)).await.id;
     let dead = claim_one(engine).await;
-    engine.give_up(&dead.lease, dead.started_at, failed()).await.unwrap();
+    engine.end(&dead.lease, dead.started_at, End::GiveUp(failed())).await.unwrap();
     let running = accepted(engine, add()).await.id;
     claim_one(engine).await;
     let queued = accepted(engine, add()).await.id;
@@ -171,7 +171,7 @@ pub(crate) async fn lists_filter(bed: impl Testbed) {
     assert_eq!(ids(all()).await, [queued, running, owned, settled]);
     assert_eq!(ids(TaskFilter { run: Some(run), ..all() }).await, [settled]);
     assert_eq!(ids(TaskFilter { owner: Some(owner), ..all() }).await, [owned]);
-    assert_eq!(ids(TaskFilter { kind: Some(Kind::Replacement), ..all() }).await, [owned]);
+    assert_eq!(ids(TaskFilter { kind: Some(REPLACEMENT), ..all() }).await, [owned]);
     assert_eq!(ids(TaskFilter { status: Some(Status::Succeeded), ..all() }).await, [settled]);
     assert_eq!(ids(TaskFilter { status: Some(Status::Running), ..all() }).await, [running]);
     assert_eq!(ids(TaskFilter { status: Some(Status::Queued), ..all() }).await, [queued]);

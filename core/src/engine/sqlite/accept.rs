@@ -4,16 +4,17 @@ use rusqlite::{OptionalExtension, params};
 use tokio::sync::oneshot;
 
 use super::delivery::Ready;
-use super::rows::{Identity, StatusCode, kind_code, uuid};
+use super::rows::{Identity, StatusCode, uuid};
 use super::shared::Shared;
 use super::writer::{Ledger, Write};
 use crate::engine::hub::Change;
-use crate::engine::{Accepted, EngineError};
+use crate::engine::{Accepted, EngineError, KnownKind};
 use crate::ids::TaskId;
 use crate::tasks::NewTask;
 
 pub(super) struct Accept {
     pub(super) new: NewTask,
+    pub(super) kind: KnownKind,
     pub(super) reply: oneshot::Sender<Result<Accepted, EngineError>>,
     pub(super) done: Option<(Accepted, Option<Identity>)>,
 }
@@ -43,7 +44,7 @@ impl Accept {
             let mut statement = ledger.connection.prepare_cached(BY_IDEMPOTENCY_KEY)?;
             let earlier = statement
                 .query_row(params![owner, idempotency.key], |row| {
-                    Ok((Identity::read(row)?, row.get_ref(6)?.as_blob()? == idempotency.fingerprint))
+                    Ok((Identity::read(row, ledger.kinds)?, row.get_ref(6)?.as_blob()? == idempotency.fingerprint))
                 })
                 .optional()?;
             match earlier {
@@ -65,7 +66,7 @@ impl Write for Accept {
         let inserted = ledger.connection.prepare_cached(INSERT)?.execute(params![
             seq,
             new.id.uuid().as_bytes(),
-            kind_code(new.kind),
+            self.kind.code,
             new.owner.as_ref().map(|owner| *owner.uuid().as_bytes()),
             new.run.as_ref().map(|run| run.as_str()),
             new.payload.get(),
@@ -83,11 +84,11 @@ impl Write for Accept {
         }
         ledger.books.take_seq();
         ledger.books.accepted += 1;
-        ledger.books.add(new.kind, StatusCode::QUEUED, 1);
+        ledger.books.add(self.kind.code, StatusCode::QUEUED, 1);
         let identity = Identity {
             seq,
             id: new.id,
-            kind: new.kind,
+            kind: self.kind,
             owner: new.owner,
             run: new.run.clone(),
             accepted_at: ledger.now,
@@ -97,7 +98,7 @@ impl Write for Accept {
     }
 
     fn finish(self: Box<Self>, committed: Result<(), EngineError>, shared: &Shared) {
-        let Self { new, reply, done } = *self;
+        let Self { new, reply, done, .. } = *self;
         let answer = committed.and_then(|()| done.ok_or_else(super::writer::closed));
         match answer {
             Ok((accepted, Some(identity))) => {

@@ -1,11 +1,11 @@
-//! Users, sessions and cards in the embedded ledger.
+//! Users and sessions in the embedded ledger.
 
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, params};
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use super::rows::{optional_uuid, uuid};
+use super::rows::uuid;
 use super::shared::Shared;
 use super::writer::Ledger;
 use super::{SqliteEngine, budgets, sessions};
@@ -13,9 +13,8 @@ use crate::accounts::{
     Accounts, Admission, BUDGET_WINDOW, Counted, Credentials, NewSession, REVOKED_FOR, RefreshBounds, RefreshHashes,
     Refreshed, Registered, Session, SignInAttempt, SignInLimits, TokenHash, User, check_names, folded,
 };
-use crate::cards::{Card, CardStatus, Network};
 use crate::engine::{EngineError, ErrorKind};
-use crate::ids::{CardId, RunId, SessionId, TaskId, UserId};
+use crate::ids::{RunId, SessionId, UserId};
 use crate::time::Instant;
 
 const INSERT_USER: &str = "
@@ -75,19 +74,6 @@ pub(super) fn prune(ledger: &Ledger<'_>) -> rusqlite::Result<()> {
         .prepare_cached("DELETE FROM sign_in_budgets WHERE since < ?1")?
         .execute([now.minus(BUDGET_WINDOW).micros()])?;
     Ok(())
-}
-
-fn read_card(row: &rusqlite::Row<'_>) -> rusqlite::Result<Card> {
-    let network: i64 = row.get(2)?;
-    Ok(Card {
-        id: CardId::from_uuid(uuid(row, 0)?),
-        last4: row.get(1)?,
-        network: usize::try_from(network).ok().and_then(|at| Network::ALL.get(at).copied()).unwrap_or(Network::Visa),
-        status: if row.get(3)? { CardStatus::Active } else { CardStatus::Blocked },
-        issued_at: Instant::from_micros(row.get(4)?),
-        replaces: optional_uuid(row, 5)?.map(CardId::from_uuid),
-        task: TaskId::from_uuid(uuid(row, 6)?),
-    })
 }
 
 /// Sessions that ended.
@@ -273,18 +259,5 @@ impl Accounts for SqliteEngine {
 
     async fn forgive_sign_in(&self, counted: Counted) -> Result<(), EngineError> {
         self.writer.call(move |ledger| budgets::forgive(ledger, &counted)).await
-    }
-
-    async fn cards(&self, owner: UserId) -> Result<Vec<Card>, EngineError> {
-        self.readers
-            .read(move |connection| {
-                let mut statement = connection.prepare_cached(
-                    "SELECT c.id, c.last4, c.network, c.active, c.issued_at, c.replaces, t.id
-                     FROM cards c JOIN tasks t ON t.seq = c.task WHERE c.owner = ?1 ORDER BY c.issued_at DESC, c.id DESC",
-                )?;
-                let cards = statement.query_map([owner.uuid().as_bytes()], read_card)?;
-                cards.collect()
-            })
-            .await
     }
 }

@@ -5,12 +5,11 @@
 
 use rusqlite::{Connection, params};
 
-use super::rows::{StatusCode, kind_code};
-use crate::tasks::{Kind, Scaling};
+use super::rows::StatusCode;
+use crate::engine::kinds::Kinds;
+use crate::tasks::Scaling;
 
-const KINDS: usize = Kind::ALL.len();
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Books {
     /// The place of the next event in the log. Never goes back, whatever is cleaned up.
     pub(super) next_seq: i64,
@@ -19,7 +18,8 @@ pub(super) struct Books {
     /// Events up to here may be gone.
     pub(super) events_floor: i64,
     pub(super) paused: bool,
-    counts: [[i64; StatusCode::COUNT]; KINDS],
+    /// Tasks by the code of their kind and status.
+    counts: Vec<[i64; StatusCode::COUNT]>,
 }
 
 impl Books {
@@ -34,18 +34,15 @@ impl Books {
                     settled: row.get(2)?,
                     events_floor: row.get(3)?,
                     paused: row.get(4)?,
-                    counts: [[0; StatusCode::COUNT]; KINDS],
+                    counts: Vec::new(),
                 })
             },
         )?;
         let mut statement = connection.prepare("SELECT kind, status, n FROM counts")?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
-            let (kind, status): (u32, u32) = (row.get(0)?, row.get(1)?);
-            let counts = books.counts.get_mut(kind as usize);
-            if let Some(count) = counts.and_then(|counts| counts.get_mut(status as usize)) {
-                *count = row.get(2)?;
-            }
+            let (kind, status): (u8, i64) = (row.get(0)?, row.get(1)?);
+            books.add(kind, StatusCode(status), row.get(2)?);
         }
         Ok(books)
     }
@@ -63,7 +60,8 @@ impl Books {
         let mut statement = connection.prepare_cached(
             "INSERT INTO counts (kind, status, n) VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET n = excluded.n",
         )?;
-        for (kind, (counts, old)) in self.counts.iter().zip(&before.counts).enumerate() {
+        for (kind, counts) in self.counts.iter().enumerate() {
+            let old = before.counts.get(kind).unwrap_or(&[0; StatusCode::COUNT]);
             for (status, (count, old)) in counts.iter().zip(old).enumerate() {
                 if count != old {
                     statement.execute(params![kind as i64, status as i64, count])?;
@@ -79,8 +77,13 @@ impl Books {
         seq
     }
 
-    pub(super) fn add(&mut self, kind: Kind, status: StatusCode, change: i64) {
-        self.counts[kind_code(kind) as usize][status.0 as usize] += change;
+    /// `kind` is the code of one.
+    pub(super) fn add(&mut self, kind: u8, status: StatusCode, change: i64) {
+        let kind = usize::from(kind);
+        if self.counts.len() <= kind {
+            self.counts.resize(kind + 1, [0; StatusCode::COUNT]);
+        }
+        self.counts[kind][status.0 as usize] += change;
     }
 
     /// Tasks of all kinds with this status.
@@ -94,11 +97,12 @@ impl Books {
 
     /// Open tasks by kind. A retrying task counts only once it is due or running, which the books can't tell: the
     /// caller takes those away.
-    pub(super) fn scaling(&self, waiting_for_later: u64, oldest_age_ms: u64) -> Scaling {
-        let by_kind = Kind::ALL.into_iter().map(|kind| {
-            let counts = self.counts[kind_code(kind) as usize];
+    pub(super) fn scaling(&self, waiting_for_later: u64, oldest_age_ms: u64, kinds: &Kinds) -> Scaling {
+        let kinds = kinds.all();
+        let by_kind = kinds.iter().map(|known| {
+            let counts = self.counts.get(usize::from(known.code)).copied().unwrap_or_default();
             let open = counts[StatusCode::QUEUED.0 as usize] + counts[StatusCode::RETRYING.0 as usize];
-            (kind, u64::try_from(open).unwrap_or(0))
+            (known.kind, u64::try_from(open).unwrap_or(0))
         });
         Scaling { backlog: self.open().saturating_sub(waiting_for_later), oldest_age_ms, by_kind: by_kind.collect() }
     }

@@ -1,4 +1,4 @@
-//! Removing a run: its tasks, events, cards and generated users, a batch at a time.
+//! Removing a run: its tasks, events, effects and generated users, a batch at a time.
 //!
 //! What a person did under the run's name stays, also when the person has left: the name is a header that any caller can
 //! send, and whose a task is was decided when it was accepted.
@@ -7,7 +7,7 @@ use rusqlite::params;
 
 use super::SqliteEngine;
 use super::accounts::delete;
-use super::rows::{StatusCode, kind_of, uuid};
+use super::rows::{StatusCode, uuid};
 use super::writer::Ledger;
 use crate::engine::{Cleaned, EngineError};
 use crate::ids::{RunId, UserId};
@@ -47,7 +47,7 @@ pub(super) async fn run(engine: &SqliteEngine, run: &RunId) -> Result<Cleaned, E
 
 fn remove_tasks(ledger: &mut Ledger<'_>, run: &RunId) -> rusqlite::Result<Vec<i64>> {
     let connection = ledger.connection;
-    let tasks: Vec<(i64, i64, i64)> = connection
+    let tasks: Vec<(i64, u8, i64)> = connection
         .prepare_cached(
             "SELECT seq, kind, status FROM tasks WHERE run = ?1
                AND NOT EXISTS (SELECT 1 FROM personal_tasks p WHERE p.task = tasks.seq)
@@ -58,18 +58,18 @@ fn remove_tasks(ledger: &mut Ledger<'_>, run: &RunId) -> rusqlite::Result<Vec<i6
     remove(ledger, &tasks)
 }
 
-fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<(i64, i64, i64)> {
+fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<(i64, u8, i64)> {
     Ok((row.get(0)?, row.get(1)?, row.get(2)?))
 }
 
-fn remove(ledger: &mut Ledger<'_>, tasks: &[(i64, i64, i64)]) -> rusqlite::Result<Vec<i64>> {
+fn remove(ledger: &mut Ledger<'_>, tasks: &[(i64, u8, i64)]) -> rusqlite::Result<Vec<i64>> {
     let connection = ledger.connection;
     for (seq, kind, status) in tasks {
         connection.prepare_cached("DELETE FROM events WHERE task = ?1")?.execute([seq])?;
-        connection.prepare_cached("DELETE FROM cards WHERE task = ?1")?.execute([seq])?;
+        connection.prepare_cached("DELETE FROM effects WHERE task = ?1")?.execute([seq])?;
         connection.prepare_cached("DELETE FROM personal_tasks WHERE task = ?1")?.execute([seq])?;
         connection.prepare_cached("DELETE FROM tasks WHERE seq = ?1")?.execute([seq])?;
-        ledger.books.add(kind_of(*kind)?, StatusCode(*status), -1);
+        ledger.books.add(*kind, StatusCode(*status), -1);
     }
     Ok(tasks.iter().map(|(seq, _, _)| *seq).collect())
 }

@@ -4,6 +4,7 @@ use rusqlite::{Connection, Statement, params};
 use uuid::Uuid;
 
 use super::rows::{Identity, read_task, task_columns};
+use crate::engine::kinds::Kinds;
 use crate::engine::{EventFilter, EventPage, EventSeq, TaskEvent};
 use crate::ids::RunId;
 
@@ -46,6 +47,7 @@ pub(super) fn read(
     filter: &EventFilter,
     after: EventSeq,
     limit: usize,
+    kinds: &Kinds,
 ) -> rusqlite::Result<EventPage> {
     // One snapshot for all statements: otherwise a commit between two of them could be skipped.
     let transaction = connection.unchecked_transaction()?;
@@ -56,7 +58,7 @@ pub(super) fn read(
     // A reader from before the floor may have missed something: it goes on from there, and is told.
     let reset = after < floor;
     let from = after.max(floor);
-    let mut reading = Reading { connection: &transaction, after: from, limit, events: Vec::new(), cut: false };
+    let mut reading = Reading { connection: &transaction, kinds, after: from, limit, events: Vec::new(), cut: false };
     if !filter.tasks.is_empty() {
         for task in &filter.tasks {
             reading.both(ACCEPTED_TASK, FOLLOWED_TASK, &Key::Id(task.uuid()))?;
@@ -87,6 +89,7 @@ pub(super) fn read(
 
 struct Reading<'a> {
     connection: &'a Connection,
+    kinds: &'a Kinds,
     after: i64,
     limit: usize,
     events: Vec<TaskEvent>,
@@ -97,12 +100,13 @@ struct Reading<'a> {
 impl Reading<'_> {
     fn both(&mut self, accepted: &str, followed: &str, key: &Key<'_>) -> rusqlite::Result<()> {
         let mut first = self.connection.prepare_cached(accepted)?;
+        let kinds = self.kinds;
         self.one(&mut first, key, |row| {
-            let identity = Identity::read(row)?;
+            let identity = Identity::read(row, kinds)?;
             Ok((identity.seq, identity.queued()))
         })?;
         let mut second = self.connection.prepare_cached(followed)?;
-        self.one(&mut second, key, |row| Ok((row.get(14)?, read_task(row)?.2)))
+        self.one(&mut second, key, |row| Ok((row.get(14)?, read_task(row, kinds)?.2)))
     }
 
     fn one(

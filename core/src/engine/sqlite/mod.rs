@@ -38,19 +38,20 @@ use self::books::Books;
 use self::delivery::Delivery;
 pub use self::open::SCHEMA_VERSION;
 use self::readers::Readers;
-use self::settle::{End, EndAttempt};
+use self::settle::EndAttempt;
 use self::shared::Shared;
 pub use self::space::check as room;
 use self::writer::{Writer, classify, closed};
 use super::hub::{Hub, Subscription};
+use super::kinds::{Kinds, KnownKind};
 use super::revocations::Revocations;
 use super::{
     Accepted, Claim, ClaimRequest, Cleaned, EffectPage, Engine, EngineError, ErrorKind, EventFilter, EventPage,
-    EventSeq, Lease, Retried, Settled, Store, text,
+    EventSeq, Lease, Log, Operations, Retried, Settled, Store, Tasks, Work, text,
 };
-use crate::ids::{RunId, TaskId};
+use crate::ids::{RunId, TaskId, UserId};
 use crate::settings;
-use crate::tasks::{Attempt, NewTask, Outcome, Scaling, Stats, Status, Task, TaskError, TaskFilter, TaskPage};
+use crate::tasks::{Attempt, End, Kind, NewTask, Scaling, Stats, Status, StoredEffect, Task, TaskFilter, TaskPage};
 use crate::time::Instant;
 
 /// The engine. Made by [`open`].
@@ -67,14 +68,18 @@ pub struct SqliteEngine {
 /// # Errors
 /// `Broken`, with the file untouched: damaged, from a newer version, of another program, read-only, in use by another
 /// process. `DiskFull`: the disk is full.
-pub async fn open(path: &Path, settings: &settings::Ledger) -> Result<Store, EngineError> {
-    let engine = Arc::new(open_engine(path, settings).await?);
+pub async fn open(path: &Path, settings: &settings::Ledger, kinds: &[KnownKind]) -> Result<Store, EngineError> {
+    let engine = Arc::new(open_engine(path, settings, kinds).await?);
     Ok(Store { engine: Arc::<SqliteEngine>::clone(&engine), accounts: engine })
 }
 
-async fn open_engine(path: &Path, settings: &settings::Ledger) -> Result<SqliteEngine, EngineError> {
-    let (path, ledger) = (path.to_owned(), settings.clone());
-    let engine = tokio::task::spawn_blocking(move || SqliteEngine::open_blocking(&path, &ledger))
+async fn open_engine(
+    path: &Path,
+    settings: &settings::Ledger,
+    kinds: &[KnownKind],
+) -> Result<SqliteEngine, EngineError> {
+    let (path, ledger, kinds) = (path.to_owned(), settings.clone(), kinds.to_vec());
+    let engine = tokio::task::spawn_blocking(move || SqliteEngine::open_blocking(&path, &ledger, &kinds))
         .await
         .map_err(|error| EngineError::new(ErrorKind::Internal, "the ledger could not be opened").caused_by(error))??;
     tokio::spawn(sweep::run(
@@ -87,17 +92,20 @@ async fn open_engine(path: &Path, settings: &settings::Ledger) -> Result<SqliteE
 }
 
 impl SqliteEngine {
-    fn open_blocking(path: &Path, settings: &settings::Ledger) -> Result<Self, EngineError> {
+    fn open_blocking(path: &Path, settings: &settings::Ledger, ours: &[KnownKind]) -> Result<Self, EngineError> {
         let lock = open::lock(path)?;
         let connection = open::open_writer(path)?;
+        let kinds = Arc::new(Kinds::default());
+        kinds.learn(open::bring_kinds(&connection, ours)?);
         let books = Books::load(&connection).map_err(classify)?;
         let revocations = Revocations::default();
         revocations.add(accounts::revoked(&connection).map_err(classify)?);
         let ledger = accounts::ledger(&connection).map_err(classify)?;
         let shared = Arc::new(Shared {
-            delivery: Delivery::default(),
+            delivery: Delivery::new(kinds.all().iter().map(|known| known.kind)),
+            kinds,
             hub: Arc::new(Hub::default()),
-            books: Mutex::new(books),
+            books: Mutex::new(books.clone()),
             revocations,
             storage_ok: AtomicBool::new(true),
         });
@@ -123,10 +131,8 @@ impl SqliteEngine {
         }
     }
 
-    async fn end(&self, lease: &Lease, started_at: Instant, end: End) -> Result<Settled, EngineError> {
-        let (reply, answer) = oneshot::channel();
-        self.writer.send(Box::new(EndAttempt { lease: *lease, started_at, end, reply, done: None }))?;
-        answer.await.map_err(|_| closed())?
+    fn kinds_of_ledger(&self) -> Arc<Kinds> {
+        Arc::clone(&self.shared.kinds)
     }
 
     fn oldest_age_ms(&self, oldest: Option<Instant>) -> u64 {
@@ -135,20 +141,18 @@ impl SqliteEngine {
 }
 
 #[async_trait]
-impl Engine for SqliteEngine {
-    fn name(&self) -> &'static str {
-        "sqlite"
-    }
-
+impl Tasks for SqliteEngine {
     async fn accept(&self, new: NewTask) -> Result<Accepted, EngineError> {
         text::check_keys(&new)?;
+        let kind = self.shared.kinds.known(new.kind)?;
         let (reply, answer) = oneshot::channel();
-        self.writer.send(Box::new(Accept { new, reply, done: None }))?;
+        self.writer.send(Box::new(Accept { new, kind, reply, done: None }))?;
         answer.await.map_err(|_| closed())?
     }
 
     async fn get(&self, id: TaskId) -> Result<Option<Task>, EngineError> {
-        let found = self.readers.read(move |connection| queries::get(connection, id)).await?;
+        let kinds = self.kinds_of_ledger();
+        let found = self.readers.read(move |connection| queries::get(connection, id, &kinds)).await?;
         Ok(found.map(|(row, mut task)| {
             self.overlay(row, &mut task);
             task
@@ -159,10 +163,12 @@ impl Engine for SqliteEngine {
         let before = queries::cursor(cursor, i64::MAX)?;
         let limit = limit.clamp(1, 1000);
         let filter = filter.clone();
-        let held = self.shared.delivery.held_rows();
+        let (held, kinds) = (self.shared.delivery.held_rows(), self.kinds_of_ledger());
         let (found, next) = self
             .readers
-            .read(move |connection| queries::list(connection, &filter, before, limit, |row| held.contains(&row)))
+            .read(move |connection| {
+                queries::list(connection, &filter, before, limit, &kinds, |row| held.contains(&row))
+            })
             .await?;
         let items = found.into_iter().map(|(row, mut task)| {
             self.overlay(row, &mut task);
@@ -175,6 +181,19 @@ impl Engine for SqliteEngine {
         self.readers.read(move |connection| queries::attempts(connection, id)).await
     }
 
+    async fn effects_of(&self, owner: UserId, kind: Kind) -> Result<Vec<StoredEffect>, EngineError> {
+        let kinds = self.kinds_of_ledger();
+        let Some(code) = kinds.code(kind) else { return Ok(Vec::new()) };
+        self.readers.read(move |connection| queries::effects_of(connection, owner, code, &kinds)).await
+    }
+
+    async fn kinds(&self) -> Result<Vec<Kind>, EngineError> {
+        Ok(self.shared.kinds.all().iter().map(|known| known.kind).collect())
+    }
+}
+
+#[async_trait]
+impl Work for SqliteEngine {
     async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claim>, EngineError> {
         let deadline = tokio::time::Instant::now() + request.wait;
         loop {
@@ -198,8 +217,10 @@ impl Engine for SqliteEngine {
             if self.shared.delivery.is_closed() {
                 return Err(closed());
             }
-            if tokio::time::timeout_at(deadline, bell).await.is_err() {
-                return Ok(Vec::new());
+            tokio::select! {
+                () = bell => {}
+                () = request.enough() => return Ok(Vec::new()),
+                () = tokio::time::sleep_until(deadline) => return Ok(Vec::new()),
             }
         }
     }
@@ -208,39 +229,27 @@ impl Engine for SqliteEngine {
         Ok(self.shared.delivery.extend(leases, lease))
     }
 
-    async fn settle(&self, lease: &Lease, started_at: Instant, outcome: Outcome) -> Result<Settled, EngineError> {
-        self.end(lease, started_at, End::Settle(text::outcome(outcome))).await
-    }
-
-    async fn retry_at(
-        &self,
-        lease: &Lease,
-        started_at: Instant,
-        due: Instant,
-        error: TaskError,
-        counts: bool,
-    ) -> Result<Settled, EngineError> {
-        if self.shared.delivery.is_lost(lease) {
+    async fn end(&self, lease: &Lease, started_at: Instant, end: End) -> Result<Settled, EngineError> {
+        if !matches!(end, End::Settle(_)) && self.shared.delivery.is_lost(lease) {
             return Ok(Settled::LostLease);
         }
-        self.end(lease, started_at, End::RetryAt { due, error: text::error(error), counts }).await
+        let (reply, answer) = oneshot::channel();
+        let end = text::end(end);
+        self.writer.send(Box::new(EndAttempt { lease: *lease, started_at, end, reply, done: None }))?;
+        answer.await.map_err(|_| closed())?
     }
+}
 
-    async fn give_up(&self, lease: &Lease, started_at: Instant, error: TaskError) -> Result<Settled, EngineError> {
-        if self.shared.delivery.is_lost(lease) {
-            return Ok(Settled::LostLease);
-        }
-        self.end(lease, started_at, End::GiveUp(text::error(error))).await
-    }
-
+#[async_trait]
+impl Log for SqliteEngine {
     async fn events_after(
         &self,
         filter: &EventFilter,
         after: EventSeq,
         limit: usize,
     ) -> Result<EventPage, EngineError> {
-        let (filter, limit) = (filter.clone(), limit.clamp(1, 1000));
-        self.readers.read(move |connection| log::read(connection, &filter, after, limit)).await
+        let (filter, limit, kinds) = (filter.clone(), limit.clamp(1, 1000), self.kinds_of_ledger());
+        self.readers.read(move |connection| log::read(connection, &filter, after, limit, &kinds)).await
     }
 
     async fn last_event(&self) -> Result<EventSeq, EngineError> {
@@ -250,7 +259,10 @@ impl Engine for SqliteEngine {
     fn wakeups(&self, filter: &EventFilter) -> Subscription {
         self.shared.hub.subscribe(filter)
     }
+}
 
+#[async_trait]
+impl Operations for SqliteEngine {
     async fn stats(&self) -> Result<Stats, EngineError> {
         let figures = self.shared.delivery.figures();
         Ok(operate::stats(&self.shared.books(), self.oldest_age_ms(figures.oldest), figures))
@@ -258,7 +270,7 @@ impl Engine for SqliteEngine {
 
     async fn scaling(&self) -> Result<Scaling, EngineError> {
         let figures = self.shared.delivery.figures();
-        Ok(self.shared.books().scaling(figures.later, self.oldest_age_ms(figures.oldest)))
+        Ok(self.shared.books().scaling(figures.later, self.oldest_age_ms(figures.oldest), &self.shared.kinds))
     }
 
     async fn set_paused(&self, paused: bool) -> Result<(), EngineError> {
@@ -283,12 +295,19 @@ impl Engine for SqliteEngine {
 
     async fn effects(&self, run: &RunId, cursor: Option<&str>, limit: usize) -> Result<EffectPage, EngineError> {
         let after = queries::cursor(cursor, 0)?;
-        let (run, limit) = (run.clone(), limit.clamp(1, 10_000));
-        self.readers.read(move |connection| queries::effects(connection, &run, after, limit)).await
+        let (run, limit, kinds) = (run.clone(), limit.clamp(1, 10_000), self.kinds_of_ledger());
+        self.readers.read(move |connection| queries::effects(connection, &run, after, limit, &kinds)).await
     }
 
     async fn clean_run(&self, run: &RunId) -> Result<Cleaned, EngineError> {
         clean::run(self, run).await
+    }
+}
+
+#[async_trait]
+impl Engine for SqliteEngine {
+    fn name(&self) -> &'static str {
+        "sqlite"
     }
 
     async fn ping(&self) -> Result<(), EngineError> {

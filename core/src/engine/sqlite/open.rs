@@ -6,17 +6,19 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OpenFlags};
 
 use super::writer::classify;
+use crate::engine::kinds::{KnownKind, missing};
 use crate::engine::{EngineError, ErrorKind};
 use crate::files;
 
 /// The schema that this build reads and writes.
-pub const SCHEMA_VERSION: i64 = 2;
+pub const SCHEMA_VERSION: i64 = 3;
 
 /// "card", so that a stray SQLite file is not taken for a ledger.
 const APPLICATION_ID: i64 = 0x6361_7264;
 
 /// The migrations: the one at index n leads from schema n to n + 1.
-const MIGRATIONS: [&str; SCHEMA_VERSION as usize] = [include_str!("schema.sql"), include_str!("schema_2.sql")];
+const MIGRATIONS: [&str; SCHEMA_VERSION as usize] =
+    [include_str!("schema.sql"), include_str!("schema_2.sql"), include_str!("schema_3.sql")];
 
 /// Makes sure that this process is the only one on the file, as long as the returned file is open: leases live in
 /// memory, so two processes would hand out the same tasks.
@@ -78,6 +80,31 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, EngineError> {
         .map_err(explain)?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
+}
+
+/// Tells the ledger of the kinds that this program knows, and answers all that it knows.
+pub(super) fn bring_kinds(connection: &Connection, ours: &[KnownKind]) -> Result<Vec<KnownKind>, EngineError> {
+    let there = read_kinds(connection).map_err(classify)?;
+    for KnownKind { code, kind, has_effect } in missing(ours, &there)? {
+        connection
+            .execute(
+                "INSERT INTO kinds (code, name, has_effect) VALUES (?1, ?2, ?3)",
+                (code, kind.as_str(), has_effect),
+            )
+            .map_err(classify)?;
+    }
+    read_kinds(connection).map_err(classify)
+}
+
+fn read_kinds(connection: &Connection) -> rusqlite::Result<Vec<KnownKind>> {
+    let mut statement = connection.prepare("SELECT code, name, has_effect FROM kinds ORDER BY code")?;
+    let kinds = statement.query_map([], |row| {
+        let kind = row.get_ref(1)?.as_str()?.parse();
+        let kind =
+            kind.map_err(|_| rusqlite::Error::InvalidColumnType(1, "name".into(), rusqlite::types::Type::Text))?;
+        Ok(KnownKind { code: row.get(0)?, kind, has_effect: row.get(2)? })
+    })?;
+    kinds.collect()
 }
 
 /// A connection for writing, with what all connections have in common.

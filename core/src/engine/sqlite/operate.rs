@@ -51,7 +51,7 @@ fn requeue(ledger: &mut Ledger<'_>, id: TaskId) -> rusqlite::Result<Requeued> {
     let found = connection
         .prepare_cached("SELECT seq, id, kind, owner, run, accepted_at, status, exclusive FROM tasks WHERE id = ?1")?
         .query_row([id.uuid().as_bytes()], |row| {
-            Ok((Identity::read(row)?, StatusCode(row.get(6)?), row.get::<_, Option<String>>(7)?))
+            Ok((Identity::read(row, ledger.kinds)?, StatusCode(row.get(6)?), row.get::<_, Option<String>>(7)?))
         })
         .optional()?;
     let Some((task, status, exclusive)) = found else { return Ok(Requeued::Refused(Retried::NotFound)) };
@@ -74,20 +74,19 @@ fn requeue(ledger: &mut Ledger<'_>, id: TaskId) -> rusqlite::Result<Requeued> {
     connection
         .prepare_cached("INSERT INTO events (seq, task, run, status, attempts, at) VALUES (?1, ?2, ?3, 2, 0, ?4)")?
         .execute(params![seq, task.seq, task.run.as_ref().map(|run| run.as_str()), ledger.now.micros()])?;
-    ledger.books.add(task.kind, StatusCode::DEAD, -1);
-    ledger.books.add(task.kind, StatusCode::QUEUED, 1);
+    ledger.books.add(task.kind.code, StatusCode::DEAD, -1);
+    ledger.books.add(task.kind.code, StatusCode::QUEUED, 1);
     ledger.books.settled -= 1;
     Ok(Requeued::Queued(task))
 }
 
 pub(super) fn discard(ledger: &mut Ledger<'_>, id: TaskId, reason: &str) -> rusqlite::Result<bool> {
-    let kind: Option<i64> = ledger
+    let kind: Option<u8> = ledger
         .connection
         .prepare_cached("UPDATE tasks SET status = 7, discard_reason = ?2 WHERE id = ?1 AND status = 6 RETURNING kind")?
         .query_row(params![id.uuid().as_bytes(), reason], |row| row.get(0))
         .optional()?;
     let Some(kind) = kind else { return Ok(false) };
-    let kind = super::rows::kind_of(kind)?;
     ledger.books.add(kind, StatusCode::DEAD, -1);
     ledger.books.add(kind, StatusCode::DISCARDED, 1);
     Ok(true)

@@ -2,10 +2,11 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::rows::{Identity, StatusCode, kind_code, read_task, task_columns};
+use super::rows::{Identity, StatusCode, json, kind_of, optional_uuid, read_task, task_columns, uuid};
+use crate::engine::kinds::Kinds;
 use crate::engine::{EffectCount, EffectPage, EngineError, ErrorKind};
-use crate::ids::{RunId, TaskId};
-use crate::tasks::{Attempt, Status, Task, TaskError, TaskFilter};
+use crate::ids::{RunId, TaskId, UserId};
+use crate::tasks::{Attempt, Status, StoredEffect, Task, TaskError, TaskFilter};
 use crate::time::Instant;
 
 macro_rules! select_tasks {
@@ -19,9 +20,9 @@ macro_rules! select_tasks {
     };
 }
 
-pub(super) fn get(connection: &Connection, id: TaskId) -> rusqlite::Result<Option<(i64, Task)>> {
+pub(super) fn get(connection: &Connection, id: TaskId, kinds: &Kinds) -> rusqlite::Result<Option<(i64, Task)>> {
     let mut statement = connection.prepare_cached(select_tasks!("WHERE t.id = ?1"))?;
-    let found = statement.query_row([id.uuid().as_bytes()], read_task).optional()?;
+    let found = statement.query_row([id.uuid().as_bytes()], |row| read_task(row, kinds)).optional()?;
     Ok(found.map(|(seq, _, task)| (seq, task)))
 }
 
@@ -55,6 +56,7 @@ pub(super) fn list(
     filter: &TaskFilter,
     before: i64,
     limit: usize,
+    kinds: &Kinds,
     is_held: impl Fn(i64) -> bool,
 ) -> rusqlite::Result<Listed> {
     let (low, high) = match filter.status {
@@ -79,7 +81,8 @@ pub(super) fn list(
         before,
         low,
         high,
-        filter.kind.map(kind_code),
+        // A kind that this ledger has never heard of has no tasks.
+        filter.kind.map(|kind| kinds.code(kind).map_or(-1, i64::from)),
         filter.run.as_ref().map(RunId::as_str),
         filter.owner.map(|owner| owner.uuid().into_bytes()),
     ])?;
@@ -91,7 +94,7 @@ pub(super) fn list(
             return Ok((found, Some(last)));
         }
         scanned += 1;
-        let (seq, _, task) = read_task(row)?;
+        let (seq, _, task) = read_task(row, kinds)?;
         last = seq;
         let status = if is_held(seq) { Status::Running } else { task.status };
         let matches = filter.status.is_none_or(|wanted| wanted == status)
@@ -128,13 +131,20 @@ pub(super) fn attempts(connection: &Connection, id: TaskId) -> rusqlite::Result<
 
 const EFFECTS: &str = "
     SELECT t.seq, t.id, t.kind, t.owner, t.run, t.accepted_at, t.status,
-           (SELECT count(*) FROM cards c WHERE c.task = t.seq),
-           (SELECT count(*) FROM events e WHERE e.task = t.seq AND e.result IS NOT NULL),
+           CASE WHEN (SELECT k.has_effect FROM kinds k WHERE k.code = t.kind)
+                THEN (SELECT count(*) FROM effects f WHERE f.task = t.seq)
+                ELSE (SELECT count(*) FROM events e WHERE e.task = t.seq AND e.result IS NOT NULL) END,
            (SELECT count(*) FROM events e WHERE e.task = t.seq AND e.status >= 4)
              - (SELECT count(*) FROM events e WHERE e.task = t.seq AND e.status = 2)
     FROM tasks t WHERE t.run = ?1 AND t.seq > ?2 ORDER BY t.seq LIMIT ?3";
 
-pub(super) fn effects(connection: &Connection, run: &RunId, after: i64, limit: usize) -> rusqlite::Result<EffectPage> {
+pub(super) fn effects(
+    connection: &Connection,
+    run: &RunId,
+    after: i64,
+    limit: usize,
+    kinds: &Kinds,
+) -> rusqlite::Result<EffectPage> {
     let mut statement = connection.prepare_cached(EFFECTS)?;
     let mut rows = statement.query(params![run.as_str(), after, limit as i64 + 1])?;
     let mut items = Vec::new();
@@ -143,22 +153,45 @@ pub(super) fn effects(connection: &Connection, run: &RunId, after: i64, limit: u
         if items.len() == limit {
             return Ok(EffectPage { items, next: Some(last.to_string()) });
         }
-        let identity = Identity::read(row)?;
+        let identity = Identity::read(row, kinds)?;
         last = identity.seq;
-        let (cards, results): (u32, u32) = (row.get(7)?, row.get(8)?);
-        let effects = match identity.kind {
-            crate::tasks::Kind::Replacement => cards,
-            crate::tasks::Kind::Add => results,
-        };
         items.push(EffectCount {
             task: identity.id,
-            kind: identity.kind,
+            kind: identity.kind.kind,
             status: StatusCode(row.get(6)?).status(),
-            effects,
-            finals: row.get(9)?,
+            effects: row.get(7)?,
+            finals: row.get(8)?,
         });
     }
     Ok(EffectPage { items, next: None })
+}
+
+const EFFECTS_OF: &str = "
+    SELECT f.id, t.id, f.kind, f.owner, f.slot, f.data, f.active, f.at, f.replaces
+    FROM effects f JOIN tasks t ON t.seq = f.task
+    WHERE f.owner = ?1 AND f.kind = ?2 ORDER BY f.at DESC, f.task DESC";
+
+pub(super) fn effects_of(
+    connection: &Connection,
+    owner: UserId,
+    code: u8,
+    kinds: &Kinds,
+) -> rusqlite::Result<Vec<StoredEffect>> {
+    let mut statement = connection.prepare_cached(EFFECTS_OF)?;
+    let effects = statement.query_map(params![owner.uuid().as_bytes(), code], |row| {
+        Ok(StoredEffect {
+            id: uuid(row, 0)?,
+            task: TaskId::from_uuid(uuid(row, 1)?),
+            kind: kind_of(row.get(2)?, kinds)?.kind,
+            owner: optional_uuid(row, 3)?.map(UserId::from_uuid),
+            slot: row.get(4)?,
+            data: json(row, 5)?.unwrap_or_default(),
+            is_active: row.get(6)?,
+            at: Instant::from_micros(row.get(7)?),
+            replaces: optional_uuid(row, 8)?,
+        })
+    })?;
+    effects.collect()
 }
 
 /// A cursor is the row of the last item of the page before.

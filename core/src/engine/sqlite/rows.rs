@@ -6,8 +6,9 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 pub(super) use crate::engine::identity::Identity;
+use crate::engine::kinds::{Kinds, KnownKind};
 use crate::ids::{RunId, TaskId, UserId};
-use crate::tasks::{Kind, Status, Task, TaskError};
+use crate::tasks::{Status, Task, TaskError};
 use crate::time::Instant;
 
 /// Status as a row has it; see `schema.sql`.
@@ -40,15 +41,9 @@ impl StatusCode {
     }
 }
 
-pub(super) const fn kind_code(kind: Kind) -> i64 {
-    match kind {
-        Kind::Replacement => 0,
-        Kind::Add => 1,
-    }
-}
-
-pub(super) fn kind_of(code: i64) -> Result<Kind, Error> {
-    Kind::ALL.into_iter().find(|kind| kind_code(*kind) == code).ok_or(Error::IntegralValueOutOfRange(0, code))
+/// This process alone writes the ledger, and tasks only of kinds that it has told the ledger of.
+pub(super) fn kind_of(code: i64, kinds: &Kinds) -> Result<KnownKind, Error> {
+    kinds.of(code).ok_or(Error::IntegralValueOutOfRange(2, code))
 }
 
 pub(super) fn uuid(row: &Row<'_>, column: usize) -> Result<Uuid, Error> {
@@ -77,11 +72,11 @@ fn invalid(column: usize, kind: Type) -> Error {
 
 impl Identity {
     /// Reads `seq, id, kind, owner, run, accepted_at` from the first six columns.
-    pub(super) fn read(row: &Row<'_>) -> Result<Self, Error> {
+    pub(super) fn read(row: &Row<'_>, kinds: &Kinds) -> Result<Self, Error> {
         Ok(Self {
             seq: row.get(0)?,
             id: TaskId::from_uuid(uuid(row, 1)?),
-            kind: kind_of(row.get(2)?)?,
+            kind: kind_of(row.get(2)?, kinds)?,
             owner: optional_uuid(row, 3)?.map(UserId::from_uuid),
             run: run(row, 4)?,
             accepted_at: Instant::from_micros(row.get(5)?),
@@ -99,8 +94,8 @@ macro_rules! task_columns {
 pub(super) use task_columns;
 
 /// Reads [`task_columns`] followed by `status, attempts, discard_reason`.
-pub(super) fn read_task(row: &Row<'_>) -> Result<(i64, StatusCode, Task), Error> {
-    let identity = Identity::read(row)?;
+pub(super) fn read_task(row: &Row<'_>, kinds: &Kinds) -> Result<(i64, StatusCode, Task), Error> {
+    let identity = Identity::read(row, kinds)?;
     let at: Option<i64> = row.get(6)?;
     let started_at: Option<i64> = row.get(7)?;
     let code: Option<String> = row.get(9)?;

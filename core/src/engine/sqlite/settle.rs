@@ -7,37 +7,17 @@ use uuid::Uuid;
 use super::rows::{Identity, StatusCode};
 use super::shared::Shared;
 use super::writer::{Ledger, Write};
-use crate::cards::Network;
 use crate::engine::hub::Change;
 use crate::engine::{EngineError, Lease, Settled};
-use crate::ids::CardId;
-use crate::tasks::{Effect, Outcome, TaskError};
+use crate::tasks::{Effect, End, Outcome};
 use crate::time::Instant;
 
-/// How an attempt ended.
-pub(super) enum End {
-    Settle(Outcome),
-    RetryAt { due: Instant, error: TaskError, counts: bool },
-    GiveUp(TaskError),
-}
-
-impl End {
-    const fn status(&self) -> StatusCode {
-        match self {
-            Self::Settle(Outcome::Succeeded { .. }) => StatusCode::SUCCEEDED,
-            Self::Settle(Outcome::Declined { .. }) => StatusCode::DECLINED,
-            Self::RetryAt { .. } => StatusCode::RETRYING,
-            Self::GiveUp(_) => StatusCode::DEAD,
-        }
-    }
-
-    const fn error(&self) -> Option<&TaskError> {
-        match self {
-            Self::Settle(Outcome::Succeeded { .. }) => None,
-            Self::Settle(Outcome::Declined { error }) | Self::RetryAt { error, .. } | Self::GiveUp(error) => {
-                Some(error)
-            }
-        }
+const fn status(end: &End) -> StatusCode {
+    match end {
+        End::Settle(Outcome::Succeeded { .. }) => StatusCode::SUCCEEDED,
+        End::Settle(Outcome::Declined { .. }) => StatusCode::DECLINED,
+        End::RetryAt { .. } => StatusCode::RETRYING,
+        End::GiveUp(_) => StatusCode::DEAD,
     }
 }
 
@@ -62,12 +42,20 @@ const EVENT: &str = "
     INSERT INTO events (seq, task, run, status, attempts, at, started_at, result, error_code, error_message)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
 
+const REPLACE: &str = "
+    UPDATE effects SET active = 0
+    WHERE kind = ?1 AND coalesce(owner, x'') = ?2 AND slot = ?3 AND active = 1 AND slot IS NOT NULL RETURNING id";
+
+const APPLY: &str = "
+    INSERT INTO effects (task, id, kind, owner, slot, data, active, at, replaces)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, 1, ?7, ?8)";
+
 impl EndAttempt {
     fn end(&self, ledger: &mut Ledger<'_>) -> rusqlite::Result<(Settled, Option<Change>)> {
         let mut statement = ledger.connection.prepare_cached(OPEN_TASK)?;
         let found = statement
-            .query_row([self.lease.row], |row| {
-                Ok((Identity::read(row)?, StatusCode(row.get(6)?), row.get::<_, u32>(7)?))
+            .query_row([self.lease.row.0], |row| {
+                Ok((Identity::read(row, ledger.kinds)?, StatusCode(row.get(6)?), row.get::<_, u32>(7)?))
             })
             .optional()?;
         // A row can be cleaned up and never comes back under another task: seqs are used once.
@@ -75,7 +63,7 @@ impl EndAttempt {
         if !before.is_open() {
             return Ok((Settled::AlreadyFinal, None));
         }
-        let status = self.end.status();
+        let status = status(&self.end);
         let mut due_at = None;
         if let End::RetryAt { due, counts, .. } = &self.end {
             if !counts {
@@ -120,8 +108,8 @@ impl EndAttempt {
             error.map(|error| error.code.as_str()),
             error.map(|error| error.message.as_str()),
         ])?;
-        ledger.books.add(task.kind, before, -1);
-        ledger.books.add(task.kind, status, 1);
+        ledger.books.add(task.kind.code, before, -1);
+        ledger.books.add(task.kind.code, status, 1);
         if !status.is_open() {
             ledger.books.settled += 1;
         }
@@ -129,40 +117,31 @@ impl EndAttempt {
     }
 }
 
-/// Issues a card and blocks the one it replaces.
+/// Leaves what the task was for, in the place of what was active in its slot.
 fn apply(effect: &Effect, task: &Identity, ledger: &Ledger<'_>) -> rusqlite::Result<()> {
-    let Effect::Card { card_ref, last4, network } = effect;
-    // Kinds with a card always have an owner; a defect there fails this write alone.
-    let owner = task.owner.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
-    let replaces: Option<Uuid> = ledger
-        .connection
-        .prepare_cached("SELECT id FROM cards WHERE owner = ?1 AND active = 1")?
-        .query_row([owner.uuid().as_bytes()], |row| super::rows::uuid(row, 0))
-        .optional()?;
-    if let Some(old) = replaces {
-        ledger.connection.prepare_cached("UPDATE cards SET active = 0 WHERE id = ?1")?.execute([old.as_bytes()])?;
+    let kind = task.kind.code;
+    let owner = task.owner.map(|owner| owner.uuid().into_bytes());
+    let mut replaces: Option<Uuid> = None;
+    if let Some(slot) = &effect.slot {
+        replaces = ledger
+            .connection
+            .prepare_cached(REPLACE)?
+            .query_row(params![kind, owner.as_ref().map_or(&[][..], |owner| owner), slot], |row| {
+                super::rows::uuid(row, 0)
+            })
+            .optional()?;
     }
-    ledger
-        .connection
-        .prepare_cached(
-            "INSERT INTO cards (id, owner, task, card_ref, last4, network, active, issued_at, replaces)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, 1, ?7, ?8)",
-        )?
-        .execute(params![
-            CardId::new().uuid().as_bytes(),
-            owner.uuid().as_bytes(),
-            task.seq,
-            card_ref,
-            last4,
-            network_code(*network),
-            ledger.now.micros(),
-            replaces.map(Uuid::into_bytes),
-        ])?;
+    ledger.connection.prepare_cached(APPLY)?.execute(params![
+        task.seq,
+        Uuid::now_v7().as_bytes(),
+        kind,
+        owner,
+        effect.slot,
+        effect.data.get(),
+        ledger.now.micros(),
+        replaces.map(Uuid::into_bytes),
+    ])?;
     Ok(())
-}
-
-pub(super) fn network_code(network: Network) -> i64 {
-    Network::ALL.iter().position(|one| *one == network).unwrap_or(0) as i64
 }
 
 impl Write for EndAttempt {
@@ -178,8 +157,8 @@ impl Write for EndAttempt {
             match &end {
                 // Another's lease on a task that this one made final stays until that one settles and is told.
                 _ if shared.delivery.is_taken(&lease) => {}
-                End::RetryAt { due, .. } if settled == Settled::Applied => shared.delivery.postpone(lease.row, *due),
-                _ => shared.delivery.release(lease.row),
+                End::RetryAt { due, .. } if settled == Settled::Applied => shared.delivery.postpone(lease.row.0, *due),
+                _ => shared.delivery.release(lease.row.0),
             }
             if let Some(change) = change {
                 shared.hub.announce(&change);

@@ -7,11 +7,13 @@ use super::books::Books;
 use super::delivery::Delivery;
 use crate::engine::EngineError;
 use crate::engine::hub::Hub;
+use crate::engine::kinds::Kinds;
 use crate::engine::revocations::Revocations;
 
 /// What the writer thread, the sweep and the callers share.
 pub(super) struct Shared {
     pub(super) delivery: Delivery,
+    pub(super) kinds: Arc<Kinds>,
     pub(super) hub: Arc<Hub>,
     pub(super) books: Mutex<Books>,
     pub(super) revocations: Revocations,
@@ -21,11 +23,11 @@ pub(super) struct Shared {
 impl Shared {
     /// The totals of the last commit.
     pub(super) fn books(&self) -> Books {
-        *self.books.lock().unwrap_or_else(PoisonError::into_inner)
+        self.books.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    pub(super) fn publish(&self, books: Books) {
-        *self.books.lock().unwrap_or_else(PoisonError::into_inner) = books;
+    pub(super) fn publish(&self, books: &Books) {
+        self.books.lock().unwrap_or_else(PoisonError::into_inner).clone_from(books);
         if !self.storage_ok.swap(true, Ordering::AcqRel) {
             tracing::info!("the ledger takes writes again");
         }

@@ -7,7 +7,7 @@ use rusqlite::{Connection, params};
 
 use super::delivery::{READY_LIMIT, Ready};
 use super::readers::Readers;
-use super::rows::{Identity, json, kind_code};
+use super::rows::{Identity, json};
 use super::shared::Shared;
 use super::writer::{Ledger, Writer};
 use crate::engine::EngineError;
@@ -68,20 +68,20 @@ async fn fetch(
     now: Instant,
     missed: u64,
 ) -> Result<(), EngineError> {
-    let skip = shared.delivery.known_rows();
+    let Some(code) = shared.kinds.code(kind) else { return Ok(()) };
+    let (skip, kinds) = (shared.delivery.known_rows(), Arc::clone(&shared.kinds));
     let limit = READY_LIMIT + skip.len();
     let (found, complete) = readers
         .read(move |connection| {
             let mut statement = connection.prepare_cached(DUE)?;
-            let mut rows =
-                statement.query(params![now.micros(), i64::try_from(limit).unwrap_or(i64::MAX), kind_code(kind)])?;
+            let mut rows = statement.query(params![now.micros(), i64::try_from(limit).unwrap_or(i64::MAX), code])?;
             let mut found = Vec::new();
             let mut seen = 0;
             while let Some(row) = rows.next()? {
                 seen += 1;
                 if !skip.contains(&row.get(0)?) {
                     found.push(Ready {
-                        identity: Identity::read(row)?,
+                        identity: Identity::read(row, &kinds)?,
                         payload: json(row, 6)?.unwrap_or_default(),
                         attempts: row.get(7)?,
                         due_at: Instant::from_micros(row.get(8)?),

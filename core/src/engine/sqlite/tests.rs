@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use super::*;
-use crate::engine::conformance::{Testbed, engine_conformance};
+use crate::engine::conformance::{ADD, KINDS, Testbed, all_kinds, engine_conformance};
+use crate::tasks::TaskError;
 
 struct Bed {
     store: Store,
@@ -13,7 +14,7 @@ struct Bed {
 }
 
 async fn start(path: PathBuf, dir: Arc<tempfile::TempDir>) -> Bed {
-    let engine = Arc::new(open_engine(&path, &settings::Settings::default().ledger).await.unwrap());
+    let engine = Arc::new(open_engine(&path, &settings::Settings::default().ledger, &KINDS).await.unwrap());
     let store = Store { engine: Arc::<SqliteEngine>::clone(&engine), accounts: Arc::<SqliteEngine>::clone(&engine) };
     Bed { store, engine, path, _dir: dir }
 }
@@ -43,7 +44,7 @@ engine_conformance!(Bed);
 fn add() -> NewTask {
     NewTask {
         id: TaskId::new(),
-        kind: crate::tasks::Kind::Add,
+        kind: ADD,
         owner: None,
         run: None,
         payload: serde_json::value::RawValue::from_string("{}".into()).unwrap(),
@@ -54,7 +55,7 @@ fn add() -> NewTask {
 
 async fn refused(path: &Path) -> EngineError {
     let before = std::fs::read(path).unwrap();
-    let error = open(path, &settings::Settings::default().ledger).await.err().expect("refused");
+    let error = open(path, &settings::Settings::default().ledger, &KINDS).await.err().expect("refused");
     assert_eq!(std::fs::read(path).unwrap(), before, "the file was not touched");
     error
 }
@@ -88,7 +89,7 @@ async fn a_file_that_is_no_ledger_is_refused_untouched() {
 #[tokio::test]
 async fn a_second_process_is_refused() {
     let bed = Bed::new().await;
-    let error = open(&bed.path, &settings::Settings::default().ledger).await.err().expect("refused");
+    let error = open(&bed.path, &settings::Settings::default().ledger, &KINDS).await.err().expect("refused");
     assert!(error.to_string().contains("in use by another process"), "{error}");
     drop(bed);
 }
@@ -120,13 +121,22 @@ async fn old_events_are_pruned_and_a_reader_from_before_is_told() {
         let request = ClaimRequest {
             worker: crate::ids::WorkerId::new(),
             host: String::new(),
-            kinds: crate::tasks::Kind::ALL.to_vec(),
+            kinds: all_kinds(),
             max: 1,
             lease: Duration::from_secs(10),
             wait: Duration::from_secs(10),
+            most: std::collections::BTreeMap::new(),
+            enough: None,
         };
         let claim = bed.engine.claim(&request).await.unwrap().pop().unwrap();
-        bed.engine.retry_at(&claim.lease, claim.started_at, Instant::now(), error.clone(), true).await.unwrap();
+        bed.engine
+            .end(
+                &claim.lease,
+                claim.started_at,
+                End::RetryAt { due: Instant::now(), error: error.clone(), counts: true },
+            )
+            .await
+            .unwrap();
     }
     sweep::prune(&bed.engine.writer, Instant::now().plus(Duration::from_secs(1))).await.unwrap();
     let page = bed.engine.events_after(&EventFilter::default(), 0, 100).await.unwrap();
@@ -186,4 +196,95 @@ async fn a_ledger_of_the_version_before_keeps_its_sessions_and_what_people_order
     let cleaned = bed.engine.clean_run(&run).await.unwrap();
     assert_eq!((cleaned.users, cleaned.tasks), (1, 1), "what may be a person's stays");
     assert!(path.with_extension("schema-1.bak").exists());
+}
+
+/// What the version before wrote, with tasks in every state.
+#[tokio::test]
+async fn a_ledger_of_the_version_before_keeps_every_task_effect_and_count() {
+    use crate::engine::conformance::REPLACEMENT;
+    use crate::ids::UserId;
+    use crate::tasks::{Effect, Outcome, Status};
+
+    let dir = Arc::new(tempfile::tempdir().unwrap());
+    let path = dir.path().join("ledger.db");
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    connection.execute_batch(include_str!("fixtures/schema_2.sql")).unwrap();
+    let ada: Vec<u8> =
+        connection.query_row("SELECT id FROM users WHERE username = 'ada'", [], |row| row.get(0)).unwrap();
+    let ada = UserId::from_uuid(Uuid::from_slice(&ada).unwrap());
+    drop(connection);
+
+    let bed = start(path.clone(), dir).await;
+    assert!(path.with_extension("schema-2.bak").exists());
+    let engine = &*bed.store.engine;
+    let stats = engine.stats().await.unwrap();
+    assert_eq!((stats.accepted_total, stats.settled_total), (18, 13));
+    assert_eq!((stats.queue.dead, stats.queue.paused), (1, true));
+    let scaling = engine.scaling().await.unwrap();
+    assert_eq!((scaling.by_kind[&REPLACEMENT], scaling.by_kind[&ADD]), (4, 1));
+    let all = engine.list(&TaskFilter::default(), None, 100).await.unwrap().items;
+    let with = |status| all.iter().filter(|task| task.status == status).count();
+    let counts = [Status::Queued, Status::Retrying, Status::Succeeded, Status::Declined, Status::Dead].map(with);
+    assert_eq!(counts, [4, 1, 9, 2, 2], "one of the dead was discarded");
+    // Two cards: the second took the place of the first.
+    let cards = engine.effects_of(ada, REPLACEMENT).await.unwrap();
+    assert_eq!(cards.iter().map(|card| card.is_active).collect::<Vec<_>>(), [true, false]);
+    assert_eq!(cards[0].replaces, Some(cards[1].id));
+    let data: serde_json::Value = serde_json::from_str(cards[0].data.get()).unwrap();
+    assert_eq!((&data["last4"], &data["network"]), (&"3804".into(), &"mastercard".into()));
+    for (run, tasks) in [("good", 3), ("sums", 2)] {
+        let audit = engine.effects(&run.parse().unwrap(), None, 100).await.unwrap().items;
+        assert_eq!(audit.len(), tasks);
+        assert!(audit.iter().all(|task| (task.effects, task.finals) == (1, 1)), "{audit:?}");
+    }
+    let audit = engine.effects(&"declines".parse().unwrap(), None, 100).await.unwrap().items;
+    assert!(audit.iter().all(|task| (task.effects, task.finals) == (0, 1)), "{audit:?}");
+
+    // It goes on: what was open is handed out, once, and what is settled now has its effect in the new place.
+    engine.set_paused(false).await.unwrap();
+    let mut open = 0;
+    // The one that was put off is due by now.
+    while open < 5 {
+        let worker = crate::ids::WorkerId::new();
+        let request = crate::engine::conformance::request(worker);
+        for claim in engine.claim(&request).await.unwrap() {
+            open += 1;
+            let result = serde_json::value::to_raw_value(&open).unwrap();
+            let card = Effect { slot: Some("card".into()), data: result.clone() };
+            let outcome = Outcome::Succeeded { result, effect: (claim.kind == REPLACEMENT).then_some(card) };
+            engine.end(&claim.lease, claim.started_at, End::Settle(outcome)).await.unwrap();
+            if let Some(owner) = claim.owner.filter(|_| claim.kind == REPLACEMENT) {
+                assert!(engine.effects_of(owner, REPLACEMENT).await.unwrap()[0].is_active);
+            }
+        }
+    }
+    let stats = engine.stats().await.unwrap();
+    assert_eq!((stats.accepted_total, stats.settled_total, stats.queue.ready), (18, 18, 0));
+}
+
+/// The rule of docs/api.md. Here a task is kept until its run is cleaned up, and its key with it.
+#[tokio::test]
+async fn a_key_is_remembered_as_long_as_its_task() {
+    use crate::tasks::{Idempotency, Outcome};
+
+    let bed = Bed::new().await;
+    let run = crate::ids::RunId::new();
+    let with_key = || NewTask {
+        run: Some(run.clone()),
+        idempotency: Some(Idempotency { key: "a-key".into(), fingerprint: [7; 32] }),
+        ..add()
+    };
+    bed.engine.accept(with_key()).await.unwrap();
+    let request = crate::engine::conformance::request(crate::ids::WorkerId::new());
+    let claim = bed.engine.claim(&request).await.unwrap().pop().unwrap();
+    let result = serde_json::value::to_raw_value(&1).unwrap();
+    let outcome = Outcome::Succeeded { result, effect: None };
+    bed.engine.end(&claim.lease, claim.started_at, End::Settle(outcome)).await.unwrap();
+    // As if a year had passed.
+    sweep::prune(&bed.engine.writer, Instant::now().plus(Duration::from_secs(365 * 86_400))).await.unwrap();
+    assert!(
+        matches!(bed.engine.accept(with_key()).await.unwrap(), Accepted::Replay(task) if task.id == claim.lease.task)
+    );
+    bed.engine.clean_run(&run).await.unwrap();
+    assert!(matches!(bed.engine.accept(with_key()).await.unwrap(), Accepted::New(_)));
 }

@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 use super::books::Books;
 use super::checkpoint::Checkpointer;
 use super::shared::Shared;
+use crate::engine::kinds::Kinds;
 use crate::engine::{EngineError, ErrorKind};
 use crate::time::Instant;
 
@@ -23,6 +24,7 @@ use crate::time::Instant;
 pub(super) struct Ledger<'a> {
     pub(super) connection: &'a Connection,
     pub(super) books: &'a mut Books,
+    pub(super) kinds: &'a Kinds,
     /// One time for the whole batch, so that times follow commit order.
     pub(super) now: Instant,
 }
@@ -203,7 +205,7 @@ impl Thread {
     fn write(&mut self, batch: &mut Vec<Box<dyn Write>>) {
         match self.commit(batch) {
             Ok(()) => {
-                self.shared.publish(self.books);
+                self.shared.publish(&self.books);
                 self.answer(std::mem::take(batch));
             }
             // One write that can't be done must not fail its neighbours: each on its own shows which it is.
@@ -235,11 +237,12 @@ impl Thread {
     }
 
     fn commit(&mut self, batch: &mut [Box<dyn Write>]) -> rusqlite::Result<()> {
-        let before = self.books;
+        let before = self.books.clone();
         let now = Instant::now();
         let result = (|| {
             self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
-            let mut ledger = Ledger { connection: &self.connection, books: &mut self.books, now };
+            let mut ledger =
+                Ledger { connection: &self.connection, books: &mut self.books, kinds: &self.shared.kinds, now };
             for write in batch.iter_mut() {
                 write.apply(&mut ledger)?;
             }

@@ -30,7 +30,7 @@ pub(super) fn load() -> Plan {
         model: Model::Open,
         stages: stages.collect(),
         warm_up: Duration::ZERO,
-        journey: Mix::only(Journey::Submit),
+        journey: Mix::only(Journey::SUBMIT),
         // What CPU-based scaling leaves behind takes one worker minutes.
         drain: Duration::from_secs(600),
         ..presets::custom()

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use card_core::tasks::Add;
+use card_kinds::add::{Add, Addition};
 use card_loadtests::client::{Accept, Caller, Client, Order};
 use tokio::task::JoinSet;
 
@@ -20,7 +20,7 @@ pub(super) async fn send(client: &Client, count: u64) -> Result<(), Failed> {
         senders.spawn(async move {
             while next.fetch_add(1, Ordering::Relaxed) < count {
                 let accept = Accept { caller: Caller::Operator, run: None, key: None };
-                client.accept(&Order::Add(Add { x: 20, y: 22 }), accept).await?;
+                client.accept(&Order::of::<Addition>(&Add { x: 20, y: 22 }), accept).await?;
             }
             Ok::<(), Failed>(())
         });

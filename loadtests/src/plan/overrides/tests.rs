@@ -102,7 +102,7 @@ fn the_rest_is_taken_as_it_is() {
     let rule: AbortRule = "errors>5% for 10s".parse().unwrap();
     let changes = Overrides {
         think: think(200, 1000),
-        journey: Some(Mix::only(Journey::Add)),
+        journey: Some(Mix::only(Journey::ADD)),
         abort_on: vec![rule.clone()],
         min_samples: Some(100),
         steps: Some(vec![1.0, 2.0]),
@@ -111,7 +111,7 @@ fn the_rest_is_taken_as_it_is() {
         ..Overrides::default()
     };
     let plan = changed(presets::custom(), changes);
-    assert_eq!((Some(plan.think), plan.journey), (think(200, 1000), Mix::only(Journey::Add)));
+    assert_eq!((Some(plan.think), plan.journey), (think(200, 1000), Mix::only(Journey::ADD)));
     assert_eq!((plan.abort_on, plan.min_samples, plan.max_degradation), (vec![rule], 100, Some(0.1)));
     assert_eq!(Some(plan.drain), seconds(5));
 }

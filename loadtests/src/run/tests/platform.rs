@@ -32,8 +32,12 @@ impl TestPlatform {
         settings.issuer.latency_p50 = Duration::from_millis(1);
         settings.issuer.latency_p99 = Duration::from_millis(2);
         let dir = tempfile::tempdir().unwrap();
-        let store = sqlite::open(&dir.path().join("cards.db"), &settings.ledger).await.unwrap();
+        let store =
+            sqlite::open(&dir.path().join("cards.db"), &settings.ledger, &card_kinds::Registry::default().known())
+                .await
+                .unwrap();
         let platform = Platform::start(PlatformOptions {
+            kinds: card_kinds::Registry::default(),
             store: store.clone(),
             settings,
             secrets: Secrets { signing_key: vec![7; 32], operator_token: OPERATOR.to_owned() },

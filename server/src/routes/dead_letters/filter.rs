@@ -7,6 +7,7 @@ use card_core::time::Instant;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use crate::app::App;
 use crate::http::query::{Query, pattern, point_in_time};
 use crate::problem::Refusal;
 
@@ -24,7 +25,8 @@ pub(crate) struct Filter {
     #[schema(example = "15m")]
     since: Option<String>,
     /// Of this kind.
-    kind: Option<Kind>,
+    #[schema(value_type = Option<Kind>)]
+    kind: Option<String>,
     /// Of this run.
     run: Option<RunId>,
     /// These, in this order. Then there is no other condition.
@@ -41,7 +43,7 @@ pub(super) enum Which {
 }
 
 impl Filter {
-    pub(super) fn parse(self) -> Result<Which, Refusal> {
+    pub(super) async fn parse(self, app: &App) -> Result<Which, Refusal> {
         let Self { error, since, kind, run, mut tasks } = self;
         if !tasks.is_empty() {
             if error.is_some() || since.is_some() || kind.is_some() || run.is_some() {
@@ -62,17 +64,18 @@ impl Filter {
         if !errors.is_empty() {
             return Err(Refusal::invalid_all(errors));
         }
+        let kind = app.kind(kind.as_deref(), "/filter/kind").await?;
         Ok(Which::Matching(TaskFilter { error: matches, since, ..dead(kind, run) }))
     }
 }
 
-/// The same conditions as query parameters.
-pub(super) fn of_query(query: &mut Query) -> TaskFilter {
+/// The same conditions as query parameters, and what kind is named.
+pub(super) fn of_query(query: &mut Query) -> (TaskFilter, Option<String>) {
     let now = Instant::now();
-    let (kind, run) = (query.get("kind"), query.get("run"));
+    let (kind, run) = (query.text("kind"), query.get("run"));
     let error = query.with("error", pattern);
     let since = query.with("since", |text| point_in_time(text, now));
-    TaskFilter { error, since, ..dead(kind, run) }
+    (TaskFilter { error, since, ..dead(None, run) }, kind)
 }
 
 fn dead(kind: Option<Kind>, run: Option<RunId>) -> TaskFilter {

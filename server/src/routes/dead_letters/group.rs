@@ -78,6 +78,7 @@ impl Count {
 #[cfg(test)]
 mod tests {
     use card_core::tasks::{Status, TaskError};
+    use card_kinds::{add, replacement};
 
     use super::*;
 
@@ -100,11 +101,11 @@ mod tests {
     #[test]
     fn a_group_has_its_count_its_span_and_its_latest() {
         let tasks = [
-            dead("a", Kind::Add, 5),
-            dead("b", Kind::Replacement, 9),
-            dead("b", Kind::Replacement, 3),
-            dead("b", Kind::Add, 12),
-            dead("c", Kind::Add, 1),
+            dead("a", add::KIND, 5),
+            dead("b", replacement::KIND, 9),
+            dead("b", replacement::KIND, 3),
+            dead("b", add::KIND, 12),
+            dead("c", add::KIND, 1),
         ];
         let latest = tasks[3].id;
         let mut count = Count::default();
@@ -115,7 +116,7 @@ mod tests {
         let expected = Group {
             code: "b".into(),
             count: 3,
-            kinds: [(Kind::Replacement, 2), (Kind::Add, 1)].into(),
+            kinds: [(replacement::KIND, 2), (add::KIND, 1)].into(),
             oldest: Instant::from_micros(3),
             newest: Instant::from_micros(12),
             sample: latest,
@@ -127,7 +128,7 @@ mod tests {
     #[test]
     fn a_letter_without_an_error_is_counted_too() {
         let mut count = Count::default();
-        count.add(Task { error: None, settled_at: None, ..dead("", Kind::Add, 1) });
+        count.add(Task { error: None, settled_at: None, ..dead("", add::KIND, 1) });
         assert_eq!(count.finish(None).items[0].code, "unknown");
     }
 }

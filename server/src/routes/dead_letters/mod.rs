@@ -12,6 +12,7 @@ use axum::response::Response;
 use card_core::chosen::REASON;
 use card_core::ids::RunId;
 use card_core::tasks::{Kind, TaskPage};
+use card_kinds::Object;
 use serde::Deserialize;
 use tokio::time::Instant;
 use utoipa::ToSchema;
@@ -21,7 +22,7 @@ use self::filter::Filter;
 use self::group::{Count, Groups};
 use crate::app::App;
 use crate::auth::caller::{Caller, Operator};
-use crate::http::body::{Json, Object};
+use crate::http::body::Json;
 use crate::http::gate::Admission;
 use crate::http::json::ok;
 use crate::http::query::Query;
@@ -87,9 +88,10 @@ pub(crate) struct Discard {
         ("cursor" = Option<String>, Query, description = "`next` of the page before")),
     responses((status = 200, description = "A page", body = TaskPage)))]
 pub(crate) async fn list(State(app): State<Arc<App>>, _: Operator, mut query: Query) -> Result<Response, Refusal> {
-    let filter = filter::of_query(&mut query);
+    let (mut filter, kind) = filter::of_query(&mut query);
     let (limit, cursor) = (query.limit(50, 1000), query.text("cursor"));
     query.finish()?;
+    filter.kind = app.kind(kind.as_deref(), "kind").await?;
     Ok(ok(&app.engine.list(&filter, cursor.as_deref(), limit).await?))
 }
 
@@ -108,9 +110,10 @@ pub(crate) async fn groups(
     admission: Admission,
     mut query: Query,
 ) -> Result<Response, Refusal> {
-    let filter = filter::of_query(&mut query);
+    let (mut filter, kind) = filter::of_query(&mut query);
     let mut cursor = query.text("cursor");
     query.finish()?;
+    filter.kind = app.kind(kind.as_deref(), "kind").await?;
     let _parked = app.gate.park(admission, Caller::Operator)?;
     let deadline = Instant::now() + COUNTING;
     let mut count = Count::default();
@@ -134,7 +137,7 @@ pub(crate) async fn retry(
     body: Json<Retry>,
 ) -> Result<Response, Refusal> {
     let Retry { filter, rate, limit, dry_run } = body.value;
-    let which = filter.0.parse()?;
+    let which = filter.0.parse(&app).await?;
     Ok(ok(&bulk::run(&app, admission, which, Pace { rate, limit, dry_run }, Operation::Retry).await?))
 }
 
@@ -151,6 +154,6 @@ pub(crate) async fn discard(
     let Discard { filter, reason, rate, limit, dry_run } = body.value;
     let reason = reason.trim();
     REASON.check(reason).map_err(|rule| Refusal::invalid("/reason", rule))?;
-    let which = filter.0.parse()?;
+    let which = filter.0.parse(&app).await?;
     Ok(ok(&bulk::run(&app, admission, which, Pace { rate, limit, dry_run }, Operation::Discard { reason }).await?))
 }

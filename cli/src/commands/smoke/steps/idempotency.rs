@@ -1,7 +1,7 @@
 //! The same `Idempotency-Key` gets the same answer; with another body it is refused (P4).
 
 use card_core::problem::Code;
-use card_core::tasks::{Reason, Replacement};
+use card_kinds::replacement::{CardReplacement, Reason, Replacement};
 
 use crate::client::{Caller, Order};
 use crate::commands::smoke::runner::Miss;
@@ -10,7 +10,7 @@ use crate::commands::smoke::stage::Stage;
 pub(in crate::commands::smoke) async fn run(stage: &Stage) -> Result<String, Miss> {
     let user = stage.user().await?;
     let accept = stage.accept(&user, Some("smoke"));
-    let order = |reason| Order::Replacement(Replacement { reason });
+    let order = |reason| Order::of::<CardReplacement>(&Replacement { reason });
     let first = stage.client.accept(&order(Reason::Lost), accept).await?;
     let second = stage.client.accept(&order(Reason::Lost), accept).await?;
     if first.id != second.id {

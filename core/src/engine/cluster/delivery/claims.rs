@@ -7,9 +7,8 @@ use futures::future::join_all;
 use redis::RedisResult;
 
 use super::super::rows::SHARDS;
-use super::{Delivery, Ready, code, millis, name};
-use crate::engine::{ClaimRequest, Lease};
-use crate::tasks::Kind;
+use super::{Delivery, Ready, millis, name};
+use crate::engine::{ClaimRequest, KnownKind, Lease, LeaseRow};
 use crate::time::Instant;
 
 /// A lease's token: random, and in its lowest bits where the task lies, so that nobody has to look that up.
@@ -17,75 +16,110 @@ use crate::time::Instant;
 pub(super) struct Token(pub(super) u64);
 
 const SHARD_BITS: u32 = 8;
-const KIND_BITS: u32 = 4;
+const KIND_BITS: u32 = 8;
 
 impl Token {
-    fn new(shard: usize, kind: usize) -> Self {
-        let place = ((shard as u64) << KIND_BITS) | kind as u64;
-        Self((rand::random::<u64>() << (SHARD_BITS + KIND_BITS)) | place)
+    /// For all kinds of a claim.
+    fn new(shard: usize) -> Self {
+        Self((rand::random::<u64>() << (SHARD_BITS + KIND_BITS)) | ((shard as u64) << KIND_BITS))
     }
 
-    fn with_kind(self, kind: Kind) -> Self {
-        Self(self.0 & !((1 << KIND_BITS) - 1) | code(kind) as u64)
+    fn with_kind(self, kind: u8) -> Self {
+        Self(self.stored() | u64::from(kind))
     }
 
     fn shard(self) -> usize {
         (self.0 >> KIND_BITS) as usize & ((1 << SHARD_BITS) - 1)
     }
 
-    fn kind(self) -> usize {
-        self.0 as usize & ((1 << KIND_BITS) - 1)
+    /// The code of one.
+    const fn kind(self) -> u8 {
+        self.0.to_le_bytes()[0]
     }
 }
 
-/// Where the task of a lease lies.
-pub(in super::super) fn place_of_lease(lease: &Lease) -> (usize, Kind) {
+/// Where the task of a lease lies: the shard, and the code of the kind.
+pub(in super::super) fn place_of_lease(lease: &Lease) -> (usize, u8) {
     let token = Token(lease.token);
-    (token.shard() % SHARDS, Kind::ALL.get(token.kind()).copied().unwrap_or(Kind::ALL[0]))
+    (token.shard() % SHARDS, token.kind())
+}
+
+/// What is asked of one shard.
+#[derive(Debug, Clone)]
+struct Call {
+    wanted: usize,
+    /// Each kind, and how many of it at most.
+    kinds: Vec<(KnownKind, usize)>,
+    now: Instant,
+}
+
+impl Call {
+    /// Whether there may be more than was found: all that was asked for is there, of all kinds or of one.
+    fn is_filled_by(&self, found: &[(Ready, Lease)]) -> bool {
+        let of = |known: &KnownKind| found.iter().filter(|(ready, _)| ready.identity.kind.code == known.code).count();
+        found.len() >= self.wanted || self.kinds.iter().any(|(known, most)| *most > 0 && of(known) >= *most)
+    }
 }
 
 impl Delivery {
-    /// Takes up to `request.max` tasks from the shards that may have some.
+    /// Takes up to `request.max` tasks of `kinds`, which are those of the request, from the shards that may have some.
     pub(in super::super) async fn claim(
         &self,
         request: &ClaimRequest,
+        kinds: &[KnownKind],
         now: Instant,
     ) -> RedisResult<Vec<(Ready, Lease)>> {
         // What is rung for from here on is hinted at again.
-        let hinted = self.hints.take(&request.kinds);
+        let codes = || kinds.iter().map(|known| known.code);
+        let hinted = self.hints.take(codes());
         // Each time another shard and another kind comes first, so that none waits for ever.
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         let mut shards: VecDeque<usize> =
             (0..SHARDS).map(|step| (turn + step) % SHARDS).filter(|shard| hinted[*shard]).collect();
         let (mut claims, mut failed) = (Vec::new(), None);
+        let mut rooms: Vec<(KnownKind, usize)> = kinds.iter().map(|known| (*known, request.most(known.kind))).collect();
+        if !rooms.is_empty() {
+            let first = turn % rooms.len();
+            rooms.rotate_left(first);
+        }
         // As many shards at once as there is something to ask for, each for its share; then those that had all of theirs.
-        while claims.len() < request.max && !shards.is_empty() {
+        while claims.len() < request.max && !shards.is_empty() && rooms.iter().any(|(_, room)| *room > 0) {
             let left = request.max - claims.len();
             let asked: Vec<usize> = shards.drain(..shards.len().min(left)).collect();
             let share = left.div_ceil(asked.len());
+            let kinds: Vec<_> = rooms.iter().map(|(known, room)| (*known, room.div_ceil(asked.len()))).collect();
             let mut rest = left;
             let calls = asked.iter().map(|shard| {
                 let wanted = share.min(rest);
                 rest -= wanted;
-                async move { (wanted, self.claim_from(*shard, request, wanted, now, turn).await) }
+                let call = Call { wanted, kinds: kinds.clone(), now };
+                async move {
+                    let found = self.claim_from(*shard, request, &call).await;
+                    (call, found)
+                }
             });
-            for (shard, (wanted, answer)) in asked.iter().zip(join_all(calls).await) {
+            for (shard, (call, answer)) in asked.iter().zip(join_all(calls).await) {
                 match answer {
                     Ok(found) => {
-                        if found.len() >= wanted {
+                        if call.is_filled_by(&found) {
                             shards.push_back(*shard);
+                        }
+                        for (ready, _) in &found {
+                            if let Some((_, room)) = rooms.iter_mut().find(|(known, _)| *known == ready.identity.kind) {
+                                *room = room.saturating_sub(1);
+                            }
                         }
                         claims.extend(found);
                     }
                     Err(error) => {
-                        self.hints.put_back(*shard, &request.kinds);
+                        self.hints.put_back(*shard, codes());
                         failed = Some(error);
                     }
                 }
             }
         }
         for shard in &shards {
-            self.hints.put_back(*shard, &request.kinds);
+            self.hints.put_back(*shard, codes());
         }
         if !shards.is_empty() {
             // Another claimer of this process may have looked while nothing was hinted at.
@@ -102,31 +136,27 @@ impl Delivery {
         &self,
         shard: usize,
         request: &ClaimRequest,
-        wanted: usize,
-        now: Instant,
-        turn: usize,
+        Call { wanted, kinds, now }: &Call,
     ) -> RedisResult<Vec<(Ready, Lease)>> {
-        if wanted == 0 {
+        if *wanted == 0 {
             return Ok(Vec::new());
         }
-        let token = Token::new(shard, 0);
+        let token = Token::new(shard);
         let mut call = self.scripts.claim.prepare_invoke();
         call.arg(request.worker.to_string()).arg(token.0).arg(wanted).arg(millis(request.lease)).arg(now.micros());
-        let kinds = &request.kinds;
-        for step in 0..kinds.len() {
-            let kind = kinds[(turn + step) % kinds.len()];
-            self.keys.place(shard, kind).of(&mut call);
-            call.arg(code(kind));
+        for (KnownKind { code, .. }, most) in kinds {
+            self.keys.place(shard, *code).of(&mut call);
+            call.arg(*code).arg(*most);
         }
-        let found: Vec<(usize, Vec<u8>)> =
+        let found: Vec<(u8, Vec<u8>)> =
             self.link.run(|mut connection| async move { call.invoke_async(&mut connection).await }).await?;
         Ok(found
             .into_iter()
             .filter_map(|(kind, packed)| {
-                let kind = *Kind::ALL.get(kind)?;
-                let ready = Ready::unpack(kind, &packed)?;
-                let token = token.with_kind(kind).0;
-                let lease = Lease { task: ready.identity.id, row: ready.identity.seq, token, worker: request.worker };
+                let (known, _) = kinds.iter().find(|(known, _)| known.code == kind)?;
+                let ready = Ready::unpack(*known, &packed)?;
+                let (token, row) = (token.with_kind(kind).0, LeaseRow(ready.identity.seq));
+                let lease = Lease { task: ready.identity.id, row, token, worker: request.worker };
                 Some((ready, lease))
             })
             .collect())
@@ -201,8 +231,8 @@ impl Token {
     }
 }
 
-fn grouped(leases: &[Lease]) -> Vec<((usize, Kind), Vec<Lease>)> {
-    let mut places: HashMap<(usize, Kind), Vec<Lease>> = HashMap::new();
+fn grouped(leases: &[Lease]) -> Vec<((usize, u8), Vec<Lease>)> {
+    let mut places: HashMap<(usize, u8), Vec<Lease>> = HashMap::new();
     for lease in leases {
         places.entry(place_of_lease(lease)).or_default().push(*lease);
     }

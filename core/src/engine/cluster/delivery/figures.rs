@@ -7,7 +7,9 @@ use std::time::Duration;
 use futures::future::join_all;
 use redis::RedisResult;
 
+use super::super::rows::SHARDS;
 use super::Delivery;
+use crate::engine::KnownKind;
 use crate::ids::WorkerId;
 use crate::tasks::WorkerStats;
 use crate::time::Instant;
@@ -59,12 +61,12 @@ impl Delivery {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What all shards hold.
-    pub(in super::super) async fn figures(&self, now: Instant) -> RedisResult<Figures> {
-        let shards = join_all(self.keys.shards().iter().map(|places| async move {
+    /// What all shards hold of some kinds.
+    pub(in super::super) async fn figures(&self, kinds: &[KnownKind], now: Instant) -> RedisResult<Figures> {
+        let shards = join_all((0..SHARDS).map(|shard| async move {
             let mut call = self.scripts.holders.prepare_invoke();
-            for place in places {
-                call.key(&place.held);
+            for KnownKind { code, .. } in kinds {
+                call.key(&self.keys.place(shard, *code).held);
             }
             let answer: RedisResult<Vec<(String, u64)>> =
                 self.link.run(|mut connection| async move { call.invoke_async(&mut connection).await }).await;

@@ -1,20 +1,21 @@
-//! Where a claim may find something: shards and kinds that were rung for, and all of them now and then, as rings may not
-//! be heard and leases run out without one.
+//! Where a claim may find something: shards and kinds that tasks were offered in, and all of them now and then, as a
+//! message may not be heard and leases run out without one.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::super::rows::SHARDS;
-use super::code;
-use crate::tasks::Kind;
 
-const KINDS: usize = Kind::ALL.len();
-const EVERYWHERE: u64 = (1 << (SHARDS * KINDS)) - 1;
+/// One for each code of a kind.
+const KINDS: usize = 256;
+/// Every shard.
+const ALL: u8 = u8::MAX;
+const _: () = assert!(SHARDS == 8, "a shard is a bit of a byte");
 
-/// One bit for each kind of each shard.
+/// One bit for each shard of each kind.
 #[derive(Debug)]
 pub(in super::super) struct Hints {
-    bits: AtomicU64,
+    kinds: Box<[AtomicU8]>,
     began: Instant,
     /// When everywhere was last hinted at, in milliseconds since `began`.
     looked: AtomicU64,
@@ -23,25 +24,34 @@ pub(in super::super) struct Hints {
 impl Default for Hints {
     /// Nothing is known yet: look everywhere first.
     fn default() -> Self {
-        Self { bits: AtomicU64::new(EVERYWHERE), began: Instant::now(), looked: AtomicU64::new(0) }
+        Self {
+            kinds: (0..KINDS).map(|_| AtomicU8::new(ALL)).collect(),
+            began: Instant::now(),
+            looked: AtomicU64::new(0),
+        }
     }
 }
 
 impl Hints {
-    /// The number by which processes tell each other of a shard and kind.
-    pub(super) fn place(shard: usize, kind: Kind) -> usize {
-        (shard % SHARDS) * KINDS + code(kind)
+    /// The number by which processes tell each other of a shard and the code of a kind. The same in every version, whatever
+    /// kinds there are.
+    pub(super) fn place(shard: usize, kind: u8) -> usize {
+        usize::from(kind) * SHARDS + shard % SHARDS
     }
 
     /// There may be something at a [`Hints::place`]; everywhere, if there is no such place.
     pub(super) fn set(&self, place: usize) {
-        let bit = if place < SHARDS * KINDS { 1 << place } else { EVERYWHERE };
-        self.bits.fetch_or(bit, Ordering::AcqRel);
+        match self.kinds.get(place / SHARDS) {
+            Some(shards) => _ = shards.fetch_or(1 << (place % SHARDS), Ordering::AcqRel),
+            None => self.set_everywhere(),
+        }
     }
 
     /// There may be something anywhere.
     pub(super) fn set_everywhere(&self) {
-        self.bits.store(EVERYWHERE, Ordering::Release);
+        for shards in &self.kinds {
+            shards.store(ALL, Ordering::Release);
+        }
     }
 
     /// Hints at everywhere if that was not done for so long.
@@ -56,20 +66,21 @@ impl Hints {
     }
 
     /// Takes the hints at some kinds, and answers which shards they are at.
-    pub(super) fn take(&self, kinds: &[Kind]) -> [bool; SHARDS] {
-        let mask = (0..SHARDS).fold(0, |mask, shard| mask | bits(shard, kinds));
-        let taken = self.bits.fetch_and(!mask, Ordering::AcqRel) & mask;
-        std::array::from_fn(|shard| taken & bits(shard, kinds) != 0)
+    pub(super) fn take(&self, kinds: impl IntoIterator<Item = u8>) -> [bool; SHARDS] {
+        let taken = kinds.into_iter().fold(0, |taken, kind| taken | self.of(kind).swap(0, Ordering::AcqRel));
+        std::array::from_fn(|shard| taken & (1 << shard) != 0)
     }
 
     /// Hints at some kinds of a shard again.
-    pub(super) fn put_back(&self, shard: usize, kinds: &[Kind]) {
-        self.bits.fetch_or(bits(shard, kinds), Ordering::AcqRel);
+    pub(super) fn put_back(&self, shard: usize, kinds: impl IntoIterator<Item = u8>) {
+        for kind in kinds {
+            self.of(kind).fetch_or(1 << (shard % SHARDS), Ordering::AcqRel);
+        }
     }
-}
 
-fn bits(shard: usize, kinds: &[Kind]) -> u64 {
-    kinds.iter().fold(0, |bits, kind| bits | 1 << Hints::place(shard, *kind))
+    fn of(&self, kind: u8) -> &AtomicU8 {
+        &self.kinds[usize::from(kind)]
+    }
 }
 
 #[cfg(test)]
@@ -83,24 +94,24 @@ mod tests {
     #[test]
     fn a_claimer_of_one_kind_leaves_the_hints_at_the_other() {
         let hints = Hints::default();
-        assert_eq!(shards(hints.take(&[Kind::Add])).len(), SHARDS, "at first all of it");
-        assert!(shards(hints.take(&[Kind::Add])).is_empty());
-        assert_eq!(shards(hints.take(&[Kind::Replacement])).len(), SHARDS);
-        hints.set(Hints::place(3, Kind::Add));
-        hints.set(Hints::place(5, Kind::Replacement));
-        assert_eq!(shards(hints.take(&[Kind::Add])), [3]);
-        assert_eq!(shards(hints.take(&Kind::ALL)), [5]);
+        assert_eq!(shards(hints.take([1])).len(), SHARDS, "at first all of it");
+        assert!(shards(hints.take([1])).is_empty());
+        assert_eq!(shards(hints.take([0, 255])).len(), SHARDS);
+        hints.set(Hints::place(3, 1));
+        hints.set(Hints::place(5, 255));
+        assert_eq!(shards(hints.take([1])), [3]);
+        assert_eq!(shards(hints.take([0, 1, 255])), [5]);
     }
 
     #[test]
     fn everywhere_is_looked_at_again_when_that_is_due() {
         let hints = Hints::default();
-        hints.take(&Kind::ALL);
+        hints.take(0..=255);
         hints.look(Duration::from_secs(3600));
-        assert!(shards(hints.take(&Kind::ALL)).is_empty());
+        assert!(shards(hints.take(0..=255)).is_empty());
         hints.look(Duration::ZERO);
-        assert_eq!(shards(hints.take(&Kind::ALL)).len(), SHARDS);
+        assert_eq!(shards(hints.take([7])).len(), SHARDS);
         hints.set(usize::MAX);
-        assert_eq!(shards(hints.take(&Kind::ALL)).len(), SHARDS, "a message of another version");
+        assert_eq!(shards(hints.take([7])).len(), SHARDS, "a message of another version");
     }
 }

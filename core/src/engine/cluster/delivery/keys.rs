@@ -1,17 +1,20 @@
 //! The names of everything in Redis. All keys of a shard carry its hash tag, so that scripts find them on one node of a
 //! cluster; the tag holds the prefix as well, or platforms that share a cluster would share its slots.
 
+use std::sync::OnceLock;
+
 use redis::ScriptInvocation;
 
-use super::super::rows::{SHARDS, kind_code};
-use super::code;
-use crate::tasks::Kind;
+use super::super::rows::SHARDS;
+
+/// One for each code.
+const KINDS: usize = 256;
 
 #[derive(Debug)]
 pub(in super::super) struct Keys {
     prefix: String,
-    /// By shard, then by kind code.
-    places: Vec<Vec<Place>>,
+    /// By shard, then by the code of the kind; made when they are first used.
+    places: Vec<OnceLock<Box<Place>>>,
     /// Says which shard and kind has news for claimers.
     pub(in super::super) rung: String,
     /// Says which tasks the log has news of.
@@ -40,13 +43,9 @@ impl Place {
 
 impl Keys {
     pub(in super::super) fn new(prefix: &str) -> Self {
-        let place = |shard: usize, kind: Kind| {
-            let name = |what: &str| format!("{{{prefix}:s{shard:02}}}:{what}:{}", kind_code(kind));
-            Place { stream: name("tasks"), waiting: name("waiting"), held: name("held"), leases: name("leases") }
-        };
         Self {
             prefix: prefix.to_owned(),
-            places: (0..SHARDS).map(|shard| Kind::ALL.map(|kind| place(shard, kind)).into()).collect(),
+            places: (0..SHARDS * KINDS).map(|_| OnceLock::new()).collect(),
             rung: format!("{prefix}:rung"),
             logged: format!("{prefix}:logged"),
             running: format!("{prefix}:running"),
@@ -54,13 +53,14 @@ impl Keys {
         }
     }
 
-    pub(in super::super) fn place(&self, shard: usize, kind: Kind) -> &Place {
-        &self.places[shard % SHARDS][code(kind)]
-    }
-
-    /// The places of each shard.
-    pub(in super::super) fn shards(&self) -> &[Vec<Place>] {
-        &self.places
+    /// `kind` is the code of one.
+    pub(in super::super) fn place(&self, shard: usize, kind: u8) -> &Place {
+        let shard = shard % SHARDS;
+        self.places[shard * KINDS + usize::from(kind)].get_or_init(|| {
+            let name = |what: &str| format!("{{{}:s{shard:02}}}:{what}:{kind}", self.prefix);
+            let (stream, waiting) = (name("tasks"), name("waiting"));
+            Box::new(Place { stream, waiting, held: name("held"), leases: name("leases") })
+        })
     }
 
     /// Who sweeps.
@@ -82,12 +82,11 @@ mod tests {
     fn every_key_of_a_shard_has_its_tag_and_no_two_are_the_same() {
         let keys = Keys::new("card");
         let mut all = std::collections::HashSet::new();
-        for (number, kinds) in keys.shards().iter().enumerate() {
-            for Place { stream, waiting, held, leases } in kinds {
-                for key in [stream, waiting, held, leases] {
-                    assert!(key.starts_with(&format!("{{card:s{number:02}}}:")), "{key}");
-                    assert!(all.insert(key), "{key}");
-                }
+        for (number, kind) in (0..SHARDS).flat_map(|number| (0..=u8::MAX).map(move |kind| (number, kind))) {
+            let Place { stream, waiting, held, leases } = keys.place(number, kind);
+            for key in [stream, waiting, held, leases] {
+                assert!(key.starts_with(&format!("{{card:s{number:02}}}:")), "{key}");
+                assert!(all.insert(key), "{key}");
             }
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! Redis may lose anything at any moment, or come back as it was long ago: the ledger's rows are the outbox, and the
 //! sweep offers again what is open and not sure to be handed out ([`Delivery::check`]). A place, one kind in one shard,
-//! holds:
+//! holds (K is the code of the kind):
 //!
 //! | key | type | what |
 //! |---|---|---|
@@ -27,7 +27,7 @@ mod scripts;
 mod tidy;
 mod trial;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -40,6 +40,8 @@ pub(super) use self::claims::place_of_lease;
 pub(super) use self::figures::Figures;
 use self::hints::Hints;
 pub(super) use self::keys::Keys;
+#[cfg(test)]
+pub(super) use self::keys::Place;
 pub(super) use self::link::Link;
 pub(super) use self::packed::{Ready, take};
 pub(super) use self::ringer::{Channel, Letting, Ringer};
@@ -50,7 +52,6 @@ pub use self::trial::{RedisReport, RedisTrouble};
 use super::rows::{SHARDS, shard_of};
 use crate::engine::Lease;
 use crate::ids::{TaskId, UserId, WorkerId};
-use crate::tasks::Kind;
 use crate::time::Instant;
 
 /// How long a process sweeps without saying so again.
@@ -148,7 +149,7 @@ impl Delivery {
     }
 
     /// Offers tasks of one shard and kind, in order.
-    pub(super) async fn ring(&self, shard: usize, kind: Kind, tasks: &[&Ready]) -> RedisResult<Rung> {
+    pub(super) async fn ring(&self, shard: usize, kind: u8, tasks: &[&Ready]) -> RedisResult<Rung> {
         let place = self.keys.place(shard, kind);
         let mut call = self.scripts.ring.prepare_invoke();
         call.key(&place.stream)
@@ -167,7 +168,7 @@ impl Delivery {
 
     /// Which of these tasks of one shard and kind are sure to be handed out, or are under a lease that ends. What else
     /// there is of the others is removed, so that they can be offered.
-    pub(super) async fn check(&self, shard: usize, kind: Kind, tasks: &[&Ready]) -> RedisResult<Vec<bool>> {
+    pub(super) async fn check(&self, shard: usize, kind: u8, tasks: &[&Ready]) -> RedisResult<Vec<bool>> {
         let mut call = self.scripts.check.prepare_invoke();
         self.keys.place(shard, kind).of(&mut call);
         call.arg(millis(NOBODYS));
@@ -206,7 +207,7 @@ impl Delivery {
     }
 
     /// Lets go of tasks that are final, gone or due later.
-    pub(super) async fn forget(&self, shard: usize, kind: Kind, tasks: &[TaskId]) -> RedisResult<()> {
+    pub(super) async fn forget(&self, shard: usize, kind: u8, tasks: &[TaskId]) -> RedisResult<()> {
         if tasks.is_empty() {
             return Ok(());
         }
@@ -219,7 +220,7 @@ impl Delivery {
     }
 
     /// The leases on tasks of one shard and kind.
-    pub(super) async fn held(&self, shard: usize, kind: Kind, tasks: &[TaskId]) -> RedisResult<Vec<Option<Held>>> {
+    pub(super) async fn held(&self, shard: usize, kind: u8, tasks: &[TaskId]) -> RedisResult<Vec<Option<Held>>> {
         if tasks.is_empty() {
             return Ok(Vec::new());
         }
@@ -257,8 +258,13 @@ pub(super) fn by_shard<T>(items: impl IntoIterator<Item = T>, owner: impl Fn(&T)
     shards
 }
 
-fn code(kind: Kind) -> usize {
-    usize::try_from(super::rows::kind_code(kind)).unwrap_or(0)
+/// Groups by the code of the kind, keeping the order within each.
+pub(super) fn by_kind<T>(items: impl IntoIterator<Item = T>, code: impl Fn(&T) -> u8) -> BTreeMap<u8, Vec<T>> {
+    let mut kinds = BTreeMap::<u8, Vec<T>>::new();
+    for item in items {
+        kinds.entry(code(&item)).or_default().push(item);
+    }
+    kinds
 }
 
 /// Reads what `write_lease` of the scripts writes; none for a lease that is nobody's.

@@ -5,8 +5,8 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::super::rows::Identity;
+use crate::engine::KnownKind;
 use crate::ids::{TaskId, UserId};
-use crate::tasks::Kind;
 use crate::time::Instant;
 
 const VERSION: u8 = 1;
@@ -56,7 +56,7 @@ impl Ready {
     }
 
     /// None for what another version wrote or something else spoilt: the sweep will ring for the task again.
-    pub(in super::super) fn unpack(kind: Kind, bytes: &[u8]) -> Option<Self> {
+    pub(in super::super) fn unpack(kind: KnownKind, bytes: &[u8]) -> Option<Self> {
         let mut rest = bytes.strip_prefix(&[VERSION])?;
         let seq = i64::from_be_bytes(take(&mut rest)?);
         let id = Uuid::from_bytes(take(&mut rest)?);
@@ -86,6 +86,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::tasks::Kind;
+
+    const ADD: KnownKind = KnownKind { code: 1, kind: Kind::new("add"), has_effect: false };
 
     proptest! {
         #[test]
@@ -93,14 +96,14 @@ mod tests {
             let identity = Identity {
                 seq,
                 id: TaskId::new(),
-                kind: Kind::Add,
+                kind: ADD,
                 owner: owned.then(UserId::new),
                 run: run.parse().ok(),
                 accepted_at: Instant::from_micros(seq),
             };
             let payload = RawValue::from_string(format!("{{\"x\":{x}}}")).unwrap();
             let ready = Ready { identity, payload, attempts, due_at: Instant::from_micros(x) };
-            let again = Ready::unpack(Kind::Add, &ready.pack()).unwrap();
+            let again = Ready::unpack(ADD, &ready.pack()).unwrap();
             prop_assert_eq!(&again.identity, &ready.identity);
             prop_assert_eq!(again.payload.get(), ready.payload.get());
             prop_assert_eq!((again.attempts, again.due_at), (ready.attempts, ready.due_at));
@@ -108,7 +111,7 @@ mod tests {
 
         #[test]
         fn no_bytes_make_it_panic(bytes: Vec<u8>) {
-            let _ = Ready::unpack(Kind::Add, &bytes);
+            let _ = Ready::unpack(ADD, &bytes);
         }
     }
 }

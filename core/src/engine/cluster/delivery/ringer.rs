@@ -14,9 +14,8 @@ use tokio::time::sleep;
 
 use super::super::messages;
 use super::super::rows::SHARDS;
-use super::{Delivery, Ready, by_shard};
+use super::{Delivery, Ready, by_kind, by_shard};
 use crate::ids::TaskId;
-use crate::tasks::Kind;
 
 /// Tasks whose rings may wait. Beyond, they are left to the sweep.
 const WAITING_LIMIT: usize = 100_000;
@@ -30,7 +29,8 @@ const PAUSE: Duration = Duration::from_millis(250);
 #[derive(Debug, Clone, Copy)]
 pub(in super::super) struct Letting {
     pub(in super::super) shard: usize,
-    pub(in super::super) kind: Kind,
+    /// The code of its kind.
+    pub(in super::super) kind: u8,
     pub(in super::super) task: TaskId,
 }
 
@@ -139,11 +139,8 @@ async fn ring(delivery: &Delivery, batch: &[Ready]) {
     }
     let mut calls = Vec::new();
     for (shard, tasks) in by_shard(batch, |ready| ready.identity.owner).into_iter().enumerate() {
-        for kind in Kind::ALL {
-            let tasks: Vec<&Ready> = tasks.iter().copied().filter(|ready| ready.identity.kind == kind).collect();
-            if !tasks.is_empty() {
-                calls.push(async move { delivery.ring(shard, kind, &tasks).await });
-            }
+        for (kind, tasks) in by_kind(tasks, |ready| ready.identity.kind.code) {
+            calls.push(async move { delivery.ring(shard, kind, &tasks).await });
         }
     }
     for rung in join_all(calls).await {
@@ -154,7 +151,7 @@ async fn ring(delivery: &Delivery, batch: &[Ready]) {
 }
 
 async fn let_go(delivery: &Delivery, batch: &[Letting]) {
-    let mut places: HashMap<(usize, Kind), Vec<TaskId>> = HashMap::new();
+    let mut places: HashMap<(usize, u8), Vec<TaskId>> = HashMap::new();
     for letting in batch {
         places.entry((letting.shard % SHARDS, letting.kind)).or_default().push(letting.task);
     }

@@ -5,13 +5,13 @@ use redis::RedisResult;
 
 use super::super::rows::SHARDS;
 use super::Delivery;
+use crate::engine::KnownKind;
 use crate::ids::TaskId;
-use crate::tasks::Kind;
 
 /// How far the walk through all that Redis holds has come.
 #[derive(Debug)]
 pub(in super::super) struct Tidying {
-    /// Which shard and kind.
+    /// Which shard of which kind, counting kinds by their place among `kinds`.
     place: usize,
     /// Where to go on in the stream, and in the three others.
     stream: String,
@@ -27,8 +27,9 @@ impl Default for Tidying {
 }
 
 impl Tidying {
-    pub(in super::super) fn place(&self) -> (usize, Kind) {
-        (self.place / Kind::ALL.len() % SHARDS, Kind::ALL[self.place % Kind::ALL.len()])
+    /// The shard, and the kind. `kinds` may grow meanwhile.
+    pub(in super::super) fn place<'a>(&self, kinds: &'a [KnownKind]) -> Option<(usize, &'a KnownKind)> {
+        Some((self.place % SHARDS, kinds.get(self.place / SHARDS)?))
     }
 
     /// Whether the walk is at its beginning.
@@ -39,10 +40,18 @@ impl Tidying {
 
 impl Delivery {
     /// Removes what belongs to no task from a part of one place, and answers the tasks that are in that part; moves on.
-    pub(in super::super) async fn tidy(&self, at: &mut Tidying, count: usize) -> RedisResult<Vec<TaskId>> {
-        let (shard, kind) = at.place();
+    pub(in super::super) async fn tidy(
+        &self,
+        at: &mut Tidying,
+        kinds: &[KnownKind],
+        count: usize,
+    ) -> RedisResult<Vec<TaskId>> {
+        let Some((shard, KnownKind { code, .. })) = at.place(kinds) else {
+            *at = Tidying::default();
+            return Ok(Vec::new());
+        };
         let mut call = self.scripts.tidy.prepare_invoke();
-        self.keys.place(shard, kind).of(&mut call);
+        self.keys.place(shard, *code).of(&mut call);
         call.arg(count).arg(&at.stream);
         for cursor in at.cursors {
             call.arg(cursor);
@@ -56,13 +65,10 @@ impl Delivery {
         let stream_done = stream == "-";
         at.stream = stream;
         if stream_done && at.done == [true; 3] {
-            *at = Self::next(at.place);
+            let next = (at.place + 1) % (SHARDS * kinds.len()).max(1);
+            *at = Tidying { place: next, ..Tidying::default() };
         }
         let id = |name: Vec<u8>| uuid::Uuid::from_slice(&name).ok().map(TaskId::from_uuid);
         Ok(names.into_iter().filter_map(id).collect())
-    }
-
-    fn next(place: usize) -> Tidying {
-        Tidying { place: (place + 1) % (SHARDS * Kind::ALL.len()), ..Tidying::default() }
     }
 }

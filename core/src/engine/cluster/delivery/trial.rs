@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use super::super::rows::Identity;
 use super::address::Reach;
 use super::{Delivery, Link, Ready, Tidying};
-use crate::engine::{ClaimRequest, EngineError, ErrorKind as EngineErrorKind};
+use crate::engine::{ClaimRequest, EngineError, ErrorKind as EngineErrorKind, KnownKind};
 use crate::ids::{TaskId, WorkerId};
 use crate::tasks::Kind;
 use crate::time::Instant;
@@ -67,28 +67,38 @@ pub(in super::super) async fn try_out(link: &Arc<Link>, prefix: &str) -> Result<
 }
 
 async fn exercise(delivery: &Delivery) -> RedisResult<()> {
-    let (now, kind, worker) = (Instant::now(), Kind::ALL[0], WorkerId::new());
+    let (now, worker) = (Instant::now(), WorkerId::new());
+    let kind = KnownKind { code: 0, kind: Kind::new("trial"), has_effect: false };
     let identity = Identity { seq: 1, id: TaskId::new(), kind, owner: None, run: None, accepted_at: now };
     let task = identity.id;
     let ready = Ready { identity, payload: RawValue::NULL.to_owned(), attempts: 0, due_at: now };
     let lease = Duration::from_secs(3);
-    let request = ClaimRequest { worker, host: "trial".into(), kinds: vec![kind], max: 1, lease, wait: Duration::ZERO };
-    delivery.ring(0, kind, &[&ready]).await?;
-    delivery.check(0, kind, &[&ready]).await?;
-    let claimed = delivery.claim(&request, now).await?;
+    let request = ClaimRequest {
+        worker,
+        host: "trial".into(),
+        kinds: vec![kind.kind],
+        max: 1,
+        lease,
+        wait: Duration::ZERO,
+        most: std::collections::BTreeMap::new(),
+        enough: None,
+    };
+    delivery.ring(0, kind.code, &[&ready]).await?;
+    delivery.check(0, kind.code, &[&ready]).await?;
+    let claimed = delivery.claim(&request, &[kind], now).await?;
     let leases: Vec<_> = claimed.iter().map(|(_, lease)| *lease).collect();
     delivery.extend(&leases, lease).await?;
     delivery.adopt(&leases, lease, now).await?;
-    delivery.held(0, kind, &[task]).await?;
-    delivery.tidy(&mut Tidying::default(), 10).await?;
+    delivery.held(0, kind.code, &[task]).await?;
+    delivery.tidy(&mut Tidying::default(), &[kind], 10).await?;
     delivery.see(worker, Some("trial"), now).await?;
-    delivery.figures(now).await?;
+    delivery.figures(&[kind], now).await?;
     delivery.leave().await?;
     delivery.take_turn(1, Duration::ZERO).await?;
     delivery.sweeper().await?;
-    delivery.forget(0, kind, &[task]).await?;
+    delivery.forget(0, kind.code, &[task]).await?;
     delivery.publish(&delivery.keys.note, Vec::new()).await?;
-    for key in [delivery.keys.place(0, kind).stream.clone(), delivery.keys.sweeper()] {
+    for key in [delivery.keys.place(0, kind.code).stream.clone(), delivery.keys.sweeper()] {
         let mut command = redis::cmd("DEL");
         command.arg(key);
         delivery.link.run(|mut connection| async move { command.query_async::<()>(&mut connection).await }).await?;

@@ -35,10 +35,10 @@ async fn fail_once_then_settle(engine: Arc<ClusterEngine>, tally: Tally, goal: A
             let (lease, started_at) = (&claim.lease, claim.started_at);
             if claim.attempt == 1 {
                 let due = engine.shared.clock.now();
-                persist(|| engine.retry_at(lease, started_at, due, failed(), true)).await;
+                persist(|| engine.end(lease, started_at, End::RetryAt { due, error: failed(), counts: true })).await;
                 return 0;
             }
-            let settled = persist(|| engine.settle(lease, started_at, done())).await;
+            let settled = persist(|| engine.end(lease, started_at, End::Settle(done()))).await;
             // An answer that was lost is no second settle: nobody else had the task.
             usize::from(matches!(settled, Settled::Applied | Settled::AlreadyFinal))
         });
@@ -116,7 +116,7 @@ async fn an_accept_that_is_made_again_is_answered_as_the_first_time() {
         assert_eq!((again.id, again.accepted_at), (first.id, first.accepted_at));
         let claim = claim_one(&*bed.engine).await;
         assert_eq!(claim.lease.task, new.id);
-        bed.engine.settle(&claim.lease, claim.started_at, done()).await.unwrap();
+        bed.engine.end(&claim.lease, claim.started_at, End::Settle(done())).await.unwrap();
         // Its row is gone from the open ones; the log knows.
         let again = accepted(&*bed.engine, new.clone()).await;
         assert_eq!((again.id, again.accepted_at), (first.id, first.accepted_at));
@@ -134,7 +134,11 @@ async fn the_end_of_an_attempt_that_is_told_again_counts_once() {
     let claim = claim_one(&*bed.engine).await;
     let far = Instant::now().plus(Duration::from_secs(600));
     for _ in 0..3 {
-        let told = bed.engine.retry_at(&claim.lease, claim.started_at, far, failed(), true).await.unwrap();
+        let told = bed
+            .engine
+            .end(&claim.lease, claim.started_at, End::RetryAt { due: far, error: failed(), counts: true })
+            .await
+            .unwrap();
         assert_eq!(told, Settled::Applied);
     }
     assert_eq!(bed.engine.attempts(task).await.unwrap().len(), 1);
@@ -143,8 +147,8 @@ async fn the_end_of_an_attempt_that_is_told_again_counts_once() {
     let task = accepted(&*bed.engine, add()).await.id;
     let claim = claim_one(&*bed.engine).await;
     assert_eq!(claim.lease.task, task);
-    assert_eq!(bed.engine.give_up(&claim.lease, claim.started_at, failed()).await.unwrap(), Settled::Applied);
-    bed.engine.give_up(&claim.lease, claim.started_at, failed()).await.unwrap();
+    assert_eq!(bed.engine.end(&claim.lease, claim.started_at, End::GiveUp(failed())).await.unwrap(), Settled::Applied);
+    bed.engine.end(&claim.lease, claim.started_at, End::GiveUp(failed())).await.unwrap();
     assert_eq!(bed.engine.attempts(task).await.unwrap().len(), 1);
     assert_eq!(bed.engine.stats().await.unwrap().queue.dead, 1);
 }

@@ -32,16 +32,16 @@ async fn a_copy_on_the_same_redis_is_refused_until_it_has_an_identity_of_its_own
     run(elsewhere.url(), format!("DROP DATABASE {copied}")).await;
     run(elsewhere.url(), format!("CREATE DATABASE {copied} TEMPLATE {original}")).await;
 
-    let original = Arc::new(open_engine(&bed.address, &bed.settings).await.unwrap());
+    let original = Arc::new(open_engine(&bed.address, &bed.settings, &KINDS).await.unwrap());
     let address = Address { database: copy.url().to_owned(), ..bed.address.clone() };
-    let error = open_engine(&address, &bed.settings).await.err().expect("refused");
+    let error = open_engine(&address, &bed.settings, &KINDS).await.err().expect("refused");
     assert_eq!(error.kind(), ErrorKind::Broken);
     assert!(error.to_string().contains("is a copy"), "{error}");
     assert!(error.fix().unwrap().contains("migrate --new-identity"), "{error:?}");
     assert_eq!(migrate(copy.url()).await.unwrap_err().kind(), ErrorKind::Broken);
 
     migrate_copy(copy.url()).await.unwrap();
-    let copy = Arc::new(open_engine(&address, &bed.settings).await.unwrap());
+    let copy = Arc::new(open_engine(&address, &bed.settings, &KINDS).await.unwrap());
     // Both have the twenty from before, under the same ids, and ten of their own.
     let mut own = Vec::new();
     for engine in [&original, &copy] {
@@ -68,12 +68,12 @@ async fn of_two_servers_with_the_very_same_ledger_the_later_is_refused_while_the
     run(twin.url(), format!("UPDATE ledger SET id = '{id}', origin = NULL")).await;
     let address = Address { database: twin.url().to_owned(), ..bed.address.clone() };
     eventually("the original sweeps", async || bed.engine.shared.delivery.sweeper().await.unwrap().is_some()).await;
-    let error = open_engine(&address, &bed.settings).await.err().expect("refused");
+    let error = open_engine(&address, &bed.settings, &KINDS).await.err().expect("refused");
     assert_eq!(error.kind(), ErrorKind::Broken);
     assert!(error.to_string().contains("another server's copy"), "{error}");
     // A switchover: the one before has ended.
     bed.engine.close().await;
-    let engine = Arc::new(open_engine(&address, &bed.settings).await.unwrap());
+    let engine = Arc::new(open_engine(&address, &bed.settings, &KINDS).await.unwrap());
     let tasks = accept_all(&engine, (0..5).map(|_| add()).collect()).await;
     assert_eq!(work(engine, Tally::default(), 5).await.len(), tasks.len());
 }
@@ -96,13 +96,13 @@ async fn a_base_backup_that_was_promoted_is_refused_while_the_original_works_and
     copy.promote();
     eventually("the original sweeps", async || bed.engine.shared.delivery.sweeper().await.unwrap().is_some()).await;
     let address = Address { database: url.clone(), ..bed.address.clone() };
-    let error = open_engine(&address, &bed.settings).await.err().expect("refused");
+    let error = open_engine(&address, &bed.settings, &KINDS).await.err().expect("refused");
     assert_eq!(error.kind(), ErrorKind::Broken);
     assert!(error.to_string().contains("another server's copy"), "{error}");
     assert!(error.fix().unwrap().contains("migrate --new-identity"), "{error:?}");
 
     migrate_copy(&url).await.unwrap();
-    let copy = Arc::new(open_engine(&address, &bed.settings).await.unwrap());
+    let copy = Arc::new(open_engine(&address, &bed.settings, &KINDS).await.unwrap());
     let mut own = Vec::new();
     for engine in [&bed.engine, &copy] {
         own.push(accept_all(engine, (0..5).map(|_| add()).collect()).await);

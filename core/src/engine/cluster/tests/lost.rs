@@ -6,13 +6,12 @@ use std::collections::HashMap;
 use redis::aio::MultiplexedConnection;
 
 use super::doorbell::{comes_to_hold_nothing, connection};
-use super::rows::{SHARDS, shard_of};
+use super::rows::shard_of;
 use super::*;
-use crate::cards::Network;
 use crate::engine::Claim;
-use crate::engine::conformance::{add_in, failed, replacement};
+use crate::engine::conformance::{REPLACEMENT, add_in, card, failed, replacement};
 use crate::ids::UserId;
-use crate::tasks::{Effect, Kind, Outcome};
+use crate::tasks::{Kind, Outcome};
 
 /// What becomes of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,23 +32,14 @@ const STAGES: usize = 6;
 
 /// What a worker settles with: a card for a replacement.
 fn outcome(claim: &Claim) -> Outcome {
-    let card = || Effect::Card { card_ref: claim.lease.task.to_string(), last4: "0000".into(), network: Network::Visa };
-    match done() {
-        Outcome::Succeeded { result, .. } => {
-            Outcome::Succeeded { result, effect: (claim.kind == Kind::Replacement).then(card) }
-        }
-        other @ Outcome::Declined { .. } => other,
-    }
+    if claim.kind == REPLACEMENT { card(&claim.lease.task.to_string()) } else { done() }
 }
 
 type Dump = HashMap<String, Option<Vec<u8>>>;
 
 /// The four keys of every place.
 fn places(bed: &Bed) -> Vec<[String; 4]> {
-    let shards = bed.engine.shared.delivery.keys.shards();
-    shards
-        .iter()
-        .flatten()
+    every_place(bed)
         .map(|place| [&place.stream, &place.waiting, &place.held, &place.leases].map(Clone::clone))
         .collect()
 }
@@ -98,11 +88,14 @@ async fn advance(bed: &Bed, claims: Vec<Claim>) -> Vec<Claim> {
         let stage = stages.entry((shard_of(claim.owner), claim.kind)).or_default();
         let (lease, started) = (&claim.lease, claim.started_at);
         match *stage {
-            0 => assert_eq!(engine.settle(lease, started, outcome(&claim)).await.unwrap(), Settled::Applied),
-            1 => assert_eq!(engine.give_up(lease, started, failed()).await.unwrap(), Settled::Applied),
+            0 => assert_eq!(engine.end(lease, started, End::Settle(outcome(&claim))).await.unwrap(), Settled::Applied),
+            1 => assert_eq!(engine.end(lease, started, End::GiveUp(failed())).await.unwrap(), Settled::Applied),
             2 => {
                 let due = engine.shared.clock.now().plus(Duration::from_millis(300));
-                assert_eq!(engine.retry_at(lease, started, due, failed(), true).await.unwrap(), Settled::Applied);
+                assert_eq!(
+                    engine.end(lease, started, End::RetryAt { due, error: failed(), counts: true }).await.unwrap(),
+                    Settled::Applied
+                );
             }
             3 => kept.push(claim),
             // Nobody keeps it: its worker is dead.
@@ -122,7 +115,7 @@ async fn keep(engine: Arc<ClusterEngine>, mut claims: Vec<Claim>) {
         sleep(LEASE / 5).await;
     }
     for claim in claims {
-        let settled = persist(|| engine.settle(&claim.lease, claim.started_at, outcome(&claim))).await;
+        let settled = persist(|| engine.end(&claim.lease, claim.started_at, End::Settle(outcome(&claim)))).await;
         assert!(matches!(settled, Settled::Applied | Settled::AlreadyFinal), "{settled:?}");
     }
 }
@@ -136,7 +129,7 @@ async fn drain(bed: &Bed, run: &RunId, what: &str) {
         loop {
             let ask = ClaimRequest { max: 100, lease: LEASE, wait: Duration::from_millis(100), ..request(worker) };
             for claim in persist(|| engine.claim(&ask)).await {
-                persist(|| engine.settle(&claim.lease, claim.started_at, outcome(&claim))).await;
+                persist(|| engine.end(&claim.lease, claim.started_at, End::Settle(outcome(&claim)))).await;
             }
             let tasks = engine.effects(run, None, 10_000).await.unwrap().items;
             left = tasks.iter().filter(|task| !task.status.is_final()).map(|task| task.task).collect();
@@ -327,7 +320,7 @@ async fn what_is_left_over_from_a_dump_takes_nobodys_room() {
     eventually("only what is open is there", async || {
         let shards = doorbell::holdings(&bed).await;
         let tasks = bed.engine.effects(&run, None, 10_000).await.unwrap().items;
-        let offered = bed.engine.shared.delivery.keys.shards().iter().flatten();
+        let offered = every_place(&bed);
         let mut names = std::collections::HashSet::new();
         for place in offered {
             let found: Vec<Vec<u8>> =

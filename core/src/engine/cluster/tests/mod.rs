@@ -7,6 +7,7 @@ mod collations;
 mod copied;
 mod doorbell;
 mod few;
+mod kinds;
 mod lost;
 mod nodes;
 mod opening;
@@ -28,14 +29,16 @@ use futures::future::join_all;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tokio::time::{sleep, timeout};
 
+use super::delivery::Place;
+use super::rows::SHARDS;
 use super::*;
 use crate::engine::conformance;
-use crate::engine::conformance::{Testbed, done, engine_conformance, request};
-use crate::engine::{Accepted, ClaimRequest, Engine, EventFilter, Lease, Settled};
+use crate::engine::conformance::{KINDS, Testbed, done, engine_conformance, request};
+use crate::engine::{Accepted, ClaimRequest, Engine, EventFilter, Lease, Log, Operations, Settled, Tasks, Work};
 use crate::ids::WorkerId;
 use crate::ids::{RunId, TaskId};
 use crate::settings::Settings;
-use crate::tasks::{NewTask, Status};
+use crate::tasks::{End, NewTask, Status};
 use crate::testing::{Database, Postgres, PostgresOptions, Proxy};
 use crate::time::Instant;
 
@@ -61,7 +64,7 @@ async fn start_with(database: Database, redis: String, set: impl FnOnce(&mut Set
     let mut settings = Settings::default();
     settings.delivery.prefix = database.prefix().to_owned();
     set(&mut settings);
-    let engine = Arc::new(open_engine(&address, &settings).await.unwrap());
+    let engine = Arc::new(open_engine(&address, &settings, &KINDS).await.unwrap());
     let store = Store { engine: Arc::<ClusterEngine>::clone(&engine), accounts: Arc::<ClusterEngine>::clone(&engine) };
     Bed { store, engine, address, settings, database }
 }
@@ -71,7 +74,7 @@ async fn open_at(address: &str, beside: &Database) -> Result<Arc<ClusterEngine>,
     let address = Address { database: address.to_owned(), redis: beside.redis().to_owned() };
     let mut settings = Settings::default();
     settings.delivery.prefix = beside.prefix().to_owned();
-    open_engine(&address, &settings).await.map(Arc::new)
+    open_engine(&address, &settings, &KINDS).await.map(Arc::new)
 }
 
 /// Runs statements one by one, each for itself.
@@ -117,10 +120,16 @@ impl Testbed for Bed {
 
 engine_conformance!(Bed);
 
+/// Every shard of the two kinds that tests fill Redis with.
+fn every_place(bed: &Bed) -> impl Iterator<Item = &Place> {
+    let codes = KINDS[..2].iter().map(|known| known.code);
+    codes.flat_map(move |code| (0..SHARDS).map(move |shard| bed.engine.shared.delivery.keys.place(shard, code)))
+}
+
 impl Bed {
     /// Another process on the same ledger and doorbell.
     async fn beside(&self) -> Arc<ClusterEngine> {
-        Arc::new(open_engine(&self.address, &self.settings).await.unwrap())
+        Arc::new(open_engine(&self.address, &self.settings, &KINDS).await.unwrap())
     }
 
     /// Waits until so many processes hear each other's messages.
@@ -197,7 +206,7 @@ async fn work(engine: Arc<ClusterEngine>, tally: Tally, goal: usize) -> Vec<Task
             handed.extend(claims.iter().map(|claim| claim.lease.task));
             let settles = claims.iter().map(|claim| {
                 let engine = &engine;
-                persist(move || engine.settle(&claim.lease, claim.started_at, done()))
+                persist(move || engine.end(&claim.lease, claim.started_at, End::Settle(done())))
             });
             let applied = join_all(settles).await.into_iter().filter(|settled| *settled == Settled::Applied).count();
             tally.0.fetch_add(applied, Ordering::AcqRel);

@@ -65,7 +65,10 @@ async fn a_redis_cluster_does_the_same_and_a_node_that_comes_back_empty_only_del
     })
     .await;
     for claim in &begun {
-        assert_eq!(bed.engine.settle(&claim.lease, claim.started_at, done()).await.unwrap(), Settled::Applied);
+        assert_eq!(
+            bed.engine.end(&claim.lease, claim.started_at, End::Settle(done())).await.unwrap(),
+            Settled::Applied
+        );
     }
 
     let before = TASKS + begun.len();

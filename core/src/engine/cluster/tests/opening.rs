@@ -26,7 +26,7 @@ async fn contents(database: &str) -> Vec<String> {
 
 async fn refused(database: &Database) -> EngineError {
     let address = Address { database: database.url().to_owned(), redis: database.redis().to_owned() };
-    let error = open_engine(&address, &Settings::default()).await.err().expect("refused");
+    let error = open_engine(&address, &Settings::default(), &KINDS).await.err().expect("refused");
     assert_eq!(error.kind(), ErrorKind::Broken, "{error:?}");
     assert_eq!(migrate(database.url()).await.unwrap_err().kind(), ErrorKind::Broken);
     error
@@ -42,7 +42,7 @@ async fn two_hundred_at_once_migrate_an_empty_database_once() {
         let address = Address { database: database.url().to_owned(), redis: redis.clone() };
         let mut settings = Settings::default();
         settings.delivery.prefix = database.prefix().to_owned();
-        async move { open_engine(&address, &settings).await }
+        async move { open_engine(&address, &settings, &KINDS).await }
     });
     let (bare, opened) = tokio::join!(join_all(bare), join_all(opened));
     let newest = bare[0].as_ref().unwrap().to;
@@ -107,11 +107,11 @@ async fn what_cannot_be_opened_is_told_apart_and_names_no_password() {
     let address = |database: String| Address { database, redis: "redis://127.0.0.1:1/".into() };
     let missing = database.url().replace(database.prefix(), "there_is_none").replace("card@", "card:hunter2@");
     let settings = Settings::default();
-    let error = open_engine(&address(missing), &settings).await.err().unwrap();
+    let error = open_engine(&address(missing), &settings, &KINDS).await.err().unwrap();
     assert_eq!(error.kind(), ErrorKind::Broken);
     assert!(!format!("{error:?} {}", error.shared()).contains("hunter2"), "{error:?}");
     let away = "postgres://card:hunter2@127.0.0.1:1/card".to_owned();
-    let error = open_engine(&address(away), &settings).await.err().unwrap();
+    let error = open_engine(&address(away), &settings, &KINDS).await.err().unwrap();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     assert!(!format!("{error:?} {}", error.shared()).contains("hunter2"), "{error:?}");
 }

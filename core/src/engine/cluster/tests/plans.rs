@@ -2,10 +2,12 @@
 
 use uuid::Uuid;
 
+use super::accept::Accept;
 use super::lane::Work;
-use super::settle::{End, EndAttempt};
+use super::settle::EndAttempt;
 use super::*;
-use crate::engine::conformance::{add, add_in, failed};
+use crate::engine::LeaseRow;
+use crate::engine::conformance::{add, add_in, card, failed};
 use crate::ids::UserId;
 use crate::tasks::TaskFilter;
 
@@ -28,10 +30,11 @@ async fn alone(database: &Database) -> Arc<Shared> {
     let link = Link::new(database.redis(), database.prefix()).unwrap();
     let delivery = Arc::new(Delivery::new(link, database.prefix(), 100_000));
     let (ringer, _) = Ringer::start(&delivery);
-    Arc::new(Shared {
+    let shared = Arc::new(Shared {
         pool,
         sessions,
         delivery,
+        kinds: Kinds::default(),
         ringer,
         hub: Arc::default(),
         clock: clock::Clock::default(),
@@ -43,7 +46,9 @@ async fn alone(database: &Database) -> Arc<Shared> {
         ledger: uuid::Uuid::nil(),
         ledger_away: false.into(),
         stop: CancellationToken::new(),
-    })
+    });
+    crate::engine::cluster::kinds::learn_all(&shared).await.unwrap();
+    shared
 }
 
 /// Nobody makes statistics: neither would autovacuum within the first minute.
@@ -113,7 +118,7 @@ async fn reads_little(shared: &Shared, what: &str, most: i64, mut act: impl Asyn
 fn ends(from: i64, count: i64, end: impl Fn() -> End) -> Vec<EndAttempt> {
     let lease = |row: i64| Lease {
         task: TaskId::from_uuid(Uuid::from_u128(0x7000_8000_0000_0000_0000 | u128::try_from(row).unwrap())),
-        row,
+        row: LeaseRow::default(),
         token: 0,
         worker: WorkerId::new(),
     };
@@ -139,7 +144,7 @@ async fn look_at_all(shared: &Arc<Shared>, sweep: &mut sweep::Sweep, from: i64) 
     let mut row = from;
     for again in [false, true] {
         reads_little(shared, "an accept of a hundred", 2_000, async || {
-            let batch: Vec<_> = (0..100).map(|_| add_in(&RunId::new())).collect();
+            let batch: Vec<_> = (0..100).map(|_| Accept { new: add_in(&RunId::new()), kind: KINDS[1] }).collect();
             let mut connection = shared.pool.acquire().await.unwrap();
             accepting.carry_out(&mut connection, &batch, again).await.unwrap();
             // And the same once more, which is refused: every reason is looked for.
@@ -156,8 +161,16 @@ async fn look_at_all(shared: &Arc<Shared>, sweep: &mut sweep::Sweep, from: i64) 
             assert!(ended.iter().all(|ended| ended.settled == Settled::AlreadyFinal));
         })
         .await;
+        reads_little(shared, "a settle of ten with effects", 3_000, async || {
+            let batch = ends(row, 10, || End::Settle(card("1")));
+            row += 10;
+            let mut connection = shared.pool.acquire().await.unwrap();
+            let ended = ending.carry_out(&mut connection, &batch, again).await.unwrap();
+            assert!(ended.iter().all(|ended| ended.settled == Settled::Applied));
+        })
+        .await;
         reads_little(shared, "a retry and a give-up", 200, async || {
-            let mut batch = ends(row, 5, || End::RetryAt { wait: 1, error: failed(), counts: true });
+            let mut batch = ends(row, 5, || End::RetryAt { due: Instant::now(), error: failed(), counts: true });
             batch.extend(ends(row + 5, 5, || End::GiveUp(failed())));
             row += 10;
             let mut connection = shared.pool.acquire().await.unwrap();
@@ -178,7 +191,7 @@ async fn look_at_all(shared: &Arc<Shared>, sweep: &mut sweep::Sweep, from: i64) 
     })
     .await;
     reads_little(shared, "a task", 20, async || {
-        super::reads::get(&shared.pool, ends(from, 1, || End::GiveUp(failed()))[0].lease.task).await.unwrap().unwrap();
+        super::reads::get(shared, ends(from, 1, || End::GiveUp(failed()))[0].lease.task).await.unwrap().unwrap();
     })
     .await;
     reads_little(shared, "dead letters", 1_000, async || {
@@ -195,7 +208,7 @@ async fn look_at_all(shared: &Arc<Shared>, sweep: &mut sweep::Sweep, from: i64) 
     let one_owner = EventFilter { owner: Some(UserId::new()), ..EventFilter::default() };
     for filter in [EventFilter::default(), one_run, one_task, one_owner] {
         reads_little(shared, &format!("a page of the log, {filter:?}"), 1_000, async || {
-            log::events_after(&shared.pool, &filter, u64::try_from(from).unwrap(), 100).await.unwrap();
+            log::events_after(shared, &filter, u64::try_from(from).unwrap(), 100).await.unwrap();
         })
         .await;
     }

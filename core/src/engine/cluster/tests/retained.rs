@@ -3,7 +3,7 @@
 use super::*;
 use crate::engine::Retried;
 use crate::engine::conformance::{accepted, add, add_in, claim_one, failed};
-use crate::tasks::TaskFilter;
+use crate::tasks::{Idempotency, TaskFilter};
 
 const DAY: i64 = 86_400_000_000;
 
@@ -27,6 +27,7 @@ async fn age(bed: &Bed, days: i64) {
     for statement in [
         "SELECT ensure_days((ledger_now() / 86400000000)::integer - $1::integer - 1, (ledger_now() / 86400000000)::integer - $1::integer)",
         "UPDATE events SET at = at - $1::bigint * 86400000000, accepted_at = accepted_at - $1::bigint * 86400000000",
+        "UPDATE idempotency SET accepted_at = accepted_at - $1::bigint * 86400000000",
         "UPDATE tasks SET accepted_at = accepted_at - $1::bigint * 86400000000, ended_at = ended_at - $1::bigint * 86400000000",
     ] {
         sqlx::query(statement).bind(days).execute(&mut *transaction).await.unwrap();
@@ -58,10 +59,10 @@ async fn a_day_that_is_dropped_resets_readers_and_takes_nothing_that_is_open_or_
     let engine = &*bed.engine;
     let settled = accepted(engine, add()).await.id;
     let claim = claim_one(engine).await;
-    engine.settle(&claim.lease, claim.started_at, done()).await.unwrap();
+    engine.end(&claim.lease, claim.started_at, End::Settle(done())).await.unwrap();
     let dead = accepted(engine, add()).await.id;
     let claim = claim_one(engine).await;
-    engine.give_up(&claim.lease, claim.started_at, failed()).await.unwrap();
+    engine.end(&claim.lease, claim.started_at, End::GiveUp(failed())).await.unwrap();
     let open = accepted(engine, add()).await.id;
     let old = engine.last_event().await.unwrap();
     age(&bed, 10).await;
@@ -104,7 +105,7 @@ async fn a_dead_letter_whose_history_is_gone_can_be_discarded() {
     let bed = Bed::new().await;
     let dead = accepted(&*bed.engine, add()).await.id;
     let claim = claim_one(&*bed.engine).await;
-    bed.engine.give_up(&claim.lease, claim.started_at, failed()).await.unwrap();
+    bed.engine.end(&claim.lease, claim.started_at, End::GiveUp(failed())).await.unwrap();
     age(&bed, 10).await;
     keep_up(&bed).await;
     assert!(bed.engine.discard(dead, "a test".into()).await.unwrap());
@@ -135,4 +136,46 @@ async fn days_are_dropped_while_others_write_and_read() {
     writer.await.unwrap();
     worker.await.unwrap();
     assert_eq!(bed.engine.stats().await.unwrap().settled_total, 650);
+}
+
+/// The rule of docs/api.md: as long as its task, and at least seven days.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_is_remembered_as_long_as_its_task_and_at_least_seven_days() {
+    let mut bed = Bed::new().await;
+    bed.settings.ledger.event_retention = Duration::from_secs(3600);
+    let with =
+        |key: &str| NewTask { idempotency: Some(Idempotency { key: key.to_owned(), fingerprint: [7; 32] }), ..add() };
+    let again = async |bed: &Bed, key: &str| match bed.engine.accept(with(key)).await.unwrap() {
+        Accepted::New(_) => "new",
+        Accepted::Replay(_) => "replay",
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(again(&bed, "settled").await, "new");
+    let claim = claim_one(&*bed.engine).await;
+    bed.engine.end(&claim.lease, claim.started_at, End::Settle(done())).await.unwrap();
+    assert_eq!(again(&bed, "open").await, "new");
+    assert_eq!(again(&bed, "late").await, "new");
+    age(&bed, 6).await;
+    keep_up(&bed).await;
+    assert!(bed.engine.get(claim.lease.task).await.unwrap().is_none(), "its history is gone already");
+    for key in ["settled", "open", "late"] {
+        assert_eq!(again(&bed, key).await, "replay", "{key}, after six days");
+    }
+    age(&bed, 2).await;
+    keep_up(&bed).await;
+    assert_eq!(again(&bed, "settled").await, "new", "after eight days, without a task");
+    for key in ["open", "late"] {
+        assert_eq!(again(&bed, key).await, "replay", "{key}: its task is there");
+    }
+    // Final now, accepted long ago: it is there until the log has forgotten it.
+    let late = match bed.engine.accept(with("late")).await.unwrap() {
+        Accepted::Replay(task) => task.id,
+        other => panic!("{other:?}"),
+    };
+    let claims = bed.engine.claim(&request(WorkerId::new())).await.unwrap();
+    let claim = claims.iter().find(|claim| claim.lease.task == late).expect("it is due");
+    bed.engine.end(&claim.lease, claim.started_at, End::Settle(done())).await.unwrap();
+    keep_up(&bed).await;
+    assert!(bed.engine.get(late).await.unwrap().is_some());
+    assert_eq!(again(&bed, "late").await, "replay");
 }

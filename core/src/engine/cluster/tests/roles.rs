@@ -75,7 +75,7 @@ async fn a_role_with_the_documented_rights_does_all_that_a_platform_does_and_not
     // What a person orders under a run's name is noted as the person's.
     told.extend(accept_all(&engine, vec![NewTask { run: Some(run.clone()), ..replacement(ada) }]).await);
     let lost = crate::engine::conformance::claim_one(&*engine).await;
-    engine.give_up(&lost.lease, lost.started_at, failed()).await.unwrap();
+    engine.end(&lost.lease, lost.started_at, End::GiveUp(failed())).await.unwrap();
     engine.retry_dead(lost.lease.task).await.unwrap();
     work(Arc::clone(&engine), Tally::default(), told.len()).await;
     engine.set_paused(true).await.unwrap();
@@ -97,7 +97,7 @@ async fn a_role_with_the_documented_rights_does_all_that_a_platform_does_and_not
     let mut connection = PgConnection::connect(&roles.runtime()).await.unwrap();
     for forbidden in [
         "DROP TABLE tasks",
-        "TRUNCATE cards",
+        "TRUNCATE effects",
         "ALTER TABLE events ADD COLUMN mine integer",
         "CREATE TABLE mine (a integer)",
         "CREATE FUNCTION ledger_now(integer) RETURNS bigint LANGUAGE sql AS 'SELECT 1::bigint'",
@@ -127,13 +127,16 @@ async fn a_role_without_the_rights_is_told_which_and_how_to_get_them() {
     told(&["permission denied", "grant_runtime"]).await;
     execute(
         &roles.owner(),
-        &["SELECT grant_runtime('\"run time\"')", "REVOKE UPDATE, INSERT ON cards FROM \"run time\""],
+        &["SELECT grant_runtime('\"run time\"')", "REVOKE UPDATE, INSERT ON effects FROM \"run time\""],
     )
     .await;
-    told(&["INSERT on cards, UPDATE on cards", "grant_runtime"]).await;
+    told(&["INSERT on effects, UPDATE on effects", "grant_runtime"]).await;
     execute(
         &roles.owner(),
-        &["GRANT UPDATE, INSERT ON cards TO \"run time\"", "REVOKE EXECUTE ON FUNCTION ensure_days FROM \"run time\""],
+        &[
+            "GRANT UPDATE, INSERT ON effects TO \"run time\"",
+            "REVOKE EXECUTE ON FUNCTION ensure_days FROM \"run time\"",
+        ],
     )
     .await;
     told(&["EXECUTE on ensure_days"]).await;

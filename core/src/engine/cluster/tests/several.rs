@@ -76,7 +76,7 @@ async fn workers_of_a_process_that_has_stopped_are_not_alive() {
 
 async fn claim_and_settle(engine: &ClusterEngine) {
     let claim = claim_one(engine).await;
-    engine.settle(&claim.lease, claim.started_at, crate::engine::conformance::done()).await.unwrap();
+    engine.end(&claim.lease, claim.started_at, End::Settle(crate::engine::conformance::done())).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -92,7 +92,7 @@ async fn wake_ups_cross_processes_and_name_their_tasks() {
     for _ in 0..10 {
         accepted(&*other, add_in(&run)).await;
         let claim = claim_one(&*other).await;
-        other.settle(&claim.lease, claim.started_at, done()).await.unwrap();
+        other.end(&claim.lease, claim.started_at, End::Settle(done())).await.unwrap();
         let signal = timeout(PATIENCE, mine.signal()).await.unwrap();
         assert!(matches!(signal, Signal::Durable | Signal::Transient(_)));
         by_name += u32::from(others.try_signal().is_none());
@@ -237,7 +237,7 @@ async fn a_request_that_was_refused_has_not_used_its_key_for_those_beside_it() {
         assert!(matches!(answer, Accepted::Exclusive { open: named } if named == open), "{answer:?}");
     }
     let claim = claim_one(&*bed.engine).await;
-    bed.engine.settle(&claim.lease, claim.started_at, done()).await.unwrap();
+    bed.engine.end(&claim.lease, claim.started_at, End::Settle(done())).await.unwrap();
     let answer = bed.engine.accept(with_key("mine", replacement(owner))).await.unwrap();
     assert!(matches!(answer, Accepted::New(_)), "{answer:?}");
 }
@@ -249,7 +249,7 @@ async fn a_process_that_no_message_reaches_hears_of_others_tasks_by_looking() {
     let proxy = Proxy::start(redis.address());
     let bed = start_with(database, Redis::url_at(proxy.address()), |_| {}).await;
     let direct = Address { redis: redis.url(), ..bed.address.clone() };
-    let other = open_engine(&direct, &bed.settings).await.unwrap();
+    let other = open_engine(&direct, &bed.settings, &KINDS).await.unwrap();
     let listens = || bed.engine.shared.listens.load(Ordering::Acquire);
     eventually("messages reach it", async || listens()).await;
     proxy.refuse(true);

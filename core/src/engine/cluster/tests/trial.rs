@@ -31,7 +31,7 @@ async fn refused(address: &str) -> RedisTrouble {
     // And so does each process that opens the ledger.
     let database = Database::create();
     let engine = Address { database: database.url().to_owned(), redis: address.to_owned() };
-    let error = open_engine(&engine, &Settings::default()).await.err().expect("refused");
+    let error = open_engine(&engine, &Settings::default(), &KINDS).await.err().expect("refused");
     assert_eq!(error.kind(), ErrorKind::Broken, "{error:?}");
     assert!(error.fix().is_some(), "{error}");
     assert!(!format!("{trouble:?} {error:?}").contains("hunter2"), "{trouble:?} {error:?}");

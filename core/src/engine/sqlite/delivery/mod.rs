@@ -12,9 +12,9 @@ use std::time::{Duration, Instant as Clock};
 use tokio::sync::Notify;
 
 pub(super) use self::state::Ready;
-use self::state::{Held, State};
+use self::state::{Held, Queue, State};
 use super::rows::Identity;
-use crate::engine::{Claim, ClaimRequest, Lease};
+use crate::engine::{Claim, ClaimRequest, Lease, LeaseRow};
 use crate::tasks::{Kind, WorkerStats};
 use crate::time::Instant;
 
@@ -57,6 +57,12 @@ pub(super) struct Delivery {
 }
 
 impl Delivery {
+    /// For tasks of some kinds.
+    pub(super) fn new(kinds: impl IntoIterator<Item = Kind>) -> Self {
+        let queues = kinds.into_iter().map(|kind| (kind, Queue::default())).collect();
+        Self { state: Mutex::new(State { queues, ..State::default() }), ..Self::default() }
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         // No code under this lock can panic half-way through a change.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -65,7 +71,7 @@ impl Delivery {
     /// Rings for a task that was just committed.
     pub(super) fn ring(&self, ready: Ready) {
         let mut state = self.lock();
-        let queue = state.queue(ready.identity.kind);
+        let queue = state.queue(ready.identity.kind.kind);
         if queue.is_behind() || queue.ready.len() >= READY_LIMIT {
             // Behind others that did not fit: the sweep keeps the order.
             queue.missed += 1;
@@ -87,19 +93,20 @@ impl Delivery {
             return Vec::new();
         }
         let mut claims = Vec::new();
+        let mut kinds: Vec<_> = request.kinds.iter().map(|kind| (*kind, request.most(*kind))).collect();
         while claims.len() < request.max {
-            let Some(ready) = state.pop_live(&request.kinds) else { break };
+            let Some(ready) = state.pop_live(&mut kinds) else { break };
             state.next_token += 1;
             let lease = Lease {
                 task: ready.identity.id,
-                row: ready.identity.seq,
+                row: LeaseRow(ready.identity.seq),
                 token: state.next_token,
                 worker: request.worker,
             };
             let attempt = ready.attempts + 1;
             let expires = clock + request.lease;
             state.held.insert(
-                lease.row,
+                lease.row.0,
                 Held { token: lease.token, worker: lease.worker, expires, attempt, started_at: now },
             );
             if let Some(seen) = state.workers.get_mut(&request.worker) {
@@ -109,7 +116,7 @@ impl Delivery {
             claims.push((
                 Claim {
                     lease,
-                    kind: identity.kind,
+                    kind: identity.kind.kind,
                     owner: identity.owner,
                     run: identity.run.clone(),
                     payload: ready.payload,
@@ -140,7 +147,7 @@ impl Delivery {
         }
         let mut lost = Vec::new();
         for lease in leases {
-            match state.held.get_mut(&lease.row) {
+            match state.held.get_mut(&lease.row.0) {
                 Some(held) if held.token == lease.token => held.expires = expires,
                 _ => lost.push(*lease),
             }
@@ -150,13 +157,16 @@ impl Delivery {
 
     /// Whether another worker holds the task of this lease now.
     pub(super) fn is_taken(&self, lease: &Lease) -> bool {
-        self.lock().held.get(&lease.row).is_some_and(|held| held.token != lease.token)
+        self.lock().held.get(&lease.row.0).is_some_and(|held| held.token != lease.token)
     }
 
     /// Whether the task is another worker's now, or waits to be. A task that the delivery has forgotten is not.
     pub(super) fn is_lost(&self, lease: &Lease) -> bool {
         let state = self.lock();
-        state.held.get(&lease.row).map_or_else(|| state.known.contains(&lease.row), |held| held.token != lease.token)
+        state
+            .held
+            .get(&lease.row.0)
+            .map_or_else(|| state.known.contains(&lease.row.0), |held| held.token != lease.token)
     }
 
     /// The attempt under way, if the task is held.
@@ -205,10 +215,7 @@ impl Delivery {
         if due {
             state.suspect();
         }
-        let scan = Kind::ALL.into_iter().filter_map(|kind| {
-            let queue = state.queue(kind);
-            queue.wants_more().then_some((kind, queue.missed))
-        });
+        let scan = state.queues.iter().filter_map(|(kind, queue)| queue.wants_more().then_some((*kind, queue.missed)));
         Due {
             scan: scan.collect(),
             expired: expired.len(),
@@ -251,7 +258,7 @@ impl Delivery {
     #[cfg(test)]
     pub(super) fn forget(&self) {
         let mut state = self.lock();
-        state.queues.clear();
+        state.queues.values_mut().for_each(|queue| *queue = Queue::default());
         state.held.clear();
         state.known.clear();
         state.obsolete.clear();
@@ -296,11 +303,15 @@ mod tests {
     use serde_json::value::RawValue;
 
     use super::*;
+    use crate::engine::KnownKind;
     use crate::ids::{TaskId, WorkerId};
+
+    const ADD: Kind = Kind::new("add");
+    const KNOWN: KnownKind = KnownKind { code: 1, kind: ADD, has_effect: false };
 
     fn ready(seq: i64) -> Ready {
         let now = Instant::now();
-        let identity = Identity { seq, id: TaskId::new(), kind: Kind::Add, owner: None, run: None, accepted_at: now };
+        let identity = Identity { seq, id: TaskId::new(), kind: KNOWN, owner: None, run: None, accepted_at: now };
         Ready { identity, payload: RawValue::from_string("{}".into()).unwrap(), attempts: 0, due_at: now }
     }
 
@@ -308,18 +319,20 @@ mod tests {
         let request = ClaimRequest {
             worker: WorkerId::new(),
             host: String::new(),
-            kinds: Kind::ALL.to_vec(),
+            kinds: vec![ADD],
             max: 10,
             lease: Duration::from_secs(10),
             wait: Duration::ZERO,
+            most: std::collections::BTreeMap::new(),
+            enough: None,
         };
         delivery.claim(&request).len()
     }
 
     #[test]
     fn a_ring_for_what_the_sweep_has_found_adds_nothing() {
-        let delivery = Delivery::default();
-        delivery.refill(Kind::Add, vec![ready(1)], true, 0);
+        let delivery = Delivery::new([ADD]);
+        delivery.refill(ADD, vec![ready(1)], true, 0);
         delivery.ring(ready(1));
         assert_eq!(claim(&delivery), 1);
         delivery.ring(ready(1));

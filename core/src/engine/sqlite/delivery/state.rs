@@ -60,6 +60,7 @@ impl Queue {
 
 #[derive(Debug, Default)]
 pub(super) struct State {
+    /// Every kind that the ledger knows has one.
     pub(super) queues: HashMap<Kind, Queue>,
     /// Tasks in a queue or `held`, by row.
     pub(super) known: HashSet<i64>,
@@ -77,7 +78,7 @@ impl State {
     /// Adds a task, unless it is there already: the sweep may have found it before its ring came.
     pub(super) fn push(&mut self, ready: Ready) {
         if self.known.insert(ready.identity.seq) {
-            self.queue(ready.identity.kind).ready.push_back(ready);
+            self.queue(ready.identity.kind.kind).ready.push_back(ready);
         }
     }
 
@@ -87,25 +88,31 @@ impl State {
 
     /// There may be more in the ledger, of any kind.
     pub(super) fn suspect(&mut self) {
-        for kind in Kind::ALL {
-            self.queue(kind).missed += 1;
+        for queue in self.queues.values_mut() {
+            queue.missed += 1;
         }
     }
 
-    fn pop(&mut self, kinds: &[Kind]) -> Option<Ready> {
+    fn pop(&mut self, kinds: &[(Kind, usize)]) -> Option<(usize, Ready)> {
         let oldest = kinds
             .iter()
-            .filter_map(|kind| {
-                self.queues.get(kind).and_then(|queue| queue.ready.front()).map(|ready| (ready.due_at, *kind))
+            .enumerate()
+            .filter(|(_, (_, left))| *left > 0)
+            .filter_map(|(at, (kind, _))| {
+                let ready = self.queues.get(kind)?.ready.front()?;
+                Some((ready.due_at, *kind, at))
             })
             .min()?;
-        self.queues.get_mut(&oldest.1)?.ready.pop_front()
+        let ready = self.queues.get_mut(&oldest.1)?.ready.pop_front()?;
+        Some((oldest.2, ready))
     }
 
-    pub(super) fn pop_live(&mut self, kinds: &[Kind]) -> Option<Ready> {
+    /// The oldest task of some kinds, each with how many of it there may be yet.
+    pub(super) fn pop_live(&mut self, kinds: &mut [(Kind, usize)]) -> Option<Ready> {
         loop {
-            let ready = self.pop(kinds)?;
+            let (at, ready) = self.pop(kinds)?;
             if !self.obsolete.remove(&ready.identity.seq) {
+                kinds[at].1 -= 1;
                 return Some(ready);
             }
             self.known.remove(&ready.identity.seq);

@@ -1,6 +1,6 @@
 -- Hands out tasks of one shard: first those whose lease ran out, then those that wait, oldest first.
 -- KEYS: stream, waiting, held and leases for each kind asked for.
--- ARGV: worker, token, max, lease in ms, started at, then the code of each kind.
+-- ARGV: worker, token, max, lease in ms, started at, then for each kind its code and how many of it at most.
 -- Answers kind, task, kind, task, …
 local worker, token, max, length, started = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
 local now = clock()
@@ -8,8 +8,14 @@ local now = clock()
 local most = max + 1000
 local out = {}
 
-for k = 6, #ARGV do
-  local kind, first = ARGV[k], 4 * (k - 6)
+for k = 6, #ARGV, 2 do
+  local kind, first = ARGV[k], 2 * (k - 6)
+  local before = #out / 2
+
+  local function room()
+    return math.min(max - #out / 2, tonumber(ARGV[k + 1]) - (#out / 2 - before))
+  end
+
   local stream, waiting, held, leases = KEYS[first + 1], KEYS[first + 2], KEYS[first + 3], KEYS[first + 4]
 
   local function hold(task, entry, packed)
@@ -33,7 +39,7 @@ for k = 6, #ARGV do
   end
 
   local exists = redis.call('EXISTS', stream) == 1
-  local wanted = max - #out / 2
+  local wanted = room()
   if wanted > 0 then
     for _, task in ipairs(redis.call('ZRANGEBYSCORE', leases, '-inf', now, 'LIMIT', 0, wanted)) do
       local lease = read_lease(redis.call('HGET', held, task))
@@ -60,7 +66,7 @@ for k = 6, #ARGV do
       end
     end
   end
-  wanted = max - #out / 2
+  wanted = room()
   while exists and wanted > 0 and most > 0 do
     -- One consumer for all: who holds what is in `held`, and a group forgets no consumer by itself.
     local read = grouped('XREADGROUP', 'GROUP', 'workers', 'all', 'COUNT', wanted, 'STREAMS', stream, '>')
@@ -85,7 +91,7 @@ for k = 6, #ARGV do
         drop(stream, entry)
       end
     end
-    wanted = max - #out / 2
+    wanted = room()
   end
 end
 return out

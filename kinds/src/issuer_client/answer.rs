@@ -9,7 +9,7 @@
 //! | any other 4xx, and 3xx | the platform calls the wrong place or the wrong way: an operator's matter, not the task's |
 //! | anything else, a 200 without a card | garbage |
 
-use card_core::cards::IssuedCard;
+use crate::replacement::IssuedCard;
 use card_core::telemetry::mask;
 use serde::Deserialize;
 

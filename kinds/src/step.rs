@@ -7,6 +7,7 @@ use card_core::tasks::{Kind, Outcome, TaskError};
 use futures::future::BoxFuture;
 use serde::de::DeserializeOwned;
 
+use crate::definition::TaskKind;
 use crate::gate::Gate;
 
 /// How a step ended. The runner acts on it; the step itself touches nothing of the engine.
@@ -51,7 +52,8 @@ pub trait Handler: Send + Sync + 'static {
 }
 
 /// A [`TaskError`] with a code that programs group by and a sentence without personal data.
-pub(crate) fn task_error(code: &str, message: impl Into<String>) -> TaskError {
+#[must_use]
+pub fn task_error(code: &str, message: impl Into<String>) -> TaskError {
     TaskError { code: code.to_owned(), message: message.into() }
 }
 
@@ -59,7 +61,7 @@ pub(crate) fn task_error(code: &str, message: impl Into<String>) -> TaskError {
 ///
 /// # Errors
 /// The step to end with: a payload that can't be read today can't be read tomorrow.
-pub(crate) fn payload<T: DeserializeOwned>(claim: &Claim) -> Result<T, Step> {
+pub fn payload<T: DeserializeOwned>(claim: &Claim) -> Result<T, Step> {
     serde_json::from_str(claim.payload.get()).map_err(|error| {
         // Not the error's own text: it quotes the payload.
         let place = format!("line {}, column {}", error.line(), error.column());
@@ -68,14 +70,27 @@ pub(crate) fn payload<T: DeserializeOwned>(claim: &Claim) -> Result<T, Step> {
 }
 
 /// The step that ends a task whose payload makes no sense.
-pub(crate) fn invalid_payload(message: impl Into<String>) -> Step {
+#[must_use]
+pub fn invalid_payload(message: impl Into<String>) -> Step {
     Step::GiveUp(task_error("invalid-payload", message))
 }
 
-/// A result as the JSON that the task will carry.
-pub(crate) fn succeeded(result: &impl serde::Serialize, effect: Option<card_core::tasks::Effect>) -> Step {
-    match serde_json::value::to_raw_value(result) {
+/// The step that ends a task well: with its result, and with the effect that the kind makes of it.
+#[must_use]
+pub fn succeeded<K: TaskKind>(output: &K::Output) -> Step {
+    let effect = K::effect(output);
+    if effect.is_some() != K::HAS_EFFECT {
+        // The audit counts the effects of kinds that have some.
+        return Step::GiveUp(task_error("internal", "the kind does not say of its effects what it does"));
+    }
+    match serde_json::value::to_raw_value(output) {
         Ok(result) => Step::Settle(Outcome::Succeeded { result, effect }),
         Err(error) => Step::GiveUp(task_error("internal", format!("the result can't be written as JSON: {error}"))),
     }
+}
+
+/// The step that ends a task to which the outside world said no.
+#[must_use]
+pub fn declined(code: &str, message: impl Into<String>) -> Step {
+    Step::Settle(Outcome::Declined { error: task_error(code, message) })
 }

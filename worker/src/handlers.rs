@@ -6,16 +6,12 @@ use std::time::Duration;
 
 use card_core::settings;
 use card_core::tasks::Kind;
-
-use crate::breaker::Admission;
-use crate::issuer_client::{InvalidIssuer, IssuerClient};
-use crate::kinds::add::Addition;
-use crate::kinds::replacement::CardReplacement;
-use crate::step::Handler;
+use card_kinds::breaker::Admission;
+use card_kinds::{Handler, InvalidIssuer, Registry};
 
 /// The handlers of a process. Clones share them, so that several workers share one breaker and one connection pool.
 #[derive(Clone)]
-pub struct Registry {
+pub struct Handlers {
     handlers: Arc<BTreeMap<Kind, Box<dyn Handler>>>,
 }
 
@@ -33,20 +29,24 @@ pub(crate) struct Claimable {
 /// How soon to look again while a probe is under way.
 const PROBE_REVIEW: Duration = Duration::from_millis(50);
 
-impl Registry {
-    /// Every kind there is, with an issuer at `settings.issuer.url`.
+impl Handlers {
+    /// Those of every kind that is registered, with an issuer at `settings.issuer.url`.
     ///
     /// # Errors
     /// The URL can't be used, an empty one included: whoever composes a process fills in the address of its own issuer.
-    pub fn standard(settings: &settings::Worker) -> Result<Self, InvalidIssuer> {
-        let issuer = IssuerClient::new(&settings.issuer)?;
-        Ok(Self::of([Box::new(Addition) as Box<dyn Handler>, Box::new(CardReplacement::new(issuer, &settings.issuer))]))
+    pub fn new(registry: &Registry, settings: &settings::Worker) -> Result<Self, InvalidIssuer> {
+        let handlers = registry.all().map(|one| one.handler(settings)).collect::<Result<Vec<_>, _>>()?;
+        Ok(Self::of(handlers))
     }
 
     /// A choice of handlers. Of two for one kind the later wins.
     #[must_use]
     pub fn of(handlers: impl IntoIterator<Item = Box<dyn Handler>>) -> Self {
         Self { handlers: Arc::new(handlers.into_iter().map(|handler| (handler.kind(), handler)).collect()) }
+    }
+
+    pub(crate) fn kinds(&self) -> impl Iterator<Item = Kind> {
+        self.handlers.keys().copied()
     }
 
     pub(crate) fn handler(&self, kind: Kind) -> Option<&dyn Handler> {
@@ -82,18 +82,19 @@ mod tests {
     fn every_kind_has_its_handler() {
         let mut settings = settings::Settings::default().worker;
         settings.issuer.url = "http://127.0.0.1:1".to_owned();
-        let registry = Registry::standard(&settings).unwrap();
-        for kind in Kind::ALL {
-            assert_eq!(registry.handler(kind).map(Handler::kind), Some(kind));
+        let registry = Registry::default();
+        let handlers = Handlers::new(&registry, &settings).unwrap();
+        for one in registry.all() {
+            assert_eq!(handlers.handler(one.kind).map(Handler::kind), Some(one.kind));
         }
-        let mut freely = Kind::ALL.to_vec();
+        let mut freely: Vec<_> = registry.all().map(|one| one.kind).collect();
         freely.sort();
-        assert_eq!(registry.claimable(), Claimable { freely, probing: Vec::new(), review: None });
+        assert_eq!(handlers.claimable(), Claimable { freely, probing: Vec::new(), review: None });
     }
 
     #[test]
     fn an_issuer_without_an_address_is_refused() {
         let settings = settings::Settings::default().worker;
-        assert!(Registry::standard(&settings).is_err());
+        assert!(Handlers::new(&Registry::default(), &settings).is_err());
     }
 }

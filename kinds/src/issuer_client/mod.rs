@@ -4,7 +4,7 @@ mod answer;
 
 use std::time::Duration;
 
-use card_core::cards::IssueRequest;
+use crate::replacement::IssueRequest;
 use card_core::settings;
 use card_core::telemetry::metrics::ISSUER_REQUESTS;
 use metrics::{Counter, counter};

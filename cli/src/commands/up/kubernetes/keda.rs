@@ -24,8 +24,9 @@ use crate::failure::Failure;
 use crate::kubernetes::keda::{Keda, find};
 use crate::kubernetes::trouble;
 
-/// The release that the manifests were written for.
-pub(crate) const PINNED: &str = "https://github.com/kedacore/keda/releases/download/v2.17.2/keda-2.17.2.yaml";
+/// The release that the manifests were written for, and what its file must be: who can change a release cannot change that.
+pub(crate) const PINNED: &str = "https://github.com/kedacore/keda/releases/download/v2.17.2/keda-2.17.2.yaml\
+    #sha256=1912c29059e41e80b6abe8b29a566e07337f85fc4bf4fd5698c637fe63ecbf35";
 
 /// Where KEDA's own manifests put it.
 const NAMESPACE: &str = "keda";
@@ -129,9 +130,10 @@ fn in_home(mut object: ObjectRef, home: &Cluster) -> Awaited {
 /// From a file, or from an address, which may say what it must be: `https://…#sha256=…`.
 async fn read(source: &str) -> Result<Vec<Value>, Failure> {
     let unusable = |reason: String| {
+        let pinned = PINNED.split_once('#').map_or(PINNED, |(address, _)| address);
         Failure::new("keda", Exit::NotReady, format!("KEDA's manifests can't be used: {reason}"))
             .evidence(source)
-            .fix(format!("fetch {PINNED} by another way, and --install-keda FILE"))
+            .fix(format!("fetch {pinned} by another way, and --install-keda FILE"))
             .left("nothing was deployed")
     };
     if !source.starts_with("https://") && !source.starts_with("http://") {
@@ -186,6 +188,13 @@ mod tests {
         assert_eq!(objects[0]["metadata"]["name"], "keda");
         let other = read(&format!("{}#sha256={}", served().await, "0".repeat(64))).await.unwrap_err();
         assert!(other.message.contains(&digest), "{}", other.message);
+    }
+
+    #[test]
+    fn the_pinned_release_says_what_it_must_be() {
+        let (address, digest) = PINNED.split_once("#sha256=").unwrap();
+        assert!(address.ends_with(".yaml"), "{address}");
+        assert!(digest.len() == 64 && digest.bytes().all(|byte| byte.is_ascii_hexdigit()), "{digest}");
     }
 
     #[tokio::test]

@@ -24,6 +24,13 @@ faults:
 demo:
     cargo run --release -- demo
 
+# What a release gives to others, for this machine's platform: dist/ has the archive, the wheel and the npm packages, each tried
+package:
+    rm -rf dist
+    packaging/build target/package/programs
+    packaging/package --out dist target/package/programs
+    packaging/try dist
+
 # The figures of docs/performance.md
 bench part="all":
     cargo build --profile dist

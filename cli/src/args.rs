@@ -218,6 +218,7 @@ impl Command {
         match self {
             Self::Up(_) | Self::Down(_) | Self::Scale(_) | Self::Submit(_) => None,
             Self::Dlq(args) if args.writes() => None,
+            Self::Tasks(args) if args.says_how_far_it_came() => None,
             Self::Loadtest(_) | Self::Smoke(_) | Self::Demo(_) | Self::Images(_) => None,
             Self::Tasks(_) | Self::Queue(_) | Self::Users(_) | Self::Manifests(_) => {
                 Some("what was asked for may have been done, in part or whole; the same command again is safe")

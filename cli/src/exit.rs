@@ -16,7 +16,7 @@ pub enum Exit {
     Unknown = 4,
     /// A deployment failed.
     DeployFailed = 5,
-    /// Work failed: declined or dead.
+    /// Work failed: declined, dead or cancelled.
     WorkFailed = 6,
     /// An SLO was missed.
     SloMissed = 7,
@@ -47,7 +47,7 @@ impl Exit {
         (Self::NotReady, "environment not ready, or refused for safety"),
         (Self::Unknown, "could not find out (unreachable, unauthorised, stream lost beyond retry)"),
         (Self::DeployFailed, "deploy failed"),
-        (Self::WorkFailed, "work failed (declined or dead)"),
+        (Self::WorkFailed, "work failed (declined, dead or cancelled)"),
         (Self::SloMissed, "SLO missed"),
         (Self::Pending, "still pending"),
         (Self::Incorrect, "correctness violated: lost, duplicate or stuck"),

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use card_core::engine::{ClaimRequest, Engine, KnownKind, cluster, sqlite};
 use card_core::ids::{TaskId, UserId, WorkerId};
 use card_core::settings::Settings;
-use card_core::tasks::{End, Kind, NewTask, Outcome};
+use card_core::tasks::{End, Kind, NewTask, Outcome, Priority};
 use card_core::testing::{Postgres, PostgresOptions, Redis};
 use serde_json::value::to_raw_value;
 
@@ -28,6 +28,8 @@ fn task() -> NewTask {
         payload: to_raw_value(&(1, 2)).expect("two numbers are JSON"),
         exclusive: None,
         idempotency: None,
+        priority: Priority::Normal,
+        due_at: None,
     }
 }
 

@@ -64,6 +64,8 @@ problems! {
     TaskOpen = "task-open", 409, "A task of this kind is already under way";
     /// The task is in a status that does not allow this.
     NotDead = "not-dead", 409, "Only a dead task can be retried";
+    /// The task has ended, and not by being cancelled.
+    TaskFinal = "task-final", 409, "The task is final already";
     /// The body is larger than allowed.
     PayloadTooLarge = "payload-too-large", 413, "The body is too large";
     /// The body's content type is not JSON.
@@ -147,6 +149,9 @@ pub struct Problem {
     /// With `replacement-open`: the task that is under way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub open_task: Option<crate::ids::TaskId>,
+    /// With `task-final`: how the task ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task_status: Option<crate::tasks::Status>,
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use card_core::engine::KnownKind;
+use card_core::engine::{CANCELLED, KnownKind};
 use card_core::tasks::{Kind, TaskError};
 
 use crate::definition::Definition;
@@ -66,6 +66,7 @@ impl Registry {
         let own = self.get(kind).into_iter().flat_map(|one| one.errors).find(|(code, _)| *code == error.code);
         let message = match (own, error.code.as_str()) {
             (Some((_, sentence)), _) => sentence,
+            (None, CANCELLED) => "It was called off before it was done.",
             (None, "invalid-payload") => "The request can't be carried out as it was given.",
             (None, "step-panicked" | "worker-stopped" | "unknown-kind" | "internal") => {
                 "Something went wrong on our side."
@@ -127,7 +128,11 @@ mod tests {
     fn an_owner_reads_nothing_that_others_wrote() {
         let registry = Registry::default();
         let own = registry.all().flat_map(|one| one.errors.iter().map(|(code, _)| (one.kind, *code)));
-        let other = [(Kind::new("add"), "internal"), (Kind::new("of-a-later-version"), "a-code-of-it")];
+        let other = [
+            (Kind::new("add"), "internal"),
+            (Kind::new("replacement"), CANCELLED),
+            (Kind::new("of-a-later-version"), "a-code-of-it"),
+        ];
         for (kind, code) in own.chain(other) {
             let error = TaskError { code: code.into(), message: "503 (discarded: suspected mule account)".into() };
             let told = registry.error_for_owner(kind, &error);

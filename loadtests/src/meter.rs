@@ -186,6 +186,10 @@ impl Meter {
     pub fn ended(&self, start: Start, end: &Final) {
         self.completed.fetch_add(1, Ordering::Relaxed);
         self.second.completed.fetch_add(1, Ordering::Relaxed);
+        // When an operator calls something off says nothing of the platform.
+        if end.status == Status::Cancelled {
+            return;
+        }
         let intended = end.at.saturating_duration_since(start.intended);
         self.e2e.record(end.at.saturating_duration_since(start.begun));
         self.e2e_intended.record(intended);

@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use card_core::tasks::Kind;
+use card_core::tasks::{Kind, Priority};
+use card_core::time::Instant;
 use card_kinds::{Definition, TaskKind};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -17,6 +18,8 @@ pub struct Orders {
     seed: u64,
     kind: Kind,
     payloads: Payloads,
+    priority: Option<Priority>,
+    due_at: Option<Instant>,
 }
 
 #[derive(Debug, Clone)]
@@ -31,7 +34,7 @@ impl Orders {
     /// Orders with payloads such as users send.
     #[must_use]
     pub const fn samples(seed: u64, definition: &Definition) -> Self {
-        Self { seed, kind: definition.kind, payloads: Payloads::Samples(*definition) }
+        Self { seed, kind: definition.kind, payloads: Payloads::Samples(*definition), priority: None, due_at: None }
     }
 
     /// The same for a kind by its type.
@@ -43,7 +46,13 @@ impl Orders {
     /// Orders with one payload, of any kind.
     #[must_use]
     pub const fn same(kind: Kind, payload: Arc<RawValue>) -> Self {
-        Self { seed: 0, kind, payloads: Payloads::Same(payload) }
+        Self { seed: 0, kind, payloads: Payloads::Same(payload), priority: None, due_at: None }
+    }
+
+    /// The same orders, of a priority and for a time.
+    #[must_use]
+    pub fn when(self, priority: Option<Priority>, due_at: Option<Instant>) -> Self {
+        Self { priority, due_at, ..self }
     }
 
     /// Whether a user can have only one of them open.
@@ -69,7 +78,7 @@ impl Orders {
             }
             Payloads::Same(payload) => Arc::clone(payload),
         };
-        Order { kind: self.kind, payload }
+        Order { kind: self.kind, payload, priority: self.priority, due_at: self.due_at }
     }
 }
 

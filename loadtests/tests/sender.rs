@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use card_core::ids::{RunId, TaskId, UserId};
 use card_core::problem::{Code, Problem};
-use card_core::tasks::{Status, Task};
+use card_core::tasks::{Priority, Status, Task};
 use card_kinds::replacement;
 use card_kinds::replacement::{CardReplacement, Reason, Replacement};
 use card_loadtests::client::{Client, Order, SyntheticUser, Token};
@@ -67,7 +67,9 @@ fn task() -> Task {
         run: None,
         status: Status::Queued,
         attempts: 0,
+        priority: Priority::Normal,
         accepted_at: card_core::time::Instant::now(),
+        due_at: None,
         started_at: None,
         settled_at: None,
         result: None,
@@ -86,6 +88,7 @@ fn problem(code: Code) -> Problem {
         request_id: String::new(),
         errors: Vec::new(),
         open_task: None,
+        task_status: None,
     }
 }
 

@@ -323,7 +323,7 @@ async function watch(id, signal, { onTask, onLink }) {
 const NETWORKS = { visa: 'Visa', mastercard: 'Mastercard', amex: 'Amex' };
 const STATUSES = {
   queued: 'Waiting', running: 'Under way', retrying: 'Trying again',
-  succeeded: 'Card issued', declined: 'Declined', dead: 'Given up',
+  succeeded: 'Card issued', declined: 'Declined', dead: 'Given up', cancelled: 'Called off',
 };
 const CAUSES = {
   'issuer-unavailable': 'the card issuer is out of order',
@@ -331,9 +331,11 @@ const CAUSES = {
   'issuer-declined': 'the card issuer said no',
   'issuer-refused-request': 'the card issuer can’t take our request',
   'issuer-answered-garbage': 'the card issuer’s answer made no sense',
+  cancelled: 'called off by us before it was done',
 };
 
-const isFinal = ({ status }) => status === 'succeeded' || status === 'declined' || status === 'dead';
+const FINAL = ['succeeded', 'declined', 'dead', 'cancelled'];
+const isFinal = ({ status }) => FINAL.includes(status);
 const sentence = (text) => {
   const whole = text.charAt(0).toUpperCase() + text.slice(1);
   return /[.!?]$/.test(whole) ? whole : `${whole}.`;
@@ -371,6 +373,8 @@ function tell(task, attempt) {
         : 'It can be used now.'];
     case 'declined':
       return ['The request was declined', `${cause(task.error)} Asking the same again won’t change that.`];
+    case 'cancelled':
+      return ['Your request was called off', `${cause(task.error)} No card was made, and you can ask again.`];
     default:
       return ['No card could be issued', `We gave up after ${plural(task.attempts, 'attempt')}. ${cause(task.error)} `
         + 'Nothing was changed, and you can ask again.'];

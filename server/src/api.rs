@@ -34,6 +34,7 @@ fn v1() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(tasks::get))
         .routes(routes!(tasks::attempts))
         .routes(routes!(tasks::retry))
+        .routes(routes!(tasks::cancel))
         .routes(routes!(events::of_task))
         .routes(routes!(events::of_many))
         .routes(routes!(dead_letters::list))

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use card_core::accounts::Accounts;
 use card_core::engine::{Engine, Store};
 use card_core::settings::Settings;
-use card_core::tasks::Kind;
-use card_core::telemetry::metrics::TASKS_ACCEPTED;
+use card_core::tasks::{Kind, Status};
+use card_core::telemetry::metrics::{TASKS_ACCEPTED, TASKS_SETTLED};
 use card_kinds::Registry;
 use card_worker::http::shares::Holder;
 use metrics::{Counter, counter};
@@ -48,7 +48,22 @@ pub(crate) struct App {
     pub(crate) pages: Arc<Semaphore>,
     /// Cancelled when the API stops: what only waits ends at once.
     pub(crate) stop: CancellationToken,
-    accepted: BTreeMap<Kind, Counter>,
+    counters: BTreeMap<Kind, Counters>,
+}
+
+/// What a server counts of a kind.
+struct Counters {
+    accepted: Counter,
+    cancelled: Counter,
+}
+
+impl Counters {
+    fn new(kind: Kind) -> Self {
+        Self {
+            accepted: counter!(TASKS_ACCEPTED, "kind" => kind.to_string()),
+            cancelled: counter!(TASKS_SETTLED, "kind" => kind.to_string(), "status" => Status::Cancelled.as_str()),
+        }
+    }
 }
 
 impl App {
@@ -77,10 +92,7 @@ impl App {
             backlog: Backlog::new(server.backlog_limit),
             pages: Arc::new(Semaphore::new(PAGES)),
             stop,
-            accepted: kinds
-                .all()
-                .map(|one| (one.kind, counter!(TASKS_ACCEPTED, "kind" => one.kind.to_string())))
-                .collect(),
+            counters: kinds.all().map(|one| (one.kind, Counters::new(one.kind))).collect(),
             kinds,
             settings,
         })
@@ -89,8 +101,16 @@ impl App {
     /// A task was made durable.
     pub(crate) fn accepted(&self, kind: Kind, holders: &[Holder]) {
         self.backlog.accepted(holders);
-        if let Some(accepted) = self.accepted.get(&kind) {
-            accepted.increment(1);
+        if let Some(counters) = self.counters.get(&kind) {
+            counters.accepted.increment(1);
+        }
+    }
+
+    /// A task was cancelled: the one end that no worker brings about. It may be of a kind that only others know.
+    pub(crate) fn cancelled(&self, kind: Kind) {
+        match self.counters.get(&kind) {
+            Some(counters) => counters.cancelled.increment(1),
+            None => Counters::new(kind).cancelled.increment(1),
         }
     }
 

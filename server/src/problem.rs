@@ -11,6 +11,7 @@ use card_core::engine::{EngineError, ErrorKind};
 use card_core::ids::TaskId;
 use card_core::plain;
 use card_core::problem::{Code, FieldError, Problem};
+use card_core::tasks::Status;
 use card_core::telemetry::mask::mask;
 use card_kinds::Definition;
 
@@ -42,6 +43,7 @@ struct Reasons {
     detail: Cow<'static, str>,
     errors: Vec<FieldError>,
     open_task: Option<TaskId>,
+    task_status: Option<Status>,
     headers: Vec<(HeaderName, HeaderValue)>,
     cause: Option<String>,
 }
@@ -54,6 +56,7 @@ impl Refusal {
             detail: detail.into(),
             errors: Vec::new(),
             open_task: None,
+            task_status: None,
             headers: Vec::new(),
             cause: None,
         }));
@@ -99,6 +102,12 @@ impl Refusal {
         let (code, noun) = exclusive.map_or((Code::TaskOpen, "task"), |exclusive| (exclusive.problem, exclusive.noun));
         Self::new(code, format!("The {noun} {open} is not final yet. Watch it, or ask again once it is."))
             .with(|reasons| reasons.open_task = Some(open))
+    }
+
+    /// A task that has ended can't be cancelled.
+    pub(crate) fn task_final(status: Status) -> Self {
+        Self::new(Code::TaskFinal, format!("This task is {status}, which is final: there is nothing left to cancel."))
+            .with(|reasons| reasons.task_status = Some(status))
     }
 
     /// With another `Retry-After`, in seconds.
@@ -151,6 +160,7 @@ impl Refusal {
             request_id: request_id.to_owned(),
             errors: self.0.errors.clone(),
             open_task: self.0.open_task,
+            task_status: self.0.task_status,
         };
         let body = serde_json::to_vec(&problem).unwrap_or_default();
         let mut response = axum::http::Response::new(Bytes::from(body));

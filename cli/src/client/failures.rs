@@ -93,7 +93,8 @@ fn exit(code: Code) -> Exit {
         Code::Overloaded | Code::UserShareUsed | Code::AddressShareUsed => Exit::NotReady,
         Code::Unavailable | Code::DiskFull | Code::Stopping => Exit::NotReady,
         // The platform says no to what was asked, for a reason that is in the message.
-        Code::NotDead | Code::ReplacementOpen | Code::UsernameTaken | Code::IdempotencyMismatch => Exit::NotReady,
+        Code::NotDead | Code::TaskFinal | Code::ReplacementOpen | Code::TaskOpen => Exit::NotReady,
+        Code::UsernameTaken | Code::IdempotencyMismatch => Exit::NotReady,
         _ => Exit::Unknown,
     }
 }

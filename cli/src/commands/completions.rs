@@ -1,6 +1,6 @@
 //! `cardctl completions`.
 
-use card_core::tasks::Status;
+use card_core::tasks::{Priority, Status};
 use card_kinds::Registry;
 use card_kinds::replacement::Reason;
 use card_loadtests::plan::{Journey, Preset};
@@ -59,10 +59,13 @@ fn with_values(argument: clap::Arg) -> clap::Arg {
     if takes_none || has_values || argument.get_value_hint() != ValueHint::Unknown {
         return argument;
     }
+    let is_called = |name: &str| argument.get_value_names().unwrap_or_default().iter().any(|called| called == name);
     let values: Vec<String> = match argument.get_id().as_str() {
         "kind" => Registry::default().all().map(|one| one.kind.to_string()).collect(),
         "status" => Status::ALL.map(|one| one.as_str().to_owned()).to_vec(),
-        "reason" => Reason::ALL.map(|one| one.as_str().to_owned()).to_vec(),
+        "priority" => Priority::ALL.map(|one| one.as_str().to_owned()).to_vec(),
+        // Why somebody did something is their own words.
+        "reason" if is_called("REASON") => Reason::ALL.map(|one| one.as_str().to_owned()).to_vec(),
         "preset" => Preset::ALL.map(|one| one.as_str().to_owned()).to_vec(),
         "journey" => Journey::all().iter().map(|journey| journey.as_str().to_owned()).collect(),
         "model" => ["closed", "open"].map(str::to_owned).to_vec(),

@@ -105,7 +105,7 @@ impl Paint {
     pub fn status(self, status: Status) -> String {
         match status {
             Status::Succeeded => self.good(status.as_str()),
-            Status::Declined | Status::Retrying => self.warn(status.as_str()),
+            Status::Declined | Status::Retrying | Status::Cancelled => self.warn(status.as_str()),
             Status::Dead => self.bad(status.as_str()),
             Status::Queued => self.dim(status.as_str()),
             Status::Running => self.accent(status.as_str()),

@@ -139,7 +139,7 @@ fn document(path: &str) -> Option<Value> {
     })
 }
 
-const COMMANDS: [&[&str]; 18] = [
+const COMMANDS: [&[&str]; 20] = [
     &["status"],
     &["doctor"],
     &["queue", "stats"],
@@ -147,6 +147,8 @@ const COMMANDS: [&[&str]; 18] = [
     &["tasks", "list"],
     &["tasks", "get", TASK],
     &["tasks", "retry", TASK],
+    &["tasks", "cancel", "--run", "nightly", "--reason", "r", "--dry-run"],
+    &["tasks", "cancel", "--run", "nightly", "--reason", "r", "--yes"],
     &["dlq", "list", "--limit", "1"],
     &["dlq", "groups"],
     &["dlq", "show", TASK],

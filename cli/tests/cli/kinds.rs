@@ -2,12 +2,13 @@
 //! at once, on both engines, through the API, the command line and the audit. And versions that know different kinds, on one
 //! ledger.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use card_core::engine::Store;
 use card_core::settings::Settings;
 use card_core::tasks::{Kind, Status, TaskFilter};
-use card_core::testing::{Database, TestLedger};
+use card_core::testing::{Database, Proxy, TestLedger};
 use card_kinds::testing::Gift;
 use card_kinds::{Definition, Registry};
 use card_server::Secrets;
@@ -67,7 +68,8 @@ fn backlog(runtime: &Runtime, running: &Running) -> Value {
     let url = format!("http://{}/scaling", running.platform.address());
     let answer = runtime
         .block_on(async { card_http::local().build().unwrap().get(url).send().await.unwrap().text().await.unwrap() });
-    serde_json::from_str::<Value>(&answer).unwrap()["by_kind"].clone()
+    let by_kind = serde_json::from_str::<Value>(&answer).unwrap()["by_kind"].as_object().unwrap().clone();
+    by_kind.into_iter().map(|(kind, of)| (kind, of["backlog"].clone())).collect()
 }
 
 #[test]
@@ -156,6 +158,73 @@ fn what_only_newer_versions_know_is_shown_by_older_ones_and_left_to_the_newer() 
     runtime.block_on(async {
         new.platform.stop().await;
         old.platform.stop().await;
+    });
+}
+
+/// Users submit all the time while one process after the other is replaced: by the new version, back to the old one, and to
+/// the new one again. In between each server works beside workers of the other version.
+#[test]
+fn versions_roll_forward_and_back_under_load_and_nothing_is_lost_or_doubled() {
+    const TASKS: usize = 600;
+    let runtime = Runtime::new().unwrap();
+    let ledger = TestLedger::Servers(Database::create());
+    let sandbox = Sandbox::new();
+    let mut running: VecDeque<Running> =
+        (0..2).map(|_| runtime.block_on(start(&ledger, &Registry::default(), 1))).collect();
+    let gateway = Proxy::start(running[0].platform.address());
+    let url = format!("http://{}", gateway.address());
+    let count = TASKS.to_string();
+    let load = |kind: &str, run: &str| {
+        let submit = ["--target", &url, "submit", "--kind", kind, "--run", run, "-c", &count, "--rate", "40/s"];
+        let mut command = sandbox.command(&[&submit[..], &["-w", "--timeout", "2m", "-o", "json"]].concat());
+        command.env("CARDCTL_OPERATOR_TOKEN", TOKEN);
+        Ended::of(command.output().unwrap())
+    };
+    let accepted = |running: &Running| runtime.block_on(running.store.engine.stats()).unwrap().accepted_total;
+    let gifts = ["submit", "--kind", "gift", "--payload", r#"{"what":"a book"}"#, "-c", "20", "--run", "gifts"];
+    std::thread::scope(|scope| {
+        let loads = [("replacement", "cards"), ("add", "sums")].map(|(kind, run)| scope.spawn(move || load(kind, run)));
+        for (step, kinds) in
+            [newer(), newer(), Registry::default(), Registry::default(), newer()].into_iter().enumerate()
+        {
+            let next = runtime.block_on(start(&ledger, &kinds, 1));
+            gateway.lead_to(next.platform.address());
+            if step == 0 {
+                assert_eq!(run(&sandbox, &next, &gifts).code, Some(0));
+            }
+            let before = accepted(&next);
+            runtime.block_on(running.pop_front().expect("two run").platform.stop());
+            // Work goes on before the next one is replaced.
+            let deadline = std::time::Instant::now() + Duration::from_secs(60);
+            while accepted(&next) < (before + 40).min(2 * TASKS as u64 + 20) {
+                assert!(std::time::Instant::now() < deadline, "nothing is accepted after step {step}");
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            running.push_back(next);
+        }
+        for load in loads {
+            let ended = load.join().unwrap();
+            let document = ended.json();
+            let audit = ["succeeded", "lost", "duplicate", "pending"].map(|field| document[field].as_u64());
+            assert_eq!(
+                (ended.code, audit),
+                (Some(0), [Some(TASKS as u64), Some(0), Some(0), Some(0)]),
+                "{}",
+                ended.stderr
+            );
+        }
+    });
+    let newest = running.pop_back().unwrap();
+    let watched = run(&sandbox, &newest, &["watch", "--run", "gifts", "--expect", "20", "--timeout", "1m"]);
+    assert_eq!(watched.code, Some(0), "{}", watched.stderr);
+    runtime.block_on(async {
+        let page = newest.store.engine.effects(&"gifts".parse().unwrap(), None, 100).await.unwrap();
+        let once = page.items.iter().all(|task| (task.status, task.effects, task.finals) == (Status::Succeeded, 1, 1));
+        assert!(once && page.items.len() == 20, "{:?}", page.items);
+        newest.platform.stop().await;
+        for left in running {
+            left.platform.stop().await;
+        }
     });
 }
 

@@ -2,6 +2,7 @@
 //! leaves no process behind.
 
 mod bureau;
+mod cancelling;
 mod config;
 mod demo;
 mod disk;
@@ -25,6 +26,7 @@ mod manifests;
 mod masked;
 mod minikube;
 mod output;
+mod place;
 mod processes;
 mod proxies;
 mod queue;
@@ -34,6 +36,7 @@ mod smoke;
 mod state;
 mod submit;
 mod tasks;
+mod timing;
 mod trust;
 mod usage;
 mod watch;

@@ -14,10 +14,12 @@
 
 pub mod cluster;
 mod error;
+mod figures;
 pub mod hub;
 mod identity;
 mod kinds;
 mod revocations;
+mod rows;
 pub mod sqlite;
 mod text;
 
@@ -30,14 +32,16 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 pub use self::error::{EngineError, ErrorKind};
 pub use self::hub::{Signal, Subscription};
 pub use self::kinds::KnownKind;
 use crate::ids::{RunId, TaskId, UserId, WorkerId};
-use crate::tasks::{Attempt, End, Kind, NewTask, Scaling, Stats, StoredEffect, Task, TaskFilter, TaskPage};
-use crate::time::Instant;
+use crate::tasks::{Attempt, End, Kind, NewTask, Stats, StoredEffect, Task, TaskFilter, TaskPage};
+use crate::time::Instant as Time;
 
 /// Position in the log of events. Follows commit order and is never used twice in a ledger. 0 is before the first.
 pub type EventSeq = u64;
@@ -91,9 +95,9 @@ pub struct Claim {
     /// This attempt's number, from 1.
     pub attempt: u32,
     /// When it was accepted.
-    pub accepted_at: Instant,
+    pub accepted_at: Time,
     /// When this attempt began.
-    pub started_at: Instant,
+    pub started_at: Time,
 }
 
 /// What a worker asks for.
@@ -129,6 +133,36 @@ impl ClaimRequest {
         match &self.enough {
             Some(enough) => enough.cancelled().await,
             None => std::future::pending().await,
+        }
+    }
+}
+
+/// Claims until there is something, the wait is over or the worker would ask for something else: again when the bell is
+/// rung, and after `look` in any case.
+async fn claim_or_wait<F>(
+    request: &ClaimRequest,
+    bell: &Notify,
+    look: Duration,
+    mut claim: impl FnMut() -> F + Send,
+) -> Result<Vec<Claim>, EngineError>
+where
+    F: Future<Output = Result<Vec<Claim>, EngineError>> + Send,
+{
+    let deadline = Instant::now() + request.wait;
+    loop {
+        // Before the look: what is rung for meanwhile is heard.
+        let rung = bell.notified();
+        tokio::pin!(rung);
+        rung.as_mut().enable();
+        let claims = claim().await?;
+        let now = Instant::now();
+        if !claims.is_empty() || request.max == 0 || now >= deadline {
+            return Ok(claims);
+        }
+        tokio::select! {
+            () = rung => {}
+            () = sleep_until(deadline.min(now + look)) => {}
+            () = request.enough() => return Ok(Vec::new()),
         }
     }
 }
@@ -194,6 +228,20 @@ pub enum Retried {
     NotFound,
 }
 
+/// What became of calling a task off.
+#[derive(Debug, Clone)]
+pub enum Cancelled {
+    /// It is cancelled now.
+    Done(Task),
+    /// It was final before, cancelled perhaps: nothing was changed.
+    Final(Task),
+    /// There is no such task.
+    NotFound,
+}
+
+/// The code of [`Task::error`] of a task that was cancelled; the message is the reason.
+pub const CANCELLED: &str = "cancelled";
+
 /// The effects that a ledger holds for one task, as the audit counts them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct EffectCount {
@@ -205,7 +253,7 @@ pub struct EffectCount {
     pub status: crate::tasks::Status,
     /// What it left behind: effects, if tasks of its kind have some; results otherwise.
     pub effects: u32,
-    /// Durable events that say `succeeded`, `declined` or `dead`, less one for each operator's retry.
+    /// Durable events that say `succeeded`, `declined`, `dead` or `cancelled`, less one for each operator's retry.
     pub finals: u32,
 }
 
@@ -221,7 +269,7 @@ pub struct EffectPage {
 /// Submitting tasks, and reading what became of them.
 #[async_trait]
 pub trait Tasks: Send + Sync + 'static {
-    /// Makes a task durable with its first event, then rings. Of concurrent accepts with one exclusivity key, one is
+    /// Makes a task durable with its first event, then rings, unless it is due later. Of concurrent accepts with one exclusivity key, one is
     /// `New`; of those with one idempotency key and owner, one is `New` and the others `Replay` or
     /// `IdempotencyMismatch`. The idempotency key is looked at first. A key of either kind that holds a NUL or more than a
     /// thousand bytes is an error of kind `Invalid`, and so is a kind that nobody has brought to the ledger.
@@ -247,8 +295,9 @@ pub trait Tasks: Send + Sync + 'static {
 /// Doing tasks.
 #[async_trait]
 pub trait Work: Send + Sync + 'static {
-    /// Hands out due tasks, oldest first, waiting up to `request.wait` for the first. Nothing is durable: if the
-    /// process dies, the sweep of another finds the tasks. Returns nothing while paused.
+    /// Hands out due tasks, by priority (see [`Priority`](crate::tasks::Priority)) and then the oldest first, waiting up to `request.wait` for the
+    /// first. Nothing is durable: if the process dies, the sweep of another finds the tasks. Returns nothing while
+    /// paused.
     async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claim>, EngineError>;
 
     /// Renews leases for `lease` from now; returns those that are lost (expired and taken, settled or cleaned up).
@@ -259,7 +308,7 @@ pub trait Work: Send + Sync + 'static {
     /// - [`End::Settle`]: of several the first wins, whether its lease still stands or not; a later one is told
     ///   `AlreadyFinal`.
     /// - [`End::RetryAt`], [`End::GiveUp`]: told `LostLease` if another worker holds the task.
-    async fn end(&self, lease: &Lease, started_at: Instant, end: End) -> Result<Settled, EngineError>;
+    async fn end(&self, lease: &Lease, started_at: Time, end: End) -> Result<Settled, EngineError>;
 }
 
 /// Following what happens.
@@ -283,14 +332,15 @@ pub trait Operations: Send + Sync + 'static {
     /// Depth, age, totals, workers. Cheap enough to ask every second with a million tasks queued.
     async fn stats(&self) -> Result<Stats, EngineError>;
 
-    /// What an autoscaler reads. As cheap as `stats`.
-    async fn scaling(&self) -> Result<Scaling, EngineError>;
-
     /// Stops claiming, or starts it again; survives a restart. Accepting goes on.
     async fn set_paused(&self, paused: bool) -> Result<(), EngineError>;
 
     /// Queues a dead task again, at once, with a fresh count of attempts; its history is kept.
     async fn retry_dead(&self, id: TaskId) -> Result<Retried, EngineError>;
+
+    /// Calls a task off: it is final, without an effect, and whoever works on it finds that the lease is lost. The reason
+    /// is kept as its error, [`CANCELLED`].
+    async fn cancel(&self, id: TaskId, reason: String) -> Result<Cancelled, EngineError>;
 
     /// Takes a dead letter off the list for good and keeps the reason with it. False if it is not a dead letter.
     async fn discard(&self, id: TaskId, reason: String) -> Result<bool, EngineError>;

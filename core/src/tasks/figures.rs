@@ -18,6 +18,9 @@ pub struct Stats {
     pub accepted_total: u64,
     /// Tasks that ever became final.
     pub settled_total: u64,
+    /// The same for each kind that the ledger has heard of.
+    #[serde(default)]
+    pub by_kind: BTreeMap<Kind, KindStats>,
     /// Who works.
     pub workers: Vec<WorkerStats>,
 }
@@ -31,12 +34,26 @@ pub struct QueueStats {
     pub running: u64,
     /// Waiting for a later attempt.
     pub retrying: u64,
+    /// Accepted for a time that is still to come.
+    #[serde(default)]
+    pub scheduled: u64,
     /// Dead letters that were not discarded.
     pub dead: u64,
     /// Age of the oldest task that is due and that nobody works on.
     pub oldest_age_ms: u64,
     /// Whether claiming is stopped.
     pub paused: bool,
+}
+
+/// See [`Stats`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct KindStats {
+    /// Tasks that are due or running.
+    pub backlog: u64,
+    /// Age of the oldest task that is due and that nobody works on.
+    pub oldest_age_ms: u64,
+    /// Dead letters that were not discarded.
+    pub dead: u64,
 }
 
 /// See [`Stats`].
@@ -59,6 +76,12 @@ pub struct Scaling {
     pub backlog: u64,
     /// Age of the oldest task that is due and that nobody works on.
     pub oldest_age_ms: u64,
-    /// Backlog by kind.
-    pub by_kind: BTreeMap<Kind, u64>,
+    /// The same for each kind.
+    pub by_kind: BTreeMap<Kind, KindStats>,
+}
+
+impl From<Stats> for Scaling {
+    fn from(Stats { queue, by_kind, .. }: Stats) -> Self {
+        Self { backlog: queue.ready + queue.running, oldest_age_ms: queue.oldest_age_ms, by_kind }
+    }
 }

@@ -12,9 +12,9 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 pub use self::effects::{Effect, StoredEffect};
-pub use self::figures::{QueueStats, Scaling, Stats, WorkerStats};
+pub use self::figures::{KindStats, QueueStats, Scaling, Stats, WorkerStats};
 pub use self::kind::{Kind, NoKind};
-pub use self::names::{Status, UnknownName};
+pub use self::names::{Priority, Status, UnknownName};
 use crate::ids::{RunId, TaskId, UserId};
 use crate::time::Instant;
 
@@ -48,8 +48,14 @@ pub struct Task {
     pub status: Status,
     /// Attempts begun. A running one counts as long as its lease stands, and for good once its end is reported.
     pub attempts: u32,
+    /// How much of the workers it gets.
+    #[serde(default)]
+    pub priority: Priority,
     /// When it was durable.
     pub accepted_at: Instant,
+    /// Not to be begun before, as it was asked for.
+    #[serde(default)]
+    pub due_at: Option<Instant>,
     /// When the latest attempt began.
     pub started_at: Option<Instant>,
     /// When it became final.
@@ -57,7 +63,7 @@ pub struct Task {
     /// What it made: a card, a sum.
     #[schema(value_type = Option<Object>)]
     pub result: Option<Box<RawValue>>,
-    /// Why it was declined, is retrying or died.
+    /// Why it was declined, is retrying, died or was cancelled.
     pub error: Option<TaskError>,
 }
 
@@ -93,6 +99,10 @@ pub struct NewTask {
     pub exclusive: Option<String>,
     /// Makes a repeated accept safe (P4).
     pub idempotency: Option<Idempotency>,
+    /// How much of the workers it gets.
+    pub priority: Priority,
+    /// Not to be begun before, by the ledger's clock. What is past is due at once.
+    pub due_at: Option<Instant>,
 }
 
 /// A caller's `Idempotency-Key` and what it was sent with.

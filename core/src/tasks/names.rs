@@ -1,4 +1,4 @@
-//! The closed lists of names: statuses.
+//! The closed lists of names: statuses and priorities.
 
 use std::fmt;
 use std::str::FromStr;
@@ -13,6 +13,8 @@ use utoipa::ToSchema;
 ///             │ ▲
 ///             ▼ │
 ///          retrying → … → dead                   (final until an operator retries it)
+///
+/// queued | running | retrying → cancelled        (final)
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -29,17 +31,19 @@ pub enum Status {
     Declined,
     /// Given up: a dead letter.
     Dead,
+    /// Called off before it was done: it has no effect.
+    Cancelled,
 }
 
 impl Status {
     /// Every status.
-    pub const ALL: [Self; 6] =
-        [Self::Queued, Self::Running, Self::Retrying, Self::Succeeded, Self::Declined, Self::Dead];
+    pub const ALL: [Self; 7] =
+        [Self::Queued, Self::Running, Self::Retrying, Self::Succeeded, Self::Declined, Self::Dead, Self::Cancelled];
 
     /// Whether nothing more happens by itself.
     #[must_use]
     pub const fn is_final(self) -> bool {
-        matches!(self, Self::Succeeded | Self::Declined | Self::Dead)
+        matches!(self, Self::Succeeded | Self::Declined | Self::Dead | Self::Cancelled)
     }
 
     /// The name on the wire, in logs and in metrics.
@@ -52,6 +56,45 @@ impl Status {
             Self::Succeeded => "succeeded",
             Self::Declined => "declined",
             Self::Dead => "dead",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// How much of the workers a task gets while there are more than they can do: for each `low` task some four `normal` and
+/// sixteen `high` ones are begun, so none waits for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Priority {
+    /// Before most others.
+    High,
+    /// As most are.
+    #[default]
+    Normal,
+    /// When there is room.
+    Low,
+}
+
+impl Priority {
+    /// Every priority, the highest first.
+    pub const ALL: [Self; 3] = [Self::High, Self::Normal, Self::Low];
+
+    /// The name on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::High => "high",
+            Self::Normal => "normal",
+            Self::Low => "low",
+        }
+    }
+
+    /// Whose tasks come first at a pick, whose then, whose last; `turn` counts the picks.
+    pub(crate) const fn order(turn: usize) -> [Self; 3] {
+        match turn % 21 {
+            20 => [Self::Low, Self::High, Self::Normal],
+            turn if turn % 5 == 4 => [Self::Normal, Self::High, Self::Low],
+            _ => [Self::High, Self::Normal, Self::Low],
         }
     }
 }
@@ -86,6 +129,7 @@ macro_rules! named {
 }
 
 named!(Status);
+named!(Priority);
 
 #[cfg(test)]
 mod tests {
@@ -97,12 +141,27 @@ mod tests {
             assert_eq!(serde_json::to_value(status).unwrap(), status.as_str());
             assert_eq!(status.as_str().parse(), Ok(status));
         }
+        for priority in Priority::ALL {
+            assert_eq!(serde_json::to_value(priority).unwrap(), priority.as_str());
+            assert_eq!(priority.as_str().parse(), Ok(priority));
+        }
     }
 
     #[test]
     fn an_unknown_name_says_what_would_be_right() {
         let error = "runing".parse::<Status>().unwrap_err();
         // Not what was given: it may be anything, and whoever gave it knows it.
-        assert_eq!(error.to_string(), "must be one of queued, running, retrying, succeeded, declined, dead");
+        assert_eq!(error.to_string(), "must be one of queued, running, retrying, succeeded, declined, dead, cancelled");
+    }
+
+    #[test]
+    fn of_21_picks_16_begin_with_high_4_with_normal_and_1_with_low() {
+        let first = |priority| (0..21).filter(|turn| Priority::order(*turn)[0] == priority).count();
+        assert_eq!(Priority::ALL.map(first), [16, 4, 1]);
+        for turn in 0..21 {
+            let mut order = Priority::order(turn);
+            order.sort_unstable();
+            assert_eq!(order, Priority::ALL);
+        }
     }
 }

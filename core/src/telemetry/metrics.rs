@@ -23,11 +23,11 @@ pub const TASK_WAIT: &str = "task_wait_seconds";
 pub const TASK_RUN: &str = "task_run_seconds";
 /// From accepted to final, by `kind`.
 pub const TASK_END_TO_END: &str = "task_end_to_end_seconds";
-/// Tasks that are due or running.
+/// Tasks that are due or running, by `kind`.
 pub const QUEUE_BACKLOG: &str = "queue_backlog";
-/// Age of the oldest task that is due and that nobody works on.
+/// Age of the oldest task that is due and that nobody works on, by `kind`.
 pub const QUEUE_OLDEST_AGE: &str = "queue_oldest_age_seconds";
-/// Dead letters that were not discarded.
+/// Dead letters that were not discarded, by `kind`.
 pub const DEAD_LETTERS: &str = "dead_letters";
 /// Workers seen in the last 15 seconds.
 pub const WORKERS_ALIVE: &str = "workers_alive";

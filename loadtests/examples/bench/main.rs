@@ -15,6 +15,7 @@ mod adds;
 mod audit;
 mod autoscale;
 mod backlog;
+mod beside;
 mod cluster;
 mod cycle;
 mod footprint;

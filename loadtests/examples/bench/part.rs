@@ -2,12 +2,12 @@
 
 use crate::given::{Engine, Given};
 use crate::{
-    Failed, accepts, audit, backlog, cycle, footprint, generator, hashing, latency, report, scaling, stall, steps,
-    streams, takeover,
+    Failed, accepts, audit, backlog, beside, cycle, footprint, generator, hashing, latency, report, scaling, stall,
+    steps, streams, takeover,
 };
 
 /// Those of the embedded engine, in the order of `all`.
-const EMBEDDED: [&str; 11] = [
+const EMBEDDED: [&str; 12] = [
     "footprint",
     "latency",
     "accepts",
@@ -19,9 +19,10 @@ const EMBEDDED: [&str; 11] = [
     "steps",
     "audit",
     "backlog",
+    "beside",
 ];
 /// Those of the cluster.
-const CLUSTER: [&str; 6] = ["latency", "accepts", "cycle", "takeover", "scaling", "backlog"];
+const CLUSTER: [&str; 7] = ["latency", "accepts", "cycle", "takeover", "scaling", "backlog", "beside"];
 
 /// One part, or `all` of the engine.
 pub(crate) async fn run(name: &str, given: Given) -> Result<(), Failed> {
@@ -53,6 +54,7 @@ async fn one(name: &str, given: Given) -> Result<(), Failed> {
         "accepts" => accepts::run(given).await,
         "audit" => audit::run().await,
         "backlog" => backlog::run(given).await,
+        "beside" => beside::run(given).await,
         "cycle" => cycle::run(given).await,
         "footprint" => footprint::run().await,
         "generator" => generator::run().await,

@@ -2,7 +2,7 @@
 //!
 //! The comparison is a pure function over pages; [`prove`] fetches them. An accepted id is sound when the platform
 //! has it exactly once, in a final status that was announced once, with exactly the effects that the status means:
-//! one for `succeeded`, none for `declined` and `dead`.
+//! one for `succeeded`, none for `declined`, `dead` and `cancelled`.
 
 mod prove;
 #[cfg(test)]
@@ -20,8 +20,8 @@ pub use self::prove::{Drain, Stage, prove};
 use crate::ledger::Expectation;
 pub use crate::result::Verdict;
 
-/// The result of an audit. `accepted` = sound ones (`succeeded` + `declined` + `dead`) + `lost` + `duplicate` +
-/// `stuck` + `unverified`, except that a task beyond the accepted ones counts under `duplicate` alone.
+/// The result of an audit. `accepted` = sound ones (`succeeded` + `declined` + `dead` + `cancelled`) + `lost` +
+/// `duplicate` + `stuck` + `unverified`, except that a task beyond the accepted ones counts under `duplicate` alone.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Audit {
     /// Orders that were answered with 202.
@@ -32,6 +32,8 @@ pub struct Audit {
     pub declined: u64,
     /// Sound and dead.
     pub dead: u64,
+    /// Sound and cancelled.
+    pub cancelled: u64,
     /// Accepted, and the platform does not have it, or not its effect, or never announced its end.
     pub lost: u64,
     /// More than one outcome or effect, or a task that no order asked for.
@@ -91,6 +93,12 @@ impl Wrong {
 }
 
 impl Audit {
+    /// How many ended as they should.
+    #[must_use]
+    pub const fn sound(&self) -> u64 {
+        self.succeeded + self.declined + self.dead + self.cancelled
+    }
+
     /// The audit in one word: inconclusive if what was looked at is sound, and not all could be looked at or there was
     /// nothing to look at.
     #[must_use]
@@ -203,9 +211,15 @@ impl<O: Fn(TaskId) -> Option<Status>> Comparison<O> {
         let repeated = self.repeated.get(&task).copied().unwrap_or(0);
         match fault(item, (self.observed)(task), repeated) {
             Some((wrong, detail)) => self.wrong(task, wrong, detail),
-            None if item.status == Status::Succeeded => self.audit.succeeded += 1,
-            None if item.status == Status::Declined => self.audit.declined += 1,
-            None => self.audit.dead += 1,
+            None => {
+                *match item.status {
+                    Status::Succeeded => &mut self.audit.succeeded,
+                    Status::Declined => &mut self.audit.declined,
+                    Status::Cancelled => &mut self.audit.cancelled,
+                    // What is not final is stuck, see `fault`.
+                    Status::Dead | Status::Queued | Status::Running | Status::Retrying => &mut self.audit.dead,
+                } += 1;
+            }
         }
     }
 
@@ -235,7 +249,7 @@ fn fault(item: &EffectCount, observed: Option<Status>, repeated: u32) -> Option<
         return Some((Wrong::Duplicate, format!("its end was told {} times on the event stream", repeated + 1)));
     }
     // A dead task that an operator retried goes on; the other final statuses are for good.
-    if let Some(seen @ (Status::Succeeded | Status::Declined)) = observed
+    if let Some(seen @ (Status::Succeeded | Status::Declined | Status::Cancelled)) = observed
         && seen != status
     {
         return Some((Wrong::Duplicate, format!("{seen} on the event stream and {status} in the ledger")));

@@ -31,11 +31,12 @@ fn with_fault(fault: impl FnOnce(&mut EffectCount)) -> Audit {
 
 #[test]
 fn what_is_sound_passes_and_is_counted_by_status() {
-    let tasks = tasks(3);
-    let items = [Status::Succeeded, Status::Declined, Status::Dead];
+    let tasks = tasks(4);
+    let items = [Status::Succeeded, Status::Declined, Status::Dead, Status::Cancelled];
     let items: Vec<_> = tasks.iter().zip(items).map(|(task, status)| sound(*task, status)).collect();
     let audit = audit(expecting(&tasks), &items);
-    assert_eq!((audit.accepted, audit.succeeded, audit.declined, audit.dead), (3, 1, 1, 1));
+    assert_eq!((audit.accepted, audit.succeeded, audit.declined, audit.dead, audit.cancelled), (4, 1, 1, 1, 1));
+    assert_eq!(audit.sound(), 4);
     assert_eq!((audit.verdict(), audit.findings.len()), (Verdict::Pass, 0));
 }
 
@@ -64,8 +65,18 @@ fn two_final_statuses_are_a_duplicate() {
 }
 
 #[test]
-fn an_effect_of_what_was_declined_is_a_duplicate() {
-    assert_eq!(with_fault(|item| item.status = Status::Declined).duplicate, 1);
+fn an_effect_of_what_did_not_succeed_is_a_duplicate() {
+    for status in [Status::Declined, Status::Dead, Status::Cancelled] {
+        let audit = with_fault(|item| item.status = status);
+        assert_eq!((audit.duplicate, audit.sound(), audit.verdict()), (1, 0, Verdict::Fail), "{status}");
+        assert!(audit.findings[0].detail.contains("with 1 effects instead of 0"), "{}", audit.findings[0].detail);
+    }
+}
+
+#[test]
+fn a_cancelled_task_that_was_never_announced_or_twice_is_found() {
+    let cancelled = |finals| with_fault(|item| *item = EffectCount { finals, ..sound(item.task, Status::Cancelled) });
+    assert_eq!((cancelled(0).lost, cancelled(1).cancelled, cancelled(2).duplicate), (1, 1, 1));
 }
 
 #[test]
@@ -134,6 +145,10 @@ fn two_outcomes_of_one_task_are_a_duplicate() {
     };
     assert_eq!(compare(Status::Succeeded, Status::Declined), 1);
     assert_eq!(compare(Status::Declined, Status::Declined), 0);
+    assert_eq!(compare(Status::Succeeded, Status::Cancelled), 1, "what was done can't be called off");
+    assert_eq!(compare(Status::Cancelled, Status::Succeeded), 1, "what was called off must not be done");
+    assert_eq!(compare(Status::Cancelled, Status::Cancelled), 0);
+    assert_eq!(compare(Status::Dead, Status::Cancelled), 0, "an operator may retry a dead one and call it off");
     assert_eq!(compare(Status::Dead, Status::Succeeded), 0, "an operator may retry a dead one");
 }
 
@@ -175,7 +190,7 @@ proptest! {
             }
         }
         let audit = comparison.finish((!complete).then(|| "cut".to_owned()));
-        let sound = audit.succeeded + audit.declined + audit.dead;
+        let sound = audit.sound();
         prop_assert_eq!(sound + audit.lost + audit.duplicate + audit.stuck + audit.unverified, audit.accepted);
         prop_assert_eq!(audit.findings.len() as u64, audit.lost + audit.duplicate + audit.stuck);
         let missing = held.iter().filter(|(.., present)| !present).count() as u64;

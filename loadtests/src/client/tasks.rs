@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use card_core::ids::{RunId, TaskId, UserId};
-use card_core::tasks::{Attempt, Kind, Status, Task, TaskPage};
+use card_core::tasks::{Attempt, Kind, Priority, Status, Task, TaskPage};
+use card_core::time::Instant;
 use card_kinds::TaskKind;
 use card_kinds::replacement::Card;
 use reqwest::Method;
@@ -26,6 +27,12 @@ pub struct Order {
     pub kind: Kind,
     /// With what; of the kind.
     pub payload: Arc<RawValue>,
+    /// How much of the workers it gets; as most if none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub priority: Option<Priority>,
+    /// Not to be begun before; due at once if none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub due_at: Option<Instant>,
 }
 
 impl Order {
@@ -33,7 +40,8 @@ impl Order {
     #[must_use]
     pub fn of<K: TaskKind>(payload: &K::Payload) -> Self {
         // Payloads are plain data, which JSON always takes; `null` would be refused.
-        Self { kind: K::KIND, payload: to_raw_value(payload).unwrap_or_default().into() }
+        let payload = to_raw_value(payload).unwrap_or_default().into();
+        Self { kind: K::KIND, payload, priority: None, due_at: None }
     }
 }
 
@@ -152,5 +160,14 @@ impl Client {
     /// See [`ClientError`]; `not-dead` if it is not.
     pub async fn retry(&self, id: TaskId) -> Result<Task, ClientError> {
         self.fetch(self.request(Method::POST, &format!("/api/v1/tasks/{id}/retry"), Caller::Operator)?).await
+    }
+
+    /// Cancels a task that is not final (operator); one that is cancelled already is answered as it is.
+    ///
+    /// # Errors
+    /// See [`ClientError`]; `task-final` if it ended in another way.
+    pub async fn cancel(&self, id: TaskId, reason: &str) -> Result<Task, ClientError> {
+        let request = self.request(Method::POST, &format!("/api/v1/tasks/{id}/cancel"), Caller::Operator)?;
+        self.fetch(request.json(&serde_json::json!({ "reason": reason }))).await
     }
 }

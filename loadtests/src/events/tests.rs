@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use card_core::ids::UserId;
 use card_core::problem::{Code, Problem};
-use card_core::tasks::Status;
+use card_core::tasks::{Priority, Status};
 use card_kinds::add;
 use proptest::prelude::*;
 
@@ -67,6 +67,7 @@ impl Stage {
                     request_id: String::new(),
                     errors: Vec::new(),
                     open_task: None,
+                    task_status: None,
                 };
                 let status = StatusCode::from_u16(code.status()).unwrap();
                 (status, serde_json::to_string(&problem).unwrap()).into_response()
@@ -100,7 +101,9 @@ fn task(status: Status) -> String {
         run: None,
         status,
         attempts: 0,
+        priority: Priority::Normal,
         accepted_at: card_core::time::Instant::now(),
+        due_at: None,
         started_at: None,
         settled_at: None,
         result: None,

@@ -168,6 +168,10 @@ fn correctness(report: &Report, say: &mut impl FnMut(Weight, &'static str, Strin
         // No failure of the audit, and a promise only if one was made; but nobody wants to miss it.
         say(Weight::Warning, "correctness", format!("{} of {accepted} accepted died", format::count(found.dead)));
     }
+    if found.cancelled > 0 {
+        let count = format::count(found.cancelled);
+        say(Weight::Warning, "correctness", format!("{count} of {accepted} accepted were called off by an operator"));
+    }
 }
 
 fn regression(report: &Report, say: &mut impl FnMut(Weight, &'static str, String)) {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Verdict;
 
-/// The audit's figures. `accepted` = `succeeded` + `declined` + `dead` + `lost` + `duplicate` + `stuck` +
+/// The audit's figures. `accepted` = `succeeded` + `declined` + `dead` + `cancelled` + `lost` + `duplicate` + `stuck` +
 /// `unverified`, except that a task beyond the accepted ones counts under `duplicate` alone.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Correctness {
@@ -19,6 +19,9 @@ pub struct Correctness {
     pub declined: u64,
     /// Sound, and the platform gave up: a dead letter.
     pub dead: u64,
+    /// Sound, and an operator called it off.
+    #[serde(default)]
+    pub cancelled: u64,
     /// Accepted, and gone.
     pub lost: u64,
     /// More than one outcome or effect, or a task that nobody asked for.
@@ -39,6 +42,14 @@ pub struct Correctness {
     pub findings: Vec<Finding>,
     /// Why something could not be found out.
     pub unverified_reason: Option<String>,
+}
+
+impl Correctness {
+    /// How many ended as they should.
+    #[must_use]
+    pub const fn sound(&self) -> u64 {
+        self.succeeded + self.declined + self.dead + self.cancelled
+    }
 }
 
 /// One id that is not sound.

@@ -74,6 +74,7 @@ impl From<Audit> for Correctness {
             succeeded: audit.succeeded,
             declined: audit.declined,
             dead: audit.dead,
+            cancelled: audit.cancelled,
             lost: audit.lost,
             duplicate: audit.duplicate,
             stuck: audit.stuck,

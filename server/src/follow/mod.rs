@@ -34,6 +34,10 @@ const REMEMBERED: usize = 128;
 
 /// One thing to tell.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all of them are changes: a box would be one more allocation for each"
+)]
 pub(crate) enum Told {
     /// A change, durable if it has a `seq`.
     State(TaskEvent),

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use card_core::engine::EventPage;
 use card_core::engine::hub::{Change, Hub};
 use card_core::ids::UserId;
-use card_core::tasks::Status;
+use card_core::tasks::{Priority, Status};
 use card_core::time::Instant;
 use card_kinds::add;
 
@@ -46,7 +46,9 @@ fn task(run: Option<&str>, owner: Option<UserId>) -> Task {
         run: run.map(|run| run.parse().unwrap()),
         status: Status::Queued,
         attempts: 0,
+        priority: Priority::Normal,
         accepted_at: Instant::now(),
+        due_at: None,
         started_at: None,
         settled_at: None,
         result: None,

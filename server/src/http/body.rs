@@ -103,15 +103,15 @@ pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
     };
     let value = match serde_path_to_error::deserialize(&mut json) {
         Ok(Object(value)) => value,
-        Err(error) if error.inner().is_data() => {
-            // A body that breaks off later is malformed in the first place.
+        Err(error) => {
+            // A body that breaks off later is malformed in the first place; and what serde_json calls a mistake of syntax
+            // can be a number where a name is expected.
             if let Err(syntax) = serde_json::from_slice::<serde::de::IgnoredAny>(bytes) {
                 return Err(malformed(&syntax));
             }
             let pointer = pointer(error.path());
             return Err(Refusal::invalid(pointer, reason(error.inner())));
         }
-        Err(error) => return Err(malformed(error.inner())),
     };
     json.end().map_err(|error| malformed(&error))?;
     Ok(value)
@@ -146,6 +146,9 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
 /// secret.
 fn reason(error: &serde_json::Error) -> String {
     const QUOTES: [&str; 3] = ["invalid type: ", "invalid value: ", "unknown variant "];
+    if !error.is_data() {
+        return "is not of the type that it must be".to_owned();
+    }
     let text = error.to_string();
     let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(reason, _)| reason);
     // What was sent comes first and may hold the same words; what is expected is ours.
@@ -190,6 +193,19 @@ mod tests {
             let problem = problem_of::<Add>(body).await;
             assert_eq!(problem.code, Code::ValidationFailed, "{body}");
             assert_eq!(problem.errors[0].pointer, pointer, "{body}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_no_name_is_pointed_at_as_well() {
+        for body in [r#"{"reason": 7}"#, r#"{"reason": null}"#, r#"{"reason": [1]}"#, r#"{"reason": true}"#] {
+            let problem = problem_of::<Replacement>(body).await;
+            assert_eq!(
+                (problem.code, problem.errors[0].pointer.as_str()),
+                (Code::ValidationFailed, "/reason"),
+                "{body}"
+            );
+            assert_eq!(problem.errors[0].detail, "is not of the type that it must be", "{body}");
         }
     }
 

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use axum::extract::{Path, State};
 use axum::http::Method;
 use axum::response::Response;
-use card_core::tasks::{Task, TaskFilter, TaskPage};
+use card_core::tasks::{Priority, Task, TaskFilter, TaskPage};
 use card_kinds::replacement::{self, Replacement};
 use serde::de::IgnoredAny;
 
-use super::tasks::{Submission, submit_task};
+use super::tasks::{Order, Submission, submit_task};
 use crate::app::App;
 use crate::auth::caller::{Caller, User};
 use crate::http::body::{Json, payload};
@@ -42,7 +42,8 @@ pub(crate) async fn submit(
     let idempotency = headers.idempotency(&Method::POST, ROUTE, &body.bytes);
     let caller = Caller::User(user);
     let holders = admission.holders(caller);
-    let submission = Submission { kind, caller, holders, run: headers.run, payload, idempotency, location: ROUTE };
+    let order = Order { kind, payload, priority: Priority::default(), due_at: None };
+    let submission = Submission { order, caller, holders, run: headers.run, idempotency, location: ROUTE };
     submit_task(&app, submission).await
 }
 

@@ -1,4 +1,4 @@
-//! `/tasks`: submitting, reading, waiting for and retrying tasks of any kind.
+//! `/tasks`: submitting, reading, waiting for, retrying and cancelling tasks of any kind.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,16 +6,20 @@ use std::time::Duration;
 use axum::extract::{Path, State};
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
-use card_core::engine::{Accepted, EventFilter, Retried};
+use card_core::chosen::REASON;
+use card_core::engine::{Accepted, Cancelled, EventFilter, Retried};
 use card_core::ids::{RunId, TaskId, UserId};
 use card_core::problem::Code;
-use card_core::tasks::{Idempotency, Kind, NewTask, Task, TaskFilter, TaskPage};
+use card_core::tasks::{Idempotency, Kind, NewTask, Priority, Status, Task, TaskFilter, TaskPage};
+use card_core::time::Instant as Timestamp;
 use card_kinds::{Definition, Registry, Schemas};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::time::{Instant, timeout_at};
 use utoipa::openapi::RefOr;
-use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, OneOfBuilder, Schema, Type};
+use utoipa::openapi::schema::{
+    AdditionalProperties, KnownFormat, ObjectBuilder, OneOfBuilder, Schema, SchemaFormat, SchemaType, Type,
+};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::app::App;
@@ -30,18 +34,38 @@ use crate::http::query::{Query, pattern};
 use crate::problem::Refusal;
 
 const ROUTE: &str = "/api/v1/tasks";
+/// A task may be asked for so far ahead: a year, whichever.
+const AHEAD: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
-/// What is asked for: a kind, and a payload of it.
+/// What is asked for: a kind, a payload of it, and when and how urgently it is to be done.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct TaskRequest {
     kind: Kind,
     payload: Box<RawValue>,
+    #[serde(default)]
+    priority: Priority,
+    /// As text: what is wrong with it is said without what was sent.
+    #[serde(default)]
+    due_at: Option<String>,
 }
 
 // By hand: one alternative for each kind that is registered.
 impl PartialSchema for TaskRequest {
     fn schema() -> RefOr<Schema> {
+        let priority = ObjectBuilder::new()
+            .schema_type(Type::String)
+            .enum_values(Some(Priority::ALL.map(Priority::as_str)))
+            .default(Some(Priority::default().as_str().into()))
+            .description(Some("How much of the workers it gets while there is more than they can do; none starves"))
+            .build();
+        let due_at = ObjectBuilder::new()
+            .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
+            .description(Some(
+                "Not to be begun before this time (RFC 3339), at most 366 days ahead; what is past is due at once",
+            ))
+            .build();
         let alternatives = Registry::default().all().fold(OneOfBuilder::new(), |all, one| {
             let kind = ObjectBuilder::new().schema_type(Type::String).enum_values(Some([one.kind.as_str()]));
             all.item(
@@ -50,6 +74,8 @@ impl PartialSchema for TaskRequest {
                     .description(Some(one.summary))
                     .property("kind", kind)
                     .property("payload", one.payload_schema(&mut Schemas::new()))
+                    .property("priority", priority.clone())
+                    .property("due_at", due_at.clone())
                     .required("kind")
                     .required("payload")
                     .additional_properties(Some(AdditionalProperties::FreeForm(false))),
@@ -67,28 +93,36 @@ impl ToSchema for TaskRequest {
     }
 }
 
+/// What is to be done.
+pub(crate) struct Order<'a> {
+    pub(crate) kind: &'a Definition,
+    pub(crate) payload: Box<RawValue>,
+    pub(crate) priority: Priority,
+    pub(crate) due_at: Option<Timestamp>,
+}
+
 /// What a route found out about a new task.
 pub(crate) struct Submission<'a> {
-    pub(crate) kind: &'a Definition,
+    pub(crate) order: Order<'a>,
     pub(crate) caller: Caller,
     /// Whose room in the backlog it takes.
     pub(crate) holders: Holders,
     pub(crate) run: Option<RunId>,
-    pub(crate) payload: Box<RawValue>,
     pub(crate) idempotency: Option<Idempotency>,
     pub(crate) location: &'static str,
 }
 
 /// Makes a task durable and answers with it.
 pub(crate) async fn submit_task(app: &App, submission: Submission<'_>) -> Result<Response, Refusal> {
-    let Submission { kind: definition, caller, holders, run, payload, idempotency, location } = submission;
+    let Submission { order, caller, holders, run, idempotency, location } = submission;
+    let Order { kind: definition, payload, priority, due_at } = order;
     if definition.is_owned && caller.owner().is_none() {
         return Err(Refusal::new(Code::Forbidden, "A task of this kind is a user's: only a user can ask for it."));
     }
     app.backlog.admit(&holders)?;
     let (kind, owner) = (definition.kind, caller.owner());
     let exclusive = definition.exclusive_key(owner);
-    let new = NewTask { id: TaskId::new(), kind, owner, run, payload, exclusive, idempotency };
+    let new = NewTask { id: TaskId::new(), kind, owner, run, payload, exclusive, idempotency, priority, due_at };
     match app.engine.accept(new).await? {
         Accepted::New(task) => {
             app.accepted(kind, &holders);
@@ -133,23 +167,35 @@ pub(crate) async fn submit(
     headers: WriteHeaders,
     body: Json<TaskRequest>,
 ) -> Result<Response, Refusal> {
-    let TaskRequest { kind, payload } = body.value;
+    let TaskRequest { kind, payload, priority, due_at } = body.value;
     let kind = app
         .kinds
         .get(kind)
         .ok_or_else(|| Refusal::invalid("/kind", format!("must be one of {}", app.kinds.names())))?;
     let payload = self::payload(kind, payload.get().as_bytes(), "/payload")?;
+    let due_at = due_at.map(|text| self::due_at(&text)).transpose()?;
     let idempotency = headers.idempotency(&Method::POST, ROUTE, &body.bytes);
     let holders = admission.holders(caller);
-    let submission = Submission { kind, caller, holders, run: headers.run, payload, idempotency, location: ROUTE };
+    let order = Order { kind, payload, priority, due_at };
+    let submission = Submission { order, caller, holders, run: headers.run, idempotency, location: ROUTE };
     submit_task(&app, submission).await
+}
+
+fn due_at(text: &str) -> Result<Timestamp, Refusal> {
+    let invalid = |rule: &str| Refusal::invalid("/due_at", rule);
+    let due_at = text.parse::<jiff::Timestamp>().map_err(|_| invalid("must be a time such as 2026-01-31T12:00:00Z"))?;
+    let due_at = Timestamp::from(due_at);
+    if due_at.since(Timestamp::now()) > AHEAD {
+        return Err(invalid("may lie at most 366 days ahead"));
+    }
+    Ok(due_at)
 }
 
 /// Tasks by filter, newest first.
 #[utoipa::path(get, path = "/tasks", tag = "tasks", security(("operator" = [])),
     params(
         ("kind" = Option<Kind>, Query, description = "Of this kind"),
-        ("status" = Option<card_core::tasks::Status>, Query, description = "In this status"),
+        ("status" = Option<Status>, Query, description = "In this status"),
         ("run" = Option<RunId>, Query, description = "Of this run"),
         ("owner" = Option<UserId>, Query, description = "Of this user"),
         ("error" = Option<String>, Query, description = "Whose error (`code: message`) matches this regular expression of at most 512 bytes", max_length = 512),
@@ -265,5 +311,40 @@ pub(crate) async fn retry(
             Err(Refusal::open(kind.and_then(|kind| app.kinds.get(kind)), open))
         }
         Retried::NotFound => Err(missing()),
+    }
+}
+
+/// Cancel a task.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Cancel {
+    /// Why; kept with it, for operators.
+    #[schema(min_length = 1, max_length = 500)]
+    reason: String,
+}
+
+/// Cancels a task that is not final: it has no effect, and whoever works on it learns it with the next renewal of its
+/// lease. One that is cancelled already stays as it is.
+#[utoipa::path(post, path = "/tasks/{id}/cancel", tag = "tasks", security(("operator" = [])), request_body = Cancel,
+    params(("id" = TaskId, Path, description = "The task")),
+    responses((status = 200, description = "Cancelled, now or before", body = Task),
+        (status = 409, description = "`task-final`: it ended in another way, `task_status`")))]
+pub(crate) async fn cancel(
+    State(app): State<Arc<App>>,
+    _: Operator,
+    Path(id): Path<String>,
+    body: Json<Cancel>,
+) -> Result<Response, Refusal> {
+    let missing = || Refusal::not_found("There is no such task.");
+    let reason = body.value.reason.trim();
+    REASON.check(reason).map_err(|rule| Refusal::invalid("/reason", rule))?;
+    match app.engine.cancel(id.parse().map_err(|_| missing())?, reason.to_owned()).await? {
+        Cancelled::Done(task) => {
+            app.cancelled(task.kind);
+            Ok(ok(&task))
+        }
+        Cancelled::Final(task) if task.status == Status::Cancelled => Ok(ok(&task)),
+        Cancelled::Final(task) => Err(Refusal::task_final(task.status)),
+        Cancelled::NotFound => Err(missing()),
     }
 }

@@ -43,9 +43,11 @@ async fn metrics_name_routes_by_their_templates() {
         r#"http_request_duration_seconds_count{method="POST",route="/api/v1/tasks"} 1"#,
         r#"tasks_accepted_total{kind="add"} 1"#,
         "http_requests_in_flight 0",
-        "dead_letters 0",
-        "queue_oldest_age_seconds",
-        "queue_backlog",
+        r#"tasks_settled_total{kind="add",status="cancelled"} 0"#,
+        r#"dead_letters{kind="add"} 0"#,
+        r#"dead_letters{kind="replacement"} 0"#,
+        r#"queue_oldest_age_seconds{kind="add"} "#,
+        r#"queue_backlog{kind="replacement"} 0"#,
     ] {
         assert!(text.contains(line), "{line} in\n{text}");
     }

@@ -4,6 +4,7 @@
 mod app;
 mod stream;
 
+mod cancelling;
 mod cards;
 mod connections;
 mod dead_letters;
@@ -22,5 +23,6 @@ mod sessions;
 mod stopping;
 mod synthetic_users;
 mod tasks;
+mod timing;
 mod unreadable;
 mod users;

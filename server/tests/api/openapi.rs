@@ -6,7 +6,7 @@ use crate::app::{OPERATOR, TestApp, ok};
 const METHODS: [Method; 5] = [Method::GET, Method::POST, Method::PUT, Method::DELETE, Method::PATCH];
 
 /// What the contract promises, whatever the document says.
-const CONTRACT: [(&str, &str); 33] = [
+const CONTRACT: [(&str, &str); 34] = [
     ("post", "/api/v1/users"),
     ("delete", "/api/v1/users/me"),
     ("put", "/api/v1/users/me/password"),
@@ -25,6 +25,7 @@ const CONTRACT: [(&str, &str); 33] = [
     ("get", "/api/v1/tasks/{id}/events"),
     ("get", "/api/v1/tasks/{id}/attempts"),
     ("post", "/api/v1/tasks/{id}/retry"),
+    ("post", "/api/v1/tasks/{id}/cancel"),
     ("get", "/api/v1/events"),
     ("get", "/api/v1/dead-letters"),
     ("get", "/api/v1/dead-letters/groups"),

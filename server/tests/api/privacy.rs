@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
+use card_core::ids::TaskId;
 use card_core::problem::Code;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -81,6 +82,7 @@ async fn no_chosen_text_holds_a_number_of_a_card() {
     for number in ["4111111111111111", "4111-1111-1111-1111", "5500.0000.0000.0004", "n4111111111111111x"] {
         let account = json!({"username": number, "password": PASSWORD});
         let generated = json!({"run": number, "from": 0, "count": 1});
+        let cancel = json!({"reason": format!("asked for by {number}")});
         let discard = json!({"filter": {}, "reason": format!("asked for by {number}")});
         let filter = json!({"filter": {"run": number}, "reason": "r", "dry_run": true});
         for (pointer, request) in [
@@ -96,6 +98,7 @@ async fn no_chosen_text_holds_a_number_of_a_card() {
             ("run", app.get(&format!("/events?run={number}"), OPERATOR)),
             ("run", app.get(&format!("/dead-letters?run={number}"), OPERATOR)),
             ("/reason", app.post("/dead-letters/discard", OPERATOR, &discard)),
+            ("/reason", app.post(&format!("/tasks/{}/cancel", TaskId::new()), OPERATOR, &cancel)),
         ] {
             let problem = problem(request).await;
             assert_eq!(problem.code, Code::ValidationFailed, "{number}: {problem:?}");

@@ -27,5 +27,7 @@ async fn the_scaling_signal_needs_no_token() {
     let app = TestApp::without_workers().await;
     app.add(OPERATOR, "r").await;
     let signal: serde_json::Value = ok(app.client.get(app.url("/scaling"))).await;
-    assert_eq!((&signal["backlog"], &signal["by_kind"]["add"]), (&1.into(), &1.into()));
+    assert_eq!((&signal["backlog"], &signal["by_kind"]["add"]["backlog"]), (&1.into(), &1.into()));
+    let none = serde_json::json!({"backlog": 0, "oldest_age_ms": 0, "dead": 0});
+    assert_eq!(signal["by_kind"]["replacement"], none);
 }

@@ -1,6 +1,6 @@
 // Drives the page at `/` of a running server in headless Chromium, as a person with a keyboard would.
 //
-//   node page.mjs <base URL> <folder for screenshots>
+//   CARDCTL_OPERATOR_TOKEN=… node page.mjs <base URL> <folder for screenshots>
 //
 // Each test builds on the one before, as a visit does. What a healthy server does too rarely to wait for (a broken
 // connection, a 503, an issuer that fails) is played by intercepting that one answer; everything else is the server's.
@@ -13,8 +13,9 @@ import { join } from 'node:path';
 import { accessibilityFaults, focused, launch, openTab, overflow, stillness } from './browser.mjs';
 
 const [base, shots] = process.argv.slice(2);
-if (!base || !shots) {
-  console.error('usage: node page.mjs <base URL> <folder for screenshots>');
+const operator = process.env.CARDCTL_OPERATOR_TOKEN;
+if (!base || !shots || !operator) {
+  console.error('usage: CARDCTL_OPERATOR_TOKEN=… node page.mjs <base URL> <folder for screenshots>');
   process.exit(2);
 }
 await mkdir(shots, { recursive: true });
@@ -69,11 +70,16 @@ async function isSound(view) {
   await tab.setViewportSize({ width: 1280, height: 900 });
 }
 
-async function replaceAgain() {
-  const another = tab.getByRole('button', { name: 'Ask for another card' });
+const another = tab.getByRole('button', { name: 'Ask for another card' });
+
+async function ask() {
   if (await another.isVisible()) await another.click();
   await tab.getByRole('radio', { name: /^Lost/ }).check();
   await tab.getByRole('button', { name: 'Ask for a new card' }).click();
+}
+
+async function replaceAgain() {
+  await ask();
   await shown(another);
 }
 
@@ -82,6 +88,16 @@ const problem = (status, code, more = {}, headers = {}) => ({
   headers: { 'content-type': 'application/problem+json', ...headers },
   body: JSON.stringify({ type: code, title: code, status, detail: `Played ${code}`, code, ...more }),
 });
+
+/** What an operator does meanwhile, from elsewhere. */
+async function operate(call, body) {
+  const response = await fetch(`${base}/api/v1/${call}`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${operator}`, ...(body && { 'content-type': 'application/json' }) },
+    body: body && JSON.stringify(body),
+  });
+  assert.ok(response.ok, `${call}: ${response.status}`);
+}
 
 const tests = {
   async 'the page comes with a strict policy and works without a script'() {
@@ -261,6 +277,27 @@ const tests = {
     await isSound('a request that was given up');
     await shoot('progress-dead');
     await tab.unrouteAll();
+  },
+
+  async 'a request that an operator calls off ends, and says so without saying why'() {
+    await operate('queue/pause');
+    await ask();
+    await shown(heading('Request accepted'));
+    const id = await tab.locator('#progress-id').textContent();
+    await operate(`tasks/${id}/cancel`, { reason: 'suspected mule account' });
+    await shown(heading('Your request was called off'));
+    await operate('queue/resume');
+    await shown(tab.getByText(/Called off by us before it was done\. No card was made, and you can ask again\./).first());
+    await shown(tab.locator(`[data-task="${id}"] .badge`, { hasText: 'Called off' }));
+    assert.ok(!(await tab.content()).includes('mule'));
+    await isSound('a request that was called off');
+    await shoot('progress-cancelled');
+    await tab.emulateMedia({ colorScheme: 'dark' });
+    await shoot('progress-cancelled-dark');
+    await tab.emulateMedia({ colorScheme: 'light' });
+    // The place is free: the next one goes through.
+    await replaceAgain();
+    await shown(heading('Your new card is ready'));
   },
 
   async 'an access token that ended is refreshed once, whoever needs it'() {

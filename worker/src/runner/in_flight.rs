@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 /// Why a step is cut off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cut {
-    /// Another worker has the task now.
+    /// Another worker has the task now, or it was cancelled.
     LostLease,
     /// The worker stops and the drain is over.
     Stopping,

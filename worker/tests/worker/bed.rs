@@ -7,8 +7,9 @@ use card_core::engine::{Accepted, Engine, EventFilter, Store, Work};
 use card_core::ids::{RunId, TaskId, UserId, WorkerId};
 use card_core::retry::RetryPolicy;
 use card_core::settings::{self, Settings};
-use card_core::tasks::{Kind, NewTask, Task};
+use card_core::tasks::{Kind, NewTask, Priority, Task};
 use card_core::testing::TestLedger;
+use card_core::time::Instant;
 use card_worker::{Handlers, Stopped, Worker};
 use serde_json::value::RawValue;
 use tokio::task::JoinHandle;
@@ -46,6 +47,15 @@ impl Bed {
     }
 
     pub(crate) async fn accept(&self, kind: Kind, payload: &str) -> TaskId {
+        self.accept_due(kind, payload, None).await
+    }
+
+    /// Not to be begun before.
+    pub(crate) async fn accept_for(&self, kind: Kind, payload: &str, due_at: Instant) -> TaskId {
+        self.accept_due(kind, payload, Some(due_at)).await
+    }
+
+    async fn accept_due(&self, kind: Kind, payload: &str, due_at: Option<Instant>) -> TaskId {
         let id = TaskId::new();
         let new = NewTask {
             id,
@@ -55,6 +65,8 @@ impl Bed {
             payload: RawValue::from_string(payload.to_owned()).unwrap(),
             exclusive: None,
             idempotency: None,
+            priority: Priority::default(),
+            due_at,
         };
         assert!(matches!(self.store.engine.accept(new).await.unwrap(), Accepted::New(_)));
         id
@@ -89,7 +101,7 @@ impl Bed {
         ended
     }
 
-    async fn until(&self, id: TaskId, is_so: impl Fn(&Task) -> bool) -> Task {
+    pub(crate) async fn until(&self, id: TaskId, is_so: impl Fn(&Task) -> bool) -> Task {
         let wakeups = self.store.engine.wakeups(&EventFilter { tasks: vec![id], ..EventFilter::default() });
         let found = tokio::time::timeout(PATIENCE, async {
             loop {

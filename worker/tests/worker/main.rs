@@ -6,6 +6,7 @@ mod connections;
 mod faulty;
 mod scripted;
 
+mod cancelling;
 mod issuer;
 mod issuer_client;
 mod meters;

@@ -133,7 +133,7 @@ fn exit(context: &Context, outcome: &Outcome, audit: &Correctness) -> Exit {
         Verdict::Fail => Exit::Incorrect,
         _ if context.stop.is_cancelled() => context.interrupted(),
         _ if requests != Exit::Done => requests,
-        Verdict::Pass if audit.declined + audit.dead > 0 => Exit::WorkFailed,
+        Verdict::Pass if audit.sound() > audit.succeeded => Exit::WorkFailed,
         Verdict::Pass => Exit::Done,
         Verdict::Inconclusive => Exit::Inconclusive,
     }

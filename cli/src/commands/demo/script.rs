@@ -58,7 +58,7 @@ pub(super) fn load(run: &RunId, context: &Context) -> Result<(), Failure> {
 pub(super) fn verdict(report: &Report, context: &Context) -> Result<(), Failure> {
     let (printer, paint) = (&context.printer, context.printer.out());
     let audit = &report.correctness;
-    let Correctness { accepted, succeeded, declined, dead, lost, duplicate, stuck, unverified, .. } = audit;
+    let Correctness { accepted, succeeded, declined, dead, cancelled, lost, duplicate, stuck, unverified, .. } = audit;
     let (mark, words) = match audit.verdict {
         Verdict::Inconclusive if *accepted == 0 => {
             (paint.warn("?"), paint.warn("nothing was accepted: this says nothing"))
@@ -68,9 +68,10 @@ pub(super) fn verdict(report: &Report, context: &Context) -> Result<(), Failure>
         Verdict::Inconclusive => (paint.warn("?"), paint.warn("not all of it could be verified")),
     };
     head(context, 4, "Verdict", &format!("{mark} {words}"))?;
+    let called_off = if *cancelled > 0 { format!(", {cancelled} cancelled") } else { String::new() };
     let mut rows = vec![
         format!("accepted    {accepted}  by the sender's own ledger"),
-        format!("ended       {succeeded} succeeded, {declined} declined, {dead} dead"),
+        format!("ended       {succeeded} succeeded, {declined} declined, {dead} dead{called_off}"),
         format!("wrong       {lost} lost, {duplicate} duplicate, {stuck} stuck, {unverified} unverified"),
     ];
     rows.extend(latency_line("accept    ", &report.accept_ms));

@@ -99,7 +99,9 @@ impl Canary {
         let mut failure = match self.verdict {
             Verdict::Passed => return None,
             Verdict::Died => {
-                let message = format!("{} of {all} died again", self.with(|status| status == Status::Dead).count());
+                let called_off = self.with(|status| status == Status::Cancelled).next().is_some();
+                let fate = if called_off { "died again or were called off" } else { "died again" };
+                let message = format!("{} of {all} {fate}", self.with(is_bad).count());
                 Failure::new("canary-died", Exit::WorkFailed, message)
             }
             Verdict::Pending => {
@@ -108,7 +110,7 @@ impl Canary {
             }
         };
         let bad = |status: Status| match self.verdict {
-            Verdict::Died => status == Status::Dead,
+            Verdict::Died => is_bad(status),
             _ => !status.is_final(),
         };
         for Fate { task, status, error } in self.with(bad) {
@@ -119,11 +121,12 @@ impl Canary {
         if paused {
             failure = failure.evidence("the queue is paused");
         }
-        let first = self.with(bad).next().map(|fate| fate.task);
+        let first = self.with(bad).next().map(|fate| (fate.task, fate.status));
         let fix = match (self.verdict, first) {
             (Verdict::Pending, _) if paused => "queue resume".to_owned(),
-            (Verdict::Pending, Some(task)) => format!("watch {task}"),
-            (_, Some(task)) => format!("dlq show {task}"),
+            (Verdict::Pending, Some((task, _))) => format!("watch {task}"),
+            (_, Some((task, Status::Cancelled))) => format!("tasks get {task}"),
+            (_, Some((task, _))) => format!("dlq show {task}"),
             (_, None) => "dlq list".to_owned(),
         };
         Some(failure.fix(client::command(context, &fix)))
@@ -137,7 +140,7 @@ impl Canary {
     pub(super) fn line(&self) -> String {
         let of = |wanted| self.with(|status| status == wanted).count();
         let all = count(self.tasks.len());
-        let parts = [Status::Succeeded, Status::Declined, Status::Dead]
+        let parts = [Status::Succeeded, Status::Declined, Status::Dead, Status::Cancelled]
             .map(|status| (of(status), status.as_str()))
             .into_iter()
             .chain([(self.with(|status| !status.is_final()).count(), "pending")]);
@@ -147,8 +150,13 @@ impl Canary {
     }
 }
 
+/// Dead again; or called off by somebody, who will have had a reason.
+fn is_bad(status: Status) -> bool {
+    matches!(status, Status::Dead | Status::Cancelled)
+}
+
 fn verdict(statuses: impl Iterator<Item = Status> + Clone) -> Verdict {
-    if statuses.clone().any(|status| status == Status::Dead) {
+    if statuses.clone().any(is_bad) {
         Verdict::Died
     } else if statuses.clone().all(Status::is_final) {
         Verdict::Passed
@@ -182,5 +190,6 @@ mod tests {
         assert_eq!(of(&[Status::Succeeded, Status::Declined]), Verdict::Passed);
         assert_eq!(of(&[Status::Succeeded, Status::Running]), Verdict::Pending);
         assert_eq!(of(&[Status::Retrying, Status::Dead]), Verdict::Died);
+        assert_eq!(of(&[Status::Succeeded, Status::Cancelled]), Verdict::Died, "somebody called it off");
     }
 }

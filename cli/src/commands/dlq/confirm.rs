@@ -10,7 +10,7 @@ use crate::failure::Failure;
 ///
 /// # Errors
 /// The answer is no, nobody is there to ask, or the command was interrupted. Nothing was changed.
-pub(super) async fn confirm(context: &Context, question: &str) -> Result<(), Failure> {
+pub(in crate::commands) async fn confirm(context: &Context, question: &str) -> Result<(), Failure> {
     if context.yes {
         return Ok(());
     }

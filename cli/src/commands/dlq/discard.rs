@@ -35,7 +35,8 @@ pub(super) struct DiscardArgs {
     dry_run: bool,
 }
 
-fn reason(text: &str) -> Result<String, &'static str> {
+/// Why, as the platform takes it.
+pub(in crate::commands) fn reason(text: &str) -> Result<String, &'static str> {
     REASON.check(text.trim()).map(|()| text.to_owned())
 }
 

@@ -1,13 +1,13 @@
 //! `cardctl dlq`: dead letters, listed, explained, tried again at a rate, or discarded with a reason.
 
 mod canary;
-mod confirm;
+pub(super) mod confirm;
 mod course;
-mod discard;
+pub(super) mod discard;
 mod groups;
 mod letters;
 mod list;
-mod progress;
+pub(super) mod progress;
 mod report;
 mod retry;
 mod show;

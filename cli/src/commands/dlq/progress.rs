@@ -10,7 +10,7 @@ use crate::output::{Bar, Printer};
 const PAUSE: Duration = Duration::from_secs(2);
 
 /// A bar on a terminal, a line now and then elsewhere.
-pub(super) struct Progress<'a> {
+pub(in crate::commands) struct Progress<'a> {
     printer: &'a Printer,
     bar: Option<Bar>,
     total: u64,
@@ -19,7 +19,7 @@ pub(super) struct Progress<'a> {
 
 impl<'a> Progress<'a> {
     /// Towards so many.
-    pub(super) fn new(printer: &'a Printer, total: u64) -> Self {
+    pub(in crate::commands) fn new(printer: &'a Printer, total: u64) -> Self {
         let bar = printer.bar("{bar:30} {pos} of {len} {msg} {per_sec} {eta} left");
         if let Some(bar) = &bar {
             bar.set_length(total);
@@ -28,7 +28,7 @@ impl<'a> Progress<'a> {
     }
 
     /// So many are `word`, such as "queued again".
-    pub(super) fn at(&mut self, done: u64, word: &'static str) {
+    pub(in crate::commands) fn at(&mut self, done: u64, word: &'static str) {
         if let Some(bar) = &self.bar {
             bar.show(word);
             bar.set_position(done);

@@ -13,7 +13,7 @@ use crate::failure::Failure;
 use crate::output::Printer;
 
 /// Lines above the table of workers.
-const FACTS: usize = 9;
+const FACTS: usize = 10;
 
 pub(super) async fn run(context: &Context) -> Result<Exit, Failure> {
     let stats = client::connect(context).await?.stats().await?;
@@ -32,6 +32,7 @@ fn write(printer: &Printer, stats: &Stats) -> Result<(), Failure> {
         ("ready", queue.ready.to_string()),
         ("running", queue.running.to_string()),
         ("retrying", queue.retrying.to_string()),
+        ("scheduled", queue.scheduled.to_string()),
         ("dead", dead),
         ("oldest", milliseconds(Duration::from_millis(queue.oldest_age_ms))),
         ("accepted", stats.accepted_total.to_string()),

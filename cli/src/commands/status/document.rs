@@ -89,6 +89,14 @@ impl From<WorkerStats> for Worker {
     }
 }
 
+/// What is in the queue, in words.
+fn depth(queue: &QueueStats) -> String {
+    let QueueStats { ready, running, retrying, scheduled, dead, .. } = queue;
+    // Few use it.
+    let scheduled = if *scheduled > 0 { format!(", {scheduled} scheduled") } else { String::new() };
+    format!("{ready} ready, {running} running, {retrying} retrying{scheduled}, {dead} dead")
+}
+
 impl Document {
     pub(super) fn with_stats(&mut self, stats: Stats) {
         self.workers = Some(stats.workers.into_iter().map(Worker::from).collect());
@@ -123,8 +131,7 @@ impl Document {
     pub(super) fn summary(&self) -> String {
         let mut line = format!("{}: {}", self.name(), self.state.words());
         if let Some(queue) = &self.queue {
-            let QueueStats { ready, running, retrying, dead, .. } = queue;
-            line.push_str(&format!(", {ready} ready, {running} running, {retrying} retrying, {dead} dead"));
+            line.push_str(&format!(", {}", depth(queue)));
         }
         if let Some(settled) = self.settled_total {
             line.push_str(&format!(", {settled} settled"));
@@ -162,8 +169,7 @@ impl Document {
         if let Some(queue) = &self.queue {
             let age = Duration::from_millis(queue.oldest_age_ms);
             let paused = if queue.paused { paint.warn("  paused") } else { String::new() };
-            let QueueStats { ready, running, retrying, dead, .. } = queue;
-            line("queue", format!("{ready} ready, {running} running, {retrying} retrying, {dead} dead{paused}"));
+            line("queue", format!("{}{paused}", depth(queue)));
             line("oldest", format_duration(age));
         }
         if let (Some(accepted), Some(settled)) = (self.accepted_total, self.settled_total) {

@@ -9,8 +9,8 @@ use std::io::Read;
 use std::time::Duration;
 
 use card_core::ids::{RunId, TaskId, UserId};
-use card_core::tasks::Kind;
-use card_core::time::{format_duration, parse_duration};
+use card_core::tasks::{Kind, Priority};
+use card_core::time::{Instant as Timestamp, format_duration, parse_duration};
 use card_kinds::Registry;
 use card_kinds::replacement::{self, CardReplacement, Reason, Replacement};
 use card_loadtests::audit::Wrong;
@@ -36,6 +36,7 @@ Examples:
   cardctl submit -c 500 --concurrency 50 -w   five hundred users at once, then the audit
   cardctl submit -c 100 --rate 10/s --reason stolen
   cardctl submit --kind add --payload '{\"x\":20,\"y\":22}' -w
+  cardctl submit -c 1000 --priority low --due-in 8h   for when nobody waits
   cardctl submit -c 20 -w -o json          the result as one document";
 
 /// Send requests by fresh, unique users
@@ -60,13 +61,22 @@ pub struct SubmitArgs {
     /// The payload of every request as JSON; - reads it from stdin [default: such as users send, by the seed]
     #[arg(long, value_name = "JSON")]
     payload: Option<String>,
+    /// How much of the workers they get while there is more than these can do: high, normal or low; none starves
+    #[arg(long, value_name = "PRIORITY", default_value_t)]
+    priority: Priority,
+    /// When they are to be begun: so long from now, at most 366 days
+    #[arg(long, value_name = "DURATION", conflicts_with = "due_at", value_parser = parse_duration)]
+    due_in: Option<Duration>,
+    /// When they are to be begun: at this time, such as 2026-01-31T12:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    due_at: Option<Timestamp>,
     /// Make the same requests again [default: random, and printed]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
     /// Tag the requests with this run [default: a new one]
     #[arg(long, value_name = "RUN")]
     run: Option<RunId>,
-    /// Watch until all of them are final, then audit
+    /// Watch until all of them are final, those for later included, then audit
     #[arg(short, long)]
     watch: bool,
     /// Give up waiting after this long (exit 124)
@@ -94,7 +104,9 @@ struct AcceptedLine {
 /// Nothing runs, nothing was accepted, or the result can't be written.
 pub async fn run(args: SubmitArgs, context: &Context) -> Result<Exit, Failure> {
     let seed = args.seed.unwrap_or_else(Orders::fresh_seed);
-    let orders = orders(&args, seed)?;
+    let due_at = due_at(&args);
+    check_patience(&args, due_at)?;
+    let orders = orders(&args, seed)?.when(priority(&args), due_at);
     let client = client::connect(context).await?;
     let plan = Plan {
         joined: args.run.is_some(),
@@ -122,6 +134,31 @@ pub async fn run(args: SubmitArgs, context: &Context) -> Result<Exit, Failure> {
         clean(context, &client, &plan, &outcome, exit).await?;
     }
     Ok(exit)
+}
+
+fn time(text: &str) -> Result<Timestamp, &'static str> {
+    let time = text.parse::<jiff::Timestamp>();
+    time.map(Timestamp::from).map_err(|_| "a time has a date, a time and a zone, such as 2026-01-31T12:00:00Z")
+}
+
+/// What a platform takes for granted is not said: an older one would not know the word.
+fn priority(args: &SubmitArgs) -> Option<Priority> {
+    (args.priority != Priority::default()).then_some(args.priority)
+}
+
+/// Counted once: all of them are for the same time, and one that is sent again is the same request.
+fn due_at(args: &SubmitArgs) -> Option<Timestamp> {
+    args.due_at.or_else(|| args.due_in.map(|due_in| Timestamp::now().plus(due_in)))
+}
+
+/// What is begun after the time is up can't be watched to its end.
+fn check_patience(args: &SubmitArgs, due_at: Option<Timestamp>) -> Result<(), Failure> {
+    let wait = due_at.map(|due_at| due_at.since(Timestamp::now())).unwrap_or_default();
+    if !args.watch || wait < args.timeout {
+        return Ok(());
+    }
+    let message = format!("the time to watch ({}) is up before they are due", format_duration(args.timeout));
+    Err(Failure::new("usage", Exit::Usage, message).fix("give it longer with --timeout, or leave out --watch"))
 }
 
 fn orders(args: &SubmitArgs, seed: u64) -> Result<Orders, Failure> {

@@ -26,6 +26,7 @@ pub struct Document<'a> {
     succeeded: u64,
     declined: u64,
     dead: u64,
+    cancelled: u64,
     pending: u64,
     lost: u64,
     duplicate: u64,
@@ -93,6 +94,7 @@ impl<'a> Document<'a> {
             succeeded: counts.succeeded,
             declined: counts.declined,
             dead: counts.dead,
+            cancelled: counts.cancelled,
             pending: counts.pending,
             lost: audited(|audit| audit.lost),
             duplicate: audited(|audit| audit.duplicate),
@@ -131,7 +133,7 @@ pub fn exit(context: &Context, outcome: &Outcome) -> Exit {
         Exit::Incorrect
     } else if outcome.ending == Ending::Interrupted {
         context.interrupted()
-    } else if counts.declined + counts.dead > 0 {
+    } else if counts.failed() > 0 {
         Exit::WorkFailed
     } else if outcome.ending == Ending::TimeUp {
         Exit::Timeout
@@ -147,8 +149,8 @@ pub fn exit(context: &Context, outcome: &Outcome) -> Exit {
 /// The verdict of an audit in one line. What is not final is stuck, or only pending if the wait ended first.
 #[must_use]
 pub fn verdict_line(audit: &Audit, ending: Ending, paint: Paint) -> String {
-    let Audit { accepted, succeeded, declined, dead, lost, duplicate, stuck, unverified, .. } = audit;
-    let sound = succeeded + declined + dead;
+    let Audit { accepted, lost, duplicate, stuck, unverified, .. } = audit;
+    let sound = audit.sound();
     let open = if ending == Ending::Complete { "stuck" } else { "pending" };
     let numbers =
         format!("{accepted} accepted, {sound} accounted for, {lost} lost, {duplicate} duplicate, {stuck} {open}");

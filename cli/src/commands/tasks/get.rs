@@ -25,7 +25,7 @@ pub(super) struct GetArgs {
     /// Wait until it is final, at most this long
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     wait: Option<Duration>,
-    /// Exit 0 if it succeeded, 6 if it was declined or is dead, 8 if it is pending
+    /// Exit 0 if it succeeded, 6 if it was declined, is dead or was cancelled, 8 if it is pending
     #[arg(long)]
     exit_status: bool,
 }
@@ -43,7 +43,7 @@ pub(super) async fn run(args: GetArgs, context: &Context) -> Result<Exit, Failur
     Ok(match status {
         _ if !args.exit_status => Exit::Done,
         Status::Succeeded => Exit::Done,
-        Status::Declined | Status::Dead => Exit::WorkFailed,
+        Status::Declined | Status::Dead | Status::Cancelled => Exit::WorkFailed,
         Status::Queued | Status::Running | Status::Retrying => Exit::Pending,
     })
 }

@@ -19,7 +19,7 @@ pub(super) struct ListArgs {
     /// Of this kind, such as replacement or add
     #[arg(long, value_name = "KIND")]
     kind: Option<Kind>,
-    /// In this status: queued, running, retrying, succeeded, declined or dead
+    /// In this status: queued, running, retrying, succeeded, declined, dead or cancelled
     #[arg(long, value_name = "STATUS")]
     status: Option<Status>,
     /// Of this run
@@ -108,8 +108,11 @@ impl<'a> Listing<'a> {
             Format::Json => printer.data(&TaskPage { items: self.items, next: next.clone() })?,
             Format::Text if self.items.is_empty() => printer.say("none"),
             Format::Text => {
-                let rows = self.items.iter().map(|task| cells(task, printer.out())).collect();
-                printer.text(printer.table(&HEAD, rows, 3))?;
+                // Most are due at once: then there is nothing to tell.
+                let timed = self.items.iter().any(|task| task.due_at.is_some());
+                let head: Vec<_> = HEAD.into_iter().filter(|name| timed || *name != DUE).collect();
+                let rows = self.items.iter().map(|task| cells(task, timed, printer.out())).collect();
+                printer.text(printer.table(&head, rows, 3))?;
             }
         }
         if let Some(next) = next.filter(|_| printer.format() != Format::Json) {
@@ -119,17 +122,24 @@ impl<'a> Listing<'a> {
     }
 }
 
-const HEAD: [&str; 7] = ["task", "kind", "status", "attempts", "accepted", "took", "error"];
+const DUE: &str = "due";
+const HEAD: [&str; 8] = ["task", "kind", "status", "attempts", "accepted", DUE, "took", "error"];
 
-fn cells(task: &Task, paint: Paint) -> Vec<String> {
+fn cells(task: &Task, timed: bool, paint: Paint) -> Vec<String> {
     let took = task.settled_at.filter(|_| task.status.is_final()).map(|settled| settled.since(task.accepted_at));
-    vec![
+    let mut cells = vec![
         task.id.to_string(),
         task.kind.to_string(),
         paint.status(task.status),
         task.attempts.to_string(),
         task.accepted_at.to_string(),
+    ];
+    if timed {
+        cells.push(task.due_at.map(|at| at.to_string()).unwrap_or_default());
+    }
+    cells.extend([
         took.map(milliseconds).unwrap_or_default(),
         task.error.as_ref().map(ToString::to_string).unwrap_or_default(),
-    ]
+    ]);
+    cells
 }

@@ -1,5 +1,6 @@
-//! `cardctl tasks`: list, get, retry.
+//! `cardctl tasks`: list, get, retry, cancel.
 
+mod cancel;
 mod get;
 pub mod list;
 mod retry;
@@ -13,9 +14,10 @@ const EXAMPLES: &str = "\
 Examples:
   cardctl tasks list --status retrying
   cardctl tasks get tsk_0190b6a5-8f4e-7c3d-9a1b-2c3d4e5f6a7b --exit-status
-  cardctl tasks retry tsk_0190b6a5-8f4e-7c3d-9a1b-2c3d4e5f6a7b";
+  cardctl tasks retry tsk_0190b6a5-8f4e-7c3d-9a1b-2c3d4e5f6a7b
+  cardctl tasks cancel --run nightly --reason superseded --dry-run";
 
-/// Tasks: list, get, retry
+/// Tasks: list, get, retry, cancel
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 #[command(arg_required_else_help = true)]
@@ -29,6 +31,14 @@ enum Verb {
     List(list::ListArgs),
     Get(get::GetArgs),
     Retry(retry::RetryArgs),
+    Cancel(cancel::CancelArgs),
+}
+
+impl TasksArgs {
+    /// Whether it changes tasks of which there may be many, and says how far it came when it is cut off.
+    pub(crate) const fn says_how_far_it_came(&self) -> bool {
+        matches!(self.verb, Verb::Cancel(_))
+    }
 }
 
 /// Does what was asked.
@@ -40,5 +50,6 @@ pub async fn run(args: TasksArgs, context: &Context) -> Result<Exit, Failure> {
         Verb::List(args) => list::run(args, context).await,
         Verb::Get(args) => get::run(args, context).await,
         Verb::Retry(args) => retry::run(args, context).await,
+        Verb::Cancel(args) => cancel::run(args, context).await,
     }
 }

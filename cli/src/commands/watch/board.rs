@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use card_core::ids::{TaskId, UserId};
 use card_core::tasks::{Kind, Status, Task};
+use card_core::time::Instant;
 
 /// A task as the board shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,8 +20,10 @@ pub struct Row {
     pub status: Status,
     /// Attempts begun.
     pub attempts: u32,
-    /// Why it is retrying, declined or dead.
+    /// Why it is retrying, declined, dead or cancelled.
     pub error: Option<String>,
+    /// Not to be begun before.
+    pub due_at: Option<Instant>,
     /// From the order to the final status, as this process saw it.
     pub end_to_end: Option<Duration>,
     changed: u64,
@@ -37,12 +40,22 @@ pub struct Counts {
     pub declined: u64,
     /// Given up.
     pub dead: u64,
+    /// Called off.
+    pub cancelled: u64,
     /// Not final.
     pub pending: u64,
     /// Of the pending: under way now.
     pub running: u64,
     /// Of the pending: an attempt failed, another is due.
     pub retrying: u64,
+}
+
+impl Counts {
+    /// Ended, and not well.
+    #[must_use]
+    pub const fn failed(&self) -> u64 {
+        self.declined + self.dead + self.cancelled
+    }
 }
 
 /// The board.
@@ -76,6 +89,7 @@ impl Board {
             status: task.status,
             attempts,
             error: task.error.as_ref().map(ToString::to_string),
+            due_at: task.due_at,
             end_to_end,
             changed: self.changes,
         };
@@ -127,9 +141,10 @@ impl Board {
         rows.sort_by_key(|row| match row.status {
             Status::Dead => 0,
             Status::Declined => 1,
-            Status::Retrying => 2,
-            Status::Queued | Status::Running => 3,
-            Status::Succeeded => 4,
+            Status::Cancelled => 2,
+            Status::Retrying => 3,
+            Status::Queued | Status::Running => 4,
+            Status::Succeeded => 5,
         });
         rows
     }
@@ -142,6 +157,7 @@ impl Board {
             Status::Succeeded => change(&mut counts.succeeded),
             Status::Declined => change(&mut counts.declined),
             Status::Dead => change(&mut counts.dead),
+            Status::Cancelled => change(&mut counts.cancelled),
             Status::Queued => change(&mut counts.pending),
             Status::Running => {
                 change(&mut counts.pending);
@@ -157,7 +173,7 @@ impl Board {
 
 #[cfg(test)]
 mod tests {
-    use card_core::time::Instant;
+    use card_core::tasks::Priority;
     use card_kinds::replacement;
     use proptest::prelude::*;
 
@@ -171,7 +187,9 @@ mod tests {
             run: None,
             status,
             attempts,
+            priority: Priority::Normal,
             accepted_at: Instant::from_micros(0),
+            due_at: None,
             started_at: None,
             settled_at: None,
             result: None,
@@ -208,7 +226,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_counts_are_those_of_the_rows(changes in proptest::collection::vec((0_usize..8, 0_usize..6, 0_u32..3), 0..80)) {
+        fn the_counts_are_those_of_the_rows(changes in proptest::collection::vec((0_usize..8, 0_usize..Status::ALL.len(), 0_u32..3), 0..80)) {
             let ids: Vec<_> = (0..8).map(|_| TaskId::new()).collect();
             let mut board = Board::default();
             for (id, status, attempts) in changes {
@@ -218,7 +236,7 @@ mod tests {
                 let counts = board.counts();
                 prop_assert_eq!(counts.tasks, rows.len() as u64);
                 prop_assert_eq!(counts.succeeded, of(Status::Succeeded));
-                prop_assert_eq!(counts.succeeded + counts.declined + counts.dead + counts.pending, counts.tasks);
+                prop_assert_eq!(counts.succeeded + counts.failed() + counts.pending, counts.tasks);
                 prop_assert_eq!(board.latest(100).count(), rows.len());
             }
         }

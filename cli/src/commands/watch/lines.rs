@@ -45,6 +45,7 @@ pub struct Summary {
     succeeded: u64,
     declined: u64,
     dead: u64,
+    cancelled: u64,
     pending: u64,
     gaps: u64,
     exit: u8,
@@ -54,8 +55,8 @@ impl Summary {
     /// Of what is known at the end.
     #[must_use]
     pub fn new(counts: Counts, gaps: u64, exit: Exit) -> Self {
-        let Counts { tasks, succeeded, declined, dead, pending, .. } = counts;
-        Self { kind: "summary", tasks, succeeded, declined, dead, pending, gaps, exit: exit as u8 }
+        let Counts { tasks, succeeded, declined, dead, cancelled, pending, .. } = counts;
+        Self { kind: "summary", tasks, succeeded, declined, dead, cancelled, pending, gaps, exit: exit as u8 }
     }
 }
 
@@ -70,6 +71,8 @@ pub fn state(task: &Task, paint: Paint) -> String {
         }
     } else if task.attempts > 0 {
         line.push_str(&format!("  attempt {}", task.attempts));
+    } else if let Some(due_at) = task.due_at {
+        line.push_str(&format!("  for {due_at}"));
     }
     if let Some(error) = &task.error {
         line.push_str(&format!("  {error}"));
@@ -85,6 +88,7 @@ pub fn summary(counts: Counts, gaps: u64, paint: Paint) -> String {
         (counts.succeeded, paint.good(format!("{} succeeded", counts.succeeded))),
         (counts.declined, paint.warn(format!("{} declined", counts.declined))),
         (counts.dead, paint.bad(format!("{} dead", counts.dead))),
+        (counts.cancelled, paint.warn(format!("{} cancelled", counts.cancelled))),
         (counts.pending, paint.warn(format!("{} pending", counts.pending))),
         (gaps, paint.warn(if gaps == 1 { "1 gap".to_owned() } else { format!("{gaps} gaps") })),
     ] {
@@ -104,7 +108,7 @@ fn changed_at(task: &Task) -> Instant {
     let known = match task.status {
         Status::Queued if task.attempts == 0 => Some(task.accepted_at),
         Status::Running => task.started_at,
-        Status::Succeeded | Status::Declined | Status::Dead => task.settled_at,
+        Status::Succeeded | Status::Declined | Status::Dead | Status::Cancelled => task.settled_at,
         _ => None,
     };
     known.unwrap_or_else(Instant::now)

@@ -228,7 +228,7 @@ impl Watch<'_> {
     fn finish(mut self, ending: Ending, cursor: Option<u64>) -> Result<Exit, Failure> {
         let printer = &self.context.printer;
         let counts = self.board.counts();
-        let failed = counts.declined + counts.dead > 0;
+        let failed = counts.failed() > 0;
         let exit = match &ending {
             Ending::Interrupted => self.context.interrupted(),
             Ending::Lost(_) => Exit::Unknown,

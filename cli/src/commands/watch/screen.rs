@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use card_core::tasks::Status;
 use indicatif::HumanDuration;
 use tokio::time::Instant;
 
@@ -73,8 +74,13 @@ pub fn cells(row: &Row, paint: Paint) -> Vec<String> {
         paint.status(row.status),
         row.attempts.to_string(),
         row.end_to_end.map(milliseconds).unwrap_or_default(),
-        row.error.clone().unwrap_or_default(),
+        row.error.clone().or_else(|| scheduled(row)).unwrap_or_default(),
     ]
+}
+
+/// What one that was not begun waits for, if it has a time.
+fn scheduled(row: &Row) -> Option<String> {
+    row.due_at.filter(|_| row.status == Status::Queued && row.attempts == 0).map(|due_at| format!("for {due_at}"))
 }
 
 /// A time span as a table shows it.
@@ -86,7 +92,7 @@ pub fn milliseconds(duration: Duration) -> String {
 
 fn progress_line(board: &Board, expected: Option<u64>, elapsed: Duration, paint: Paint) -> String {
     let counts = board.counts();
-    let done = counts.succeeded + counts.declined + counts.dead;
+    let done = counts.succeeded + counts.failed();
     let total = expected.unwrap_or(counts.tasks).max(counts.tasks);
     let mut line = format!("{} {done}/{total}", bar(done, total, paint));
     for (count, text) in [
@@ -94,6 +100,7 @@ fn progress_line(board: &Board, expected: Option<u64>, elapsed: Duration, paint:
         (counts.retrying, paint.warn(format!("{} retrying", counts.retrying))),
         (counts.declined, paint.warn(format!("{} declined", counts.declined))),
         (counts.dead, paint.bad(format!("{} dead", counts.dead))),
+        (counts.cancelled, paint.warn(format!("{} cancelled", counts.cancelled))),
     ] {
         if count > 0 {
             line.push_str("  ");

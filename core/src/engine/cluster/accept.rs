@@ -9,12 +9,13 @@ use uuid::Uuid;
 
 use super::delivery::Ready;
 use super::lane::Work;
-use super::rows::{Identity, kind_of, run_of};
+use super::rows::{Identity, kind_of, priority_of_row, run_of};
 use super::shared::Shared;
 use crate::engine::hub::Change;
+use crate::engine::rows::priority_code;
 use crate::engine::{Accepted, KnownKind};
 use crate::ids::TaskId;
-use crate::tasks::NewTask;
+use crate::tasks::{NewTask, Priority};
 use crate::time::Instant;
 
 pub(super) struct Accepting(pub(super) Arc<Shared>);
@@ -72,10 +73,17 @@ impl Work for Accepting {
             .iter()
             .map(|new| new.idempotency.as_ref().map(|idempotency| idempotency.fingerprint.as_slice()))
             .collect();
+        // Most batches have neither.
+        let asked = batch.iter().any(|new| new.due_at.is_some() || new.priority != Priority::Normal);
+        let not_befores: Option<Vec<Option<i64>>> =
+            asked.then(|| batch.iter().map(|new| new.due_at.map(Instant::micros)).collect());
+        let code = |new: &Accept| (new.priority != Priority::Normal).then(|| priority_code(new.priority).into());
+        let priorities: Option<Vec<Option<i16>>> = asked.then(|| batch.iter().map(code).collect());
         let again = again || batch.iter().any(|new| is_old(new.id));
         let rows = sqlx::query!(
-            r#"SELECT ord AS "ord!", verdict AS "verdict!", task, kind, run, accepted_at AS "accepted_at!", seq AS "seq!"
-               FROM accept_tasks($1, $2, $3, $4, $5, $6, $7, $8, $9)"#,
+            r#"SELECT ord AS "ord!", verdict AS "verdict!", task, kind, run, accepted_at AS "accepted_at!", seq AS "seq!",
+                      not_before, priority
+               FROM accept_tasks($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"#,
             &ids,
             &kinds,
             &owners as _,
@@ -84,6 +92,8 @@ impl Work for Accepting {
             &exclusives as _,
             &keys as _,
             &fingerprints as _,
+            not_befores as _,
+            priorities as _,
             again
         )
         .fetch_all(connection)
@@ -108,6 +118,8 @@ impl Work for Accepting {
                         owner: new.owner,
                         run: run_of(row.run.clone()).map_err(decode)?,
                         accepted_at,
+                        priority: priority_of_row(row.priority),
+                        due_at: row.not_before.map(Instant::from_micros),
                     };
                     known(Accepted::Replay(identity.queued()))
                 }
@@ -124,12 +136,15 @@ impl Work for Accepting {
         let mut changes = Vec::with_capacity(batch.len());
         let mut last = 0;
         for (new, identity) in new {
-            self.0.ringer.ring(Ready {
-                identity: identity.clone(),
-                payload: new.payload.clone(),
-                attempts: 0,
-                due_at: identity.accepted_at,
-            });
+            // What is due later is the sweep's.
+            if identity.due_at.is_none_or(|due| due <= identity.accepted_at) {
+                self.0.ringer.ring(Ready {
+                    identity: identity.clone(),
+                    payload: new.payload.clone(),
+                    attempts: 0,
+                    due_at: identity.accepted_at,
+                });
+            }
             last = last.max(identity.seq);
             changes.push(Change { task: identity.id, run: identity.run.clone(), owner: identity.owner });
         }
@@ -149,7 +164,16 @@ fn is_old(id: TaskId) -> bool {
 }
 
 fn accepted(new: &Accept, seq: i64, accepted_at: Instant) -> Verdict {
-    let identity = Identity { seq, id: new.id, kind: new.kind, owner: new.owner, run: new.run.clone(), accepted_at };
+    let identity = Identity {
+        seq,
+        id: new.id,
+        kind: new.kind,
+        owner: new.owner,
+        run: new.run.clone(),
+        accepted_at,
+        priority: new.priority,
+        due_at: new.due_at,
+    };
     Verdict { accepted: Accepted::New(identity.queued()), identity: Some(identity) }
 }
 

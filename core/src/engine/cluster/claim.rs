@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::delivery::{Channel, Ready};
 use super::{ClusterEngine, copies, failure, messages, reads};
-use crate::engine::{Claim, ClaimRequest, EngineError, Lease};
+use crate::engine::{Claim, ClaimRequest, EngineError, Lease, claim_or_wait};
 use crate::time::Instant;
 
 /// A waiting claim looks everywhere this often, whatever the messages say; also how late a lease that ran out is seen.
@@ -16,38 +16,24 @@ impl ClusterEngine {
     /// Hands out what is due, waiting for the first.
     pub(super) async fn hand_out(&self, request: &ClaimRequest) -> Result<Vec<Claim>, EngineError> {
         let delivery = &self.shared.delivery;
-        let deadline = tokio::time::Instant::now() + request.wait;
         let kinds: Vec<_> =
             request.kinds.iter().map(|kind| self.shared.kinds.known(*kind)).collect::<Result<_, _>>()?;
         // A Redis that is full refuses this, and must be worked off all the same.
         let _ = delivery.see(request.worker, Some(&request.host), self.shared.clock.now()).await;
-        loop {
+        claim_or_wait(request, &delivery.bell, LOOK, || async {
             self.check_open()?;
             delivery.look(LOOK);
-            let bell = delivery.bell.notified();
-            tokio::pin!(bell);
-            bell.as_mut().enable();
             if delivery.foreign.load(Ordering::Acquire) {
                 return Err(copies::foreign());
             }
-            if !delivery.paused.load(Ordering::Acquire) && request.max > 0 {
-                let now = self.shared.clock.now();
-                let found = delivery.claim(request, &kinds, now).await.map_err(failure::redis)?;
-                if !found.is_empty() {
-                    return Ok(self.begin(found, now));
-                }
-            }
-            let now = tokio::time::Instant::now();
-            if request.max == 0 || now >= deadline {
+            if delivery.paused.load(Ordering::Acquire) || request.max == 0 {
                 return Ok(Vec::new());
             }
-            tokio::select! {
-                () = bell => {}
-                () = tokio::time::sleep_until(deadline.min(now + LOOK)) => {}
-                () = request.enough() => return Ok(Vec::new()),
-                () = self.shared.stop.cancelled() => return Err(failure::closed()),
-            }
-        }
+            let now = self.shared.clock.now();
+            let found = delivery.claim(request, &kinds, now).await.map_err(failure::redis)?;
+            Ok(if found.is_empty() { Vec::new() } else { self.begin(found, now) })
+        })
+        .await
     }
 
     /// Renews leases; answers those that are lost.
@@ -82,21 +68,10 @@ impl ClusterEngine {
         }
         let listened = !shared.hub.is_idle();
         let begun = found.into_iter().map(|(ready, lease)| {
-            let Ready { identity, payload, attempts, .. } = ready;
-            let attempt = attempts + 1;
             if listened {
-                shared.hub.announce_transient(&Arc::new(identity.running(attempt, started_at)));
+                shared.hub.announce_transient(&Arc::new(ready.identity.running(ready.attempts + 1, started_at)));
             }
-            Claim {
-                lease,
-                kind: identity.kind.kind,
-                owner: identity.owner,
-                run: identity.run,
-                payload,
-                attempt,
-                accepted_at: identity.accepted_at,
-                started_at,
-            }
+            ready.claim(lease, started_at)
         });
         begun.collect()
     }

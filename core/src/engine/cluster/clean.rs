@@ -6,12 +6,12 @@
 use uuid::Uuid;
 
 use super::ClusterEngine;
-use super::delivery::Letting;
+use super::delivery::{Letting, QueueId};
 use super::failure::classify_write;
 use super::kinds::learn;
 use super::reads::read;
 use super::revoked;
-use super::rows::{kind_of, shard_of};
+use super::rows::{kind_of, priority_of_row, shard_of};
 use crate::engine::{Cleaned, EngineError};
 use crate::ids::{RunId, TaskId, UserId};
 
@@ -82,7 +82,8 @@ async fn remove(engine: &ClusterEngine, tasks: &[Uuid]) -> Result<u64, EngineErr
         return Ok(0);
     }
     let open = read(|| {
-        sqlx::query!("SELECT id, kind, owner FROM tasks WHERE id = ANY ($1)", tasks).fetch_all(&engine.shared.pool)
+        sqlx::query!("SELECT id, kind, owner, priority FROM tasks WHERE id = ANY ($1)", tasks)
+            .fetch_all(&engine.shared.pool)
     })
     .await?;
     sqlx::query!("SELECT count(*) FROM remove_tasks($1)", tasks)
@@ -92,11 +93,9 @@ async fn remove(engine: &ClusterEngine, tasks: &[Uuid]) -> Result<u64, EngineErr
     learn(&engine.shared, open.iter().map(|row| row.kind)).await?;
     for row in open {
         let shard = shard_of(row.owner.map(UserId::from_uuid));
-        engine.shared.ringer.let_go(Letting {
-            shard,
-            kind: kind_of(row.kind, &engine.shared.kinds)?.code,
-            task: TaskId::from_uuid(row.id),
-        });
+        let kind = kind_of(row.kind, &engine.shared.kinds)?.code;
+        let queue = QueueId::new(kind, priority_of_row(row.priority));
+        engine.shared.ringer.let_go(Letting { shard, queue, task: TaskId::from_uuid(row.id) });
     }
     Ok(tasks.len() as u64)
 }

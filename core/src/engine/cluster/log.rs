@@ -28,6 +28,8 @@ struct LogRow {
     result: Option<String>,
     error_code: Option<String>,
     error_message: Option<String>,
+    not_before: Option<i64>,
+    priority: Option<i16>,
 }
 
 macro_rules! log_rows {
@@ -38,12 +40,15 @@ macro_rules! log_rows {
                       e.task AS "task?", e.kind AS "kind?", e.owner AS "owner?", e.run AS "run?",
                       e.accepted_at AS "accepted_at?", e.accepted_seq AS "accepted_seq?", e.status AS "status?",
                       e.attempts AS "attempts?", e.started_at AS "started_at?", e.result AS "result?",
-                      e.error_code AS "error_code?", e.error_message AS "error_message?"
+                      e.error_code AS "error_code?", e.error_message AS "error_message?",
+                      o.not_before AS "not_before?", o.priority AS "priority?"
                FROM (SELECT last_seq, events_floor FROM books ORDER BY page DESC LIMIT 1) b
                LEFT JOIN LATERAL (
                    SELECT * FROM events WHERE "# + $place + r#" > greatest($1, b.events_floor) AND "# + $condition + r#"
                    ORDER BY "# + $place + r#" LIMIT $2
-               ) e ON true ORDER BY e.seq"#,
+               ) e ON true LEFT JOIN LATERAL (
+                   SELECT not_before, priority FROM task_options WHERE task = e.task LIMIT 1
+               ) o ON true ORDER BY e.seq"#,
             $($parameter),*
         )
         .fetch_all($pool)
@@ -114,5 +119,7 @@ fn event_of(row: LogRow) -> Option<EventRow> {
         result: row.result,
         error_code: row.error_code,
         error_message: row.error_message,
+        not_before: row.not_before,
+        priority: row.priority,
     })
 }

@@ -124,6 +124,7 @@ async fn open_engine(
         listens: false.into(),
         look: tokio::sync::Notify::new(),
         revoked: revoked::Revoked::default(),
+        aside: tokio::sync::Mutex::default(),
         ledger,
         ledger_away: false.into(),
         stop: CancellationToken::new(),

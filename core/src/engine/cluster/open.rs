@@ -3,7 +3,7 @@
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::{Connection, PgConnection, PgPool};
 
-use super::failure::{self, at_start};
+use super::failure::{self, Cause, at_start, cause};
 use super::sessions::{PATIENT, Sessions};
 use super::{copies, kinds, retention};
 use crate::engine::{EngineError, ErrorKind, KnownKind};
@@ -130,6 +130,8 @@ async fn bring_up_to_date(connection: &mut PgConnection) -> Result<Migrated, Eng
                 .fixed_by("run card-server migrate once, as the owner of the ledger, and give this role its rights: SELECT grant_runtime('ROLE')")
         }
         MigrateError::Execute(error) => at_start(error),
+        // Postgres went away meanwhile, or its disk is full: that says nothing about the schema.
+        MigrateError::ExecuteMigration(error, _) if !matches!(cause(&error), Cause::Statement) => at_start(error),
         other => EngineError::new(ErrorKind::Broken, "the schema can't be brought up to date").caused_by(other),
     })?;
     Ok(Migrated { from, to: newest })

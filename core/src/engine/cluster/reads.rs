@@ -11,9 +11,10 @@ use sqlx::PgPool;
 use super::failure::{Cause, cause, classify};
 use super::kinds::{learn, learn_all};
 use super::overlay::show_running;
-use super::rows::{EventRow, json_of, kind_of, status, status_of, unreadable};
+use super::rows::{EventRow, json_of, kind_of, status_of, unreadable};
 use super::shared::Shared;
-use crate::engine::{EffectCount, EffectPage, EngineError, ErrorKind};
+use crate::engine::rows::{Listed, Picked};
+use crate::engine::{EffectCount, EffectPage, EngineError};
 use crate::ids::{RunId, TaskId, UserId};
 use crate::tasks::{Attempt, Kind, Status, StoredEffect, Task, TaskError, TaskFilter};
 use crate::time::Instant;
@@ -44,8 +45,13 @@ where
 pub(super) async fn get(shared: &Shared, id: TaskId) -> Result<Option<(i64, Task)>, EngineError> {
     let pool = &shared.pool;
     let row = read(|| {
-        sqlx::query_as!(EventRow, "SELECT * FROM events WHERE task = $1 ORDER BY seq DESC LIMIT 1", id.uuid())
-            .fetch_optional(pool)
+        sqlx::query_as!(
+            EventRow,
+            "SELECT e.*, o.not_before, o.priority FROM (SELECT * FROM events WHERE task = $1 ORDER BY seq DESC LIMIT 1) e
+             LEFT JOIN LATERAL (SELECT not_before, priority FROM task_options WHERE task = e.task LIMIT 1) o ON true",
+            id.uuid()
+        )
+        .fetch_optional(pool)
     })
     .await?;
     if let Some(row) = row {
@@ -56,7 +62,8 @@ pub(super) async fn get(shared: &Shared, id: TaskId) -> Result<Option<(i64, Task
         sqlx::query_as!(
             EventRow,
             r#"SELECT seq, coalesce(ended_at, accepted_at) AS "at!", id AS task, kind, owner, run, accepted_at,
-                      seq AS accepted_seq, status, attempts, started_at, NULL::text AS result, error_code, error_message
+                      seq AS accepted_seq, status, attempts, started_at, NULL::text AS result, error_code, error_message,
+                      not_before, priority
                FROM tasks WHERE id = $1"#,
             id.uuid()
         )
@@ -74,13 +81,8 @@ async fn one(shared: &Shared, row: EventRow) -> Result<(i64, Task), EngineError>
     Ok((row.accepted_seq, row.task(&shared.kinds)?))
 }
 
-/// Rows that one page may look at; a page that finds little in so many is short and has a `next` all the same.
-const SCAN_LIMIT: usize = 50_000;
 /// Read from Postgres in one go.
 const CHUNK: i64 = 1_000;
-
-/// A task with its place, and where the next page begins, if there is one.
-pub(super) type Listed = (Vec<(i64, Task)>, Option<i64>);
 
 /// Tasks that a filter lets through, newest first. Those of a status that Redis has a say in are shown as it says; the
 /// others by their durable state.
@@ -90,10 +92,9 @@ pub(super) async fn list(
     before: i64,
     limit: usize,
 ) -> Result<Listed, EngineError> {
-    let mut found = Vec::new();
-    let (mut last, mut scanned) = (before, 0);
+    let mut picked = Picked::new(filter, before, limit);
     loop {
-        let rows = chunk(shared, filter, last).await?;
+        let rows = chunk(shared, filter, picked.last()).await?;
         learn(shared, rows.iter().map(|row| row.kind)).await?;
         let complete = i64::try_from(rows.len()).unwrap_or(i64::MAX) < CHUNK;
         let mut tasks = rows
@@ -104,22 +105,13 @@ pub(super) async fn list(
             show_running(shared, &mut tasks).await;
         }
         for (seq, task) in tasks {
-            if found.len() == limit || scanned >= SCAN_LIMIT {
-                return Ok((found, Some(last)));
+            if picked.is_full() {
+                return Ok(picked.page(false));
             }
-            scanned += 1;
-            last = seq;
-            let matches = filter.status.is_none_or(|wanted| wanted == task.status)
-                && filter.since.is_none_or(|since| task.settled_at.is_some_and(|at| at >= since))
-                && filter.error.as_ref().is_none_or(|pattern| {
-                    task.error.as_ref().is_some_and(|error| pattern.is_match(&error.to_string()))
-                });
-            if matches {
-                found.push((seq, task));
-            }
+            picked.offer(seq, task);
         }
         if complete {
-            return Ok((found, None));
+            return Ok(picked.page(true));
         }
     }
 }
@@ -150,7 +142,7 @@ async fn chunk(shared: &Shared, filter: &TaskFilter, before: i64) -> Result<Vec<
                     EventRow,
                     r#"SELECT seq, coalesce(ended_at, accepted_at) AS "at!", id AS task, kind, owner, run, accepted_at,
                               seq AS accepted_seq, status, attempts, started_at, NULL::text AS result, error_code,
-                              error_message
+                              error_message, not_before, priority
                        FROM tasks
                        WHERE status = 6 AND seq < $1 AND ($2::smallint IS NULL OR kind = $2)
                          AND ($3::uuid IS NULL OR owner = $3) AND ($4::text IS NULL OR run = $4)
@@ -169,14 +161,16 @@ async fn chunk(shared: &Shared, filter: &TaskFilter, before: i64) -> Result<Vec<
             read(|| {
                 sqlx::query_as!(
                     EventRow,
-                    r#"SELECT l.* FROM (
+                    r#"SELECT l.*, o.not_before, o.priority FROM (
                            SELECT e.seq, e.task FROM events e
                            WHERE e.run = $1 AND e.seq < $2 AND e.seq = e.accepted_seq
                              AND ($3::smallint IS NULL OR e.kind = $3) AND ($4::uuid IS NULL OR e.owner = $4)
                            ORDER BY e.seq DESC LIMIT $5
                        ) a CROSS JOIN LATERAL (
                            SELECT * FROM events e WHERE e.task = a.task ORDER BY e.seq DESC LIMIT 1
-                       ) l ORDER BY l.accepted_seq DESC"#,
+                       ) l LEFT JOIN LATERAL (
+                           SELECT not_before, priority FROM task_options WHERE task = a.task LIMIT 1
+                       ) o ON true ORDER BY l.accepted_seq DESC"#,
                     run.as_str(),
                     before,
                     kind,
@@ -191,14 +185,16 @@ async fn chunk(shared: &Shared, filter: &TaskFilter, before: i64) -> Result<Vec<
             read(|| {
                 sqlx::query_as!(
                     EventRow,
-                    r#"SELECT l.* FROM (
+                    r#"SELECT l.*, o.not_before, o.priority FROM (
                            SELECT e.seq, e.task FROM events e
                            WHERE e.owner = $1 AND e.seq < $2 AND e.seq = e.accepted_seq
                              AND ($3::smallint IS NULL OR e.kind = $3)
                            ORDER BY e.seq DESC LIMIT $4
                        ) a CROSS JOIN LATERAL (
                            SELECT * FROM events e WHERE e.task = a.task ORDER BY e.seq DESC LIMIT 1
-                       ) l ORDER BY l.accepted_seq DESC"#,
+                       ) l LEFT JOIN LATERAL (
+                           SELECT not_before, priority FROM task_options WHERE task = a.task LIMIT 1
+                       ) o ON true ORDER BY l.accepted_seq DESC"#,
                     owner.uuid(),
                     before,
                     kind,
@@ -212,13 +208,15 @@ async fn chunk(shared: &Shared, filter: &TaskFilter, before: i64) -> Result<Vec<
             read(|| {
                 sqlx::query_as!(
                     EventRow,
-                    r#"SELECT l.* FROM (
+                    r#"SELECT l.*, o.not_before, o.priority FROM (
                            SELECT e.seq, e.task FROM events e
                            WHERE e.seq < $1 AND e.seq = e.accepted_seq AND ($2::smallint IS NULL OR e.kind = $2)
                            ORDER BY e.seq DESC LIMIT $3
                        ) a CROSS JOIN LATERAL (
                            SELECT * FROM events e WHERE e.task = a.task ORDER BY e.seq DESC LIMIT 1
-                       ) l ORDER BY l.accepted_seq DESC"#,
+                       ) l LEFT JOIN LATERAL (
+                           SELECT not_before, priority FROM task_options WHERE task = a.task LIMIT 1
+                       ) o ON true ORDER BY l.accepted_seq DESC"#,
                     before,
                     kind,
                     CHUNK
@@ -231,13 +229,12 @@ async fn chunk(shared: &Shared, filter: &TaskFilter, before: i64) -> Result<Vec<
 }
 
 pub(super) async fn attempts(pool: &PgPool, id: TaskId) -> Result<Vec<Attempt>, EngineError> {
-    // "queued" is an accept or an operator's retry: no attempt.
+    // "queued" is an accept or an operator's retry, and a cancelled task ends no attempt.
     let rows = read(|| {
         sqlx::query!(
             "SELECT started_at, at, status, error_code, error_message FROM events
-             WHERE task = $1 AND status <> $2 ORDER BY seq",
-            id.uuid(),
-            status::QUEUED
+             WHERE task = $1 AND status NOT IN (2, 8) ORDER BY seq",
+            id.uuid()
         )
         .fetch_all(pool)
     })
@@ -322,12 +319,4 @@ pub(super) async fn effects_of(shared: &Shared, owner: UserId, kind: Kind) -> Re
             })
         })
         .collect()
-}
-
-/// A cursor is the place of the last item of the page before.
-pub(super) fn cursor(text: Option<&str>, first: i64) -> Result<i64, EngineError> {
-    text.map_or(Ok(first), |text| {
-        let place = text.parse::<i64>().ok().filter(|place| *place >= 0);
-        place.ok_or_else(|| EngineError::new(ErrorKind::Invalid, "the cursor is not one of this list"))
-    })
 }

@@ -119,6 +119,8 @@ async fn prune(shared: &Shared, retention: Duration) -> Result<(), EngineError> 
         (Old::Revocations, revoked),
         (Old::Budgets, budgets),
         (Old::Personal, cutoff),
+        // A key's first answer tells them.
+        (Old::Options, keys),
     ] {
         while remove(shared, what, before).await? == BATCH {}
     }
@@ -145,6 +147,7 @@ enum Old {
     Revocations,
     Budgets,
     Personal,
+    Options,
 }
 
 /// Rows removed in one statement.
@@ -209,6 +212,18 @@ async fn remove(shared: &Shared, what: Old, before: Instant) -> Result<u64, Engi
                      SELECT p.task FROM personal_tasks p WHERE p.accepted_at < $1
                        AND NOT EXISTS (SELECT 1 FROM tasks t WHERE t.id = p.task)
                        AND NOT EXISTS (SELECT 1 FROM events e WHERE e.task = p.task) LIMIT $2)",
+                    before,
+                    limit
+                )
+                .execute(pool)
+                .await
+            }
+            Old::Options => {
+                sqlx::query!(
+                    "DELETE FROM task_options WHERE task IN (
+                     SELECT o.task FROM task_options o WHERE o.accepted_at < $1
+                       AND NOT EXISTS (SELECT 1 FROM tasks t WHERE t.id = o.task)
+                       AND NOT EXISTS (SELECT 1 FROM events e WHERE e.task = o.task) LIMIT $2)",
                     before,
                     limit
                 )

@@ -5,9 +5,11 @@ use uuid::Uuid;
 
 pub(super) use crate::engine::identity::Identity;
 use crate::engine::kinds::{Kinds, KnownKind};
+use crate::engine::rows::priority_of;
+pub(super) use crate::engine::rows::{State, StatusCode};
 use crate::engine::{EngineError, ErrorKind};
 use crate::ids::{RunId, TaskId, UserId};
-use crate::tasks::{Status, Task, TaskError};
+use crate::tasks::{Priority, Status, Task};
 use crate::time::Instant;
 
 /// Tasks of one owner share a shard, so that a user's keys lie together. A power of two, and never changed: keys that
@@ -19,23 +21,13 @@ pub(super) fn shard_of(owner: Option<UserId>) -> usize {
     owner.map_or(0, |owner| usize::from(owner.uuid().as_bytes()[15]) % SHARDS)
 }
 
-/// Status as a row has it; see `migrations/0001_ledger.sql`.
-pub(super) mod status {
-    pub(in super::super) const QUEUED: i16 = 2;
-    pub(in super::super) const RETRYING: i16 = 3;
-    pub(in super::super) const SUCCEEDED: i16 = 4;
-    pub(in super::super) const DECLINED: i16 = 5;
-    pub(in super::super) const DEAD: i16 = 6;
+pub(super) fn status_of(code: i16) -> Status {
+    StatusCode(code.into()).status()
 }
 
-pub(super) fn status_of(code: i16) -> Status {
-    match code {
-        status::QUEUED => Status::Queued,
-        status::RETRYING => Status::Retrying,
-        status::SUCCEEDED => Status::Succeeded,
-        status::DECLINED => Status::Declined,
-        _ => Status::Dead,
-    }
+/// A priority as a row has it: none is the normal one.
+pub(super) fn priority_of_row(code: Option<i16>) -> Priority {
+    code.map_or(Priority::Normal, |code| priority_of(code.into()))
 }
 
 /// [`super::kinds::learn`] comes first: others may have brought the kind since.
@@ -60,7 +52,7 @@ pub(super) fn unsigned(number: i64) -> u64 {
     u64::try_from(number).unwrap_or(0)
 }
 
-/// A row of `events`.
+/// A row of `events`, with what `task_options` has of the task.
 #[derive(Debug)]
 pub(super) struct EventRow {
     pub(super) seq: i64,
@@ -77,6 +69,9 @@ pub(super) struct EventRow {
     pub(super) result: Option<String>,
     pub(super) error_code: Option<String>,
     pub(super) error_message: Option<String>,
+    /// As it was asked for.
+    pub(super) not_before: Option<i64>,
+    pub(super) priority: Option<i16>,
 }
 
 impl EventRow {
@@ -88,21 +83,22 @@ impl EventRow {
             owner: self.owner.map(UserId::from_uuid),
             run: run_of(self.run.clone())?,
             accepted_at: Instant::from_micros(self.accepted_at),
+            priority: priority_of_row(self.priority),
+            due_at: self.not_before.map(Instant::from_micros),
         })
     }
 
     /// The task as it was right after this event.
     pub(super) fn task(self, kinds: &Kinds) -> Result<Task, EngineError> {
         let identity = self.identity(kinds)?;
-        let status = status_of(self.status);
-        Ok(Task {
-            status,
+        Ok(identity.task(State {
+            status: StatusCode(self.status.into()),
             attempts: u32::try_from(self.attempts).unwrap_or(0),
-            started_at: self.started_at.map(Instant::from_micros),
-            settled_at: status.is_final().then(|| Instant::from_micros(self.at)),
+            at: Some(self.at),
+            started_at: self.started_at,
             result: json_of(self.result)?,
-            error: self.error_code.map(|code| TaskError { code, message: self.error_message.unwrap_or_default() }),
-            ..identity.queued()
-        })
+            error_code: self.error_code,
+            error_message: self.error_message,
+        }))
     }
 }

@@ -9,11 +9,11 @@ use super::settle::EndAttempt;
 use super::{ClusterEngine, clean, kinds, log, open, operate, overlay, reads};
 use crate::engine::hub::Subscription;
 use crate::engine::{
-    Accepted, Claim, ClaimRequest, Cleaned, EffectPage, Engine, EngineError, EventFilter, EventPage, EventSeq, Lease,
-    Log, Operations, Retried, Settled, Tasks, Work, text,
+    Accepted, Cancelled, Claim, ClaimRequest, Cleaned, EffectPage, Engine, EngineError, EventFilter, EventPage,
+    EventSeq, Lease, Log, Operations, Retried, Settled, Tasks, Work, rows, text,
 };
 use crate::ids::{RunId, TaskId, UserId};
-use crate::tasks::{Attempt, End, Kind, NewTask, Scaling, Stats, Status, StoredEffect, Task, TaskFilter, TaskPage};
+use crate::tasks::{Attempt, End, Kind, NewTask, Stats, Status, StoredEffect, Task, TaskFilter, TaskPage};
 use crate::time::Instant;
 
 impl ClusterEngine {
@@ -52,7 +52,7 @@ impl Tasks for ClusterEngine {
 
     async fn list(&self, filter: &TaskFilter, cursor: Option<&str>, limit: usize) -> Result<TaskPage, EngineError> {
         self.check_open()?;
-        let before = reads::cursor(cursor, i64::MAX)?;
+        let before = rows::cursor(cursor, i64::MAX)?;
         let (mut found, next) = reads::list(&self.shared, filter, before, limit.clamp(1, 1000)).await?;
         if !matches!(filter.status, Some(Status::Queued | Status::Running | Status::Retrying)) {
             overlay::show_running(&self.shared, &mut found).await;
@@ -127,11 +127,6 @@ impl Operations for ClusterEngine {
         operate::stats(&self.shared).await
     }
 
-    async fn scaling(&self) -> Result<Scaling, EngineError> {
-        self.check_open()?;
-        operate::scaling(&self.shared).await
-    }
-
     async fn set_paused(&self, paused: bool) -> Result<(), EngineError> {
         self.check_open()?;
         operate::set_paused(&self.shared, paused).await
@@ -142,6 +137,11 @@ impl Operations for ClusterEngine {
         operate::retry_dead(&self.shared, id).await
     }
 
+    async fn cancel(&self, id: TaskId, reason: String) -> Result<Cancelled, EngineError> {
+        self.check_open()?;
+        operate::cancel(&self.shared, id, &text::prose(reason)).await
+    }
+
     async fn discard(&self, id: TaskId, reason: String) -> Result<bool, EngineError> {
         self.check_open()?;
         operate::discard(&self.shared, id, &text::prose(reason)).await
@@ -149,7 +149,7 @@ impl Operations for ClusterEngine {
 
     async fn effects(&self, run: &RunId, cursor: Option<&str>, limit: usize) -> Result<EffectPage, EngineError> {
         self.check_open()?;
-        let after = reads::cursor(cursor, 0)?;
+        let after = rows::cursor(cursor, 0)?;
         reads::effects(&self.shared, run, after, limit.clamp(1, 10_000)).await
     }
 

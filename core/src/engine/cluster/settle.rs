@@ -8,7 +8,6 @@ use uuid::Uuid;
 
 use super::delivery::{Letting, place_of_lease};
 use super::lane::Work;
-use super::rows::status;
 use super::shared::Shared;
 use crate::engine::hub::Change;
 use crate::engine::{Lease, Settled};
@@ -38,10 +37,10 @@ const NOT_COUNTED: i16 = 2;
 impl EndAttempt {
     const fn outcome(&self) -> i16 {
         match &self.end {
-            End::Settle(Outcome::Succeeded { .. }) => status::SUCCEEDED,
-            End::Settle(Outcome::Declined { .. }) => status::DECLINED,
-            End::RetryAt { .. } => status::RETRYING,
-            End::GiveUp(_) => status::DEAD,
+            End::Settle(Outcome::Succeeded { .. }) => 4,
+            End::Settle(Outcome::Declined { .. }) => 5,
+            End::RetryAt { .. } => 3,
+            End::GiveUp(_) => 6,
         }
     }
 
@@ -140,8 +139,8 @@ impl Work for Ending {
         let mut changes = Vec::with_capacity(batch.len());
         let mut last = 0;
         for (end, ended) in batch.iter().zip(answers) {
-            let (shard, kind) = place_of_lease(&end.lease);
-            self.0.ringer.let_go(Letting { shard, kind, task: end.lease.task });
+            let (shard, queue) = place_of_lease(&end.lease);
+            self.0.ringer.let_go(Letting { shard, queue, task: end.lease.task });
             if let Some((seq, change)) = &ended.logged {
                 last = last.max(*seq);
                 changes.push(change.clone());

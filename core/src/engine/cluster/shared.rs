@@ -1,5 +1,6 @@
 //! What the lanes, the background tasks and the callers have in common.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
@@ -10,6 +11,7 @@ use uuid::Uuid;
 use super::clock::Clock;
 use super::delivery::{Channel, Delivery, Ringer};
 use super::messages;
+use super::operate::Aside;
 use super::revoked::Revoked;
 use super::sessions::Sessions;
 use crate::engine::hub::{Change, Hub};
@@ -34,6 +36,8 @@ pub(super) struct Shared {
     /// Rung when the ledger should be looked at before the next look is due.
     pub(super) look: tokio::sync::Notify,
     pub(super) revoked: Revoked,
+    /// What is put off and dead by the code of its kind, while that is much, and when it was counted.
+    pub(super) aside: tokio::sync::Mutex<Option<(tokio::time::Instant, BTreeMap<i16, Aside>)>>,
     /// This ledger's own name.
     pub(super) ledger: Uuid,
     /// Some read or write failed for want of Postgres, and none has worked since.

@@ -5,7 +5,7 @@
 //! twice is offering once. Each round offers
 //!
 //! - what was put off and is due now, by an index of its own, and
-//! - the next stretch of everything that is open, oldest first, kind by kind. A stretch in which something was
+//! - the next stretch of everything that is open and due, oldest first, queue by queue. A stretch in which something was
 //!   missing is followed by the next at once, so a Redis that lost everything is filled as fast as it can take it;
 //!   otherwise the walk is slow enough to cost nothing. A stretch that found no room is begun again later: that is how
 //!   a backlog beyond what Redis is allowed to hold comes in, in order.
@@ -22,15 +22,17 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::copies;
-use super::delivery::{Ready, Rung, TURN, Tidying, Turn, by_kind, by_shard};
+use super::delivery::{QueueId, Ready, Rung, TURN, Tidying, Turn, by_queue, by_shard};
 use super::kinds::learn;
 use super::reads::read;
 use super::retention;
-use super::rows::{Identity, json_of, kind_of, run_of};
+use super::rows::{Identity, json_of, kind_of, priority_of_row, run_of};
 use super::shared::Shared;
+use crate::engine::EngineError;
 use crate::engine::kinds::Kinds;
-use crate::engine::{EngineError, KnownKind};
+use crate::engine::rows::priority_code;
 use crate::ids::{TaskId, UserId};
+use crate::tasks::Priority;
 use crate::time::Instant;
 
 /// A round is begun this often; tasks that were put off are late by this much at most.
@@ -48,6 +50,8 @@ const HELD_UP: Duration = Duration::from_secs(5);
 /// What Redis holds is compared with the ledger in parts of so many.
 const PART: usize = 250;
 const LARGE_PART: usize = 1_000;
+/// Most places hold nothing: so many of them are passed over in one round.
+const EMPTY: usize = 24;
 /// While there is no room, a round spends so long on finding what is left over ...
 const TIDYING: Duration = Duration::from_millis(200);
 /// ... once through everything, and then not for so long: a backlog beyond the limit is nothing unusual.
@@ -55,19 +59,27 @@ const TIDY: Duration = Duration::from_secs(20);
 /// Between two times that a Redis without a turn makes the sweep wait.
 const RECOLLECTED: Duration = Duration::from_secs(10);
 
-/// How far the walk through one kind has come.
+/// Which tasks a walk goes through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Way {
+    /// Those that wait for their first attempt, by their place.
+    Queue(QueueId),
+    /// Those that waited for a time of their own, by that time.
+    Postponed,
+}
+
+/// How far a walk has come.
 #[derive(Debug, Default)]
 struct Walk {
-    /// The last place looked at.
-    at: i64,
+    /// When the last one looked at is due, and its place.
+    at: (i64, i64),
     held_up_since: Option<tokio::time::Instant>,
 }
 
 #[derive(Default)]
 pub(super) struct Sweep {
-    /// By the code of the kind.
-    walks: BTreeMap<u8, Walk>,
-    /// Everything put off until then has been rung for.
+    walks: BTreeMap<Way, Walk>,
+    /// Everything put off until then has been offered.
     due_until: i64,
     tidying: Tidying,
     /// Everything that Redis holds is being looked at without a pause, or was at that time.
@@ -138,73 +150,51 @@ impl Sweep {
     pub(super) async fn round(&mut self, shared: &Shared) -> Result<Duration, EngineError> {
         self.ring_due(shared).await?;
         let mut hurry = false;
-        for kind in shared.kinds.all().iter() {
-            hurry |= self.walk(shared, *kind).await?;
+        for queue in QueueId::of_all(&shared.kinds.all()) {
+            hurry |= self.walk(shared, Way::Queue(queue)).await?;
         }
+        hurry |= self.walk(shared, Way::Postponed).await?;
         hurry |= self.tidy(shared).await?;
         Ok(if hurry { Duration::ZERO } else { ROUND })
     }
 
     async fn ring_due(&mut self, shared: &Shared) -> Result<(), EngineError> {
-        let mut after = self.due_until - OVERLAP;
+        let now = shared.clock.now().micros();
+        let mut after = (self.due_until - OVERLAP, 0);
         loop {
-            let rows = read(|| {
-                sqlx::query_as!(
-                    OpenRow,
-                    "SELECT id, seq, kind, attempts, owner, run, payload, accepted_at, due_at FROM tasks
-                     WHERE status < 4 AND postponed AND due_at > $1 AND due_at <= (SELECT ledger_now())
-                     ORDER BY due_at LIMIT $2",
-                    after,
-                    STRETCH
-                )
-                .fetch_all(&shared.pool)
-            })
-            .await?;
-            let more = rows.len() as i64 == STRETCH;
-            let tasks = ready(shared, rows).await?;
-            for (kind, tasks) in by_kind(&tasks, |ready| ready.identity.kind.code) {
+            let (tasks, more) = postponed(shared, after, Duration::ZERO).await?;
+            for (queue, tasks) in by_queue(&tasks, |ready| ready.queue()) {
                 // What finds no room is found by the walk.
-                if ring(shared, kind, &tasks).await?.is_none() {
+                if ring(shared, queue, &tasks).await?.is_none() {
                     return Ok(());
                 }
             }
-            // More than one stretch with the very same time can only be the walk's.
-            after = tasks.last().map_or(after, |ready| ready.due_at.micros());
-            self.due_until = self.due_until.max(after);
+            after = tasks.last().map_or(after, |ready| (ready.due_at.micros(), ready.identity.seq));
             if !more {
+                self.due_until = self.due_until.max(now);
                 return Ok(());
             }
         }
     }
 
-    /// One stretch of one kind; whether the next should follow at once.
-    async fn walk(&mut self, shared: &Shared, kind: KnownKind) -> Result<bool, EngineError> {
-        let walk = self.walks.entry(kind.code).or_default();
-        let rows = read(|| {
-            sqlx::query_as!(
-                OpenRow,
-                "SELECT id, seq, kind, attempts, owner, run, payload, accepted_at, due_at FROM tasks
-                 WHERE status < 4 AND kind = $1 AND seq > $2 AND due_at <= (SELECT ledger_now()) - $3::bigint
-                 ORDER BY seq LIMIT $4",
-                i16::from(kind.code),
-                walk.at,
-                i64::try_from(GRACE.as_micros()).unwrap_or(i64::MAX),
-                STRETCH
-            )
-            .fetch_all(&shared.pool)
-        })
-        .await?;
-        let more = rows.len() as i64 == STRETCH;
-        let tasks = ready(shared, rows).await?;
-        let Some(rung) = ring(shared, kind.code, &tasks.iter().collect::<Vec<_>>()).await? else { return Ok(false) };
-        if rung.new > 0 {
-            tracing::info!(
-                tasks = rung.new,
-                kind = %kind.kind,
-                "offered tasks again that Redis would not have handed out"
-            );
+    /// One stretch of one way; whether the next should follow at once.
+    async fn walk(&mut self, shared: &Shared, way: Way) -> Result<bool, EngineError> {
+        let at = self.walks.entry(way).or_default().at;
+        let (tasks, more) = match way {
+            Way::Queue(queue) => waiting(shared, queue, at.1).await?,
+            Way::Postponed => postponed(shared, at, GRACE).await?,
+        };
+        let (mut new, mut stuck) = (0, false);
+        for (queue, tasks) in by_queue(&tasks, |ready| ready.queue()) {
+            let Some(rung) = ring(shared, queue, &tasks).await? else { return Ok(false) };
+            new += rung.new;
+            stuck |= rung.passed < tasks.len();
         }
-        if rung.passed < tasks.len() {
+        if new > 0 {
+            tracing::info!(tasks = new, "offered tasks again that Redis would not have handed out");
+        }
+        let walk = self.walks.entry(way).or_default();
+        if stuck {
             let since = *walk.held_up_since.get_or_insert_with(tokio::time::Instant::now);
             if match self.tidy {
                 Tidy::Slowly => true,
@@ -219,24 +209,33 @@ impl Sweep {
             }
         }
         walk.held_up_since = None;
-        walk.at = if more { tasks.last().map_or(0, |ready| ready.identity.seq) } else { 0 };
-        Ok(more && rung.new > 0)
+        walk.at = match tasks.last() {
+            Some(last) if more => (last.due_at.micros(), last.identity.seq),
+            _ => (0, 0),
+        };
+        Ok(more && new > 0)
     }
 
     /// Looks at a part of what Redis holds, and lets go of what is not open and due; whether to go on at once.
     async fn tidy(&mut self, shared: &Shared) -> Result<bool, EngineError> {
         let begun = tokio::time::Instant::now();
-        let (at_once, kinds) = (matches!(self.tidy, Tidy::AtOnce), shared.kinds.all());
+        let at_once = matches!(self.tidy, Tidy::AtOnce);
+        let queues: Vec<QueueId> = QueueId::of_all(&shared.kinds.all()).collect();
+        let mut empty = 0;
         loop {
-            let Some((shard, kind)) = self.tidying.place(&kinds) else { return Ok(false) };
+            let Some((shard, queue)) = self.tidying.place(&queues) else { return Ok(false) };
             let part = if at_once { LARGE_PART } else { PART };
-            let Ok(tasks) = shared.delivery.tidy(&mut self.tidying, &kinds, part).await else { return Ok(false) };
+            let Ok(tasks) = shared.delivery.tidy(&mut self.tidying, &queues, part).await else { return Ok(false) };
+            if tasks.is_empty() && !at_once && !self.tidying.is_at_start() && empty < EMPTY {
+                empty += 1;
+                continue;
+            }
             let open = still_open(shared, tasks.iter().map(|task| task.uuid()).collect()).await?;
             let over: Vec<TaskId> = tasks.into_iter().filter(|task| !open.contains(&task.uuid())).collect();
             if !over.is_empty() {
-                tracing::debug!(tasks = over.len(), kind = %kind.kind, "let go of tasks that are not open");
+                tracing::debug!(tasks = over.len(), %queue, "let go of tasks that are not open");
             }
-            if shared.delivery.forget(shard, kind.code, &over).await.is_err() || !at_once {
+            if shared.delivery.forget(shard, queue, &over).await.is_err() || !at_once {
                 return Ok(false);
             }
             if self.tidying.is_at_start() {
@@ -250,14 +249,14 @@ impl Sweep {
     }
 }
 
-/// Offers those tasks of one kind that are not sure to be handed out. None if Redis can't be told.
-async fn ring(shared: &Shared, kind: u8, tasks: &[&Ready]) -> Result<Option<Rung>, EngineError> {
+/// Offers those tasks of one queue that are not sure to be handed out. None if Redis can't be told.
+async fn ring(shared: &Shared, queue: QueueId, tasks: &[&Ready]) -> Result<Option<Rung>, EngineError> {
     let mut missing = Vec::new();
     for (shard, tasks) in by_shard(tasks.iter().copied(), |ready| ready.identity.owner).into_iter().enumerate() {
         if tasks.is_empty() {
             continue;
         }
-        let Ok(sure) = shared.delivery.check(shard, kind, &tasks).await else { return Ok(None) };
+        let Ok(sure) = shared.delivery.check(shard, queue, &tasks).await else { return Ok(None) };
         missing.extend(tasks.into_iter().zip(sure).filter(|(_, sure)| !sure).map(|(ready, _)| ready));
     }
     // They may be missing for being final by now: since they were read, a worker has settled them and let go.
@@ -268,7 +267,7 @@ async fn ring(shared: &Shared, kind: u8, tasks: &[&Ready]) -> Result<Option<Rung
         if tasks.is_empty() {
             continue;
         }
-        let Ok(rung) = shared.delivery.ring(shard, kind, &tasks).await else { return Ok(None) };
+        let Ok(rung) = shared.delivery.ring(shard, queue, &tasks).await else { return Ok(None) };
         all.new += rung.new;
         all.passed += rung.passed;
     }
@@ -291,6 +290,79 @@ async fn still_open(shared: &Shared, ids: Vec<Uuid>) -> Result<HashSet<Uuid>, En
     Ok(open.into_iter().collect())
 }
 
+/// A stretch of what waits for its first attempt in a queue, from a place on, and whether there is more.
+async fn waiting(shared: &Shared, queue: QueueId, after: i64) -> Result<(Vec<Ready>, bool), EngineError> {
+    let (kind, grace) = (i16::from(queue.kind()), i64::try_from(GRACE.as_micros()).unwrap_or(i64::MAX));
+    let rows = match queue.priority() {
+        Priority::Normal => {
+            read(|| {
+                sqlx::query_as!(
+                    OpenRow,
+                    r#"SELECT id, seq, kind, attempts, owner, run, payload, accepted_at, due_at, priority,
+                              not_before
+                       FROM tasks
+                       WHERE status < 4 AND NOT postponed AND priority IS NULL AND kind = $1 AND seq > $2
+                         AND due_at <= (SELECT ledger_now()) - $3::bigint
+                       ORDER BY seq LIMIT $4"#,
+                    kind,
+                    after,
+                    grace,
+                    STRETCH
+                )
+                .fetch_all(&shared.pool)
+            })
+            .await?
+        }
+        priority => {
+            read(|| {
+                sqlx::query_as!(
+                    OpenRow,
+                    r#"SELECT id, seq, kind, attempts, owner, run, payload, accepted_at, due_at, priority,
+                              not_before
+                       FROM tasks
+                       WHERE status < 4 AND NOT postponed AND priority IS NOT NULL AND kind = $1 AND priority = $2
+                         AND seq > $3 AND due_at <= (SELECT ledger_now()) - $4::bigint
+                       ORDER BY seq LIMIT $5"#,
+                    kind,
+                    i16::from(priority_code(priority)),
+                    after,
+                    grace,
+                    STRETCH
+                )
+                .fetch_all(&shared.pool)
+            })
+            .await?
+        }
+    };
+    stretch(shared, rows).await
+}
+
+/// A stretch of what waited for a time that has come, from a time on, and whether there is more.
+async fn postponed(shared: &Shared, after: (i64, i64), grace: Duration) -> Result<(Vec<Ready>, bool), EngineError> {
+    let grace = i64::try_from(grace.as_micros()).unwrap_or(i64::MAX);
+    let rows = read(|| {
+        sqlx::query_as!(
+            OpenRow,
+            "SELECT id, seq, kind, attempts, owner, run, payload, accepted_at, due_at, priority, not_before FROM tasks
+             WHERE status < 4 AND postponed AND (due_at, seq) > ($1, $2)
+               AND due_at <= (SELECT ledger_now()) - $3::bigint
+             ORDER BY due_at, seq LIMIT $4",
+            after.0,
+            after.1,
+            grace,
+            STRETCH
+        )
+        .fetch_all(&shared.pool)
+    })
+    .await?;
+    stretch(shared, rows).await
+}
+
+async fn stretch(shared: &Shared, rows: Vec<OpenRow>) -> Result<(Vec<Ready>, bool), EngineError> {
+    let more = rows.len() as i64 == STRETCH;
+    Ok((ready(shared, rows).await?, more))
+}
+
 /// An open task's row.
 struct OpenRow {
     id: Uuid,
@@ -302,6 +374,8 @@ struct OpenRow {
     payload: String,
     accepted_at: i64,
     due_at: i64,
+    priority: Option<i16>,
+    not_before: Option<i64>,
 }
 
 async fn ready(shared: &Shared, rows: Vec<OpenRow>) -> Result<Vec<Ready>, EngineError> {
@@ -318,6 +392,8 @@ impl OpenRow {
             owner: self.owner.map(UserId::from_uuid),
             run: run_of(self.run)?,
             accepted_at: Instant::from_micros(self.accepted_at),
+            priority: priority_of_row(self.priority),
+            due_at: self.not_before.map(Instant::from_micros),
         };
         Ok(Ready {
             identity,

@@ -173,8 +173,8 @@ pub(crate) async fn a_kind_that_nobody_has_brought_is_refused_by_name(bed: impl 
 pub(crate) async fn each_kind_is_counted_by_itself(bed: impl Testbed) {
     let engine = &*bed.store().engine;
     let counted = async || {
-        let (stats, scaling) = (engine.stats().await.unwrap(), engine.scaling().await.unwrap());
-        let by_kind: Vec<_> = all_kinds().iter().map(|kind| scaling.by_kind[kind]).collect();
+        let stats = engine.stats().await.unwrap();
+        let by_kind: Vec<_> = all_kinds().iter().map(|kind| stats.by_kind[kind].backlog).collect();
         (stats.accepted_total, stats.settled_total, stats.queue.dead, by_kind)
     };
     for (kind, open) in [(KEEPSAKE, [0, 0, 1]), (KEEPSAKE, [0, 0, 2]), (ADD, [0, 1, 2]), (REPLACEMENT, [1, 1, 2])] {
@@ -195,11 +195,13 @@ pub(crate) async fn each_kind_is_counted_by_itself(bed: impl Testbed) {
     assert_eq!(counted().await, (4, 1, 0, vec![1, 1, 1]));
     engine.end(&claims[1].lease, claims[1].started_at, End::GiveUp(failed())).await.unwrap();
     assert_eq!(counted().await, (4, 2, 1, vec![1, 1, 0]));
+    let dead = engine.stats().await.unwrap().by_kind;
+    assert_eq!(all_kinds().iter().map(|kind| dead[kind].dead).collect::<Vec<_>>(), [0, 0, 1]);
     engine.retry_dead(claims[1].lease.task).await.unwrap();
     assert_eq!(counted().await, (4, 1, 0, vec![1, 1, 1]));
     let bed = bed.restart().await;
-    let scaling = bed.store().engine.scaling().await.unwrap();
-    assert_eq!(all_kinds().iter().map(|kind| scaling.by_kind[kind]).collect::<Vec<_>>(), [1, 1, 1]);
+    let stats = bed.store().engine.stats().await.unwrap();
+    assert_eq!(all_kinds().iter().map(|kind| stats.by_kind[kind].backlog).collect::<Vec<_>>(), [1, 1, 1]);
 }
 
 pub(crate) async fn a_decline_keeps_its_reason(bed: impl Testbed) {

@@ -8,6 +8,7 @@ mod accounts;
 mod ending;
 mod leasing;
 mod operating;
+mod options;
 mod reading;
 
 use std::future::Future;
@@ -15,15 +16,16 @@ use std::time::Duration;
 
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::{Accepted, Claim, ClaimRequest, Engine, EventFilter, KnownKind, Store, TaskEvent};
+use super::{Accepted, Claim, ClaimRequest, Engine, EventFilter, KnownKind, Retried, Store, TaskEvent};
 use crate::ids::{RunId, TaskId, UserId, WorkerId};
-use crate::tasks::{Effect, End, Kind, NewTask, Outcome, Task, TaskError};
+use crate::tasks::{Effect, End, Idempotency, Kind, NewTask, Outcome, Priority, Task, TaskError};
 
 pub(crate) use self::accepting::*;
 pub(crate) use self::accounts::*;
 pub(crate) use self::ending::*;
 pub(crate) use self::leasing::*;
 pub(crate) use self::operating::*;
+pub(crate) use self::options::*;
 pub(crate) use self::reading::*;
 
 /// Without an effect.
@@ -119,6 +121,13 @@ macro_rules! engine_conformance {
             a_pause_survives_a_restart
             stats_count_what_is_there
             the_scaling_signal_follows_the_backlog
+            a_cancelled_task_is_final_whatever_it_was_and_has_no_effect
+            what_is_final_is_not_cancelled
+            of_a_cancel_and_a_settle_at_once_one_takes_effect
+            what_is_due_later_waits_for_its_time_and_survives_a_restart
+            many_that_are_due_at_the_very_same_time_are_all_handed_out
+            of_what_waits_each_priority_has_its_share
+            a_priority_survives_what_delivery_forgets
             a_cleaned_run_leaves_nothing_and_the_rest_untouched
             a_settle_of_a_cleaned_task_is_told
             a_clean_up_leaves_people_alone
@@ -173,6 +182,8 @@ pub(crate) fn add() -> NewTask {
         payload: raw(&serde_json::json!({"x": 2, "y": 3})),
         exclusive: None,
         idempotency: None,
+        priority: Priority::Normal,
+        due_at: None,
     }
 }
 

@@ -4,7 +4,7 @@ use super::accounts::user;
 use super::*;
 use crate::engine::{ErrorKind, Settled};
 use crate::ids::SessionId;
-use crate::tasks::{Status, TaskFilter};
+use crate::tasks::{Scaling, Status, TaskFilter};
 use crate::time::Instant;
 
 pub(crate) async fn a_paused_queue_accepts_and_hands_out_nothing(bed: impl Testbed) {
@@ -57,14 +57,18 @@ pub(crate) async fn stats_count_what_is_there(bed: impl Testbed) {
     assert_eq!((stats.accepted_total, stats.settled_total), (6, 1));
 }
 
+async fn scaling(engine: &dyn Engine) -> Scaling {
+    engine.stats().await.unwrap().into()
+}
+
 pub(crate) async fn the_scaling_signal_follows_the_backlog(bed: impl Testbed) {
     let engine = &*bed.store().engine;
-    assert_eq!(engine.scaling().await.unwrap().backlog, 0);
+    assert_eq!(scaling(engine).await.backlog, 0);
     let first = accepted(engine, add()).await;
     accepted(engine, replacement(UserId::new())).await;
     let deadline = tokio::time::Instant::now() + Duration::from_secs(5);
     let scaling = loop {
-        let scaling = engine.scaling().await.unwrap();
+        let scaling = scaling(engine).await;
         if scaling.oldest_age_ms > 0 || tokio::time::Instant::now() > deadline {
             break scaling;
         }
@@ -72,7 +76,10 @@ pub(crate) async fn the_scaling_signal_follows_the_backlog(bed: impl Testbed) {
     };
     assert_eq!(scaling.backlog, 2);
     assert!(scaling.oldest_age_ms <= Instant::now().since(first.accepted_at).as_millis() as u64);
-    assert_eq!((scaling.by_kind[&ADD], scaling.by_kind[&REPLACEMENT]), (1, 1));
+    assert_eq!((scaling.by_kind[&ADD].backlog, scaling.by_kind[&REPLACEMENT].backlog), (1, 1));
+    let oldest = scaling.by_kind.values().map(|kind| kind.oldest_age_ms).max();
+    assert_eq!(oldest, Some(scaling.oldest_age_ms), "the first one's");
+    assert!(scaling.by_kind[&ADD].oldest_age_ms >= scaling.by_kind[&REPLACEMENT].oldest_age_ms);
 }
 
 pub(crate) async fn a_cleaned_run_leaves_nothing_and_the_rest_untouched(bed: impl Testbed) {

@@ -3,14 +3,16 @@
 use rusqlite::{OptionalExtension, params};
 use tokio::sync::oneshot;
 
-use super::delivery::Ready;
-use super::rows::{Identity, StatusCode, uuid};
+use super::delivery::{Later, Postponed, Ready};
+use super::rows::{Identity, StatusCode, identity_columns, uuid};
 use super::shared::Shared;
 use super::writer::{Ledger, Write};
 use crate::engine::hub::Change;
+use crate::engine::rows::priority_code;
 use crate::engine::{Accepted, EngineError, KnownKind};
 use crate::ids::TaskId;
 use crate::tasks::NewTask;
+use crate::time::Instant;
 
 pub(super) struct Accept {
     pub(super) new: NewTask,
@@ -21,13 +23,16 @@ pub(super) struct Accept {
 
 const INSERT: &str = "
     INSERT INTO tasks (seq, id, kind, owner, run, payload, exclusive, idempotency_key, fingerprint, accepted_at,
-                       status, attempts, due_at, last_seq)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 2, 0, ?10, ?1)
+                       status, attempts, due_at, last_seq, not_before, priority)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 2, 0, max(?10, coalesce(?11, 0)), ?1, ?11, ?12)
     ON CONFLICT DO NOTHING";
 
-const BY_IDEMPOTENCY_KEY: &str = "
-    SELECT seq, id, kind, owner, run, accepted_at, fingerprint FROM tasks
-    WHERE coalesce(owner, x'') = ?1 AND idempotency_key = ?2 AND idempotency_key IS NOT NULL";
+const BY_IDEMPOTENCY_KEY: &str = concat!(
+    "SELECT ",
+    identity_columns!(""),
+    ", fingerprint FROM tasks
+     WHERE coalesce(owner, x'') = ?1 AND idempotency_key = ?2 AND idempotency_key IS NOT NULL"
+);
 
 const BY_EXCLUSIVE: &str = "SELECT id FROM tasks WHERE exclusive = ?1 AND exclusive IS NOT NULL AND status < 4";
 
@@ -44,7 +49,7 @@ impl Accept {
             let mut statement = ledger.connection.prepare_cached(BY_IDEMPOTENCY_KEY)?;
             let earlier = statement
                 .query_row(params![owner, idempotency.key], |row| {
-                    Ok((Identity::read(row, ledger.kinds)?, row.get_ref(6)?.as_blob()? == idempotency.fingerprint))
+                    Ok((Identity::read(row, ledger.kinds)?, row.get_ref(8)?.as_blob()? == idempotency.fingerprint))
                 })
                 .optional()?;
             match earlier {
@@ -74,6 +79,8 @@ impl Write for Accept {
             new.idempotency.as_ref().map(|idempotency| idempotency.key.as_str()),
             new.idempotency.as_ref().map(|idempotency| idempotency.fingerprint),
             ledger.now.micros(),
+            new.due_at.map(Instant::micros),
+            priority_code(new.priority),
         ])?;
         if inserted == 0 {
             self.done = Some((self.conflict(ledger)?, None));
@@ -92,6 +99,8 @@ impl Write for Accept {
             owner: new.owner,
             run: new.run.clone(),
             accepted_at: ledger.now,
+            priority: new.priority,
+            due_at: new.due_at,
         };
         self.done = Some((Accepted::New(identity.queued()), Some(identity)));
         Ok(())
@@ -102,11 +111,21 @@ impl Write for Accept {
         let answer = committed.and_then(|()| done.ok_or_else(super::writer::closed));
         match answer {
             Ok((accepted, Some(identity))) => {
-                // The caller first: it has waited longest.
-                let _ = reply.send(Ok(accepted));
                 let change = Change { task: identity.id, run: identity.run.clone(), owner: identity.owner };
-                let due_at = identity.accepted_at;
-                shared.delivery.ring(Ready { identity, payload: new.payload, attempts: 0, due_at });
+                match identity.due_at.filter(|due| *due > identity.accepted_at) {
+                    Some(due) => shared.delivery.postpone(Postponed {
+                        row: identity.seq,
+                        due,
+                        kind: identity.kind.kind,
+                        why: Later::Scheduled,
+                    }),
+                    None => {
+                        let due_at = identity.accepted_at;
+                        shared.delivery.ring(Ready { identity, payload: new.payload, attempts: 0, due_at });
+                    }
+                }
+                // The caller before the watchers, and after the bell: what follows for this task must come after it.
+                let _ = reply.send(Ok(accepted));
                 shared.hub.announce(&change);
             }
             Ok((accepted, None)) => drop(reply.send(Ok(accepted))),

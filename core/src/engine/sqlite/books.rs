@@ -6,8 +6,6 @@
 use rusqlite::{Connection, params};
 
 use super::rows::StatusCode;
-use crate::engine::kinds::Kinds;
-use crate::tasks::Scaling;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Books {
@@ -95,15 +93,14 @@ impl Books {
         self.count(StatusCode::QUEUED) + self.count(StatusCode::RETRYING)
     }
 
-    /// Open tasks by kind. A retrying task counts only once it is due or running, which the books can't tell: the
-    /// caller takes those away.
-    pub(super) fn scaling(&self, waiting_for_later: u64, oldest_age_ms: u64, kinds: &Kinds) -> Scaling {
-        let kinds = kinds.all();
-        let by_kind = kinds.iter().map(|known| {
-            let counts = self.counts.get(usize::from(known.code)).copied().unwrap_or_default();
-            let open = counts[StatusCode::QUEUED.0 as usize] + counts[StatusCode::RETRYING.0 as usize];
-            (known.kind, u64::try_from(open).unwrap_or(0))
-        });
-        Scaling { backlog: self.open().saturating_sub(waiting_for_later), oldest_age_ms, by_kind: by_kind.collect() }
+    /// Tasks of the kind with a code that have a status.
+    pub(super) fn count_of(&self, kind: u8, status: StatusCode) -> u64 {
+        let count = self.counts.get(usize::from(kind)).map_or(0, |counts| counts[status.0 as usize]);
+        u64::try_from(count).unwrap_or(0)
+    }
+
+    /// Open tasks of the kind with a code.
+    pub(super) fn open_of(&self, kind: u8) -> u64 {
+        self.count_of(kind, StatusCode::QUEUED) + self.count_of(kind, StatusCode::RETRYING)
     }
 }

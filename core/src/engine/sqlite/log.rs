@@ -3,14 +3,14 @@
 use rusqlite::{Connection, Statement, params};
 use uuid::Uuid;
 
-use super::rows::{Identity, read_task, task_columns};
+use super::rows::{Identity, identity_columns, read_task, task_columns};
 use crate::engine::kinds::Kinds;
 use crate::engine::{EventFilter, EventPage, EventSeq, TaskEvent};
 use crate::ids::RunId;
 
 macro_rules! accepted {
     ($condition:literal) => {
-        concat!("SELECT seq, id, kind, owner, run, accepted_at FROM tasks WHERE ", $condition, " ORDER BY seq LIMIT ?2")
+        concat!("SELECT ", identity_columns!(""), " FROM tasks WHERE ", $condition, " ORDER BY seq LIMIT ?2")
     };
 }
 
@@ -106,7 +106,7 @@ impl Reading<'_> {
             Ok((identity.seq, identity.queued()))
         })?;
         let mut second = self.connection.prepare_cached(followed)?;
-        self.one(&mut second, key, |row| Ok((row.get(14)?, read_task(row, kinds)?.2)))
+        self.one(&mut second, key, |row| Ok((row.get(16)?, read_task(row, kinds)?.2)))
     }
 
     fn one(

@@ -46,12 +46,13 @@ use super::hub::{Hub, Subscription};
 use super::kinds::{Kinds, KnownKind};
 use super::revocations::Revocations;
 use super::{
-    Accepted, Claim, ClaimRequest, Cleaned, EffectPage, Engine, EngineError, ErrorKind, EventFilter, EventPage,
-    EventSeq, Lease, Log, Operations, Retried, Settled, Store, Tasks, Work, text,
+    Accepted, Cancelled, Claim, ClaimRequest, Cleaned, EffectPage, Engine, EngineError, ErrorKind, EventFilter,
+    EventPage, EventSeq, Lease, Log, Operations, Retried, Settled, Store, Tasks, Work, claim_or_wait, rows as common,
+    text,
 };
 use crate::ids::{RunId, TaskId, UserId};
 use crate::settings;
-use crate::tasks::{Attempt, End, Kind, NewTask, Scaling, Stats, Status, StoredEffect, Task, TaskFilter, TaskPage};
+use crate::tasks::{Attempt, End, Kind, NewTask, Stats, Status, StoredEffect, Task, TaskFilter, TaskPage};
 use crate::time::Instant;
 
 /// The engine. Made by [`open`].
@@ -110,9 +111,8 @@ impl SqliteEngine {
             storage_ok: AtomicBool::new(true),
         });
         shared.delivery.set_paused(books.paused);
-        for (row, due) in sweep::later(&connection, Instant::now()).map_err(classify)? {
-            shared.delivery.postpone(row, due);
-        }
+        let ahead = sweep::later(&connection, Instant::now(), &shared.kinds).map_err(classify)?;
+        shared.delivery.look_ahead(ahead);
         if books.open() > 0 {
             shared.delivery.suspect();
         }
@@ -122,21 +122,17 @@ impl SqliteEngine {
         Ok(Self { shared, readers, writer, path: path.to_owned(), ledger })
     }
 
-    /// What the delivery knows and the ledger does not: that a worker has it.
-    fn overlay(&self, row: i64, task: &mut Task) {
-        if !task.status.is_final()
-            && let Some((attempt, started_at)) = self.shared.delivery.running(row)
-        {
-            (task.status, task.attempts, task.started_at) = (Status::Running, attempt, Some(started_at));
-        }
-    }
-
     fn kinds_of_ledger(&self) -> Arc<Kinds> {
         Arc::clone(&self.shared.kinds)
     }
+}
 
-    fn oldest_age_ms(&self, oldest: Option<Instant>) -> u64 {
-        oldest.map_or(0, |due| u64::try_from(Instant::now().since(due).as_millis()).unwrap_or(u64::MAX))
+/// What the delivery knows and the ledger does not: that a worker has it.
+fn overlay(task: &mut Task, running: Option<(u32, Instant)>) {
+    if !task.status.is_final()
+        && let Some((attempt, started_at)) = running
+    {
+        (task.status, task.attempts, task.started_at) = (Status::Running, attempt, Some(started_at));
     }
 }
 
@@ -154,27 +150,26 @@ impl Tasks for SqliteEngine {
         let kinds = self.kinds_of_ledger();
         let found = self.readers.read(move |connection| queries::get(connection, id, &kinds)).await?;
         Ok(found.map(|(row, mut task)| {
-            self.overlay(row, &mut task);
+            overlay(&mut task, self.shared.delivery.running(row));
             task
         }))
     }
 
     async fn list(&self, filter: &TaskFilter, cursor: Option<&str>, limit: usize) -> Result<TaskPage, EngineError> {
-        let before = queries::cursor(cursor, i64::MAX)?;
+        let before = common::cursor(cursor, i64::MAX)?;
         let limit = limit.clamp(1, 1000);
         let filter = filter.clone();
-        let (held, kinds) = (self.shared.delivery.held_rows(), self.kinds_of_ledger());
+        let (running, kinds) = (self.shared.delivery.all_running(), self.kinds_of_ledger());
         let (found, next) = self
             .readers
             .read(move |connection| {
-                queries::list(connection, &filter, before, limit, &kinds, |row| held.contains(&row))
+                queries::list(connection, &filter, before, limit, &kinds, |row, task| {
+                    overlay(task, running.get(&row).copied());
+                })
             })
             .await?;
-        let items = found.into_iter().map(|(row, mut task)| {
-            self.overlay(row, &mut task);
-            task
-        });
-        Ok(TaskPage { items: items.collect(), next: next.map(|row| row.to_string()) })
+        let items = found.into_iter().map(|(_, task)| task).collect();
+        Ok(TaskPage { items, next: next.map(|row| row.to_string()) })
     }
 
     async fn attempts(&self, id: TaskId) -> Result<Vec<Attempt>, EngineError> {
@@ -195,34 +190,23 @@ impl Tasks for SqliteEngine {
 #[async_trait]
 impl Work for SqliteEngine {
     async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claim>, EngineError> {
-        let deadline = tokio::time::Instant::now() + request.wait;
-        loop {
-            let bell = self.shared.delivery.bell.notified();
-            tokio::pin!(bell);
-            bell.as_mut().enable();
-            let claims = self.shared.delivery.claim(request);
-            if !claims.is_empty() || request.max == 0 {
-                let listened = !self.shared.hub.is_idle();
-                return Ok(claims
-                    .into_iter()
-                    .map(|(claim, identity)| {
-                        if listened {
-                            let running = identity.running(claim.attempt, claim.started_at);
-                            self.shared.hub.announce_transient(&Arc::new(running));
-                        }
-                        claim
-                    })
-                    .collect());
-            }
-            if self.shared.delivery.is_closed() {
+        let delivery = &self.shared.delivery;
+        claim_or_wait(request, &delivery.bell, request.wait, || async {
+            let claims = delivery.claim(request);
+            if claims.is_empty() && delivery.is_closed() {
                 return Err(closed());
             }
-            tokio::select! {
-                () = bell => {}
-                () = request.enough() => return Ok(Vec::new()),
-                () = tokio::time::sleep_until(deadline) => return Ok(Vec::new()),
-            }
-        }
+            let listened = !self.shared.hub.is_idle();
+            let begun = claims.into_iter().map(|(claim, identity)| {
+                if listened {
+                    let running = identity.running(claim.attempt, claim.started_at);
+                    self.shared.hub.announce_transient(&Arc::new(running));
+                }
+                claim
+            });
+            Ok(begun.collect())
+        })
+        .await
     }
 
     async fn extend(&self, leases: &[Lease], lease: Duration) -> Result<Vec<Lease>, EngineError> {
@@ -265,12 +249,7 @@ impl Log for SqliteEngine {
 impl Operations for SqliteEngine {
     async fn stats(&self) -> Result<Stats, EngineError> {
         let figures = self.shared.delivery.figures();
-        Ok(operate::stats(&self.shared.books(), self.oldest_age_ms(figures.oldest), figures))
-    }
-
-    async fn scaling(&self) -> Result<Scaling, EngineError> {
-        let figures = self.shared.delivery.figures();
-        Ok(self.shared.books().scaling(figures.later, self.oldest_age_ms(figures.oldest), &self.shared.kinds))
+        Ok(operate::stats(&self.shared.books(), figures, &self.shared.kinds.all()))
     }
 
     async fn set_paused(&self, paused: bool) -> Result<(), EngineError> {
@@ -288,13 +267,17 @@ impl Operations for SqliteEngine {
         operate::retry_dead(self, id).await
     }
 
+    async fn cancel(&self, id: TaskId, reason: String) -> Result<Cancelled, EngineError> {
+        operate::cancel(self, id, text::prose(reason)).await
+    }
+
     async fn discard(&self, id: TaskId, reason: String) -> Result<bool, EngineError> {
         let reason = text::prose(reason);
         self.writer.call(move |ledger| operate::discard(ledger, id, &reason)).await
     }
 
     async fn effects(&self, run: &RunId, cursor: Option<&str>, limit: usize) -> Result<EffectPage, EngineError> {
-        let after = queries::cursor(cursor, 0)?;
+        let after = common::cursor(cursor, 0)?;
         let (run, limit, kinds) = (run.clone(), limit.clamp(1, 10_000), self.kinds_of_ledger());
         self.readers.read(move |connection| queries::effects(connection, &run, after, limit, &kinds)).await
     }

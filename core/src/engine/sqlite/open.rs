@@ -11,14 +11,18 @@ use crate::engine::{EngineError, ErrorKind};
 use crate::files;
 
 /// The schema that this build reads and writes.
-pub const SCHEMA_VERSION: i64 = 3;
+pub const SCHEMA_VERSION: i64 = 4;
 
 /// "card", so that a stray SQLite file is not taken for a ledger.
 const APPLICATION_ID: i64 = 0x6361_7264;
 
 /// The migrations: the one at index n leads from schema n to n + 1.
-const MIGRATIONS: [&str; SCHEMA_VERSION as usize] =
-    [include_str!("schema.sql"), include_str!("schema_2.sql"), include_str!("schema_3.sql")];
+const MIGRATIONS: [&str; SCHEMA_VERSION as usize] = [
+    include_str!("schema.sql"),
+    include_str!("schema_2.sql"),
+    include_str!("schema_3.sql"),
+    include_str!("schema_4.sql"),
+];
 
 /// Makes sure that this process is the only one on the file, as long as the returned file is open: leases live in
 /// memory, so two processes would hand out the same tasks.

@@ -2,9 +2,12 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::rows::{Identity, StatusCode, json, kind_of, optional_uuid, read_task, task_columns, uuid};
+use super::rows::{
+    Identity, StatusCode, identity_columns, json, kind_of, optional_uuid, read_task, task_columns, uuid,
+};
 use crate::engine::kinds::Kinds;
-use crate::engine::{EffectCount, EffectPage, EngineError, ErrorKind};
+use crate::engine::rows::{Listed, Picked};
+use crate::engine::{EffectCount, EffectPage};
 use crate::ids::{RunId, TaskId, UserId};
 use crate::tasks::{Attempt, Status, StoredEffect, Task, TaskError, TaskFilter};
 use crate::time::Instant;
@@ -26,9 +29,6 @@ pub(super) fn get(connection: &Connection, id: TaskId, kinds: &Kinds) -> rusqlit
     Ok(found.map(|(seq, _, task)| (seq, task)))
 }
 
-/// Rows that one page may look at; a page that finds little in so many is short and has a `next` all the same.
-const SCAN_LIMIT: usize = 50_000;
-
 /// Without a run or an owner to go by.
 const LIST: &str = select_tasks!(
     "WHERE t.seq < ?1 AND t.status BETWEEN ?2 AND ?3 AND (?4 IS NULL OR t.kind = ?4)
@@ -47,25 +47,21 @@ const LIST_DEAD: &str = select_tasks!(
        AND (?5 IS NULL OR t.run = ?5) AND (?6 IS NULL OR t.owner = ?6) ORDER BY t.seq DESC"
 );
 
-/// Tasks with their rows, and where the next page begins, if there is one.
-pub(super) type Listed = (Vec<(i64, Task)>, Option<i64>);
-
-/// Tasks that a filter lets through, newest first.
+/// Tasks that a filter lets through, newest first; `overlay` shows what only the delivery knows of each.
 pub(super) fn list(
     connection: &Connection,
     filter: &TaskFilter,
     before: i64,
     limit: usize,
     kinds: &Kinds,
-    is_held: impl Fn(i64) -> bool,
+    overlay: impl Fn(i64, &mut Task),
 ) -> rusqlite::Result<Listed> {
     let (low, high) = match filter.status {
         None => (0, StatusCode::COUNT as i64),
-        // Whether an open task runs is known to the delivery alone.
-        Some(Status::Queued | Status::Running | Status::Retrying) => (StatusCode::QUEUED.0, StatusCode::RETRYING.0),
-        Some(Status::Succeeded) => (StatusCode::SUCCEEDED.0, StatusCode::SUCCEEDED.0),
-        Some(Status::Declined) => (StatusCode::DECLINED.0, StatusCode::DECLINED.0),
-        Some(Status::Dead) => (StatusCode::DEAD.0, StatusCode::DEAD.0),
+        Some(status) => {
+            let (low, high) = StatusCode::of(status);
+            (low.0, high.0)
+        }
     };
     let sql = if filter.run.is_some() {
         LIST_RUN
@@ -86,35 +82,23 @@ pub(super) fn list(
         filter.run.as_ref().map(RunId::as_str),
         filter.owner.map(|owner| owner.uuid().into_bytes()),
     ])?;
-    let mut found = Vec::new();
-    let mut scanned = 0;
-    let mut last = before;
+    let mut picked = Picked::new(filter, before, limit);
     while let Some(row) = rows.next()? {
-        if found.len() == limit || scanned == SCAN_LIMIT {
-            return Ok((found, Some(last)));
+        if picked.is_full() {
+            return Ok(picked.page(false));
         }
-        scanned += 1;
-        let (seq, _, task) = read_task(row, kinds)?;
-        last = seq;
-        let status = if is_held(seq) { Status::Running } else { task.status };
-        let matches = filter.status.is_none_or(|wanted| wanted == status)
-            && filter.since.is_none_or(|since| task.settled_at.is_some_and(|at| at >= since))
-            && filter
-                .error
-                .as_ref()
-                .is_none_or(|pattern| task.error.as_ref().is_some_and(|error| pattern.is_match(&error.to_string())));
-        if matches {
-            found.push((seq, task));
-        }
+        let (seq, _, mut task) = read_task(row, kinds)?;
+        overlay(seq, &mut task);
+        picked.offer(seq, task);
     }
-    Ok((found, None))
+    Ok(picked.page(true))
 }
 
 pub(super) fn attempts(connection: &Connection, id: TaskId) -> rusqlite::Result<Vec<Attempt>> {
-    // An operator's retry leaves a "queued" event: no attempt.
+    // An operator's retry leaves a "queued" event, and a cancelled task is no attempt either.
     let mut statement = connection.prepare_cached(
         "SELECT e.started_at, e.at, e.status, e.error_code, e.error_message
-         FROM tasks t JOIN events e ON e.task = t.seq WHERE t.id = ?1 AND e.status <> 2 ORDER BY e.seq",
+         FROM tasks t JOIN events e ON e.task = t.seq WHERE t.id = ?1 AND e.status NOT IN (2, 8) ORDER BY e.seq",
     )?;
     let rows = statement.query_map([id.uuid().as_bytes()], |row| {
         let (code, message): (Option<String>, Option<String>) = (row.get(3)?, row.get(4)?);
@@ -129,14 +113,17 @@ pub(super) fn attempts(connection: &Connection, id: TaskId) -> rusqlite::Result<
     rows.zip(1..).map(|(attempt, number)| attempt.map(|attempt| Attempt { number, ..attempt })).collect()
 }
 
-const EFFECTS: &str = "
-    SELECT t.seq, t.id, t.kind, t.owner, t.run, t.accepted_at, t.status,
+const EFFECTS: &str = concat!(
+    "SELECT ",
+    identity_columns!("t."),
+    ", t.status,
            CASE WHEN (SELECT k.has_effect FROM kinds k WHERE k.code = t.kind)
                 THEN (SELECT count(*) FROM effects f WHERE f.task = t.seq)
                 ELSE (SELECT count(*) FROM events e WHERE e.task = t.seq AND e.result IS NOT NULL) END,
            (SELECT count(*) FROM events e WHERE e.task = t.seq AND e.status >= 4)
              - (SELECT count(*) FROM events e WHERE e.task = t.seq AND e.status = 2)
-    FROM tasks t WHERE t.run = ?1 AND t.seq > ?2 ORDER BY t.seq LIMIT ?3";
+    FROM tasks t WHERE t.run = ?1 AND t.seq > ?2 ORDER BY t.seq LIMIT ?3"
+);
 
 pub(super) fn effects(
     connection: &Connection,
@@ -158,9 +145,9 @@ pub(super) fn effects(
         items.push(EffectCount {
             task: identity.id,
             kind: identity.kind.kind,
-            status: StatusCode(row.get(6)?).status(),
-            effects: row.get(7)?,
-            finals: row.get(8)?,
+            status: StatusCode(row.get(8)?).status(),
+            effects: row.get(9)?,
+            finals: row.get(10)?,
         });
     }
     Ok(EffectPage { items, next: None })
@@ -192,12 +179,4 @@ pub(super) fn effects_of(
         })
     })?;
     effects.collect()
-}
-
-/// A cursor is the row of the last item of the page before.
-pub(super) fn cursor(text: Option<&str>, first: i64) -> Result<i64, EngineError> {
-    text.map_or(Ok(first), |text| {
-        let row = text.parse::<i64>().ok().filter(|row| *row >= 0);
-        row.ok_or_else(|| EngineError::new(ErrorKind::Invalid, "the cursor is not one of this list"))
-    })
 }

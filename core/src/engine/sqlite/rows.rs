@@ -7,39 +7,11 @@ use uuid::Uuid;
 
 pub(super) use crate::engine::identity::Identity;
 use crate::engine::kinds::{Kinds, KnownKind};
+use crate::engine::rows::priority_of;
+pub(super) use crate::engine::rows::{State, StatusCode};
 use crate::ids::{RunId, TaskId, UserId};
-use crate::tasks::{Status, Task, TaskError};
+use crate::tasks::Task;
 use crate::time::Instant;
-
-/// Status as a row has it; see `schema.sql`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct StatusCode(pub(super) i64);
-
-impl StatusCode {
-    pub(super) const QUEUED: Self = Self(2);
-    pub(super) const RETRYING: Self = Self(3);
-    pub(super) const SUCCEEDED: Self = Self(4);
-    pub(super) const DECLINED: Self = Self(5);
-    pub(super) const DEAD: Self = Self(6);
-    pub(super) const DISCARDED: Self = Self(7);
-
-    /// One more than the largest code.
-    pub(super) const COUNT: usize = 8;
-
-    pub(super) const fn is_open(self) -> bool {
-        self.0 < Self::SUCCEEDED.0
-    }
-
-    pub(super) fn status(self) -> Status {
-        match self {
-            Self::QUEUED => Status::Queued,
-            Self::RETRYING => Status::Retrying,
-            Self::SUCCEEDED => Status::Succeeded,
-            Self::DECLINED => Status::Declined,
-            _ => Status::Dead,
-        }
-    }
-}
 
 /// This process alone writes the ledger, and tasks only of kinds that it has told the ledger of.
 pub(super) fn kind_of(code: i64, kinds: &Kinds) -> Result<KnownKind, Error> {
@@ -71,7 +43,7 @@ fn invalid(column: usize, kind: Type) -> Error {
 }
 
 impl Identity {
-    /// Reads `seq, id, kind, owner, run, accepted_at` from the first six columns.
+    /// Reads [`identity_columns`], the first columns of a row.
     pub(super) fn read(row: &Row<'_>, kinds: &Kinds) -> Result<Self, Error> {
         Ok(Self {
             seq: row.get(0)?,
@@ -80,15 +52,41 @@ impl Identity {
             owner: optional_uuid(row, 3)?.map(UserId::from_uuid),
             run: run(row, 4)?,
             accepted_at: Instant::from_micros(row.get(5)?),
+            priority: priority_of(row.get(6)?),
+            due_at: row.get::<_, Option<i64>>(7)?.map(Instant::from_micros),
         })
     }
 }
 
+/// The columns that [`Identity::read`] reads, with what names the table before each.
+macro_rules! identity_columns {
+    ($table:literal) => {
+        concat!(
+            $table,
+            "seq, ",
+            $table,
+            "id, ",
+            $table,
+            "kind, ",
+            $table,
+            "owner, ",
+            $table,
+            "run, ",
+            $table,
+            "accepted_at, ",
+            $table,
+            "priority, ",
+            $table,
+            "not_before"
+        )
+    };
+}
+pub(super) use identity_columns;
+
 /// The columns that [`read_task`] reads, from `tasks t` and its latest (or any of its) events `e`.
 macro_rules! task_columns {
     () => {
-        "t.seq, t.id, t.kind, t.owner, t.run, t.accepted_at, \
-         e.at, e.started_at, e.result, e.error_code, e.error_message, "
+        concat!(identity_columns!("t."), ", e.at, e.started_at, e.result, e.error_code, e.error_message, ")
     };
 }
 pub(super) use task_columns;
@@ -96,25 +94,19 @@ pub(super) use task_columns;
 /// Reads [`task_columns`] followed by `status, attempts, discard_reason`.
 pub(super) fn read_task(row: &Row<'_>, kinds: &Kinds) -> Result<(i64, StatusCode, Task), Error> {
     let identity = Identity::read(row, kinds)?;
-    let at: Option<i64> = row.get(6)?;
-    let started_at: Option<i64> = row.get(7)?;
-    let code: Option<String> = row.get(9)?;
-    let message: Option<String> = row.get(10)?;
-    let status_code = StatusCode(row.get(11)?);
-    let discarded: Option<String> = row.get(13)?;
-    let status = status_code.status();
-    let mut message = message.unwrap_or_default();
-    if let Some(reason) = discarded {
-        message = format!("{message} (discarded: {reason})");
+    let mut error_message: Option<String> = row.get(12)?;
+    let status = StatusCode(row.get(13)?);
+    if let Some(reason) = row.get::<_, Option<String>>(15)? {
+        error_message = Some(format!("{} (discarded: {reason})", error_message.unwrap_or_default()));
     }
-    let task = Task {
+    let task = identity.task(State {
         status,
-        attempts: row.get(12)?,
-        started_at: started_at.map(Instant::from_micros),
-        settled_at: at.filter(|_| status.is_final()).map(Instant::from_micros),
-        result: json(row, 8)?,
-        error: code.map(|code| TaskError { code, message }),
-        ..identity.queued()
-    };
-    Ok((identity.seq, status_code, task))
+        attempts: row.get(14)?,
+        at: row.get(8)?,
+        started_at: row.get(9)?,
+        result: json(row, 10)?,
+        error_code: row.get(11)?,
+        error_message,
+    });
+    Ok((identity.seq, status, task))
 }

@@ -4,12 +4,13 @@ use rusqlite::{OptionalExtension, params};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use super::rows::{Identity, StatusCode};
+use super::delivery::{Later, Postponed};
+use super::rows::{Identity, StatusCode, identity_columns};
 use super::shared::Shared;
 use super::writer::{Ledger, Write};
 use crate::engine::hub::Change;
 use crate::engine::{EngineError, Lease, Settled};
-use crate::tasks::{Effect, End, Outcome};
+use crate::tasks::{Effect, End, Kind, Outcome};
 use crate::time::Instant;
 
 const fn status(end: &End) -> StatusCode {
@@ -26,10 +27,18 @@ pub(super) struct EndAttempt {
     pub(super) started_at: Instant,
     pub(super) end: End,
     pub(super) reply: oneshot::Sender<Result<Settled, EngineError>>,
-    pub(super) done: Option<(Settled, Option<Change>)>,
+    pub(super) done: Option<Done>,
 }
 
-const OPEN_TASK: &str = "SELECT seq, id, kind, owner, run, accepted_at, status, attempts FROM tasks WHERE seq = ?1";
+pub(super) struct Done {
+    settled: Settled,
+    /// The task's; none if there is none any more.
+    kind: Option<Kind>,
+    /// What the log has of it.
+    change: Option<Change>,
+}
+
+const OPEN_TASK: &str = concat!("SELECT ", identity_columns!(""), ", status, attempts FROM tasks WHERE seq = ?1");
 
 const UPDATE: &str = "UPDATE tasks SET status = ?2, attempts = ?3, due_at = ?4, last_seq = ?5 WHERE seq = ?1";
 
@@ -51,24 +60,26 @@ const APPLY: &str = "
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, 1, ?7, ?8)";
 
 impl EndAttempt {
-    fn end(&self, ledger: &mut Ledger<'_>) -> rusqlite::Result<(Settled, Option<Change>)> {
+    fn end(&self, ledger: &mut Ledger<'_>) -> rusqlite::Result<Done> {
         let mut statement = ledger.connection.prepare_cached(OPEN_TASK)?;
         let found = statement
             .query_row([self.lease.row.0], |row| {
-                Ok((Identity::read(row, ledger.kinds)?, StatusCode(row.get(6)?), row.get::<_, u32>(7)?))
+                Ok((Identity::read(row, ledger.kinds)?, StatusCode(row.get(8)?), row.get::<_, u32>(9)?))
             })
             .optional()?;
         // A row can be cleaned up and never comes back under another task: seqs are used once.
-        let Some((task, before, attempts)) = found else { return Ok((Settled::Gone, None)) };
+        let nothing = |settled, kind| Ok(Done { settled, kind, change: None });
+        let Some((task, before, attempts)) = found else { return nothing(Settled::Gone, None) };
+        let kind = Some(task.kind.kind);
         if !before.is_open() {
-            return Ok((Settled::AlreadyFinal, None));
+            return nothing(Settled::AlreadyFinal, kind);
         }
         let status = status(&self.end);
         let mut due_at = None;
         if let End::RetryAt { due, counts, .. } = &self.end {
             if !counts {
                 ledger.connection.prepare_cached(DEFER)?.execute(params![task.seq, due.micros()])?;
-                return Ok((Settled::Applied, None));
+                return nothing(Settled::Applied, kind);
             }
             due_at = Some(*due);
         }
@@ -113,7 +124,8 @@ impl EndAttempt {
         if !status.is_open() {
             ledger.books.settled += 1;
         }
-        Ok((Settled::Applied, Some(Change { task: task.id, run: task.run, owner: task.owner })))
+        let change = Some(Change { task: task.id, run: task.run, owner: task.owner });
+        Ok(Done { settled: Settled::Applied, kind, change })
     }
 }
 
@@ -153,11 +165,16 @@ impl Write for EndAttempt {
     fn finish(self: Box<Self>, committed: Result<(), EngineError>, shared: &Shared) {
         let Self { lease, end, reply, done, .. } = *self;
         let answer = committed.and_then(|()| done.ok_or_else(super::writer::closed));
-        let answer = answer.map(|(settled, change)| {
+        let answer = answer.map(|Done { settled, kind, change }| {
             match &end {
                 // Another's lease on a task that this one made final stays until that one settles and is told.
                 _ if shared.delivery.is_taken(&lease) => {}
-                End::RetryAt { due, .. } if settled == Settled::Applied => shared.delivery.postpone(lease.row.0, *due),
+                End::RetryAt { due, .. } if settled == Settled::Applied => {
+                    if let Some(kind) = kind {
+                        let row = lease.row.0;
+                        shared.delivery.postpone(Postponed { row, due: *due, kind, why: Later::Retry });
+                    }
+                }
                 _ => shared.delivery.release(lease.row.0),
             }
             if let Some(change) = change {

@@ -50,6 +50,8 @@ fn add() -> NewTask {
         payload: serde_json::value::RawValue::from_string("{}".into()).unwrap(),
         exclusive: None,
         idempotency: None,
+        priority: crate::tasks::Priority::Normal,
+        due_at: None,
     }
 }
 
@@ -198,9 +200,18 @@ async fn a_ledger_of_the_version_before_keeps_its_sessions_and_what_people_order
     assert!(path.with_extension("schema-1.bak").exists());
 }
 
-/// What the version before wrote, with tasks in every state.
+/// What the versions before wrote, with tasks in every state.
 #[tokio::test]
 async fn a_ledger_of_the_version_before_keeps_every_task_effect_and_count() {
+    keeps_all(include_str!("fixtures/schema_3.sql"), 3).await;
+}
+
+#[tokio::test]
+async fn so_does_one_of_the_version_before_that() {
+    keeps_all(include_str!("fixtures/schema_2.sql"), 2).await;
+}
+
+async fn keeps_all(fixture: &str, schema: u32) {
     use crate::engine::conformance::REPLACEMENT;
     use crate::ids::UserId;
     use crate::tasks::{Effect, Outcome, Status};
@@ -208,20 +219,19 @@ async fn a_ledger_of_the_version_before_keeps_every_task_effect_and_count() {
     let dir = Arc::new(tempfile::tempdir().unwrap());
     let path = dir.path().join("ledger.db");
     let connection = rusqlite::Connection::open(&path).unwrap();
-    connection.execute_batch(include_str!("fixtures/schema_2.sql")).unwrap();
+    connection.execute_batch(fixture).unwrap();
     let ada: Vec<u8> =
         connection.query_row("SELECT id FROM users WHERE username = 'ada'", [], |row| row.get(0)).unwrap();
     let ada = UserId::from_uuid(Uuid::from_slice(&ada).unwrap());
     drop(connection);
 
     let bed = start(path.clone(), dir).await;
-    assert!(path.with_extension("schema-2.bak").exists());
+    assert!(path.with_extension(format!("schema-{schema}.bak")).exists());
     let engine = &*bed.store.engine;
     let stats = engine.stats().await.unwrap();
     assert_eq!((stats.accepted_total, stats.settled_total), (18, 13));
     assert_eq!((stats.queue.dead, stats.queue.paused), (1, true));
-    let scaling = engine.scaling().await.unwrap();
-    assert_eq!((scaling.by_kind[&REPLACEMENT], scaling.by_kind[&ADD]), (4, 1));
+    assert_eq!((stats.by_kind[&REPLACEMENT].backlog, stats.by_kind[&ADD].backlog), (4, 1));
     let all = engine.list(&TaskFilter::default(), None, 100).await.unwrap().items;
     let with = |status| all.iter().filter(|task| task.status == status).count();
     let counts = [Status::Queued, Status::Retrying, Status::Succeeded, Status::Declined, Status::Dead].map(with);

@@ -30,6 +30,9 @@ fn a_run_that_passed_is_a_notice() {
     report.correctness.dead = 3;
     let lines = annotations(&report, PATH);
     assert!(lines.len() == 2 && lines[1].contains("3 of 3,000 accepted died"), "{lines:?}");
+    report.correctness.cancelled = 2;
+    let lines = annotations(&report, PATH);
+    assert!(lines[2].contains("2 of 3,000 accepted were called off by an operator"), "{lines:?}");
 }
 
 #[test]

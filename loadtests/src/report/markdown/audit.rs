@@ -13,6 +13,7 @@ pub(super) fn section(report: &Report) -> String {
         ("succeeded", found.succeeded),
         ("declined", found.declined),
         ("dead", found.dead),
+        ("cancelled", found.cancelled),
         ("lost", found.lost),
         ("duplicate", found.duplicate),
         ("stuck", found.stuck),

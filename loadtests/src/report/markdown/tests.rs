@@ -68,7 +68,7 @@ fn a_full_result_has_every_section() {
     for line in [
         "**FAIL** (exit 9): 2 lost, 1 duplicate, 2 stuck of 16,794 accepted",
         "- **correctness**: 2 lost, 1 duplicate, 2 stuck of 16,794 accepted",
-        "|   16,794 |    16,310 |      452 |   25 |    2 |         1 |     2 |          2 |",
+        "|   16,794 |    16,310 |      452 |   25 |         0 |    2 |         1 |     2 |          2 |",
         "| `e2e.p95<2s`      |   2.31 s |  16,789 | fail         | 38 s to 52 s |",
         "| e2e             | 16,789 |  214 ms |  905 ms |  1.46 s |  2.38 s |  3.56 s |",
         "| rate-limited |       28 |",

@@ -13,6 +13,7 @@ pub(super) fn sum(shards: &[Shard]) -> Correctness {
         sum.succeeded += of.succeeded;
         sum.declined += of.declined;
         sum.dead += of.dead;
+        sum.cancelled += of.cancelled;
         sum.lost += of.lost;
         sum.duplicate += of.duplicate;
         sum.stuck += of.stuck;

@@ -77,7 +77,7 @@ impl Count {
 
 #[cfg(test)]
 mod tests {
-    use card_core::tasks::{Status, TaskError};
+    use card_core::tasks::{Priority, Status, TaskError};
     use card_kinds::{add, replacement};
 
     use super::*;
@@ -90,7 +90,9 @@ mod tests {
             run: None,
             status: Status::Dead,
             attempts: 5,
+            priority: Priority::Normal,
             accepted_at: Instant::from_micros(0),
+            due_at: None,
             started_at: None,
             settled_at: Some(Instant::from_micros(died)),
             result: None,

@@ -42,7 +42,7 @@ pub(in crate::commands::smoke) async fn run(stage: &Stage) -> Result<String, Mis
 
 /// Stricter than a load test by itself: here nothing may be refused, and how busy the machine was is no matter.
 fn judge(stage: &Stage, report: &Report) -> Result<String, Miss> {
-    let Correctness { accepted, succeeded, declined, dead, lost, duplicate, stuck, unverified, .. } =
+    let Correctness { accepted, succeeded, declined, dead, cancelled, lost, duplicate, stuck, unverified, .. } =
         &report.correctness;
     let numbers = format!("{accepted} accepted, {lost} lost, {duplicate} duplicate, {stuck} stuck");
     match report.correctness.verdict {
@@ -68,8 +68,9 @@ fn judge(stage: &Stage, report: &Report) -> Result<String, Miss> {
     if stage.stop.is_cancelled() {
         return Err(Miss::Unknown(format!("interrupted; until then {numbers}")));
     }
-    let outcomes = if declined + dead > 0 {
-        format!(" ({succeeded} succeeded, {declined} declined, {dead} dead)")
+    let called_off = if *cancelled > 0 { format!(", {cancelled} cancelled") } else { String::new() };
+    let outcomes = if declined + dead + cancelled > 0 {
+        format!(" ({succeeded} succeeded, {declined} declined, {dead} dead{called_off})")
     } else {
         String::new()
     };

@@ -7,8 +7,9 @@ use futures::future::join_all;
 use redis::RedisResult;
 
 use super::super::rows::SHARDS;
-use super::{Delivery, Ready, millis, name};
+use super::{Delivery, QueueId, Ready, millis, name};
 use crate::engine::{ClaimRequest, KnownKind, Lease, LeaseRow};
+use crate::tasks::Priority;
 use crate::time::Instant;
 
 /// A lease's token: random, and in its lowest bits where the task lies, so that nobody has to look that up.
@@ -16,48 +17,48 @@ use crate::time::Instant;
 pub(super) struct Token(pub(super) u64);
 
 const SHARD_BITS: u32 = 8;
-const KIND_BITS: u32 = 8;
 
 impl Token {
-    /// For all kinds of a claim.
+    /// For all queues of a claim.
     fn new(shard: usize) -> Self {
-        Self((rand::random::<u64>() << (SHARD_BITS + KIND_BITS)) | ((shard as u64) << KIND_BITS))
+        Self((rand::random::<u64>() << (SHARD_BITS + QueueId::BITS)) | ((shard as u64) << QueueId::BITS))
     }
 
-    fn with_kind(self, kind: u8) -> Self {
-        Self(self.stored() | u64::from(kind))
+    fn with_queue(self, queue: QueueId) -> Self {
+        Self(self.stored() | u64::from(queue.number()))
     }
 
     fn shard(self) -> usize {
-        (self.0 >> KIND_BITS) as usize & ((1 << SHARD_BITS) - 1)
+        (self.0 >> QueueId::BITS) as usize & ((1 << SHARD_BITS) - 1)
     }
 
-    /// The code of one.
-    const fn kind(self) -> u8 {
-        self.0.to_le_bytes()[0]
+    fn queue(self) -> QueueId {
+        QueueId::from_number(self.0)
     }
 }
 
-/// Where the task of a lease lies: the shard, and the code of the kind.
-pub(in super::super) fn place_of_lease(lease: &Lease) -> (usize, u8) {
+/// Where the task of a lease lies: the shard, and the queue.
+pub(in super::super) fn place_of_lease(lease: &Lease) -> (usize, QueueId) {
     let token = Token(lease.token);
-    (token.shard() % SHARDS, token.kind())
+    (token.shard() % SHARDS, token.queue())
 }
 
 /// What is asked of one shard.
 #[derive(Debug, Clone)]
 struct Call {
     wanted: usize,
-    /// Each kind, and how many of it at most.
-    kinds: Vec<(KnownKind, usize)>,
+    /// In the order in which they are looked through.
+    queues: Vec<QueueId>,
+    /// How many of each kind at most, by its code.
+    most: HashMap<u8, usize>,
     now: Instant,
 }
 
 impl Call {
     /// Whether there may be more than was found: all that was asked for is there, of all kinds or of one.
     fn is_filled_by(&self, found: &[(Ready, Lease)]) -> bool {
-        let of = |known: &KnownKind| found.iter().filter(|(ready, _)| ready.identity.kind.code == known.code).count();
-        found.len() >= self.wanted || self.kinds.iter().any(|(known, most)| *most > 0 && of(known) >= *most)
+        let of = |kind: u8| found.iter().filter(|(ready, _)| ready.identity.kind.code == kind).count();
+        found.len() >= self.wanted || self.most.iter().any(|(kind, most)| *most > 0 && of(*kind) >= *most)
     }
 }
 
@@ -69,32 +70,39 @@ impl Delivery {
         kinds: &[KnownKind],
         now: Instant,
     ) -> RedisResult<Vec<(Ready, Lease)>> {
-        // What is rung for from here on is hinted at again.
-        let codes = || kinds.iter().map(|known| known.code);
-        let hinted = self.hints.take(codes());
-        // Each time another shard and another kind comes first, so that none waits for ever.
+        // Each time another shard and another kind comes first, so that none waits for ever, and the priority whose turn it is.
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        let mut shards: VecDeque<usize> =
-            (0..SHARDS).map(|step| (turn + step) % SHARDS).filter(|shard| hinted[*shard]).collect();
+        let mut rooms: HashMap<u8, usize> =
+            kinds.iter().map(|known| (known.code, request.most(known.kind))).filter(|(_, room)| *room > 0).collect();
+        let first = turn % kinds.len().max(1);
+        let (before, from) = kinds.split_at(first);
+        let queues = Priority::order(turn).into_iter().flat_map(|priority| {
+            let wanted = from.iter().chain(before).filter(|known| rooms.contains_key(&known.code));
+            wanted.map(move |known| QueueId::new(known.code, priority))
+        });
+        // What is rung for from here on is hinted at again.
+        let hinted = self.hints.take(queues);
+        // Shards with something of that priority come before the others.
+        let is_first = |shard: &usize| hinted[*shard].iter().any(|queue| queue.priority() == Priority::order(turn)[0]);
+        let (mut shards, others): (VecDeque<usize>, VecDeque<usize>) = (0..SHARDS)
+            .map(|step| (turn + step) % SHARDS)
+            .filter(|shard| !hinted[*shard].is_empty())
+            .partition(is_first);
+        shards.extend(others);
         let (mut claims, mut failed) = (Vec::new(), None);
-        let mut rooms: Vec<(KnownKind, usize)> = kinds.iter().map(|known| (*known, request.most(known.kind))).collect();
-        if !rooms.is_empty() {
-            let first = turn % rooms.len();
-            rooms.rotate_left(first);
-        }
         // As many shards at once as there is something to ask for, each for its share; then those that had all of theirs.
-        while claims.len() < request.max && !shards.is_empty() && rooms.iter().any(|(_, room)| *room > 0) {
+        while claims.len() < request.max && !shards.is_empty() && rooms.values().any(|room| *room > 0) {
             let left = request.max - claims.len();
             let asked: Vec<usize> = shards.drain(..shards.len().min(left)).collect();
             let share = left.div_ceil(asked.len());
-            let kinds: Vec<_> = rooms.iter().map(|(known, room)| (*known, room.div_ceil(asked.len()))).collect();
+            let most: HashMap<_, _> = rooms.iter().map(|(kind, room)| (*kind, room.div_ceil(asked.len()))).collect();
             let mut rest = left;
             let calls = asked.iter().map(|shard| {
                 let wanted = share.min(rest);
                 rest -= wanted;
-                let call = Call { wanted, kinds: kinds.clone(), now };
+                let call = Call { wanted, queues: hinted[*shard].clone(), most: most.clone(), now };
                 async move {
-                    let found = self.claim_from(*shard, request, &call).await;
+                    let found = self.claim_from(*shard, request, kinds, &call).await;
                     (call, found)
                 }
             });
@@ -105,21 +113,21 @@ impl Delivery {
                             shards.push_back(*shard);
                         }
                         for (ready, _) in &found {
-                            if let Some((_, room)) = rooms.iter_mut().find(|(known, _)| *known == ready.identity.kind) {
+                            if let Some(room) = rooms.get_mut(&ready.identity.kind.code) {
                                 *room = room.saturating_sub(1);
                             }
                         }
                         claims.extend(found);
                     }
                     Err(error) => {
-                        self.hints.put_back(*shard, codes());
+                        self.hints.put_back(*shard, &hinted[*shard]);
                         failed = Some(error);
                     }
                 }
             }
         }
         for shard in &shards {
-            self.hints.put_back(*shard, codes());
+            self.hints.put_back(*shard, &hinted[*shard]);
         }
         if !shards.is_empty() {
             // Another claimer of this process may have looked while nothing was hinted at.
@@ -136,7 +144,8 @@ impl Delivery {
         &self,
         shard: usize,
         request: &ClaimRequest,
-        Call { wanted, kinds, now }: &Call,
+        kinds: &[KnownKind],
+        Call { wanted, queues, most, now }: &Call,
     ) -> RedisResult<Vec<(Ready, Lease)>> {
         if *wanted == 0 {
             return Ok(Vec::new());
@@ -144,18 +153,19 @@ impl Delivery {
         let token = Token::new(shard);
         let mut call = self.scripts.claim.prepare_invoke();
         call.arg(request.worker.to_string()).arg(token.0).arg(wanted).arg(millis(request.lease)).arg(now.micros());
-        for (KnownKind { code, .. }, most) in kinds {
-            self.keys.place(shard, *code).of(&mut call);
-            call.arg(*code).arg(*most);
+        for queue in queues {
+            self.keys.place(shard, *queue).of(&mut call);
+            call.arg(queue.number()).arg(queue.kind()).arg(most.get(&queue.kind()).copied().unwrap_or(0));
         }
-        let found: Vec<(u8, Vec<u8>)> =
+        let found: Vec<(u16, Vec<u8>)> =
             self.link.run(|mut connection| async move { call.invoke_async(&mut connection).await }).await?;
         Ok(found
             .into_iter()
-            .filter_map(|(kind, packed)| {
-                let (known, _) = kinds.iter().find(|(known, _)| known.code == kind)?;
+            .filter_map(|(queue, packed)| {
+                let queue = QueueId::from_number(queue.into());
+                let known = kinds.iter().find(|known| known.code == queue.kind())?;
                 let ready = Ready::unpack(*known, &packed)?;
-                let (token, row) = (token.with_kind(kind).0, LeaseRow(ready.identity.seq));
+                let (token, row) = (token.with_queue(queue).0, LeaseRow(ready.identity.seq));
                 let lease = Lease { task: ready.identity.id, row, token, worker: request.worker };
                 Some((ready, lease))
             })
@@ -169,8 +179,8 @@ impl Delivery {
         lease: std::time::Duration,
     ) -> RedisResult<(Vec<Lease>, Vec<Lease>)> {
         let (mut lost, mut unknown, mut failed) = (Vec::new(), Vec::new(), None);
-        let calls = grouped(leases).into_iter().map(|((shard, kind), leases)| async move {
-            let place = self.keys.place(shard, kind);
+        let calls = grouped(leases).into_iter().map(|((shard, queue), leases)| async move {
+            let place = self.keys.place(shard, queue);
             let mut call = self.scripts.extend.prepare_invoke();
             call.key(&place.held).key(&place.leases).arg(millis(lease));
             for lease in &leases {
@@ -208,10 +218,10 @@ impl Delivery {
         now: Instant,
     ) -> RedisResult<Vec<Lease>> {
         let mut lost = Vec::new();
-        for ((shard, kind), leases) in grouped(leases) {
+        for ((shard, queue), leases) in grouped(leases) {
             let Some(worker) = leases.first().map(|lease| lease.worker) else { continue };
             let mut call = self.scripts.adopt.prepare_invoke();
-            self.keys.place(shard, kind).of(&mut call);
+            self.keys.place(shard, queue).of(&mut call);
             call.arg(worker.to_string()).arg(millis(lease)).arg(now.micros());
             for lease in &leases {
                 call.arg(name(&lease.task)).arg(Token(lease.token).stored());
@@ -225,14 +235,14 @@ impl Delivery {
 }
 
 impl Token {
-    /// As Redis keeps it: one for all kinds of a claim.
+    /// As Redis keeps it: one for all queues of a claim.
     pub(super) const fn stored(self) -> u64 {
-        self.0 & !((1 << KIND_BITS) - 1)
+        self.0 & !((1 << QueueId::BITS) - 1)
     }
 }
 
-fn grouped(leases: &[Lease]) -> Vec<((usize, u8), Vec<Lease>)> {
-    let mut places: HashMap<(usize, u8), Vec<Lease>> = HashMap::new();
+fn grouped(leases: &[Lease]) -> Vec<((usize, QueueId), Vec<Lease>)> {
+    let mut places: HashMap<(usize, QueueId), Vec<Lease>> = HashMap::new();
     for lease in leases {
         places.entry(place_of_lease(lease)).or_default().push(*lease);
     }

@@ -8,7 +8,7 @@ use futures::future::join_all;
 use redis::RedisResult;
 
 use super::super::rows::SHARDS;
-use super::Delivery;
+use super::{Delivery, QueueId};
 use crate::engine::KnownKind;
 use crate::ids::WorkerId;
 use crate::tasks::WorkerStats;
@@ -65,8 +65,8 @@ impl Delivery {
     pub(in super::super) async fn figures(&self, kinds: &[KnownKind], now: Instant) -> RedisResult<Figures> {
         let shards = join_all((0..SHARDS).map(|shard| async move {
             let mut call = self.scripts.holders.prepare_invoke();
-            for KnownKind { code, .. } in kinds {
-                call.key(&self.keys.place(shard, *code).held);
+            for queue in QueueId::of_all(kinds) {
+                call.key(&self.keys.place(shard, queue).held);
             }
             let answer: RedisResult<Vec<(String, u64)>> =
                 self.link.run(|mut connection| async move { call.invoke_async(&mut connection).await }).await;

@@ -1,21 +1,20 @@
-//! Where a claim may find something: shards and kinds that tasks were offered in, and all of them now and then, as a
+//! Where a claim may find something: shards and queues that tasks were offered in, and all of them now and then, as a
 //! message may not be heard and leases run out without one.
 
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::super::rows::SHARDS;
+use super::QueueId;
 
-/// One for each code of a kind.
-const KINDS: usize = 256;
 /// Every shard.
 const ALL: u8 = u8::MAX;
 const _: () = assert!(SHARDS == 8, "a shard is a bit of a byte");
 
-/// One bit for each shard of each kind.
+/// One bit for each shard of each queue.
 #[derive(Debug)]
 pub(in super::super) struct Hints {
-    kinds: Box<[AtomicU8]>,
+    queues: Box<[AtomicU8]>,
     began: Instant,
     /// When everywhere was last hinted at, in milliseconds since `began`.
     looked: AtomicU64,
@@ -25,7 +24,7 @@ impl Default for Hints {
     /// Nothing is known yet: look everywhere first.
     fn default() -> Self {
         Self {
-            kinds: (0..KINDS).map(|_| AtomicU8::new(ALL)).collect(),
+            queues: (0..QueueId::COUNT).map(|_| AtomicU8::new(ALL)).collect(),
             began: Instant::now(),
             looked: AtomicU64::new(0),
         }
@@ -33,15 +32,14 @@ impl Default for Hints {
 }
 
 impl Hints {
-    /// The number by which processes tell each other of a shard and the code of a kind. The same in every version, whatever
-    /// kinds there are.
-    pub(super) fn place(shard: usize, kind: u8) -> usize {
-        usize::from(kind) * SHARDS + shard % SHARDS
+    /// The number by which processes tell each other of a shard and a queue. The same in every version.
+    pub(super) fn place(shard: usize, queue: QueueId) -> usize {
+        usize::from(queue.number()) * SHARDS + shard % SHARDS
     }
 
     /// There may be something at a [`Hints::place`]; everywhere, if there is no such place.
     pub(super) fn set(&self, place: usize) {
-        match self.kinds.get(place / SHARDS) {
+        match self.queues.get(place / SHARDS) {
             Some(shards) => _ = shards.fetch_or(1 << (place % SHARDS), Ordering::AcqRel),
             None => self.set_everywhere(),
         }
@@ -49,7 +47,7 @@ impl Hints {
 
     /// There may be something anywhere.
     pub(super) fn set_everywhere(&self) {
-        for shards in &self.kinds {
+        for shards in &self.queues {
             shards.store(ALL, Ordering::Release);
         }
     }
@@ -65,53 +63,73 @@ impl Hints {
         }
     }
 
-    /// Takes the hints at some kinds, and answers which shards they are at.
-    pub(super) fn take(&self, kinds: impl IntoIterator<Item = u8>) -> [bool; SHARDS] {
-        let taken = kinds.into_iter().fold(0, |taken, kind| taken | self.of(kind).swap(0, Ordering::AcqRel));
-        std::array::from_fn(|shard| taken & (1 << shard) != 0)
+    /// Takes the hints at some queues, and answers which of them are hinted at in each shard, in their order.
+    pub(super) fn take(&self, queues: impl IntoIterator<Item = QueueId>) -> [Vec<QueueId>; SHARDS] {
+        let mut taken = [const { Vec::new() }; SHARDS];
+        for queue in queues {
+            // Most are empty: a look is cheaper than a swap.
+            if self.of(queue).load(Ordering::Acquire) == 0 {
+                continue;
+            }
+            let shards = self.of(queue).swap(0, Ordering::AcqRel);
+            for (shard, queues) in taken.iter_mut().enumerate() {
+                if shards & (1 << shard) != 0 {
+                    queues.push(queue);
+                }
+            }
+        }
+        taken
     }
 
-    /// Hints at some kinds of a shard again.
-    pub(super) fn put_back(&self, shard: usize, kinds: impl IntoIterator<Item = u8>) {
-        for kind in kinds {
-            self.of(kind).fetch_or(1 << (shard % SHARDS), Ordering::AcqRel);
+    /// Hints at some queues of a shard again.
+    pub(super) fn put_back(&self, shard: usize, queues: &[QueueId]) {
+        for queue in queues {
+            self.of(*queue).fetch_or(1 << (shard % SHARDS), Ordering::AcqRel);
         }
     }
 
-    fn of(&self, kind: u8) -> &AtomicU8 {
-        &self.kinds[usize::from(kind)]
+    fn of(&self, queue: QueueId) -> &AtomicU8 {
+        &self.queues[usize::from(queue.number())]
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tasks::Priority;
 
-    fn shards(taken: [bool; SHARDS]) -> Vec<usize> {
-        (0..SHARDS).filter(|shard| taken[*shard]).collect()
+    fn queue(kind: u8) -> QueueId {
+        QueueId::new(kind, Priority::Normal)
+    }
+
+    fn shards(taken: [Vec<QueueId>; SHARDS]) -> Vec<usize> {
+        (0..SHARDS).filter(|shard| !taken[*shard].is_empty()).collect()
     }
 
     #[test]
-    fn a_claimer_of_one_kind_leaves_the_hints_at_the_other() {
+    fn a_claimer_of_one_queue_leaves_the_hints_at_the_others() {
         let hints = Hints::default();
-        assert_eq!(shards(hints.take([1])).len(), SHARDS, "at first all of it");
-        assert!(shards(hints.take([1])).is_empty());
-        assert_eq!(shards(hints.take([0, 255])).len(), SHARDS);
-        hints.set(Hints::place(3, 1));
-        hints.set(Hints::place(5, 255));
-        assert_eq!(shards(hints.take([1])), [3]);
-        assert_eq!(shards(hints.take([0, 1, 255])), [5]);
+        let high = QueueId::new(1, Priority::High);
+        assert_eq!(shards(hints.take([queue(1)])).len(), SHARDS, "at first all of it");
+        assert!(shards(hints.take([queue(1)])).is_empty());
+        assert_eq!(shards(hints.take([queue(0), queue(255), high])).len(), SHARDS);
+        hints.set(Hints::place(3, queue(1)));
+        hints.set(Hints::place(5, queue(255)));
+        hints.set(Hints::place(5, high));
+        assert_eq!(shards(hints.take([queue(1)])), [3]);
+        assert_eq!(hints.take([high, queue(0), queue(1), queue(255)])[5], [high, queue(255)]);
     }
 
     #[test]
     fn everywhere_is_looked_at_again_when_that_is_due() {
         let hints = Hints::default();
-        hints.take(0..=255);
+        let all = || (0..=255).map(queue);
+        hints.take(all());
         hints.look(Duration::from_secs(3600));
-        assert!(shards(hints.take(0..=255)).is_empty());
+        assert!(shards(hints.take(all())).is_empty());
         hints.look(Duration::ZERO);
-        assert_eq!(shards(hints.take([7])).len(), SHARDS);
+        assert_eq!(shards(hints.take([queue(7)])).len(), SHARDS);
         hints.set(usize::MAX);
-        assert_eq!(shards(hints.take([7])).len(), SHARDS, "a message of another version");
+        assert_eq!(shards(hints.take([queue(7)])).len(), SHARDS, "a message of another version");
     }
 }

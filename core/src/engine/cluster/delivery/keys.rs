@@ -6,16 +6,14 @@ use std::sync::OnceLock;
 use redis::ScriptInvocation;
 
 use super::super::rows::SHARDS;
-
-/// One for each code.
-const KINDS: usize = 256;
+use super::QueueId;
 
 #[derive(Debug)]
 pub(in super::super) struct Keys {
     prefix: String,
-    /// By shard, then by the code of the kind; made when they are first used.
+    /// By shard, then by queue; made when they are first used.
     places: Vec<OnceLock<Box<Place>>>,
-    /// Says which shard and kind has news for claimers.
+    /// Says which shard and queue has news for claimers.
     pub(in super::super) rung: String,
     /// Says which tasks the log has news of.
     pub(in super::super) logged: String,
@@ -25,7 +23,7 @@ pub(in super::super) struct Keys {
     pub(in super::super) note: String,
 }
 
-/// The keys of one kind in one shard.
+/// The keys of one queue in one shard.
 #[derive(Debug)]
 pub(in super::super) struct Place {
     pub(in super::super) stream: String,
@@ -45,7 +43,7 @@ impl Keys {
     pub(in super::super) fn new(prefix: &str) -> Self {
         Self {
             prefix: prefix.to_owned(),
-            places: (0..SHARDS * KINDS).map(|_| OnceLock::new()).collect(),
+            places: (0..SHARDS * QueueId::COUNT).map(|_| OnceLock::new()).collect(),
             rung: format!("{prefix}:rung"),
             logged: format!("{prefix}:logged"),
             running: format!("{prefix}:running"),
@@ -53,11 +51,10 @@ impl Keys {
         }
     }
 
-    /// `kind` is the code of one.
-    pub(in super::super) fn place(&self, shard: usize, kind: u8) -> &Place {
+    pub(in super::super) fn place(&self, shard: usize, queue: QueueId) -> &Place {
         let shard = shard % SHARDS;
-        self.places[shard * KINDS + usize::from(kind)].get_or_init(|| {
-            let name = |what: &str| format!("{{{}:s{shard:02}}}:{what}:{kind}", self.prefix);
+        self.places[shard * QueueId::COUNT + usize::from(queue.number())].get_or_init(|| {
+            let name = |what: &str| format!("{{{}:s{shard:02}}}:{what}:{queue}", self.prefix);
             let (stream, waiting) = (name("tasks"), name("waiting"));
             Box::new(Place { stream, waiting, held: name("held"), leases: name("leases") })
         })
@@ -77,13 +74,15 @@ impl Keys {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tasks::Priority;
 
     #[test]
     fn every_key_of_a_shard_has_its_tag_and_no_two_are_the_same() {
         let keys = Keys::new("card");
         let mut all = std::collections::HashSet::new();
-        for (number, kind) in (0..SHARDS).flat_map(|number| (0..=u8::MAX).map(move |kind| (number, kind))) {
-            let Place { stream, waiting, held, leases } = keys.place(number, kind);
+        let queues = || (0..=u8::MAX).flat_map(|kind| Priority::ALL.map(|priority| QueueId::new(kind, priority)));
+        for (number, queue) in (0..SHARDS).flat_map(|number| queues().map(move |queue| (number, queue))) {
+            let Place { stream, waiting, held, leases } = keys.place(number, queue);
             for key in [stream, waiting, held, leases] {
                 assert!(key.starts_with(&format!("{{card:s{number:02}}}:")), "{key}");
                 assert!(all.insert(key), "{key}");

@@ -1,8 +1,8 @@
-//! Delivery: Redis Streams, one for each kind and shard, with a consumer group of all workers.
+//! Delivery: Redis Streams, one for each kind, priority and shard, with a consumer group of all workers.
 //!
 //! Redis may lose anything at any moment, or come back as it was long ago: the ledger's rows are the outbox, and the
-//! sweep offers again what is open and not sure to be handed out ([`Delivery::check`]). A place, one kind in one shard,
-//! holds (K is the code of the kind):
+//! sweep offers again what is open and not sure to be handed out ([`Delivery::check`]). A place, one queue in one shard,
+//! holds (K is the code of the kind, and `:high` or `:low` after it):
 //!
 //! | key | type | what |
 //! |---|---|---|
@@ -22,6 +22,7 @@ mod hints;
 mod keys;
 mod link;
 mod packed;
+mod queue;
 mod ringer;
 mod scripts;
 mod tidy;
@@ -37,13 +38,13 @@ use tokio::sync::Notify;
 
 use self::claims::Token;
 pub(super) use self::claims::place_of_lease;
-pub(super) use self::figures::Figures;
 use self::hints::Hints;
 pub(super) use self::keys::Keys;
 #[cfg(test)]
 pub(super) use self::keys::Place;
 pub(super) use self::link::Link;
 pub(super) use self::packed::{Ready, take};
+pub(super) use self::queue::QueueId;
 pub(super) use self::ringer::{Channel, Letting, Ringer};
 use self::scripts::Scripts;
 pub(super) use self::tidy::Tidying;
@@ -99,7 +100,7 @@ pub(super) enum Turn {
     First,
 }
 
-/// What became of ringing for tasks of one shard and kind.
+/// What became of ringing for tasks of one shard and queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Rung {
     /// How many were not known before.
@@ -148,16 +149,16 @@ impl Delivery {
         }
     }
 
-    /// Offers tasks of one shard and kind, in order.
-    pub(super) async fn ring(&self, shard: usize, kind: u8, tasks: &[&Ready]) -> RedisResult<Rung> {
-        let place = self.keys.place(shard, kind);
+    /// Offers tasks of one shard and queue, in order.
+    pub(super) async fn ring(&self, shard: usize, queue: QueueId, tasks: &[&Ready]) -> RedisResult<Rung> {
+        let place = self.keys.place(shard, queue);
         let mut call = self.scripts.ring.prepare_invoke();
         call.key(&place.stream)
             .key(&place.waiting)
             .key(&place.held)
             .arg(self.limit)
             .arg(&self.keys.rung)
-            .arg(Hints::place(shard, kind));
+            .arg(Hints::place(shard, queue));
         for task in tasks {
             call.arg(task.pack());
         }
@@ -166,11 +167,11 @@ impl Delivery {
         Ok(Rung { new, passed })
     }
 
-    /// Which of these tasks of one shard and kind are sure to be handed out, or are under a lease that ends. What else
+    /// Which of these tasks of one shard and queue are sure to be handed out, or are under a lease that ends. What else
     /// there is of the others is removed, so that they can be offered.
-    pub(super) async fn check(&self, shard: usize, kind: u8, tasks: &[&Ready]) -> RedisResult<Vec<bool>> {
+    pub(super) async fn check(&self, shard: usize, queue: QueueId, tasks: &[&Ready]) -> RedisResult<Vec<bool>> {
         let mut call = self.scripts.check.prepare_invoke();
-        self.keys.place(shard, kind).of(&mut call);
+        self.keys.place(shard, queue).of(&mut call);
         call.arg(millis(NOBODYS));
         for task in tasks {
             call.arg(task.pack_head());
@@ -207,25 +208,25 @@ impl Delivery {
     }
 
     /// Lets go of tasks that are final, gone or due later.
-    pub(super) async fn forget(&self, shard: usize, kind: u8, tasks: &[TaskId]) -> RedisResult<()> {
+    pub(super) async fn forget(&self, shard: usize, queue: QueueId, tasks: &[TaskId]) -> RedisResult<()> {
         if tasks.is_empty() {
             return Ok(());
         }
         let mut call = self.scripts.forget.prepare_invoke();
-        self.keys.place(shard, kind).of(&mut call);
+        self.keys.place(shard, queue).of(&mut call);
         for task in tasks {
             call.arg(name(task));
         }
         self.link.run(|mut connection| async move { call.invoke_async(&mut connection).await }).await
     }
 
-    /// The leases on tasks of one shard and kind.
-    pub(super) async fn held(&self, shard: usize, kind: u8, tasks: &[TaskId]) -> RedisResult<Vec<Option<Held>>> {
+    /// The leases on tasks of one shard and queue.
+    pub(super) async fn held(&self, shard: usize, queue: QueueId, tasks: &[TaskId]) -> RedisResult<Vec<Option<Held>>> {
         if tasks.is_empty() {
             return Ok(Vec::new());
         }
         let mut command = redis::cmd("HMGET");
-        command.arg(&self.keys.place(shard, kind).held);
+        command.arg(&self.keys.place(shard, queue).held);
         for task in tasks {
             command.arg(name(task));
         }
@@ -236,8 +237,8 @@ impl Delivery {
 
     /// Whether the task of a lease is another worker's now. A task that Redis has forgotten is not.
     pub(super) async fn is_lost(&self, lease: &Lease) -> RedisResult<bool> {
-        let (shard, kind) = place_of_lease(lease);
-        let held = self.held(shard, kind, &[lease.task]).await?;
+        let (shard, queue) = place_of_lease(lease);
+        let held = self.held(shard, queue, &[lease.task]).await?;
         Ok(held.first().copied().flatten().is_some_and(|held| held.token != Token(lease.token).stored()))
     }
 
@@ -258,13 +259,16 @@ pub(super) fn by_shard<T>(items: impl IntoIterator<Item = T>, owner: impl Fn(&T)
     shards
 }
 
-/// Groups by the code of the kind, keeping the order within each.
-pub(super) fn by_kind<T>(items: impl IntoIterator<Item = T>, code: impl Fn(&T) -> u8) -> BTreeMap<u8, Vec<T>> {
-    let mut kinds = BTreeMap::<u8, Vec<T>>::new();
+/// Groups by queue, keeping the order within each.
+pub(super) fn by_queue<T>(
+    items: impl IntoIterator<Item = T>,
+    queue: impl Fn(&T) -> QueueId,
+) -> BTreeMap<QueueId, Vec<T>> {
+    let mut queues = BTreeMap::<QueueId, Vec<T>>::new();
     for item in items {
-        kinds.entry(code(&item)).or_default().push(item);
+        queues.entry(queue(&item)).or_default().push(item);
     }
-    kinds
+    queues
 }
 
 /// Reads what `write_lease` of the scripts writes; none for a lease that is nobody's.

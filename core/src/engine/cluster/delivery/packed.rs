@@ -5,23 +5,25 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::super::rows::Identity;
+use super::QueueId;
 use crate::engine::KnownKind;
+pub(in super::super) use crate::engine::identity::Ready;
+use crate::engine::rows::{priority_code, priority_of};
 use crate::ids::{TaskId, UserId};
+use crate::tasks::Priority;
 use crate::time::Instant;
 
-const VERSION: u8 = 1;
-
-/// A task on its way to a worker.
-#[derive(Debug, Clone)]
-pub(in super::super) struct Ready {
-    pub(in super::super) identity: Identity,
-    pub(in super::super) payload: Box<RawValue>,
-    /// Attempts that ended.
-    pub(in super::super) attempts: u32,
-    pub(in super::super) due_at: Instant,
-}
+/// Of a task for which nothing was asked besides what it does ...
+const PLAIN: u8 = 1;
+/// ... and of the others: what was asked comes after the head.
+const ASKED: u8 = 2;
 
 impl Ready {
+    /// Where it waits.
+    pub(in super::super) fn queue(&self) -> QueueId {
+        QueueId::new(self.identity.kind.code, self.identity.priority)
+    }
+
     pub(super) fn pack(&self) -> Vec<u8> {
         self.pack_with(self.payload.get())
     }
@@ -34,6 +36,10 @@ impl Ready {
     fn pack_with(&self, payload: &str) -> Vec<u8> {
         let run = self.identity.run.as_ref().map_or("", |run| run.as_str());
         let mut bytes = self.pack_head();
+        if bytes[0] == ASKED {
+            bytes.push(priority_code(self.identity.priority));
+            bytes.extend(self.identity.due_at.map_or(0, Instant::micros).to_be_bytes());
+        }
         // A run's name has at most 64 bytes.
         bytes.push(u8::try_from(run.len()).unwrap_or(0));
         bytes.extend(run.as_bytes());
@@ -45,7 +51,8 @@ impl Ready {
     pub(super) fn pack_head(&self) -> Vec<u8> {
         let Identity { seq, id, owner, accepted_at, .. } = &self.identity;
         let mut bytes = Vec::with_capacity(128);
-        bytes.push(VERSION);
+        let is_plain = self.identity.priority == Priority::Normal && self.identity.due_at.is_none();
+        bytes.push(if is_plain { PLAIN } else { ASKED });
         bytes.extend(seq.to_be_bytes());
         bytes.extend(id.uuid().as_bytes());
         bytes.extend(owner.map_or(Uuid::nil(), |owner| owner.uuid()).as_bytes());
@@ -57,19 +64,26 @@ impl Ready {
 
     /// None for what another version wrote or something else spoilt: the sweep will ring for the task again.
     pub(in super::super) fn unpack(kind: KnownKind, bytes: &[u8]) -> Option<Self> {
-        let mut rest = bytes.strip_prefix(&[VERSION])?;
+        let (version, mut rest) = bytes.split_first().filter(|(version, _)| matches!(**version, PLAIN | ASKED))?;
         let seq = i64::from_be_bytes(take(&mut rest)?);
         let id = Uuid::from_bytes(take(&mut rest)?);
         let owner = Uuid::from_bytes(take(&mut rest)?);
         let accepted_at = Instant::from_micros(i64::from_be_bytes(take(&mut rest)?));
         let due_at = Instant::from_micros(i64::from_be_bytes(take(&mut rest)?));
         let attempts = u32::from_be_bytes(take(&mut rest)?);
+        let (mut priority, mut asked) = (Priority::Normal, None);
+        if *version == ASKED {
+            let [code] = take(&mut rest)?;
+            let due = i64::from_be_bytes(take(&mut rest)?);
+            (priority, asked) = (priority_of(code.into()), (due != 0).then(|| Instant::from_micros(due)));
+        }
         let [length] = take(&mut rest)?;
         let (run, payload) = rest.split_at_checked(usize::from(length))?;
         let run = if run.is_empty() { None } else { Some(std::str::from_utf8(run).ok()?.parse().ok()?) };
         let payload = RawValue::from_string(String::from_utf8(payload.to_vec()).ok()?).ok()?;
         let owner = (!owner.is_nil()).then(|| UserId::from_uuid(owner));
-        let identity = Identity { seq, id: TaskId::from_uuid(id), kind, owner, run, accepted_at };
+        let identity =
+            Identity { seq, id: TaskId::from_uuid(id), kind, owner, run, accepted_at, priority, due_at: asked };
         Some(Self { identity, payload, attempts, due_at })
     }
 }
@@ -92,7 +106,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_task_survives_packing(seq in 0_i64.., run in "[a-z]{0,64}", owned: bool, attempts: u32, x: i64) {
+        fn a_task_survives_packing(seq in 0_i64.., run in "[a-z]{0,64}", owned: bool, attempts: u32, x: i64, asked: Option<u32>,
+                                     priority in proptest::sample::select(&Priority::ALL)) {
             let identity = Identity {
                 seq,
                 id: TaskId::new(),
@@ -100,6 +115,8 @@ mod tests {
                 owner: owned.then(UserId::new),
                 run: run.parse().ok(),
                 accepted_at: Instant::from_micros(seq),
+                priority,
+                due_at: asked.map(|asked| Instant::from_micros(i64::from(asked) + 1)),
             };
             let payload = RawValue::from_string(format!("{{\"x\":{x}}}")).unwrap();
             let ready = Ready { identity, payload, attempts, due_at: Instant::from_micros(x) };

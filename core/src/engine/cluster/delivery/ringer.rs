@@ -14,7 +14,7 @@ use tokio::time::sleep;
 
 use super::super::messages;
 use super::super::rows::SHARDS;
-use super::{Delivery, Ready, by_kind, by_shard};
+use super::{Delivery, QueueId, Ready, by_queue, by_shard};
 use crate::ids::TaskId;
 
 /// Tasks whose rings may wait. Beyond, they are left to the sweep.
@@ -29,8 +29,7 @@ const PAUSE: Duration = Duration::from_millis(250);
 #[derive(Debug, Clone, Copy)]
 pub(in super::super) struct Letting {
     pub(in super::super) shard: usize,
-    /// The code of its kind.
-    pub(in super::super) kind: u8,
+    pub(in super::super) queue: QueueId,
     pub(in super::super) task: TaskId,
 }
 
@@ -139,8 +138,8 @@ async fn ring(delivery: &Delivery, batch: &[Ready]) {
     }
     let mut calls = Vec::new();
     for (shard, tasks) in by_shard(batch, |ready| ready.identity.owner).into_iter().enumerate() {
-        for (kind, tasks) in by_kind(tasks, |ready| ready.identity.kind.code) {
-            calls.push(async move { delivery.ring(shard, kind, &tasks).await });
+        for (queue, tasks) in by_queue(tasks, |ready| ready.queue()) {
+            calls.push(async move { delivery.ring(shard, queue, &tasks).await });
         }
     }
     for rung in join_all(calls).await {
@@ -151,11 +150,11 @@ async fn ring(delivery: &Delivery, batch: &[Ready]) {
 }
 
 async fn let_go(delivery: &Delivery, batch: &[Letting]) {
-    let mut places: HashMap<(usize, u8), Vec<TaskId>> = HashMap::new();
+    let mut places: HashMap<(usize, QueueId), Vec<TaskId>> = HashMap::new();
     for letting in batch {
-        places.entry((letting.shard % SHARDS, letting.kind)).or_default().push(letting.task);
+        places.entry((letting.shard % SHARDS, letting.queue)).or_default().push(letting.task);
     }
-    let calls = places.iter().map(|((shard, kind), tasks)| delivery.forget(*shard, *kind, tasks));
+    let calls = places.iter().map(|((shard, queue), tasks)| delivery.forget(*shard, *queue, tasks));
     for told in join_all(calls).await {
         if let Err(error) = told {
             tracing::debug!(%error, "tasks were not let go; they are when their leases run out");

@@ -4,14 +4,13 @@
 use redis::RedisResult;
 
 use super::super::rows::SHARDS;
-use super::Delivery;
-use crate::engine::KnownKind;
+use super::{Delivery, QueueId};
 use crate::ids::TaskId;
 
 /// How far the walk through all that Redis holds has come.
 #[derive(Debug)]
 pub(in super::super) struct Tidying {
-    /// Which shard of which kind, counting kinds by their place among `kinds`.
+    /// Which shard of which queue, counting queues by their place among `queues`.
     place: usize,
     /// Where to go on in the stream, and in the three others.
     stream: String,
@@ -27,9 +26,9 @@ impl Default for Tidying {
 }
 
 impl Tidying {
-    /// The shard, and the kind. `kinds` may grow meanwhile.
-    pub(in super::super) fn place<'a>(&self, kinds: &'a [KnownKind]) -> Option<(usize, &'a KnownKind)> {
-        Some((self.place % SHARDS, kinds.get(self.place / SHARDS)?))
+    /// The shard, and the queue. `queues` may grow meanwhile.
+    pub(in super::super) fn place(&self, queues: &[QueueId]) -> Option<(usize, QueueId)> {
+        Some((self.place % SHARDS, *queues.get(self.place / SHARDS)?))
     }
 
     /// Whether the walk is at its beginning.
@@ -43,15 +42,15 @@ impl Delivery {
     pub(in super::super) async fn tidy(
         &self,
         at: &mut Tidying,
-        kinds: &[KnownKind],
+        queues: &[QueueId],
         count: usize,
     ) -> RedisResult<Vec<TaskId>> {
-        let Some((shard, KnownKind { code, .. })) = at.place(kinds) else {
+        let Some((shard, queue)) = at.place(queues) else {
             *at = Tidying::default();
             return Ok(Vec::new());
         };
         let mut call = self.scripts.tidy.prepare_invoke();
-        self.keys.place(shard, *code).of(&mut call);
+        self.keys.place(shard, queue).of(&mut call);
         call.arg(count).arg(&at.stream);
         for cursor in at.cursors {
             call.arg(cursor);
@@ -65,7 +64,7 @@ impl Delivery {
         let stream_done = stream == "-";
         at.stream = stream;
         if stream_done && at.done == [true; 3] {
-            let next = (at.place + 1) % (SHARDS * kinds.len()).max(1);
+            let next = (at.place + 1) % (SHARDS * queues.len()).max(1);
             *at = Tidying { place: next, ..Tidying::default() };
         }
         let id = |name: Vec<u8>| uuid::Uuid::from_slice(&name).ok().map(TaskId::from_uuid);

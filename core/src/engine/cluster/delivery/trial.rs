@@ -14,10 +14,10 @@ use tokio::time::timeout;
 
 use super::super::rows::Identity;
 use super::address::Reach;
-use super::{Delivery, Link, Ready, Tidying};
+use super::{Delivery, Link, QueueId, Ready, Tidying};
 use crate::engine::{ClaimRequest, EngineError, ErrorKind as EngineErrorKind, KnownKind};
 use crate::ids::{TaskId, WorkerId};
-use crate::tasks::Kind;
+use crate::tasks::{Kind, Priority};
 use crate::time::Instant;
 
 const ANSWER: Duration = Duration::from_secs(2);
@@ -69,7 +69,17 @@ pub(in super::super) async fn try_out(link: &Arc<Link>, prefix: &str) -> Result<
 async fn exercise(delivery: &Delivery) -> RedisResult<()> {
     let (now, worker) = (Instant::now(), WorkerId::new());
     let kind = KnownKind { code: 0, kind: Kind::new("trial"), has_effect: false };
-    let identity = Identity { seq: 1, id: TaskId::new(), kind, owner: None, run: None, accepted_at: now };
+    let identity = Identity {
+        seq: 1,
+        id: TaskId::new(),
+        kind,
+        owner: None,
+        run: None,
+        accepted_at: now,
+        priority: Priority::Normal,
+        due_at: None,
+    };
+    let queue = QueueId::new(kind.code, Priority::Normal);
     let task = identity.id;
     let ready = Ready { identity, payload: RawValue::NULL.to_owned(), attempts: 0, due_at: now };
     let lease = Duration::from_secs(3);
@@ -83,22 +93,22 @@ async fn exercise(delivery: &Delivery) -> RedisResult<()> {
         most: std::collections::BTreeMap::new(),
         enough: None,
     };
-    delivery.ring(0, kind.code, &[&ready]).await?;
-    delivery.check(0, kind.code, &[&ready]).await?;
+    delivery.ring(0, queue, &[&ready]).await?;
+    delivery.check(0, queue, &[&ready]).await?;
     let claimed = delivery.claim(&request, &[kind], now).await?;
     let leases: Vec<_> = claimed.iter().map(|(_, lease)| *lease).collect();
     delivery.extend(&leases, lease).await?;
     delivery.adopt(&leases, lease, now).await?;
-    delivery.held(0, kind.code, &[task]).await?;
-    delivery.tidy(&mut Tidying::default(), &[kind], 10).await?;
+    delivery.held(0, queue, &[task]).await?;
+    delivery.tidy(&mut Tidying::default(), &[queue], 10).await?;
     delivery.see(worker, Some("trial"), now).await?;
     delivery.figures(&[kind], now).await?;
     delivery.leave().await?;
     delivery.take_turn(1, Duration::ZERO).await?;
     delivery.sweeper().await?;
-    delivery.forget(0, kind.code, &[task]).await?;
+    delivery.forget(0, queue, &[task]).await?;
     delivery.publish(&delivery.keys.note, Vec::new()).await?;
-    for key in [delivery.keys.place(0, kind.code).stream.clone(), delivery.keys.sweeper()] {
+    for key in [delivery.keys.place(0, queue).stream.clone(), delivery.keys.sweeper()] {
         let mut command = redis::cmd("DEL");
         command.arg(key);
         delivery.link.run(|mut connection| async move { command.query_async::<()>(&mut connection).await }).await?;

@@ -34,7 +34,7 @@ pub(super) async fn holdings(bed: &Bed) -> Vec<Holdings> {
         let mut ask = redis::pipe();
         ask.atomic();
         for known in &KINDS[..2] {
-            let place = bed.engine.shared.delivery.keys.place(shard, known.code);
+            let place = bed.engine.shared.delivery.keys.place(shard, QueueId::new(known.code, Priority::Normal));
             ask.xlen(&place.stream).hlen(&place.waiting).hlen(&place.held).zcard(&place.leases);
         }
         let sizes: Vec<usize> = ask.query_async(&mut connection).await.unwrap();
@@ -178,7 +178,7 @@ async fn a_limit_bounds_what_redis_holds_and_everything_is_handed_out() {
 async fn rings_that_were_lost_one_by_one_come_back() {
     let bed = Bed::new().await;
     let tasks = accept_all(&bed.engine, (0..30).map(|_| add()).collect()).await;
-    let place = bed.engine.shared.delivery.keys.place(0, 1);
+    let place = bed.engine.shared.delivery.keys.place(0, QueueId::new(1, Priority::Normal));
     eventually("all are offered", async || holdings(&bed).await[0].entries[1] == 30).await;
     let mut connection = connection(&bed).await;
     let entries: HashMap<Vec<u8>, String> =
@@ -222,7 +222,7 @@ async fn workers_that_come_and_go_leave_nothing_behind() {
         bed.engine.end(&claim.lease, claim.started_at, End::Settle(done())).await.unwrap();
     }
     comes_to_hold_nothing(&bed).await;
-    let stream = &bed.engine.shared.delivery.keys.place(0, 1).stream;
+    let stream = &bed.engine.shared.delivery.keys.place(0, QueueId::new(1, Priority::Normal)).stream;
     let mut ask = redis::cmd("XINFO");
     ask.arg("CONSUMERS").arg(stream).arg("workers");
     let consumers: Vec<redis::Value> = ask.query_async(&mut connection(&bed).await).await.unwrap();

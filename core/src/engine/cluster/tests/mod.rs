@@ -29,7 +29,7 @@ use futures::future::join_all;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tokio::time::{sleep, timeout};
 
-use super::delivery::Place;
+use super::delivery::{Place, QueueId};
 use super::rows::SHARDS;
 use super::*;
 use crate::engine::conformance;
@@ -38,7 +38,7 @@ use crate::engine::{Accepted, ClaimRequest, Engine, EventFilter, Lease, Log, Ope
 use crate::ids::WorkerId;
 use crate::ids::{RunId, TaskId};
 use crate::settings::Settings;
-use crate::tasks::{End, NewTask, Status};
+use crate::tasks::{End, NewTask, Priority, Status};
 use crate::testing::{Database, Postgres, PostgresOptions, Proxy};
 use crate::time::Instant;
 
@@ -120,10 +120,12 @@ impl Testbed for Bed {
 
 engine_conformance!(Bed);
 
-/// Every shard of the two kinds that tests fill Redis with.
+/// Every shard of the two kinds that tests fill Redis with, of the priority that most have.
 fn every_place(bed: &Bed) -> impl Iterator<Item = &Place> {
     let codes = KINDS[..2].iter().map(|known| known.code);
-    codes.flat_map(move |code| (0..SHARDS).map(move |shard| bed.engine.shared.delivery.keys.place(shard, code)))
+    codes.flat_map(move |code| {
+        (0..SHARDS).map(move |shard| bed.engine.shared.delivery.keys.place(shard, QueueId::new(code, Priority::Normal)))
+    })
 }
 
 impl Bed {

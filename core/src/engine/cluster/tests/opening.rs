@@ -66,6 +66,43 @@ async fn two_hundred_at_once_migrate_an_empty_database_once() {
     assert_eq!(migrate(database.url()).await.unwrap(), Migrated { from: newest, to: newest });
 }
 
+/// As by `kill -9` of whoever migrates, or of Postgres: what was begun is undone, and the next one goes on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_migration_that_is_killed_anywhere_goes_on() {
+    let whole = Database::create();
+    let newest = migrate(whole.url()).await.unwrap().to;
+    let names = async |url: &str| -> Vec<String> {
+        // Without the numbers of files.
+        contents(url).await.iter().map(|name| name.split(' ').next().unwrap().to_owned()).collect()
+    };
+    let wanted = names(whole.url()).await;
+    let mut stopped = 0;
+    for round in 0..8_u64 {
+        let database = Database::create();
+        let mut killer = PgConnection::connect(database.url()).await.unwrap();
+        for time in 0..4 {
+            let url = database.url().to_owned();
+            let migrating = tokio::spawn(async move { migrate(&url).await });
+            // Each time somewhere else: the whole takes some hundred milliseconds.
+            sleep(Duration::from_millis((round * 13 + time * 37) % 190)).await;
+            sqlx::query(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                 WHERE datname = current_database() AND pid <> pg_backend_pid()",
+            )
+            .execute(&mut killer)
+            .await
+            .unwrap();
+            if let Err(error) = migrating.await.unwrap() {
+                stopped += 1;
+                assert!(matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Unknown), "{error:?}");
+            }
+        }
+        assert_eq!(migrate(database.url()).await.unwrap().to, newest);
+        assert_eq!(names(database.url()).await, wanted, "round {round}");
+    }
+    assert!(stopped > 3, "only {stopped} were killed");
+}
+
 #[tokio::test]
 async fn a_newer_schema_is_refused_untouched() {
     let database = Database::create();

@@ -43,6 +43,7 @@ async fn alone(database: &Database) -> Arc<Shared> {
         listens: false.into(),
         look: tokio::sync::Notify::new(),
         revoked: super::revoked::Revoked::default(),
+        aside: tokio::sync::Mutex::default(),
         ledger: uuid::Uuid::nil(),
         ledger_away: false.into(),
         stop: CancellationToken::new(),

@@ -28,6 +28,7 @@ async fn age(bed: &Bed, days: i64) {
         "SELECT ensure_days((ledger_now() / 86400000000)::integer - $1::integer - 1, (ledger_now() / 86400000000)::integer - $1::integer)",
         "UPDATE events SET at = at - $1::bigint * 86400000000, accepted_at = accepted_at - $1::bigint * 86400000000",
         "UPDATE idempotency SET accepted_at = accepted_at - $1::bigint * 86400000000",
+        "UPDATE task_options SET accepted_at = accepted_at - $1::bigint * 86400000000",
         "UPDATE tasks SET accepted_at = accepted_at - $1::bigint * 86400000000, ended_at = ended_at - $1::bigint * 86400000000",
     ] {
         sqlx::query(statement).bind(days).execute(&mut *transaction).await.unwrap();
@@ -178,4 +179,29 @@ async fn a_key_is_remembered_as_long_as_its_task_and_at_least_seven_days() {
     keep_up(&bed).await;
     assert!(bed.engine.get(late).await.unwrap().is_some());
     assert_eq!(again(&bed, "late").await, "replay");
+}
+
+/// A task for next year outlives the days of the log.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_asked_of_a_task_is_kept_as_long_as_the_task() {
+    let mut bed = Bed::new().await;
+    bed.settings.ledger.event_retention = Duration::from_secs(3600);
+    let due = Instant::now().plus(Duration::from_secs(360 * 86_400));
+    let task = accepted(&*bed.engine, NewTask { due_at: Some(due), priority: Priority::High, ..add() }).await;
+    let kept = async || {
+        let count = sqlx::query_scalar::<_, i64>("SELECT count(*) FROM task_options");
+        count.fetch_one(&bed.engine.shared.pool).await.unwrap()
+    };
+    age(&bed, 30).await;
+    keep_up(&bed).await;
+    let shown = bed.engine.get(task.id).await.unwrap().unwrap();
+    assert_eq!((shown.status, shown.due_at, shown.priority), (Status::Queued, Some(due), Priority::High));
+    assert_eq!((kept().await, bed.engine.stats().await.unwrap().queue.scheduled), (1, 1));
+    bed.engine.cancel(task.id, "a test".into()).await.unwrap();
+    let shown = bed.engine.get(task.id).await.unwrap().unwrap();
+    assert_eq!((shown.status, shown.due_at, shown.priority), (Status::Cancelled, Some(due), Priority::High));
+    age(&bed, 30).await;
+    keep_up(&bed).await;
+    assert!(bed.engine.get(task.id).await.unwrap().is_none());
+    assert_eq!(kept().await, 0);
 }

@@ -4,35 +4,38 @@
 
 mod state;
 
-use std::cmp::Reverse;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant as Clock};
 
 use tokio::sync::Notify;
 
-pub(super) use self::state::Ready;
+pub(super) use self::state::{Ahead, Later, Postponed, Ready};
 use self::state::{Held, Queue, State};
 use super::rows::Identity;
 use crate::engine::{Claim, ClaimRequest, Lease, LeaseRow};
-use crate::tasks::{Kind, WorkerStats};
+use crate::tasks::{Kind, Priority, WorkerStats};
 use crate::time::Instant;
 
-/// Tasks of one kind kept ready in memory; some 400 bytes each. For each kind apart: a kind that nobody claims (its
+/// Tasks of one kind and priority kept ready in memory; some 400 bytes each. For each apart: a kind that nobody claims (its
 /// outside help is down) must not keep the others out.
 pub(super) const READY_LIMIT: usize = 16_384;
 /// Below this the sweep fetches more, if there are more.
 pub(super) const READY_LOW: usize = READY_LIMIT / 4;
-/// Due times remembered for a punctual sweep; the regular sweep finds the others.
-const LATER_LIMIT: usize = 100_000;
+/// Tasks whose due time is remembered, the next ones; the others are looked up in the ledger when it is their turn.
+pub(super) const LATER_LIMIT: usize = 100_000;
+/// Between two looks into the ledger for what falls due next, while there is more of it than is remembered.
+const LOOK_AHEAD: Duration = Duration::from_secs(60);
 /// A worker not heard of for this long is not counted any more.
 const WORKER_FORGOTTEN: Duration = Duration::from_secs(15);
 
 /// What the sweep has to do.
 #[derive(Debug)]
 pub(super) struct Due {
-    /// Kinds to look for in the ledger, each with what it had missed by now.
-    pub(super) scan: Vec<(Kind, u64)>,
+    /// What to look for in the ledger, each with what it had missed by now.
+    pub(super) scan: Vec<((Kind, Priority), u64)>,
+    /// Whether to look up in the ledger what falls due next.
+    pub(super) look_ahead: bool,
     pub(super) expired: usize,
     pub(super) next_due: Option<Instant>,
     pub(super) held: usize,
@@ -42,8 +45,9 @@ pub(super) struct Due {
 #[derive(Debug)]
 pub(super) struct Figures {
     pub(super) running: u64,
-    pub(super) later: u64,
-    pub(super) oldest: Option<Instant>,
+    pub(super) later: BTreeMap<(Kind, Later), u64>,
+    /// Since when the oldest task that is ready is due.
+    pub(super) oldest: BTreeMap<Kind, Instant>,
     pub(super) workers: Vec<WorkerStats>,
 }
 
@@ -59,7 +63,8 @@ pub(super) struct Delivery {
 impl Delivery {
     /// For tasks of some kinds.
     pub(super) fn new(kinds: impl IntoIterator<Item = Kind>) -> Self {
-        let queues = kinds.into_iter().map(|kind| (kind, Queue::default())).collect();
+        let of = |kind| Priority::ALL.map(|priority| ((kind, priority), Queue::default()));
+        let queues = kinds.into_iter().flat_map(of).collect();
         Self { state: Mutex::new(State { queues, ..State::default() }), ..Self::default() }
     }
 
@@ -71,7 +76,7 @@ impl Delivery {
     /// Rings for a task that was just committed.
     pub(super) fn ring(&self, ready: Ready) {
         let mut state = self.lock();
-        let queue = state.queue(ready.identity.kind.kind);
+        let queue = state.queue((ready.identity.kind.kind, ready.identity.priority));
         if queue.is_behind() || queue.ready.len() >= READY_LIMIT {
             // Behind others that did not fit: the sweep keeps the order.
             queue.missed += 1;
@@ -112,22 +117,13 @@ impl Delivery {
             if let Some(seen) = state.workers.get_mut(&request.worker) {
                 seen.inflight += 1;
             }
-            let identity = ready.identity;
-            claims.push((
-                Claim {
-                    lease,
-                    kind: identity.kind.kind,
-                    owner: identity.owner,
-                    run: identity.run.clone(),
-                    payload: ready.payload,
-                    attempt,
-                    accepted_at: identity.accepted_at,
-                    started_at: now,
-                },
-                identity,
-            ));
+            let identity = ready.identity.clone();
+            claims.push((ready.claim(lease, now), identity));
         }
-        let low = request.kinds.iter().any(|kind| state.queue(*kind).wants_more());
+        let low = request
+            .kinds
+            .iter()
+            .any(|kind| Priority::ALL.into_iter().any(|priority| state.queue((*kind, priority)).wants_more()));
         drop(state);
         if low {
             self.sweep.notify_one();
@@ -174,9 +170,9 @@ impl Delivery {
         self.lock().held.get(&row).map(|held| (held.attempt, held.started_at))
     }
 
-    /// Rows under a lease.
-    pub(super) fn held_rows(&self) -> HashSet<i64> {
-        self.lock().held.keys().copied().collect()
+    /// The attempts under way, by row.
+    pub(super) fn all_running(&self) -> HashMap<i64, (u32, Instant)> {
+        self.lock().held.iter().map(|(row, held)| (*row, (held.attempt, held.started_at))).collect()
     }
 
     /// The task is final or gone.
@@ -185,14 +181,25 @@ impl Delivery {
     }
 
     /// The task falls due later.
-    pub(super) fn postpone(&self, row: i64, due: Instant) {
+    pub(super) fn postpone(&self, postponed: Postponed) {
         let mut state = self.lock();
-        state.release(row);
-        if state.later.len() < LATER_LIMIT {
-            state.later.push(Reverse((due, row)));
-        } else {
-            state.suspect();
-        }
+        state.release(postponed.row);
+        state.later.add(postponed);
+        drop(state);
+        self.sweep.notify_one();
+    }
+
+    /// The ledger is about to be read for what falls due next: [`Delivery::look_ahead`] follows.
+    pub(super) fn begin_look_ahead(&self) {
+        self.lock().later.begin_look();
+    }
+
+    /// Takes in what falls due next.
+    pub(super) fn look_ahead(&self, ahead: Ahead) {
+        let mut state = self.lock();
+        state.later.end_look(ahead, Clock::now());
+        // What fell due meanwhile.
+        state.suspect();
         drop(state);
         self.sweep.notify_one();
     }
@@ -206,20 +213,18 @@ impl Delivery {
         for row in &expired {
             state.release(*row);
         }
-        let mut due = !expired.is_empty();
-        while state.later.peek().is_some_and(|Reverse((at, _))| *at <= now) {
-            state.later.pop();
-            due = true;
-        }
+        let due = state.later.pass(now) | !expired.is_empty();
         state.workers.retain(|_, seen| seen.inflight > 0 || clock.duration_since(seen.clock) < WORKER_FORGOTTEN);
         if due {
             state.suspect();
         }
-        let scan = state.queues.iter().filter_map(|(kind, queue)| queue.wants_more().then_some((*kind, queue.missed)));
+        let scan = state.queues.iter().filter_map(|(of, queue)| queue.wants_more().then_some((*of, queue.missed)));
+        let next_due = state.later.first();
         Due {
             scan: scan.collect(),
+            look_ahead: state.later.wants_more(clock),
             expired: expired.len(),
-            next_due: state.later.peek().map(|Reverse((at, _))| *at),
+            next_due,
             held: state.held.len(),
         }
     }
@@ -229,18 +234,18 @@ impl Delivery {
         self.lock().known.clone()
     }
 
-    /// Adds what the sweep found of a kind. `complete`: nothing else of it was due when it had missed `missed`.
-    pub(super) fn refill(&self, kind: Kind, found: Vec<Ready>, complete: bool, missed: u64) {
+    /// Adds what the sweep found of a kind and priority. `complete`: nothing else was due when they had missed `missed`.
+    pub(super) fn refill(&self, of: (Kind, Priority), found: Vec<Ready>, complete: bool, missed: u64) {
         let mut state = self.lock();
         let mut complete = complete;
         for ready in found {
-            if state.queue(kind).ready.len() >= READY_LIMIT {
+            if state.queue(of).ready.len() >= READY_LIMIT {
                 complete = false;
                 break;
             }
             state.push(ready);
         }
-        let queue = state.queue(kind);
+        let queue = state.queue(of);
         if complete {
             queue.swept = queue.swept.max(missed);
         }
@@ -262,7 +267,7 @@ impl Delivery {
         state.held.clear();
         state.known.clear();
         state.obsolete.clear();
-        state.later.clear();
+        state.later = state::Agenda::unread();
         state.suspect();
     }
 
@@ -282,7 +287,13 @@ impl Delivery {
 
     pub(super) fn figures(&self) -> Figures {
         let state = self.lock();
-        let oldest = state.queues.values().filter_map(|queue| queue.ready.front()).map(|ready| ready.due_at).min();
+        let mut oldest = BTreeMap::<Kind, Instant>::new();
+        for ((kind, _), queue) in &state.queues {
+            if let Some(ready) = queue.ready.front() {
+                let due = oldest.entry(*kind).or_insert(ready.due_at);
+                *due = ready.due_at.min(*due);
+            }
+        }
         let mut workers: Vec<WorkerStats> = state
             .workers
             .iter()
@@ -294,7 +305,7 @@ impl Delivery {
             })
             .collect();
         workers.sort_by_key(|worker| worker.id);
-        Figures { running: state.held.len() as u64, later: state.later.len() as u64, oldest, workers }
+        Figures { running: state.held.len() as u64, later: state.later.counts(), oldest, workers }
     }
 }
 
@@ -311,7 +322,16 @@ mod tests {
 
     fn ready(seq: i64) -> Ready {
         let now = Instant::now();
-        let identity = Identity { seq, id: TaskId::new(), kind: KNOWN, owner: None, run: None, accepted_at: now };
+        let identity = Identity {
+            seq,
+            id: TaskId::new(),
+            kind: KNOWN,
+            owner: None,
+            run: None,
+            accepted_at: now,
+            priority: Priority::Normal,
+            due_at: None,
+        };
         Ready { identity, payload: RawValue::from_string("{}".into()).unwrap(), attempts: 0, due_at: now }
     }
 
@@ -332,7 +352,7 @@ mod tests {
     #[test]
     fn a_ring_for_what_the_sweep_has_found_adds_nothing() {
         let delivery = Delivery::new([ADD]);
-        delivery.refill(ADD, vec![ready(1)], true, 0);
+        delivery.refill((ADD, Priority::Normal), vec![ready(1)], true, 0);
         delivery.ring(ready(1));
         assert_eq!(claim(&delivery), 1);
         delivery.ring(ready(1));

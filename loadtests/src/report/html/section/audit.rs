@@ -35,11 +35,12 @@ pub(in super::super) fn audit(report: &Report) -> Markup {
 }
 
 /// The parts of the equation: name, number, style.
-fn parts(found: &Correctness) -> [(&'static str, u64, &'static str); 7] {
+fn parts(found: &Correctness) -> [(&'static str, u64, &'static str); 8] {
     [
         ("succeeded", found.succeeded, "succeeded"),
         ("declined", found.declined, "declined"),
         ("dead", found.dead, "dead"),
+        ("cancelled", found.cancelled, "cancelled"),
         ("lost", found.lost, "bad"),
         ("duplicate", found.duplicate, "bad"),
         ("stuck", found.stuck, "bad"),

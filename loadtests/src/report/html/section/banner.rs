@@ -13,7 +13,7 @@ pub(in super::super) fn banner(report: &Report) -> Markup {
     let kept = report.slo.iter().filter(|slo| slo.verdict == Verdict::Pass).count();
     let found = &report.correctness;
     let unsound = found.lost + found.duplicate + found.stuck;
-    let sound = found.succeeded + found.declined + found.dead;
+    let sound = found.sound();
     let audit = if unsound > 0 {
         format!("{} not sound", format::count(unsound))
     } else {

@@ -75,7 +75,7 @@ fn line(title: &str, verdict: Option<Verdict>, text: impl AsRef<str>, paint: Pai
 }
 
 fn correctness(of: &Correctness, paint: Paint) -> Vec<String> {
-    let done = of.succeeded + of.declined + of.dead;
+    let done = of.sound();
     let mut text = format!(
         "{} accepted, {} done; {} lost, {} duplicate, {} stuck, {} unverified; drain {}",
         format::count(of.accepted),
@@ -86,7 +86,12 @@ fn correctness(of: &Correctness, paint: Paint) -> Vec<String> {
         format::count(of.unverified),
         format::whole_millis(of.drain_ms),
     );
-    for (count, what) in [(of.declined, "declined"), (of.dead, "dead"), (of.unanswered, "requests without an answer")] {
+    for (count, what) in [
+        (of.declined, "declined"),
+        (of.dead, "dead"),
+        (of.cancelled, "cancelled"),
+        (of.unanswered, "requests without an answer"),
+    ] {
         if count > 0 {
             text.push_str(&format!("; {} {what}", format::count(count)));
         }

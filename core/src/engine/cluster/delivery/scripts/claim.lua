@@ -1,19 +1,21 @@
--- Hands out tasks of one shard: first those whose lease ran out, then those that wait, oldest first.
--- KEYS: stream, waiting, held and leases for each kind asked for.
--- ARGV: worker, token, max, lease in ms, started at, then for each kind its code and how many of it at most.
--- Answers kind, task, kind, task, …
+-- Hands out tasks of one shard, queue by queue: first those whose lease ran out, then those that wait, oldest first.
+-- KEYS: stream, waiting, held and leases for each queue.
+-- ARGV: worker, token, max, lease in ms, started at, then for each queue its number, the code of its kind and how many of
+-- that kind at most.
+-- Answers queue, task, queue, task, …
 local worker, token, max, length, started = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
 local now = clock()
 -- Entries that are worth nothing are passed over, so many in one call.
 local most = max + 1000
 local out = {}
+-- How many of each kind.
+local taken = {}
 
-for k = 6, #ARGV, 2 do
-  local kind, first = ARGV[k], 2 * (k - 6)
-  local before = #out / 2
+for q = 6, #ARGV, 3 do
+  local queue, kind, first = ARGV[q], ARGV[q + 1], 4 * (q - 6) / 3
 
   local function room()
-    return math.min(max - #out / 2, tonumber(ARGV[k + 1]) - (#out / 2 - before))
+    return math.min(max - #out / 2, tonumber(ARGV[q + 2]) - (taken[kind] or 0))
   end
 
   local stream, waiting, held, leases = KEYS[first + 1], KEYS[first + 2], KEYS[first + 3], KEYS[first + 4]
@@ -21,8 +23,9 @@ for k = 6, #ARGV, 2 do
   local function hold(task, entry, packed)
     write_lease(held, leases, task,
       { token = token, worker = worker, start = started, entry = entry, ends = now + length, length = length })
-    out[#out + 1] = kind
+    out[#out + 1] = queue
     out[#out + 1] = packed
+    taken[kind] = (taken[kind] or 0) + 1
   end
 
   -- Under the group's name; a group that was lost is made again, and everything is delivered once more.
@@ -38,8 +41,8 @@ for k = 6, #ARGV, 2 do
     return answer
   end
 
-  local exists = redis.call('EXISTS', stream) == 1
   local wanted = room()
+  local exists = wanted > 0 and redis.call('EXISTS', stream) == 1
   if wanted > 0 then
     for _, task in ipairs(redis.call('ZRANGEBYSCORE', leases, '-inf', now, 'LIMIT', 0, wanted)) do
       local lease = read_lease(redis.call('HGET', held, task))

@@ -143,8 +143,7 @@ impl Following {
     /// Where all of them are.
     async fn look(&mut self) {
         let pods: Api<Pod> = Api::namespaced(self.cluster.client().clone(), self.cluster.namespace());
-        let listed = pods.list(&ListParams::default().labels(&format!("{JOB_LABEL}={}", self.name))).await;
-        let listed = match listed {
+        let listed = match pods.list(&self.of_the_job()).await {
             Ok(listed) => listed.items,
             Err(error) if self.answered.elapsed() > SILENCE => {
                 self.all_gone(&format!("the cluster does not say what its pod is at: {}", reason(&error))).await;
@@ -302,6 +301,10 @@ impl Following {
         }
     }
 
+    fn of_the_job(&self) -> ListParams {
+        ListParams::default().labels(&format!("{JOB_LABEL}={}", self.name))
+    }
+
     async fn delete(&self, grace: Option<u32>) -> Result<(), kube::Error> {
         let (client, namespace) = (self.cluster.client().clone(), self.cluster.namespace());
         let jobs: Api<Job> = Api::namespaced(client.clone(), namespace);
@@ -319,8 +322,9 @@ impl Following {
         if grace.is_some() {
             let pods: Api<Pod> = Api::namespaced(client, namespace);
             let now = DeleteParams { grace_period_seconds: grace, ..DeleteParams::default() };
-            for pod in self.generators.iter().filter_map(|generator| generator.pod.as_ref()) {
-                match pods.delete(pod, &now).await {
+            // As they are now: one may have come up since the last look.
+            for pod in pods.list(&self.of_the_job()).await? {
+                match pods.delete(&pod.name_any(), &now).await {
                     Err(error) if !gone(&error) => return Err(error),
                     _ => {}
                 }

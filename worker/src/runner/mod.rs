@@ -1,7 +1,7 @@
 //! Claims tasks, begins their steps, keeps their leases and tells the engine how they ended.
 //!
-//! - At most `settings.concurrency` tasks of one kind are held at once, and a third as many of the others. A permit moves
-//!   into the task that works under it, so a panic gives it back.
+//! - At most `settings.concurrency` steps of one kind are under way at once, and a third as many of the others. A permit
+//!   moves into the task that works under it, so a panic gives it back.
 //! - A slow step or a slow settle never holds up another: every waiting step is a task of its own, and what is over at
 //!   once is settled concurrently, so that the engine commits many together.
 //! - What can't be settled is let go in the end: its lease runs out, and the engine's sweep hands it out again.
@@ -91,7 +91,7 @@ impl Worker {
             meters: Meters::new(self.handlers.kinds()),
             in_flight: Arc::default(),
             permits: Arc::new(Semaphore::new(limit)),
-            rooms: Arc::new(Rooms::new(kinds)),
+            rooms: Arc::new(Rooms::new(self.settings.concurrency, kinds)),
             closing: CancellationToken::new(),
             claims: StateLog::new("claim tasks"),
             extensions: StateLog::new("extend leases"),
@@ -135,7 +135,7 @@ impl Runner {
             let attempt = Attempt::of(&claim, came_in);
             self.meters.began(&attempt);
             match self.begin_step(&claim, &attempt) {
-                Begun::Done(step) => over.push((attempt, step, seat)),
+                Begun::Done(step) => over.push((attempt, step, seat.step_is_over())),
                 Begun::Running(step) => {
                     tasks.spawn(Arc::clone(self).attend(attempt, step, seat));
                 }
@@ -182,8 +182,9 @@ impl Runner {
                 },
             };
             entry.step_is_over();
+            let outgoing = seat.step_is_over();
             self.finish(attempt, step).await;
-            drop(seat);
+            drop(outgoing);
         }
     }
 

@@ -3,12 +3,16 @@
 //! A kind may have three times as many as are left for all others. Alone it takes three quarters of the permits, which is what
 //! the setting is for one kind; the next one three quarters of the rest, and so on. Who has nothing under way gets one as
 //! long as there is one. A process that knows one kind gives it all.
+//!
+//! A step that is over gives its room back before its outcome is on disk: what waits there waits for a commit, which takes
+//! as long for many as for one. Four times as many as steps may; then each keeps its room until it is through, so that an
+//! engine that takes nothing in bounds what a worker claims.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use card_core::tasks::Kind;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 /// See the module.
@@ -16,6 +20,8 @@ use tokio_util::sync::CancellationToken;
 pub(super) struct Rooms {
     state: Mutex<State>,
     kinds: usize,
+    /// For outcomes under way to the engine without a room of their own.
+    outcomes: Arc<Semaphore>,
 }
 
 #[derive(Debug, Default)]
@@ -31,8 +37,10 @@ pub(super) const fn permits(concurrency: usize, kinds: usize) -> usize {
 }
 
 impl Rooms {
-    pub(super) fn new(kinds: usize) -> Self {
-        Self { state: Mutex::default(), kinds }
+    /// For so many kinds, and as many steps of one.
+    pub(super) fn new(concurrency: usize, kinds: usize) -> Self {
+        let outcomes = concurrency.saturating_mul(4).clamp(1, Semaphore::MAX_PERMITS);
+        Self { state: Mutex::default(), kinds, outcomes: Arc::new(Semaphore::new(outcomes)) }
     }
 
     /// How many of each kind may begin, of `free` permits. Kinds that are full are left out; then the token ends the wait
@@ -74,6 +82,23 @@ pub(super) struct Seat {
     rooms: Arc<Rooms>,
     kind: Kind,
     _permit: OwnedSemaphorePermit,
+}
+
+impl Seat {
+    /// The step is over; its outcome is to be told.
+    pub(super) fn step_is_over(self) -> Outgoing {
+        match Arc::clone(&self.rooms.outcomes).try_acquire_owned() {
+            Ok(permit) => Outgoing { _permit: Some(permit), _seat: None },
+            Err(_) => Outgoing { _permit: None, _seat: Some(self) },
+        }
+    }
+}
+
+/// An outcome that is being told: dropped when it is through.
+#[derive(Debug)]
+pub(super) struct Outgoing {
+    _permit: Option<OwnedSemaphorePermit>,
+    _seat: Option<Seat>,
 }
 
 impl Drop for Seat {

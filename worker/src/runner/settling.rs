@@ -15,7 +15,7 @@ use super::Runner;
 use super::attempt::Attempt;
 use super::meters::EndKind;
 use super::outcome::conclude;
-use super::rooms::Seat;
+use super::rooms::Outgoing;
 
 /// Between two tries.
 const BACK_OFF: RetryPolicy =
@@ -24,10 +24,10 @@ const BACK_OFF: RetryPolicy =
 const PATIENCE: u32 = 3;
 
 impl Runner {
-    /// Settles what was over as soon as it was begun, all at once; each gives its room back when it is through.
+    /// Settles what was over as soon as it was begun, all at once.
     pub(super) fn settle_all(
         self: Arc<Self>,
-        over: Vec<(Attempt, Step, Seat)>,
+        over: Vec<(Attempt, Step, Outgoing)>,
     ) -> impl Future<Output = ()> + Send + 'static {
         let entries = self.in_flight.enter_over(over.iter().map(|(attempt, ..)| attempt.lease));
         async move {
@@ -35,9 +35,9 @@ impl Runner {
             let mut settles: FuturesUnordered<_> = over
                 .into_iter()
                 .zip(entries)
-                .map(|((attempt, step, seat), entry)| async move {
+                .map(|((attempt, step, outgoing), entry)| async move {
                     runner.finish(attempt, step).await;
-                    drop((entry, seat));
+                    drop((entry, outgoing));
                 })
                 .collect();
             while settles.next().await.is_some() {}

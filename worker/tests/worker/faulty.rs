@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use card_core::engine::{Claim, ClaimRequest, EngineError, ErrorKind, Lease, Settled, Work};
 use card_core::tasks::End;
 use card_core::time::Instant;
+use tokio::sync::RwLock;
 
 pub(crate) struct Faulty {
     engine: Arc<dyn Work>,
@@ -22,6 +23,8 @@ pub(crate) struct Faulty {
     pub(crate) extended: AtomicUsize,
     /// So many seconds the ledger's clock is behind this machine's.
     pub(crate) clock_behind: AtomicU64,
+    /// Whoever holds it for writing holds up all ends.
+    pub(crate) ends: RwLock<()>,
 }
 
 impl Faulty {
@@ -29,7 +32,17 @@ impl Faulty {
         let [claims_fail, settle_answers_lost, settles_fail, extensions, extended] =
             std::array::from_fn(|_| AtomicUsize::new(0));
         let clock_behind = AtomicU64::new(0);
-        Arc::new(Self { engine, claims_fail, settle_answers_lost, settles_fail, extensions, extended, clock_behind })
+        let ends = RwLock::new(());
+        Arc::new(Self {
+            engine,
+            claims_fail,
+            settle_answers_lost,
+            settles_fail,
+            extensions,
+            extended,
+            clock_behind,
+            ends,
+        })
     }
 
     fn behind(&self) -> Duration {
@@ -67,6 +80,7 @@ impl Work for Faulty {
     }
 
     async fn end(&self, lease: &Lease, started_at: Instant, end: End) -> Result<Settled, EngineError> {
+        let _open = self.ends.read().await;
         let settles = matches!(end, End::Settle(_));
         if settles && takes_one(&self.settles_fail) {
             return Err(fault(ErrorKind::Unavailable));

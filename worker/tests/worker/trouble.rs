@@ -126,3 +126,34 @@ async fn a_lost_lease_cuts_its_step_off() {
     holds("the step is cut off", || gauge.now() == 0).await;
     assert!(working.stop().await.drained, "its permit and its lease are gone as well");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_engine_that_takes_no_outcomes_bounds_what_is_begun() {
+    let bed = Bed::new().await;
+    let engine = Faulty::new(bed.engine());
+    let tasks = bed.accept_many(300, replacement::KIND, "{}").await;
+    let begun = Arc::new(AtomicUsize::new(0));
+    let registry = alone({
+        let begun = Arc::clone(&begun);
+        move |_| {
+            // Some are over at once, the others a moment later: both leave their room while their outcome is told.
+            if begun.fetch_add(1, Ordering::SeqCst).is_multiple_of(2) {
+                Begun::Done(done())
+            } else {
+                running(async {
+                    tokio::task::yield_now().await;
+                    done()
+                })
+            }
+        }
+    });
+    let closed = engine.ends.write().await;
+    let _working = bed.work_on(engine.clone(), registry, settings::Worker { concurrency: 10, ..settings() });
+    // Four times as many outcomes as steps without a room, and those that keep theirs.
+    holds("all rooms are in use", || begun.load(Ordering::SeqCst) == 50).await;
+    let extensions = engine.extensions.load(Ordering::SeqCst);
+    holds("their leases are kept for a while", || engine.extensions.load(Ordering::SeqCst) >= extensions + 3).await;
+    assert_eq!((begun.load(Ordering::SeqCst), engine.extended.load(Ordering::SeqCst)), (50, 50));
+    drop(closed);
+    assert!(bed.all_ended(&tasks).await.iter().all(|task| task.status == Status::Succeeded && task.attempts == 1));
+}

@@ -55,10 +55,11 @@ struct Call {
 }
 
 impl Call {
-    /// Whether there may be more than was found: all that was asked for is there, of all kinds or of one.
-    fn is_filled_by(&self, found: &[(Ready, Lease)]) -> bool {
-        let of = |kind: u8| found.iter().filter(|(ready, _)| ready.identity.kind.code == kind).count();
-        found.len() >= self.wanted || self.most.iter().any(|(kind, most)| *most > 0 && of(*kind) >= *most)
+    /// Whether there may be more of a kind than was found: all of it that there was room for is there, or all that was
+    /// wanted.
+    fn may_have_more(&self, kind: u8, found: &[(Ready, Lease)]) -> bool {
+        let of_kind = found.iter().filter(|(ready, _)| ready.identity.kind.code == kind).count();
+        found.len() >= self.wanted || self.most.get(&kind).is_none_or(|most| of_kind >= *most)
     }
 }
 
@@ -81,7 +82,7 @@ impl Delivery {
             wanted.map(move |known| QueueId::new(known.code, priority))
         });
         // What is rung for from here on is hinted at again.
-        let hinted = self.hints.take(queues);
+        let mut hinted = self.hints.take(queues);
         // Shards with something of that priority come before the others.
         let is_first = |shard: &usize| hinted[*shard].iter().any(|queue| queue.priority() == Priority::order(turn)[0]);
         let (mut shards, others): (VecDeque<usize>, VecDeque<usize>) = (0..SHARDS)
@@ -107,29 +108,31 @@ impl Delivery {
                 }
             });
             for (shard, (call, answer)) in asked.iter().zip(join_all(calls).await) {
-                match answer {
-                    Ok(found) => {
-                        if call.is_filled_by(&found) {
-                            shards.push_back(*shard);
-                        }
-                        for (ready, _) in &found {
-                            if let Some(room) = rooms.get_mut(&ready.identity.kind.code) {
-                                *room = room.saturating_sub(1);
-                            }
-                        }
-                        claims.extend(found);
-                    }
+                let found = match answer {
+                    Ok(found) => found,
+                    // Not asked again by this claim, and still hinted at for the next.
                     Err(error) => {
-                        self.hints.put_back(*shard, &hinted[*shard]);
                         failed = Some(error);
+                        continue;
                     }
+                };
+                // What is there of kinds that there is no room for is for the next claim.
+                hinted[*shard].retain(|queue| call.may_have_more(queue.kind(), &found));
+                for (ready, _) in &found {
+                    if let Some(room) = rooms.get_mut(&ready.identity.kind.code) {
+                        *room = room.saturating_sub(1);
+                    }
+                }
+                claims.extend(found);
+                if hinted[*shard].iter().any(|queue| rooms.get(&queue.kind()).is_some_and(|room| *room > 0)) {
+                    shards.push_back(*shard);
                 }
             }
         }
-        for shard in &shards {
-            self.hints.put_back(*shard, &hinted[*shard]);
+        for (shard, queues) in hinted.iter().enumerate() {
+            self.hints.put_back(shard, queues);
         }
-        if !shards.is_empty() {
+        if !claims.is_empty() && hinted.iter().any(|queues| !queues.is_empty()) {
             // Another claimer of this process may have looked while nothing was hinted at.
             self.bell.notify_waiters();
         }

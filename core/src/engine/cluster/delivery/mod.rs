@@ -6,7 +6,7 @@
 //!
 //! | key | type | what |
 //! |---|---|---|
-//! | `{p:sNN}:tasks:K` | stream | tasks that wait, or are held (pending in the group) |
+//! | `{p:sNN}:tasks:K` | stream | tasks that wait, or are held; none is pending: nobody acknowledges |
 //! | `{p:sNN}:waiting:K` | hash | task → its entry: makes offering twice offering once |
 //! | `{p:sNN}:held:K` | hash | task → token, worker, start, entry, end and length of its lease, by the clock of Redis |
 //! | `{p:sNN}:leases:K` | sorted set | task → end of its lease: the index of `held` by which claims find what ran out |

@@ -10,6 +10,12 @@ local most = max + 1000
 local out = {}
 -- How many of each kind.
 local taken = {}
+-- What Lua can hand to one command is bounded.
+local at_once = 1000
+-- A lease as `write_lease` writes it, around its entry.
+local over = string.format('%d', now + length)
+local before_entry = table.concat({ token, worker, started, '' }, ' ')
+local after_entry = table.concat({ '', over, string.format('%d', length) }, ' ')
 
 for q = 6, #ARGV, 3 do
   local queue, kind, first = ARGV[q], ARGV[q + 1], 4 * (q - 6) / 3
@@ -20,12 +26,25 @@ for q = 6, #ARGV, 3 do
 
   local stream, waiting, held, leases = KEYS[first + 1], KEYS[first + 2], KEYS[first + 3], KEYS[first + 4]
 
+  -- Leases that begin, written all at once.
+  local holders, ends = {}, {}
+
   local function hold(task, entry, packed)
-    write_lease(held, leases, task,
-      { token = token, worker = worker, start = started, entry = entry, ends = now + length, length = length })
+    holders[#holders + 1] = task
+    holders[#holders + 1] = before_entry .. entry .. after_entry
+    ends[#ends + 1] = over
+    ends[#ends + 1] = task
     out[#out + 1] = queue
     out[#out + 1] = packed
     taken[kind] = (taken[kind] or 0) + 1
+  end
+
+  local function write()
+    if #holders > 0 then
+      redis.call('HSET', held, unpack(holders))
+      redis.call('ZADD', leases, unpack(ends))
+      holders, ends = {}, {}
+    end
   end
 
   -- Under the group's name; a group that was lost is made again, and everything is delivered once more.
@@ -44,7 +63,7 @@ for q = 6, #ARGV, 3 do
   local wanted = room()
   local exists = wanted > 0 and redis.call('EXISTS', stream) == 1
   if wanted > 0 then
-    for _, task in ipairs(redis.call('ZRANGEBYSCORE', leases, '-inf', now, 'LIMIT', 0, wanted)) do
+    for _, task in ipairs(redis.call('ZRANGEBYSCORE', leases, '-inf', now, 'LIMIT', 0, math.min(wanted, at_once))) do
       local lease = read_lease(redis.call('HGET', held, task))
       if lease and is_live(lease, now) then
         redis.call('ZADD', leases, string.format('%d', lease.ends), task)
@@ -55,13 +74,13 @@ for q = 6, #ARGV, 3 do
         local claimed
         if entry and exists then
           if redis.call('HGET', waiting, task) == entry then
-            claimed = grouped('XCLAIM', stream, 'workers', 'all', 0, entry, 'FORCE')[1]
+            claimed = entry_at(stream, entry)
           else
             drop(stream, entry)
           end
         end
-        if claimed and task_of(claimed[2][2]) == task then
-          hold(task, entry, claimed[2][2])
+        if claimed and task_of(claimed) == task then
+          hold(task, entry, claimed)
         elseif entry and redis.call('HGET', waiting, task) == entry then
           -- Nothing is left of it here: the sweep finds it in the ledger.
           redis.call('HDEL', waiting, task)
@@ -69,21 +88,27 @@ for q = 6, #ARGV, 3 do
       end
     end
   end
+  write()
   wanted = room()
   while exists and wanted > 0 and most > 0 do
-    -- One consumer for all: who holds what is in `held`, and a group forgets no consumer by itself.
-    local read = grouped('XREADGROUP', 'GROUP', 'workers', 'all', 'COUNT', wanted, 'STREAMS', stream, '>')
+    -- One consumer for all, and nothing is pending: who holds what is in `held`.
+    local count = math.min(wanted, at_once)
+    local read = grouped('XREADGROUP', 'GROUP', 'workers', 'all', 'COUNT', count, 'NOACK', 'STREAMS', stream, '>')
     if not read then
       break
     end
-    for _, item in ipairs(read[1][2]) do
-      local entry, packed = item[1], item[2] and item[2][2] or ''
-      local task = task_of(packed)
+    local items, tasks = read[1][2], {}
+    for i, item in ipairs(items) do
+      tasks[i] = task_of(item[2] and item[2][2])
+    end
+    local names, texts = redis.call('HMGET', waiting, unpack(tasks)), redis.call('HMGET', held, unpack(tasks))
+    for i, item in ipairs(items) do
+      local entry, task = item[1], tasks[i]
       most = most - 1
-      if redis.call('HGET', waiting, task) == entry then
-        local lease = read_lease(redis.call('HGET', held, task))
+      if names[i] == entry then
+        local lease = texts[i] and read_lease(texts[i])
         if not lease or not is_live(lease, now) then
-          hold(task, entry, packed)
+          hold(task, entry, item[2][2])
         elseif lease.entry ~= entry then
           -- Held by one whose entry was lost; when the lease ends, this one is claimed.
           lease.entry = entry
@@ -93,6 +118,10 @@ for q = 6, #ARGV, 3 do
         -- Final, or offered again by another entry: this one is left over.
         drop(stream, entry)
       end
+    end
+    write()
+    if #items < count then
+      break
     end
     wanted = room()
   end

@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::process::Command;
 use tokio::time::timeout;
 
-const DATABASE: (&str, &str) = ("CARD_DATABASE_URL", "postgres://card:hunter2@127.0.0.1:1/card");
-const REDIS: (&str, &str) = ("CARD_REDIS_URL", "redis://:hunter2@127.0.0.1:1/0");
+const DATABASE: (&str, &str) = ("CARDCTL_DATABASE", "postgres://card:hunter2@127.0.0.1:1/card");
+const REDIS: (&str, &str) = ("CARDCTL_REDIS", "redis://:hunter2@127.0.0.1:1/0");
 const ISSUER: (&str, &str) = ("CARDCTL_WORKER_ISSUER_URL", "http://127.0.0.1:1");
 
 /// Exit code, stdout and stderr of the program, given these variables alone.
@@ -36,8 +36,8 @@ async fn help_explains_flags_variables_and_exit_codes_by_example() {
         "--health-address",
         "--tied",
         "--announce",
-        "CARD_DATABASE_URL_FILE",
-        "CARD_REDIS_URL_FILE",
+        "CARDCTL_DATABASE_FILE",
+        "CARDCTL_REDIS_FILE",
         "CARDCTL_WORKER_ISSUER_URL",
         "Examples:\n  card-worker",
         "Exit codes",
@@ -51,11 +51,11 @@ async fn help_explains_flags_variables_and_exit_codes_by_example() {
 #[tokio::test]
 async fn a_worker_names_what_it_was_not_given() {
     let nothing = reason(&[], &[ISSUER]).await;
-    assert!(nothing.starts_with("a worker needs a cluster; set CARD_DATABASE_URL_FILE"), "{nothing}");
+    assert!(nothing.starts_with("a worker needs a cluster; set CARDCTL_DATABASE_FILE"), "{nothing}");
     let half = reason(&[], &[ISSUER, DATABASE]).await;
-    assert!(half.ends_with("set CARD_REDIS_URL_FILE or CARD_REDIS_URL"), "{half}");
+    assert!(half.ends_with("set CARDCTL_REDIS_FILE or CARDCTL_REDIS"), "{half}");
     let half = reason(&[], &[ISSUER, REDIS]).await;
-    assert!(half.ends_with("set CARD_DATABASE_URL_FILE or CARD_DATABASE_URL"), "{half}");
+    assert!(half.ends_with("set CARDCTL_DATABASE_FILE or CARDCTL_DATABASE"), "{half}");
     let issuer = reason(&[], &[DATABASE, REDIS]).await;
     assert!(issuer.contains("set CARDCTL_WORKER_ISSUER_URL"), "{issuer}");
     let file = reason(&["--config", "/nowhere/cards.toml"], &[ISSUER, DATABASE, REDIS]).await;
@@ -64,7 +64,7 @@ async fn a_worker_names_what_it_was_not_given() {
 
 #[tokio::test]
 async fn a_variable_that_is_set_to_nothing_counts_as_unset() {
-    let empty = ["CARD_CONFIG", "CARD_HEALTH_ADDRESS", "CARD_COMPONENT", "SSL_CERT_FILE", "TOKIO_WORKER_THREADS"];
+    let empty = ["CARDCTL_CONFIG", "CARDCTL_HEALTH_ADDRESS", "CARDCTL_COMPONENT", "SSL_CERT_FILE", "TOKIO_WORKER_THREADS"];
     let variables: Vec<_> = [ISSUER, DATABASE].into_iter().chain(empty.map(|name| (name, ""))).collect();
     assert_eq!(reason(&[], &variables).await, reason(&[], &[ISSUER, DATABASE]).await);
 }
@@ -82,7 +82,7 @@ async fn a_stop_while_the_ledger_does_not_answer_ends_it() {
     let silent = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let database = format!("postgres://card:hunter2@{}/card", silent.local_addr().unwrap());
     let mut command = Command::new(env!("CARGO_BIN_EXE_card-worker"));
-    command.arg("--tied").env_clear().envs([ISSUER, REDIS, ("CARD_DATABASE_URL", &database)]).kill_on_drop(true);
+    command.arg("--tied").env_clear().envs([ISSUER, REDIS, ("CARDCTL_DATABASE", &database)]).kill_on_drop(true);
     let mut worker = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let asked = timeout(Duration::from_secs(30), silent.accept()).await.expect("it asks the ledger").unwrap();
     drop(worker.stdin.take());

@@ -73,16 +73,16 @@ impl Orders {
         arguments.extend(words(&["--tied", "--announce"]));
         let mut variables = self.settings.clone();
         let mut set = |name: &str, value: OsString| variables.push((name.to_owned(), value));
-        set("CARD_COMPONENT", name.into());
+        set("CARDCTL_COMPONENT", name.into());
         if part != Part::Worker {
-            set("CARD_OPERATOR_TOKEN_FILE", self.operator_token.clone().into());
+            set("CARDCTL_OPERATOR_TOKEN_FILE", self.operator_token.clone().into());
         }
         if part == Part::Server {
-            set("CARD_SIGNING_KEY_FILE", self.signing_key.clone().into());
+            set("CARDCTL_SIGNING_KEY_FILE", self.signing_key.clone().into());
         }
         if part != Part::Issuer {
-            set("CARD_DATABASE_URL", self.address.database.clone().into());
-            set("CARD_REDIS_URL", self.address.redis.clone().into());
+            set("CARDCTL_DATABASE", self.address.database.clone().into());
+            set("CARDCTL_REDIS", self.address.redis.clone().into());
             if let Some(issuer) = self.issuer() {
                 set("CARDCTL_WORKER_ISSUER_URL", format!("http://{issuer}").into());
             }
@@ -133,10 +133,10 @@ mod tests {
         let orders = orders(&Settings::default());
         let has = |part, variable: &str| orders.order(part, "x").variables.iter().any(|(name, _)| name == variable);
         for (variable, servers, workers, issuers) in [
-            ("CARD_DATABASE_URL", true, true, false),
-            ("CARD_REDIS_URL", true, true, false),
-            ("CARD_SIGNING_KEY_FILE", true, false, false),
-            ("CARD_OPERATOR_TOKEN_FILE", true, false, true),
+            ("CARDCTL_DATABASE", true, true, false),
+            ("CARDCTL_REDIS", true, true, false),
+            ("CARDCTL_SIGNING_KEY_FILE", true, false, false),
+            ("CARDCTL_OPERATOR_TOKEN_FILE", true, false, true),
         ] {
             let found = [Part::Server, Part::Worker, Part::Issuer].map(|part| has(part, variable));
             assert_eq!(found, [servers, workers, issuers], "{variable}");

@@ -56,7 +56,7 @@ const NEEDED: [&str; 2] = ["PATH", "XDG_STATE_HOME"];
 
 /// Every name of a variable in the sources of the programs, and every setting's.
 fn names() -> BTreeSet<String> {
-    let name = Regex::new(r#""((?:CARD|CARDCTL|CARGO|DOCKER|GITHUB|JOB|KUBE|PG|RUST|XDG)[A-Z]*_[A-Z_]+|HOME|HOSTNAME|KUBECONFIG|NO_COLOR|RUSTFLAGS|SOURCE_DATE_EPOCH|SUDO_UID|TERM|TMPDIR|CARGO)""#).unwrap();
+    let name = Regex::new(r#""((?:CARDCTL|CARGO|DOCKER|GITHUB|JOB|KUBE|PG|RUST|XDG)[A-Z]*_[A-Z_]+|HOME|HOSTNAME|KUBECONFIG|NO_COLOR|RUSTFLAGS|SOURCE_DATE_EPOCH|SUDO_UID|TERM|TMPDIR|CARGO)""#).unwrap();
     let read = Regex::new(r#"(?:\bvar(?:_os)?\(|\benv = )"([^"]+)""#).unwrap();
     let mut names: BTreeSet<_> = READ_BY_OTHERS.iter().map(|name| (*name).to_owned()).collect();
     names.extend(
@@ -91,7 +91,7 @@ fn names() -> BTreeSet<String> {
 fn a_variable_that_is_set_to_nothing_counts_as_unset() {
     let sandbox = Sandbox::new();
     let names = names();
-    assert!(names.len() > 100 && names.contains("CARD_ASSIGNMENT") && names.contains("CARGO_HOME"), "{names:?}");
+    assert!(names.len() > 100 && names.contains("CARDCTL_ASSIGNMENT") && names.contains("CARGO_HOME"), "{names:?}");
     let all = |arguments: &[&str]| {
         let ended = Ended::of(sandbox.command(arguments).envs(names.iter().map(|name| (name, ""))).output().unwrap());
         assert_eq!(ended.code, Some(0), "{arguments:?}: {}", ended.stderr);

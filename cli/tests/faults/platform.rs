@@ -68,7 +68,7 @@ impl Platform {
         let client = Client::new(&url, Some(Token::new(OPERATOR))).unwrap();
         let mut command = program(&dir, &["card-server", "issuer", "--address", "127.0.0.1:0"]);
         let latency = format!("{}ms", call.as_millis());
-        command.env("CARD_OPERATOR_TOKEN", OPERATOR);
+        command.env("CARDCTL_OPERATOR_TOKEN", OPERATOR);
         command.env("CARDCTL_ISSUER_LATENCY_P50", &latency).env("CARDCTL_ISSUER_LATENCY_P99", &latency);
         let bureau = Part::start(command, &dir.path().join("issuer.log")).await;
         Self { bureau, postgres, redis, proxies, database_url, redis_url, client, note: String::new(), port, dir }
@@ -92,8 +92,8 @@ impl Platform {
     pub(crate) async fn server_with(&self, name: &str, variables: &[(&str, String)]) -> Part {
         let mut command = self.part(name, &["card-server", "serve", "--workers", "0", "--reuse-port"]);
         command
-            .env("CARD_SIGNING_KEY", SIGNING_KEY)
-            .env("CARD_OPERATOR_TOKEN", OPERATOR)
+            .env("CARDCTL_SIGNING_KEY", SIGNING_KEY)
+            .env("CARDCTL_OPERATOR_TOKEN", OPERATOR)
             .env("CARDCTL_SERVER_PORT", self.port.local_addr().unwrap().port().to_string())
             .envs(variables.iter().map(|(name, value)| (name, value)));
         Part::start(command, &self.log(name)).await
@@ -175,9 +175,9 @@ impl Platform {
     fn part(&self, name: &str, arguments: &[&str]) -> Command {
         let mut command = program(&self.dir, arguments);
         command
-            .env("CARD_DATABASE_URL", &self.database_url)
-            .env("CARD_REDIS_URL", &self.redis_url)
-            .env("CARD_COMPONENT", name)
+            .env("CARDCTL_DATABASE", &self.database_url)
+            .env("CARDCTL_REDIS", &self.redis_url)
+            .env("CARDCTL_COMPONENT", name)
             .env("HOSTNAME", name);
         command
     }

@@ -50,11 +50,11 @@ pub enum EnvironmentError {
 }
 
 /// Where Postgres is.
-const DATABASE: &str = "CARD_DATABASE_URL";
+const DATABASE: &str = "CARDCTL_DATABASE";
 /// Where Redis is.
-const REDIS: &str = "CARD_REDIS_URL";
+const REDIS: &str = "CARDCTL_REDIS";
 /// What this process is called in logs.
-const COMPONENT: &str = "CARD_COMPONENT";
+const COMPONENT: &str = "CARDCTL_COMPONENT";
 
 /// Variables by name.
 pub struct Environment<Variables = fn(&str) -> Option<OsString>>(Variables);
@@ -102,7 +102,7 @@ impl<Variables: Fn(&str) -> Option<OsString>> Environment<Variables> {
         self.value(name)?.ok_or_else(|| EnvironmentError::Missing { name: name.to_owned() })
     }
 
-    /// The cluster's addresses: `CARD_DATABASE_URL` and `CARD_REDIS_URL`, or files. None if there is neither.
+    /// The cluster's addresses: `CARDCTL_DATABASE` and `CARDCTL_REDIS`, or files. None if there is neither.
     ///
     /// # Errors
     /// There is only one of them, or one can't be used.
@@ -123,7 +123,7 @@ impl<Variables: Fn(&str) -> Option<OsString>> Environment<Variables> {
         self.required(DATABASE)
     }
 
-    /// What this process is called in its logs: `CARD_COMPONENT`, such as `worker-2`.
+    /// What this process is called in its logs: `CARDCTL_COMPONENT`, such as `worker-2`.
     #[must_use]
     pub fn component(&self) -> Option<String> {
         (self.0)(COMPONENT).filter(|name| !name.is_empty()).map(|name| lossy(&name))
@@ -190,11 +190,11 @@ mod tests {
 
     #[test]
     fn half_a_cluster_names_the_other_half() {
-        let (database, redis) = (("CARD_DATABASE_URL", "postgres://u:hidden@h/d"), ("CARD_REDIS_URL", "redis://h"));
+        let (database, redis) = (("CARDCTL_DATABASE", "postgres://u:hidden@h/d"), ("CARDCTL_REDIS", "redis://h"));
         let address = environment(&[database, redis]).cluster().unwrap().unwrap();
         assert_eq!((address.database.as_str(), address.redis.as_str()), (database.1, redis.1));
         assert!(environment(&[]).cluster().unwrap().is_none());
-        for (given, missing) in [(database, "CARD_REDIS_URL"), (redis, "CARD_DATABASE_URL")] {
+        for (given, missing) in [(database, "CARDCTL_REDIS"), (redis, "CARDCTL_DATABASE")] {
             let message = error(environment(&[given]).cluster());
             assert!(message.contains(&format!("set {missing}_FILE or {missing}")), "{message}");
             assert!(!message.contains("hidden"), "{message}");

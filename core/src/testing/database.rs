@@ -36,7 +36,7 @@ impl Database {
                 )
             })
         };
-        Self::create_in(&address("CARD_TEST_DATABASE_URL"), &address("CARD_TEST_REDIS_URL"))
+        Self::create_in(&address("CARDCTL_TEST_DATABASE_URL"), &address("CARDCTL_TEST_REDIS_URL"))
     }
 
     /// Makes one inside of these servers: the address of any database of a Postgres whose user may create databases, and

@@ -8,7 +8,7 @@ use crate::engine::{EngineError, KnownKind, Store, sqlite};
 use crate::settings::Settings;
 
 /// Which engine whole suites run on, unless a test says: `postgres`, or the embedded one. `./test` runs them on both.
-const ENGINE: &str = "CARD_TEST_ENGINE";
+const ENGINE: &str = "CARDCTL_TEST_ENGINE";
 
 /// A ledger of its own for one test; it goes when this is dropped.
 #[derive(Debug)]

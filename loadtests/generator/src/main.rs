@@ -16,23 +16,23 @@ use tokio_util::sync::CancellationToken;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// The operator's token, which makes users and reads the ledger.
-const TOKEN: &str = "CARD_OPERATOR_TOKEN";
+const TOKEN: &str = "CARDCTL_OPERATOR_TOKEN";
 
 /// Makes its share of a load, audits it, and writes what it found to stdout.
 ///
 /// `cardctl loadtest run --runner job` starts it, reads its lines, and concludes from all of them. The platform's operator
-/// token is CARD_OPERATOR_TOKEN, or better the file that CARD_OPERATOR_TOKEN_FILE names.
+/// token is CARDCTL_OPERATOR_TOKEN, or better the file that CARDCTL_OPERATOR_TOKEN_FILE names.
 #[derive(Debug, Parser)]
 #[command(name = "card-generator", version = card_core::VERSION, max_term_width = 100, after_help = NOTES)]
 struct Arguments {
     /// The platform, such as http://server:7400.
-    #[arg(long, value_name = "URL", env = "CARD_TARGET")]
+    #[arg(long, value_name = "URL", env = "CARDCTL_TARGET")]
     target: String,
     /// Hosts to which the operator's token may go without TLS, with commas between.
-    #[arg(long, value_name = "HOSTS", env = "CARD_PLAIN_HTTP", default_value_t, hide_default_value = true)]
+    #[arg(long, value_name = "HOSTS", env = "CARDCTL_PLAIN_HTTP", default_value_t, hide_default_value = true)]
     plain_http: PlainHttp,
     /// What all generators do, as `cardctl` of the same version writes it.
-    #[arg(long, value_name = "JSON", env = "CARD_ASSIGNMENT")]
+    #[arg(long, value_name = "JSON", env = "CARDCTL_ASSIGNMENT")]
     assignment: String,
     /// Which of the pods of an indexed Job this is, from 0.
     #[arg(long, value_name = "N", env = "JOB_COMPLETION_INDEX")]
@@ -81,7 +81,7 @@ async fn load(arguments: Arguments) -> Result<Exit, NotReady> {
 fn what_next(error: &ClientError) -> String {
     match error {
         ClientError::PlainHttp { host } => {
-            format!("; use https://, or, if the network up to there is yours, CARD_PLAIN_HTTP={host}")
+            format!("; use https://, or, if the network up to there is yours, CARDCTL_PLAIN_HTTP={host}")
         }
         _ => String::new(),
     }

@@ -86,7 +86,7 @@ impl Lab {
     fn generator(&self, assignment: &str, index: u64) -> Child {
         let mut command = program();
         command.args(["--target", &format!("http://{}", self.platform.address()), "--assignment", assignment]);
-        command.env("CARD_OPERATOR_TOKEN_FILE", self.dir().join("operator-token"));
+        command.env("CARDCTL_OPERATOR_TOKEN_FILE", self.dir().join("operator-token"));
         command.env("JOB_COMPLETION_INDEX", index.to_string());
         command.spawn().unwrap()
     }
@@ -120,7 +120,7 @@ fn a_variable_that_is_set_to_nothing_counts_as_unset() {
     };
     let (code, told) = ended(&[]);
     assert!(code == Some(2) && told.contains("--assignment"), "{told}");
-    let empty = ["CARD_ASSIGNMENT", "CARD_TARGET", "JOB_COMPLETION_INDEX", "SSL_CERT_FILE", "TOKIO_WORKER_THREADS"];
+    let empty = ["CARDCTL_ASSIGNMENT", "CARDCTL_TARGET", "JOB_COMPLETION_INDEX", "SSL_CERT_FILE", "TOKIO_WORKER_THREADS"];
     assert_eq!(ended(&empty), (code, told));
 }
 
@@ -181,7 +181,7 @@ fn what_can_not_be_done_is_said_in_a_line_and_by_the_exit_code() {
     let at = |target: &str, assignment: &str, index: &str, token: &Path| {
         let mut command = program();
         command.args(["--target", target, "--assignment", assignment, "--index", index]);
-        let output = command.env("CARD_OPERATOR_TOKEN_FILE", token).output().unwrap();
+        let output = command.env("CARDCTL_OPERATOR_TOKEN_FILE", token).output().unwrap();
         let told = String::from_utf8(output.stderr).unwrap();
         assert!(told.starts_with("error: ") && told.lines().count() == 1, "{told}");
         let code = output.status.code().unwrap();
@@ -196,9 +196,9 @@ fn what_can_not_be_done_is_said_in_a_line_and_by_the_exit_code() {
         (given(&assignment, "2", &token), (2, "no generator 3 of 2")),
         (given(&assignment, &u64::MAX.to_string(), &token), (2, "no generator")),
         (given(&other, "0", &token), (3, "of one version")),
-        (given(&assignment, "0", Path::new("/nowhere/token")), (3, "CARD_OPERATOR_TOKEN_FILE: /nowhere/token")),
+        (given(&assignment, "0", Path::new("/nowhere/token")), (3, "CARDCTL_OPERATOR_TOKEN_FILE: /nowhere/token")),
         (at("nowhere", &assignment, "0", &token), (3, "--target: ")),
-        (at("http://198.51.100.7:7400", &assignment, "0", &token), (3, "CARD_PLAIN_HTTP=198.51.100.7")),
+        (at("http://198.51.100.7:7400", &assignment, "0", &token), (3, "CARDCTL_PLAIN_HTTP=198.51.100.7")),
         (at("http://127.0.0.1:1", &assignment, "0", &token), (1, "127.0.0.1:1")),
         (given(&unwritable, "0", &token), (1, "the ledger of what was accepted can't be written")),
     ] {
@@ -209,7 +209,7 @@ fn what_can_not_be_done_is_said_in_a_line_and_by_the_exit_code() {
     let output = program().arg("--help").output().unwrap();
     let help = String::from_utf8(output.stdout).unwrap();
     assert!(
-        output.status.success() && help.contains("CARD_OPERATOR_TOKEN_FILE") && help.contains("Exit codes"),
+        output.status.success() && help.contains("CARDCTL_OPERATOR_TOKEN_FILE") && help.contains("Exit codes"),
         "{help}"
     );
 }

@@ -147,8 +147,8 @@ fn a_secret_is_found_wherever_it_hides_and_not_shown() {
     let found: Vec<_> = findings.iter().map(|finding| (finding.path.as_str(), finding.rule)).collect();
     assert_eq!(found, [("stringData", "secret-value"), ("data.a", "secret-value")]);
     for (name, variable) in [
-        ("literal", json!({"name": "CARD_OPERATOR_TOKEN", "value": "hunter2"})),
-        ("reference", json!({"name": "CARD_DATABASE_URL", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}})),
+        ("literal", json!({"name": "CARDCTL_OPERATOR_TOKEN", "value": "hunter2"})),
+        ("reference", json!({"name": "CARDCTL_DATABASE", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}})),
     ] {
         let found = server(|container| container["env"] = json!([variable]));
         assert_eq!(found, one("env[0]", "secret-value"), "{name}");

@@ -14,13 +14,13 @@ use tokio_util::task::AbortOnDropHandle;
 
 /// Runs the simulated card bureau alone, for workers whose worker.issuer.url names it.
 ///
-/// It behaves as the settings under issuer say, and as PUT /behaviour changes it. With CARD_OPERATOR_TOKEN_FILE or
-/// CARD_OPERATOR_TOKEN only the operator may; without, whoever reaches it.
+/// It behaves as the settings under issuer say, and as PUT /behaviour changes it. With CARDCTL_OPERATOR_TOKEN_FILE or
+/// CARDCTL_OPERATOR_TOKEN only the operator may; without, whoever reaches it.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct IssuerArguments {
     /// Where it listens; port 0: any free one.
-    #[arg(long, value_name = "ADDRESS", env = "CARD_ISSUER_ADDRESS", default_value = "127.0.0.1:7500")]
+    #[arg(long, value_name = "ADDRESS", env = "CARDCTL_ISSUER_ADDRESS", default_value = "127.0.0.1:7500")]
     address: SocketAddr,
     #[command(flatten)]
     process: ProcessFlags,
@@ -37,7 +37,7 @@ const GRACE: Duration = Duration::from_secs(10);
 
 pub(super) async fn run(arguments: IssuerArguments) -> Result<Exit, NotReady> {
     let begun = arguments.process.begin(Part::Issuer)?;
-    let operator = begun.environment.value("CARD_OPERATOR_TOKEN")?.map(|token| OperatorToken::new(&token));
+    let operator = begun.environment.value("CARDCTL_OPERATOR_TOKEN")?.map(|token| OperatorToken::new(&token));
     let at = arguments.address;
     let refused = |error: std::io::Error| NotReady::new(format!("{at}: {error}; give another --address"));
     let listener = listen(at, false).and_then(TcpListener::from_std).map_err(refused)?;

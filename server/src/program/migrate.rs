@@ -27,13 +27,13 @@ pub(super) struct MigrateArguments {
     #[arg(long)]
     new_identity: bool,
     /// A file of settings (TOML).
-    #[arg(long, value_name = "FILE", env = "CARD_CONFIG")]
+    #[arg(long, value_name = "FILE", env = "CARDCTL_CONFIG")]
     config: Option<PathBuf>,
 }
 
 const EXAMPLES: &str = "\
 Examples:
-  card-server migrate               with CARD_DATABASE_URL_FILE or CARD_DATABASE_URL
+  card-server migrate               with CARDCTL_DATABASE_FILE or CARDCTL_DATABASE
   card-server migrate --wait 2m     before a server or worker whose Postgres starts beside it
   card-server migrate --new-identity  once, on a copy of another platform's database";
 

@@ -16,9 +16,9 @@ use clap::{Parser, Subcommand};
 /// Serves the card replacement platform: the API and its page, on one machine's SQLite ledger with workers and the
 /// simulated issuer in the same process, or on a cluster with as many servers and workers as it needs.
 ///
-/// A cluster is CARD_DATABASE_URL and CARD_REDIS_URL, or better the files that CARD_DATABASE_URL_FILE and
-/// CARD_REDIS_URL_FILE name. Secrets are CARD_SIGNING_KEY and CARD_OPERATOR_TOKEN, or better CARD_SIGNING_KEY_FILE and
-/// CARD_OPERATOR_TOKEN_FILE. Settings are CARDCTL_… variables and the file of --config.
+/// A cluster is CARDCTL_DATABASE and CARDCTL_REDIS, or better the files that CARDCTL_DATABASE_FILE and
+/// CARDCTL_REDIS_FILE name. Secrets are CARDCTL_SIGNING_KEY and CARDCTL_OPERATOR_TOKEN, or better CARDCTL_SIGNING_KEY_FILE and
+/// CARDCTL_OPERATOR_TOKEN_FILE. Settings are CARDCTL_… variables and the file of --config.
 #[derive(Debug, Parser)]
 #[command(
     name = "card-server",

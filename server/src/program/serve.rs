@@ -18,10 +18,10 @@ use crate::platform::{Platform, PlatformOptions};
 #[command(after_help = EXAMPLES)]
 pub(super) struct ServeArguments {
     /// The ledger's file, made if it is not there, when there is no cluster [default: cards.db].
-    #[arg(long, value_name = "FILE", env = "CARD_LEDGER")]
+    #[arg(long, value_name = "FILE", env = "CARDCTL_LEDGER")]
     ledger: Option<PathBuf>,
     /// Workers in this process; 0 for an API alone [default: 1 on a file, 0 on a cluster].
-    #[arg(long, value_name = "N", env = "CARD_WORKERS")]
+    #[arg(long, value_name = "N", env = "CARDCTL_WORKERS")]
     pub(super) workers: Option<usize>,
     /// Share the port with other servers that say so too; the kernel spreads connections over them.
     #[arg(long)]
@@ -40,8 +40,8 @@ pub(super) async fn run(arguments: ServeArguments) -> Result<Exit, NotReady> {
     let (settings, environment) = (&begun.settings, &begun.environment);
     let choice = StoreChoice::of(arguments.ledger, environment.cluster()?)?;
     let secrets = Secrets {
-        signing_key: environment.required("CARD_SIGNING_KEY")?.into_bytes(),
-        operator_token: environment.required("CARD_OPERATOR_TOKEN")?,
+        signing_key: environment.required("CARDCTL_SIGNING_KEY")?.into_bytes(),
+        operator_token: environment.required("CARDCTL_OPERATOR_TOKEN")?,
     };
     secrets.check().map_err(|error| NotReady::new(error.to_string()))?;
     let address = SocketAddr::new(settings.server.address, settings.server.port);

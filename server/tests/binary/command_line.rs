@@ -6,8 +6,8 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 
 use crate::place::{Ended, OPERATOR, Place};
 
-const DATABASE: (&str, &str) = ("CARD_DATABASE_URL", "postgres://card:hunter2@127.0.0.1:1/card");
-const REDIS: (&str, &str) = ("CARD_REDIS_URL", "redis://:hunter2@127.0.0.1:1/0");
+const DATABASE: (&str, &str) = ("CARDCTL_DATABASE", "postgres://card:hunter2@127.0.0.1:1/card");
+const REDIS: (&str, &str) = ("CARDCTL_REDIS", "redis://:hunter2@127.0.0.1:1/0");
 
 #[tokio::test]
 async fn help_explains_flags_variables_and_exit_codes_by_example() {
@@ -15,11 +15,11 @@ async fn help_explains_flags_variables_and_exit_codes_by_example() {
     for (arguments, words) in [
         (
             &["--help"][..],
-            &["migrate", "issuer", "--ledger", "CARD_SIGNING_KEY_FILE", "CARD_DATABASE_URL_FILE", "Exit codes"][..],
+            &["migrate", "issuer", "--ledger", "CARDCTL_SIGNING_KEY_FILE", "CARDCTL_DATABASE_FILE", "Exit codes"][..],
         ),
-        (&["serve", "--help"], &["--workers", "--reuse-port", "--tied", "--announce", "CARD_LEDGER"]),
-        (&["migrate", "--help"], &["CARD_DATABASE_URL_FILE"]),
-        (&["issuer", "--help"], &["127.0.0.1:7500", "--tied", "--announce", "CARD_OPERATOR_TOKEN_FILE"]),
+        (&["serve", "--help"], &["--workers", "--reuse-port", "--tied", "--announce", "CARDCTL_LEDGER"]),
+        (&["migrate", "--help"], &["CARDCTL_DATABASE_FILE"]),
+        (&["issuer", "--help"], &["127.0.0.1:7500", "--tied", "--announce", "CARDCTL_OPERATOR_TOKEN_FILE"]),
     ] {
         let help = Ended::of(place.bare(arguments)).await;
         assert_eq!((help.code, help.stderr.as_str()), (Some(0), ""), "{arguments:?}");
@@ -48,15 +48,15 @@ async fn missing_and_weak_secrets_are_named_before_anything_is_made() {
     let place = Place::new();
     let nothing = Ended::of(place.bare(&[])).await;
     assert!(
-        nothing.not_ready().starts_with("CARD_SIGNING_KEY is not set; set CARD_SIGNING_KEY_FILE"),
+        nothing.not_ready().starts_with("CARDCTL_SIGNING_KEY is not set; set CARDCTL_SIGNING_KEY_FILE"),
         "{}",
         nothing.stderr
     );
     for (name, value, reason) in [
-        ("CARD_OPERATOR_TOKEN_FILE", "/nowhere/token", "CARD_OPERATOR_TOKEN_FILE: /nowhere/token: "),
-        ("CARD_OPERATOR_TOKEN", "", "CARD_OPERATOR_TOKEN is not set"),
-        ("CARD_OPERATOR_TOKEN", "short", "the operator token must have"),
-        ("CARD_SIGNING_KEY", "short", "the signing key must have"),
+        ("CARDCTL_OPERATOR_TOKEN_FILE", "/nowhere/token", "CARDCTL_OPERATOR_TOKEN_FILE: /nowhere/token: "),
+        ("CARDCTL_OPERATOR_TOKEN", "", "CARDCTL_OPERATOR_TOKEN is not set"),
+        ("CARDCTL_OPERATOR_TOKEN", "short", "the operator token must have"),
+        ("CARDCTL_SIGNING_KEY", "short", "the signing key must have"),
     ] {
         let mut command = place.command(&[]);
         command.env(name, value);
@@ -72,10 +72,10 @@ async fn a_secret_that_others_can_read_is_refused() {
     let token = place.file("token", OPERATOR);
     std::fs::set_permissions(&token, std::fs::Permissions::from_mode(0o644)).unwrap();
     let mut command = place.command(&[]);
-    command.env_remove("CARD_OPERATOR_TOKEN").env("CARD_OPERATOR_TOKEN_FILE", &token);
+    command.env_remove("CARDCTL_OPERATOR_TOKEN").env("CARDCTL_OPERATOR_TOKEN_FILE", &token);
     let ended = Ended::of(command).await;
     let wanted =
-        format!("CARD_OPERATOR_TOKEN_FILE: {0} can be read by others (mode 644); chmod 600 {0}", token.display());
+        format!("CARDCTL_OPERATOR_TOKEN_FILE: {0} can be read by others (mode 644); chmod 600 {0}", token.display());
     assert!(ended.not_ready().starts_with(&wanted), "{}", ended.stderr);
 }
 
@@ -84,12 +84,12 @@ async fn a_ledger_is_for_its_owner_only_whatever_the_umask() {
     let place = Place::new();
     let program = env!("CARGO_BIN_EXE_card-server");
     let mut command = place.program("sh", &["-c", &format!("umask 000; exec {program} --ledger new.db --announce")]);
-    command.env("CARD_SIGNING_KEY", "k".repeat(64)).env("CARD_OPERATOR_TOKEN", OPERATOR);
+    command.env("CARDCTL_SIGNING_KEY", "k".repeat(64)).env("CARDCTL_OPERATOR_TOKEN", OPERATOR);
     for empty in [
-        "CARD_WORKERS",
-        "CARD_CONFIG",
-        "CARD_LEDGER",
-        "CARD_REDIS_URL",
+        "CARDCTL_WORKERS",
+        "CARDCTL_CONFIG",
+        "CARDCTL_LEDGER",
+        "CARDCTL_REDIS",
         "CARDCTL_LOG_LEVEL",
         "PGPORT",
         "SSL_CERT_DIR",
@@ -124,19 +124,19 @@ async fn a_ledger_and_a_cluster_are_not_both_served() {
         let mut command = place.command(flag);
         command.envs([DATABASE, REDIS]);
         let ended = Ended::of(command).await;
-        assert!(ended.not_ready().contains("leave --ledger and CARD_LEDGER away, or unset CARD_DATABASE_URL"));
+        assert!(ended.not_ready().contains("leave --ledger and CARDCTL_LEDGER away, or unset CARDCTL_DATABASE"));
         assert!(!ended.stderr.contains("hunter2"), "{}", ended.stderr);
     }
     let mut command = place.command(&[]);
-    command.envs([DATABASE, REDIS]).env("CARD_LEDGER", "cards.db");
-    assert!(Ended::of(command).await.not_ready().contains("CARD_LEDGER"));
+    command.envs([DATABASE, REDIS]).env("CARDCTL_LEDGER", "cards.db");
+    assert!(Ended::of(command).await.not_ready().contains("CARDCTL_LEDGER"));
     assert!(!place.path().join("cards.db").exists());
 }
 
 #[tokio::test]
 async fn half_a_cluster_names_the_other_half_and_no_password() {
     let place = Place::new();
-    for (given, missing) in [(DATABASE, "CARD_REDIS_URL"), (REDIS, "CARD_DATABASE_URL")] {
+    for (given, missing) in [(DATABASE, "CARDCTL_REDIS"), (REDIS, "CARDCTL_DATABASE")] {
         let file = place.file("address", given.1);
         for as_file in [false, true] {
             let mut command = place.command(&[]);
@@ -150,7 +150,7 @@ async fn half_a_cluster_names_the_other_half_and_no_password() {
         }
     }
     let migrate = Ended::of(place.bare(&["migrate"])).await;
-    assert!(migrate.not_ready().starts_with("CARD_DATABASE_URL is not set; set CARD_DATABASE_URL_FILE"));
+    assert!(migrate.not_ready().starts_with("CARDCTL_DATABASE is not set; set CARDCTL_DATABASE_FILE"));
 }
 
 #[tokio::test]
@@ -178,7 +178,7 @@ async fn secrets_come_from_files_with_a_line_end() {
     let (key, token) =
         (place.file("key", &format!("{}\n", "k".repeat(64))), place.file("token", &format!("{OPERATOR}\n")));
     let mut command = place.bare(&["--announce"]);
-    command.env("CARD_SIGNING_KEY_FILE", key).env("CARD_OPERATOR_TOKEN_FILE", token).env("CARDCTL_SERVER_PORT", "0");
+    command.env("CARDCTL_SIGNING_KEY_FILE", key).env("CARDCTL_OPERATOR_TOKEN_FILE", token).env("CARDCTL_SERVER_PORT", "0");
     let server = crate::running::Running::start(command).await;
     assert_eq!(server.get("/api/v1/stats").await.0, 200);
     server.stop().await;

@@ -25,7 +25,7 @@ async fn each_line_of_json_carries_the_component() {
         (None, &["issuer", "--address", "127.0.0.1:0", "--announce"], "issuer"),
     ] {
         let mut command = place.command(arguments);
-        command.envs(name.map(|name| ("CARD_COMPONENT", name)));
+        command.envs(name.map(|name| ("CARDCTL_COMPONENT", name)));
         let found = components(Running::start(command).await).await;
         assert!(found.iter().all(|found| found == component), "{component}: {found:?}");
     }

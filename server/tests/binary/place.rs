@@ -61,8 +61,8 @@ impl Place {
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = self.bare(arguments);
         command
-            .env("CARD_SIGNING_KEY", SIGNING_KEY)
-            .env("CARD_OPERATOR_TOKEN", OPERATOR)
+            .env("CARDCTL_SIGNING_KEY", SIGNING_KEY)
+            .env("CARDCTL_OPERATOR_TOKEN", OPERATOR)
             .env("CARDCTL_SERVER_PORT", "0")
             .env("CARDCTL_LOG_FORMAT", "json");
         command

@@ -11,7 +11,7 @@ async fn servers_that_all_say_so_share_one_port() {
     let first = one.start(&["--reuse-port"]).await;
     let port = first.said.address.port().to_string();
     let mut command = other.command(&["serve", "--reuse-port", "--announce"]);
-    command.env("CARDCTL_SERVER_PORT", &port).env("CARD_OPERATOR_TOKEN", "op_of_the_other_server");
+    command.env("CARDCTL_SERVER_PORT", &port).env("CARDCTL_OPERATOR_TOKEN", "op_of_the_other_server");
     let second = Running::start(command).await;
     assert_eq!(second.said.address, first.said.address);
     // Each knows its own operator: who answers a new connection is told by what it says to this one.

@@ -160,8 +160,8 @@ async fn few_open_files_are_enough_for_probes() {
         place.program("sh", &["-c", "ulimit -n 160; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_card-server")]);
     command
         .args(["--workers", "0", "--announce"])
-        .env("CARD_SIGNING_KEY", "k".repeat(40))
-        .env("CARD_OPERATOR_TOKEN", OPERATOR)
+        .env("CARDCTL_SIGNING_KEY", "k".repeat(40))
+        .env("CARDCTL_OPERATOR_TOKEN", OPERATOR)
         .env("CARDCTL_SERVER_PORT", "0");
     let server = Running::start(command).await;
     assert!(server.log().contains("allow fewer streams and requests"), "{}", server.log());

@@ -79,7 +79,7 @@ async fn a_signal_while_the_ledger_does_not_answer_ends_it() {
     let silent = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let database = format!("postgres://card@{}/card", silent.local_addr().unwrap());
     let mut command = place.command(&[]);
-    command.env("CARD_DATABASE_URL", database).env("CARD_REDIS_URL", "redis://127.0.0.1:1");
+    command.env("CARDCTL_DATABASE", database).env("CARDCTL_REDIS", "redis://127.0.0.1:1");
     let mut server = command.stderr(Stdio::null()).spawn().unwrap();
     let asked = timeout(PATIENCE, silent.accept()).await.expect("it asks the ledger").unwrap();
     kill(Pid::from_raw(i32::try_from(server.id().unwrap()).unwrap()), Signal::SIGTERM).unwrap();
@@ -109,8 +109,8 @@ async fn a_killed_parent_leaves_no_process_and_no_port() {
     let mut shell = place.program("sh", &["-c", script]);
     shell
         .env("PROGRAM", env!("CARGO_BIN_EXE_card-server"))
-        .env("CARD_SIGNING_KEY", "k".repeat(64))
-        .env("CARD_OPERATOR_TOKEN", OPERATOR)
+        .env("CARDCTL_SIGNING_KEY", "k".repeat(64))
+        .env("CARDCTL_OPERATOR_TOKEN", OPERATOR)
         .env("CARDCTL_SERVER_PORT", "0");
     let mut parent = Running::start(shell).await;
     let mut issuer = String::new();

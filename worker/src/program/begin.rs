@@ -14,7 +14,7 @@ use crate::http::connections::raise_open_files;
 #[derive(Debug, Clone, Args)]
 pub struct ProcessFlags {
     /// A file of settings (TOML).
-    #[arg(long, value_name = "FILE", env = "CARD_CONFIG")]
+    #[arg(long, value_name = "FILE", env = "CARDCTL_CONFIG")]
     pub config: Option<PathBuf>,
     /// Stop as if by SIGTERM when stdin ends: so whoever holds its other end takes this process along.
     #[arg(long)]

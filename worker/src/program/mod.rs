@@ -14,14 +14,14 @@ pub use self::begin::{Begun, ProcessFlags, explain};
 
 /// Takes tasks from the cluster and does their steps.
 ///
-/// The cluster is CARD_DATABASE_URL and CARD_REDIS_URL, or better the files that CARD_DATABASE_URL_FILE and
-/// CARD_REDIS_URL_FILE name. The card bureau is CARDCTL_WORKER_ISSUER_URL. Other settings are CARDCTL_… variables and the
+/// The cluster is CARDCTL_DATABASE and CARDCTL_REDIS, or better the files that CARDCTL_DATABASE_FILE and
+/// CARDCTL_REDIS_FILE name. The card bureau is CARDCTL_WORKER_ISSUER_URL. Other settings are CARDCTL_… variables and the
 /// file of --config.
 #[derive(Debug, Parser)]
 #[command(name = "card-worker", version = card_core::VERSION, max_term_width = 100, after_help = EXAMPLES)]
 struct Arguments {
     /// Where GET /health, /ready and /metrics are answered; port 0: any free one.
-    #[arg(long, value_name = "ADDRESS", env = "CARD_HEALTH_ADDRESS", default_value = "127.0.0.1:0")]
+    #[arg(long, value_name = "ADDRESS", env = "CARDCTL_HEALTH_ADDRESS", default_value = "127.0.0.1:0")]
     health_address: SocketAddr,
     #[command(flatten)]
     process: ProcessFlags,

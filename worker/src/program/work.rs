@@ -31,8 +31,8 @@ pub(super) async fn run(arguments: Arguments) -> Result<Exit, NotReady> {
     let settings = &begun.settings;
     let address = begun.environment.cluster()?.ok_or_else(|| {
         NotReady::new(
-            "a worker needs a cluster; set CARD_DATABASE_URL_FILE and CARD_REDIS_URL_FILE, or CARD_DATABASE_URL and \
-             CARD_REDIS_URL. On a SQLite ledger `card-server` runs the workers itself",
+            "a worker needs a cluster; set CARDCTL_DATABASE_FILE and CARDCTL_REDIS_FILE, or CARDCTL_DATABASE and \
+             CARDCTL_REDIS. On a SQLite ledger `card-server` runs the workers itself",
         )
     })?;
     let registry = Registry::default();

@@ -14,10 +14,10 @@ pub(crate) fn release() -> Release {
 
 /// None, said aloud: there is no cluster to test with.
 pub(crate) async fn cluster(test: &str) -> Option<Cluster> {
-    let Some(kubeconfig) = std::env::var_os("CARD_TEST_KUBECONFIG") else {
+    let Some(kubeconfig) = std::env::var_os("CARDCTL_TEST_KUBECONFIG") else {
         use std::io::Write;
         // Not `print!`: as for any test that is left out, a line on stderr.
-        let _ = writeln!(std::io::stderr(), "skipped: CARD_TEST_KUBECONFIG is not set");
+        let _ = writeln!(std::io::stderr(), "skipped: CARDCTL_TEST_KUBECONFIG is not set");
         return None;
     };
     let text = std::fs::read_to_string(&kubeconfig).expect("a kubeconfig");

@@ -90,7 +90,7 @@ async fn a_pod_that_the_namespace_forbids() {
 
 /// A registry on the nodes' loopback that answers, or the public one that surely has no such image.
 fn missing_image() -> String {
-    let registry = std::env::var("CARD_TEST_REGISTRY").unwrap_or_else(|_| "docker.io/library".to_owned());
+    let registry = std::env::var("CARDCTL_TEST_REGISTRY").unwrap_or_else(|_| "docker.io/library".to_owned());
     format!("{registry}/card-nothing-of-that-name:1")
 }
 

@@ -18,16 +18,16 @@ pub(crate) struct Place {
 
 /// The image of all pods that are to run.
 pub(crate) fn image() -> String {
-    std::env::var("CARD_TEST_IMAGE").unwrap_or_else(|_| "docker.io/library/busybox:1.36".to_owned())
+    std::env::var("CARDCTL_TEST_IMAGE").unwrap_or_else(|_| "docker.io/library/busybox:1.36".to_owned())
 }
 
 impl Place {
     /// None without a cluster, with a word.
     pub(crate) async fn new(name: &str, labels: Value) -> Option<Self> {
-        let Ok(path) = std::env::var("CARD_TEST_KUBECONFIG") else {
+        let Ok(path) = std::env::var("CARDCTL_TEST_KUBECONFIG") else {
             #[expect(clippy::print_stderr, reason = "who reads the tests' output should know that it was skipped")]
             {
-                eprintln!("skipped: CARD_TEST_KUBECONFIG names no cluster");
+                eprintln!("skipped: CARDCTL_TEST_KUBECONFIG names no cluster");
             }
             return None;
         };

@@ -66,7 +66,7 @@ fn report(test: &str, finding: &Finding, named: (Duration, Timestamp), verdict: 
         after(verdict.1),
     );
     let _ = std::io::stderr().write_all(line.as_bytes());
-    if let Ok(path) = std::env::var("CARD_TEST_TIMES") {
+    if let Ok(path) = std::env::var("CARDCTL_TEST_TIMES") {
         let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path).unwrap();
         file.write_all(line.as_bytes()).unwrap();
     }
@@ -74,7 +74,7 @@ fn report(test: &str, finding: &Finding, named: (Duration, Timestamp), verdict: 
 
 /// Keeps what was read, without what names this cluster, as a case for the tests of `diagnose`.
 fn record(test: &str, reason: Reason, recorded: &Recorded, verdict: &Verdict) {
-    let Ok(folder) = std::env::var("CARD_TEST_RECORD") else { return };
+    let Ok(folder) = std::env::var("CARDCTL_TEST_RECORD") else { return };
     let findings = match verdict {
         Verdict::Failed { findings } | Verdict::TimedOut { findings, .. } => findings.clone(),
         _ => Vec::new(),
@@ -123,7 +123,7 @@ fn record(test: &str, reason: Reason, recorded: &Recorded, verdict: &Verdict) {
 
 fn replacements() -> Vec<(String, &'static str)> {
     let mut all = vec![(crate::place::image(), "registry.example/card-test:1")];
-    if let Ok(registry) = std::env::var("CARD_TEST_REGISTRY") {
+    if let Ok(registry) = std::env::var("CARDCTL_TEST_REGISTRY") {
         all.push((registry, "registry.example"));
     }
     all

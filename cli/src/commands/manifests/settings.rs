@@ -12,14 +12,26 @@ use crate::failure::Failure;
 
 const PREFIX: &str = "CARDCTL_";
 const RULE: &str = "setting";
-/// Variables with that beginning that are no settings.
-const OTHERS: [&str; 6] = [
-    "CARDCTL_OPERATOR_TOKEN",
+/// Variables of the programs with that prefix that are no settings.
+const OTHERS: [&str; 18] = [
+    "CARDCTL_ASSIGNMENT",
+    "CARDCTL_COMPONENT",
+    "CARDCTL_CONFIG",
     "CARDCTL_DATABASE",
+    "CARDCTL_DATABASE_FILE",
+    "CARDCTL_HEALTH_ADDRESS",
+    "CARDCTL_ISSUER_ADDRESS",
+    "CARDCTL_ISSUER_URL",
+    "CARDCTL_LEDGER",
+    "CARDCTL_OPERATOR_TOKEN",
+    "CARDCTL_OPERATOR_TOKEN_FILE",
+    "CARDCTL_PLAIN_HTTP",
     "CARDCTL_REDIS",
-    "CARDCTL_REGISTRY_USERNAME",
-    "CARDCTL_REGISTRY_PASSWORD",
-    "CARDCTL_REGISTRY_PASSWORD_FILE",
+    "CARDCTL_REDIS_FILE",
+    "CARDCTL_SIGNING_KEY",
+    "CARDCTL_SIGNING_KEY_FILE",
+    "CARDCTL_URL",
+    "CARDCTL_WORKERS",
 ];
 
 /// Those of `--set`, together.

@@ -33,7 +33,7 @@ impl Beside<'_> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn names_are_one_whatever_their_case_in_a_turkish_database() {
-    let (database, server) = (Database::create(), std::env::var("CARD_TEST_DATABASE_URL").unwrap());
+    let (database, server) = (Database::create(), std::env::var("CARDCTL_TEST_DATABASE_URL").unwrap());
     let turkish =
         Beside::new(&server, &database, "ENCODING 'UTF8' LOCALE_PROVIDER icu ICU_LOCALE 'tr-TR' LOCALE 'C'").await;
     assert_ne!(ask::<String>(&turkish.url(), "SELECT lower('ISTANBUL')").await, "istanbul", "or this tests nothing");
@@ -79,7 +79,7 @@ async fn two_names_that_a_collation_let_pass_are_counted_before_anything_is_chan
 
 #[tokio::test]
 async fn a_database_that_can_not_hold_every_text_is_refused() {
-    let (database, server) = (Database::create(), std::env::var("CARD_TEST_DATABASE_URL").unwrap());
+    let (database, server) = (Database::create(), std::env::var("CARDCTL_TEST_DATABASE_URL").unwrap());
     let latin = Beside::new(&server, &database, "ENCODING 'LATIN1' LOCALE 'C'").await;
     for error in [open_at(&latin.url(), &database).await.err().unwrap(), migrate(&latin.url()).await.unwrap_err()] {
         assert_eq!(error.kind(), ErrorKind::Broken);

@@ -82,7 +82,7 @@ async fn of_two_servers_with_the_very_same_ledger_the_later_is_refused_while_the
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_base_backup_that_was_promoted_is_refused_while_the_original_works_and_may_become_its_own() {
     let primary = Postgres::start(PostgresOptions::default());
-    let database = Database::create_in(&primary.url("postgres"), &std::env::var("CARD_TEST_REDIS_URL").unwrap());
+    let database = Database::create_in(&primary.url("postgres"), &std::env::var("CARDCTL_TEST_REDIS_URL").unwrap());
     let bed = start(database).await;
     let before = accept_all(&bed.engine, (0..10).map(|_| add()).collect()).await;
     let copy = primary.standby();

@@ -7,7 +7,7 @@ use crate::engine::conformance::add;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn three_processes_with_twelve_connections_all_accept_while_they_read() {
     let postgres = Postgres::start(PostgresOptions::default());
-    let redis = std::env::var("CARD_TEST_REDIS_URL").expect("see Database::create");
+    let redis = std::env::var("CARDCTL_TEST_REDIS_URL").expect("see Database::create");
     let database = Database::create_in(&postgres.url("postgres"), &redis);
     let own = format!("ALTER DATABASE {} OWNER TO few", database.prefix());
     execute(&postgres.url("postgres"), &["CREATE ROLE few LOGIN CONNECTION LIMIT 12", &own]).await;
@@ -52,7 +52,7 @@ async fn three_processes_with_twelve_connections_all_accept_while_they_read() {
 #[tokio::test]
 async fn a_server_without_enough_connections_is_named_with_what_a_process_needs() {
     let postgres = Postgres::start(PostgresOptions::default());
-    let redis = std::env::var("CARD_TEST_REDIS_URL").expect("see Database::create");
+    let redis = std::env::var("CARDCTL_TEST_REDIS_URL").expect("see Database::create");
     let database = Database::create_in(&postgres.url("postgres"), &redis);
     let own = format!("ALTER DATABASE {} OWNER TO few", database.prefix());
     execute(&postgres.url("postgres"), &["CREATE ROLE few LOGIN CONNECTION LIMIT 1", &own]).await;

@@ -35,7 +35,7 @@ async fn refused(database: &Database) -> EngineError {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_hundred_at_once_migrate_an_empty_database_once() {
     let postgres = Postgres::start(PostgresOptions::default().with("max_connections", "500"));
-    let redis = std::env::var("CARD_TEST_REDIS_URL").expect("see Database::create");
+    let redis = std::env::var("CARDCTL_TEST_REDIS_URL").expect("see Database::create");
     let database = Database::create_in(&postgres.url("postgres"), &redis);
     let bare = (0..180).map(|_| migrate(database.url()));
     let opened = (0..20).map(|_| {
@@ -157,7 +157,7 @@ async fn what_cannot_be_opened_is_told_apart_and_names_no_password() {
 #[tokio::test]
 async fn the_fix_fits_the_mistake() {
     let postgres = Postgres::start(PostgresOptions::default());
-    let redis = std::env::var("CARD_TEST_REDIS_URL").expect("see Database::create");
+    let redis = std::env::var("CARDCTL_TEST_REDIS_URL").expect("see Database::create");
     let database = Database::create_in(&postgres.url("postgres"), &redis);
     let url = |rest: &str| format!("postgres://{rest}");
     let (at, name) = (postgres.address(), database.prefix());

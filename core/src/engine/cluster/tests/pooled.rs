@@ -22,7 +22,7 @@ async fn what_was_answered_through_pgbouncer_survives_a_crash_whatever_the_role_
     let postgres = Postgres::start(slow_to_write());
     // As packaged: it refuses whatever parameter of a session it does not know. And as most set it: it drops them.
     for settings in [&[][..], &["ignore_startup_parameters = extra_float_digits, options"]] {
-        let redis = std::env::var("CARD_TEST_REDIS_URL").expect("see Database::create");
+        let redis = std::env::var("CARDCTL_TEST_REDIS_URL").expect("see Database::create");
         let database = Database::create_in(&postgres.url("postgres"), &redis);
         let known: bool =
             ask(&postgres.url("postgres"), "SELECT count(*) > 0 FROM pg_roles WHERE rolname = 'lazy'").await;
@@ -103,7 +103,7 @@ async fn the_platform_works_behind_pgbouncer_in_session_mode() {
 async fn a_server_that_does_not_write_to_disk_is_refused() {
     // The last of a name counts, and the fixture's own come last: set where it has no say.
     let postgres = Postgres::start(PostgresOptions::default());
-    let redis = std::env::var("CARD_TEST_REDIS_URL").expect("see Database::create");
+    let redis = std::env::var("CARDCTL_TEST_REDIS_URL").expect("see Database::create");
     let database = Database::create_in(&postgres.url("postgres"), &redis);
     postgres.stop(crate::testing::Shutdown::Fast);
     let postgres = postgres.without_fsync();

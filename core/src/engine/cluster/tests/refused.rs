@@ -22,7 +22,7 @@ async fn end_sessions(database: &Database, role: &str) {
 }
 
 async fn give_up(database: Database, role: &str) {
-    let url = std::env::var("CARD_TEST_DATABASE_URL").unwrap();
+    let url = std::env::var("CARDCTL_TEST_DATABASE_URL").unwrap();
     drop(database);
     execute(&url, &[&format!("DROP ROLE {role}")]).await;
 }
@@ -123,7 +123,7 @@ async fn a_database_or_a_schema_that_is_dropped_is_unavailable_and_not_a_defect(
     assert_eq!(kinds(&bed.engine).await, [ErrorKind::Unavailable; 5]);
     execute(bed.database.url(), &["ALTER SCHEMA elsewhere RENAME TO public"]).await;
     accept_all(&bed.engine, vec![add()]).await;
-    let server = std::env::var("CARD_TEST_DATABASE_URL").unwrap();
+    let server = std::env::var("CARDCTL_TEST_DATABASE_URL").unwrap();
     execute(&server, &[&format!("DROP DATABASE {} WITH (FORCE)", bed.database.prefix())]).await;
     // What was sent as the connection broke is in doubt; from then on nothing is sent.
     let _ = (bed.engine.accept(add()).await, bed.engine.set_paused(false).await);

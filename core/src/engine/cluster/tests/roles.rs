@@ -14,7 +14,7 @@ struct Roles {
 impl Roles {
     async fn new() -> Self {
         let postgres = Postgres::start(PostgresOptions::default());
-        let redis = std::env::var("CARD_TEST_REDIS_URL").expect("see Database::create");
+        let redis = std::env::var("CARDCTL_TEST_REDIS_URL").expect("see Database::create");
         let database = Database::create_in(&postgres.url("postgres"), &redis);
         let own = format!("ALTER DATABASE {} OWNER TO owner", database.prefix());
         let statements = ["CREATE ROLE owner LOGIN", "CREATE ROLE \"run time\" LOGIN", &own];

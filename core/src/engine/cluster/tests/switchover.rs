@@ -56,7 +56,7 @@ async fn switch_over(standby: &Postgres, database: &Database, address: &str, lea
 }
 
 fn redis() -> String {
-    std::env::var("CARD_TEST_REDIS_URL").expect("see Database::create")
+    std::env::var("CARDCTL_TEST_REDIS_URL").expect("see Database::create")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

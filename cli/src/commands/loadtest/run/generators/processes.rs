@@ -46,8 +46,7 @@ fn spawn(number: u64, endpoint: &Endpoint) -> io::Result<Child> {
     command.args(["loadtest", "generate", "--number", &number.to_string()]);
     // What is ours to say is said here: a setting of the environment could mean another platform.
     for (name, _) in std::env::vars_os() {
-        let ours = ["CARD_", "CARDCTL_"].iter().any(|prefix| name.as_encoded_bytes().starts_with(prefix.as_bytes()));
-        if ours {
+        if name.as_encoded_bytes().starts_with(b"CARDCTL_") {
             command.env_remove(name);
         }
     }

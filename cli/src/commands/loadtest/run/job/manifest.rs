@@ -116,8 +116,8 @@ fn pod(image: &str, assignment: &str, grace: u64) -> Value {
             "imagePullPolicy": "IfNotPresent",
             "args": ["--target", PLATFORM, "--assignment", assignment],
             "env": [
-                { "name": "CARD_OPERATOR_TOKEN_FILE", "value": format!("{SECRETS}/{TOKEN}") },
-                { "name": "CARD_PLAIN_HTTP", "value": PLATFORM_HOST },
+                { "name": "CARDCTL_OPERATOR_TOKEN_FILE", "value": format!("{SECRETS}/{TOKEN}") },
+                { "name": "CARDCTL_PLAIN_HTTP", "value": PLATFORM_HOST },
                 { "name": "TMPDIR", "value": OUT },
             ],
             "resources": {

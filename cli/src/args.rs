@@ -31,12 +31,12 @@ pub struct Cli {
 
 const EXAMPLES: &str = "\
 Examples:
-  cardctl demo                        the first look: start it, watch twenty requests, load it a little
-  cardctl up -d                       start the platform, return when it is ready
-  cardctl submit -c 20 -w             twenty requests by unique users, watched to the end
-  cardctl loadtest run smoke          load, with a verdict on whether the platform kept its word
-  cardctl status                      what runs where
-  cardctl down                        stop it; the data stays
+  cardctl demo                        take a first look: start, 20 requests, a short load test
+  cardctl up -d                       start the platform and return when it is ready
+  cardctl submit -c 20 -w             submit 20 requests by unique users and watch them
+  cardctl loadtest run smoke          run a load test and audit every accepted request
+  cardctl status                      show components, queue and workers
+  cardctl down                        stop the platform and keep its data
 
 Exit codes: cardctl help exit-codes";
 
@@ -101,7 +101,7 @@ impl Output {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Global options")]
 pub struct Global {
-    /// What stdout carries: text, json (one document) or jsonl (a stream) [default: text]
+    /// Output format: text, json (one document) or jsonl (a stream) [default: text]
     #[arg(
         short,
         long,
@@ -113,7 +113,7 @@ pub struct Global {
         hide_possible_values = true
     )]
     pub output: Output,
-    /// When to use colour: auto, always or never [default: auto]
+    /// Use colour: auto, always or never [default: auto]
     #[arg(
         long,
         global = true,
@@ -124,7 +124,7 @@ pub struct Global {
         hide_possible_values = true
     )]
     pub color: Color,
-    /// How progress is shown on stderr: auto, bar, plain (lines) or none [default: auto]
+    /// Progress on stderr: auto, bar, plain (lines) or none [default: auto]
     #[arg(
         long,
         global = true,
@@ -135,25 +135,25 @@ pub struct Global {
         hide_possible_values = true
     )]
     pub progress: ProgressChoice,
-    /// Which platform of this machine [default: default]
+    /// Name of the local instance [default: default]
     #[arg(long, global = true, value_name = "NAME")]
     pub instance: Option<String>,
-    /// embedded, processes, minikube, kube, or the URL of a running server [default: embedded]
+    /// Target: embedded, processes, minikube, kube, or the URL of a running server [default: embedded]
     #[arg(short, long, global = true, value_name = "TARGET")]
     pub target: Option<String>,
-    /// Of the kubeconfig, for -t kube [default: that of the settings, or where the instance was deployed to]
+    /// Kubeconfig context to use with -t kube [default: kube.context, or the context the instance was deployed to]
     #[arg(long, global = true, value_name = "NAME")]
     pub context: Option<String>,
-    /// In the cluster [default: cardctl, or cardctl-INSTANCE]
+    /// Kubernetes namespace [default: cardctl, or cardctl-INSTANCE]
     #[arg(short, long, global = true, value_name = "NAME")]
     pub namespace: Option<String>,
-    /// A context that may be written to although its cluster is not on this machine
+    /// Allow changes to this context although its cluster is not on this machine
     #[arg(long, global = true, value_name = "NAME")]
     pub allow_context: Option<String>,
-    /// Hosts to which tokens may go without TLS, because the network up to there is yours [default: this machine alone]
+    /// Hosts that may receive tokens over plain HTTP, if you trust the network to them [default: this machine only]
     #[arg(long, global = true, value_name = "HOST,…")]
     pub plain_http: Option<PlainHttp>,
-    /// Answer yes to whatever would be asked
+    /// Skip confirmation prompts
     #[arg(short, long, global = true)]
     pub yes: bool,
 }

@@ -17,7 +17,7 @@ use card_core::tasks::Kind;
 use card_core::time::Instant;
 use serde::{Deserialize, Serialize};
 
-/// A line of `ledger.jsonl`.
+/// A line of `journal.jsonl`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub enum Line {

@@ -17,11 +17,11 @@ use crate::failure::Failure;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  cardctl completions bash            source <(cardctl completions bash)
-  cardctl completions zsh             put it into a file _cardctl on your $fpath
-  cardctl completions fish            cardctl completions fish | source")]
+  cardctl completions bash            print them; to load: source <(cardctl completions bash)
+  cardctl completions zsh             print them; save as _cardctl in a directory of $fpath
+  cardctl completions fish            print them; to load: cardctl completions fish | source")]
 pub struct CompletionsArgs {
-    /// Which shell
+    /// Shell to generate completions for
     #[arg(value_enum)]
     shell: Shell,
 }

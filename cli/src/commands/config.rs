@@ -12,12 +12,12 @@ use crate::failure::Failure;
 use crate::instance::flat;
 use crate::project::Sources;
 
-/// Show the settings and where each came from
+/// Show the settings and their sources
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  cardctl config show                 every setting, its value and its source
-  cardctl config path                 the files that are read, and where state lies")]
+  cardctl config show                 show every setting, its value and its source
+  cardctl config path                 show the settings files and the state directory")]
 pub struct ConfigArgs {
     #[command(subcommand)]
     command: Command,
@@ -25,9 +25,9 @@ pub struct ConfigArgs {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Every setting, its value and its source
+    /// Show every setting, its value and its source
     Show,
-    /// The files that are read, the weaker one first, and where state lies
+    /// Show the settings files, lowest precedence first, and the state directory
     Path,
 }
 

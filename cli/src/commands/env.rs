@@ -10,27 +10,27 @@ use crate::instance::{Paths, Record};
 use crate::kubernetes::{Deployment, deployed, lasting};
 use crate::output::Format;
 
-/// Print the endpoint's variables
+/// Print the endpoint as environment variables
 ///
-/// In a cluster that is the address of its ingress or of a node's port; without one there is nothing to print.
-/// No secret is printed: CARDCTL_OPERATOR_TOKEN_FILE names the file that holds the operator's token.
+/// In a Kubernetes cluster it needs an ingress or a node port. Prints no secret: CARDCTL_OPERATOR_TOKEN_FILE is the path of
+/// the operator's token.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  cardctl env                         export lines: eval \"$(cardctl env)\"
-  cardctl env json                    the same as a document")]
+  cardctl env                         print export lines; to set them: eval \"$(cardctl env)\"
+  cardctl env json                    print a JSON document")]
 pub struct EnvArgs {
-    /// In which language
+    /// Output syntax
     #[arg(value_enum, default_value_t)]
     language: Language,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 enum Language {
-    /// export lines
+    /// Export lines for a shell
     #[default]
     Shell,
-    /// A document
+    /// JSON document
     Json,
 }
 

@@ -9,14 +9,14 @@ use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
 
-/// Print help for a command, or on a topic: exit-codes
+/// Print the help of a command, or of a topic: exit-codes
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  cardctl help up                     as cardctl up --help
-  cardctl help exit-codes             what each exit code means")]
+  cardctl help up                     print the help of `cardctl up`
+  cardctl help exit-codes             explain the exit codes")]
 pub struct HelpArgs {
-    /// A command and its subcommand, or exit-codes
+    /// Command and its subcommand, or exit-codes
     #[arg(value_name = "COMMAND|TOPIC")]
     subject: Vec<String>,
 }

@@ -13,9 +13,9 @@ use crate::failure::Failure;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  cardctl man ~/.local/share/man/man1")]
+  cardctl man ~/.local/share/man/man1    write them where man finds them")]
 pub struct ManArgs {
-    /// Where; made if it is not there
+    /// Output directory, created if missing
     #[arg(value_name = "DIR")]
     dir: PathBuf,
 }

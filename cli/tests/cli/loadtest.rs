@@ -143,7 +143,7 @@ fn a_run_leaves_its_reports_and_nothing_else() {
     let document = ended.json();
     assert_eq!((&document["verdict"], &document["exit"], &document["seed"]), (&"pass".into(), &0.into(), &7.into()));
     let out = sandbox.work().join("out");
-    assert_eq!(files(&out), ["junit.xml", "ledger.jsonl", "report.html", "report.md", "result.json"]);
+    assert_eq!(files(&out), ["junit.xml", "journal.jsonl", "report.html", "report.md", "result.json"]);
     assert_eq!(std::fs::read_to_string(out.join("result.json")).unwrap(), ended.stdout);
     let accepted = document["correctness"]["accepted"].as_u64().unwrap();
     assert!(accepted > 0 && document["correctness"]["succeeded"] == accepted, "{document}");
@@ -159,9 +159,9 @@ fn a_report_that_can_not_be_written_is_said_and_changes_no_verdict() {
     std::fs::create_dir_all(sandbox.work().join("out/report.html")).unwrap();
     let ended = sandbox.expect(0, &run(&["--out", "out"]));
     assert!(ended.stdout.starts_with("RESULT  PASS"), "{}", ended.stdout);
-    assert!(ended.stdout.contains("out/report.md  result.json  junit.xml  ledger.jsonl\n"), "{}", ended.stdout);
+    assert!(ended.stdout.contains("out/report.md  result.json  junit.xml  journal.jsonl\n"), "{}", ended.stdout);
     assert!(ended.stderr.contains("error[reports]: out/report.html can't be written"), "{}", ended.stderr);
-    let left = ["junit.xml", "ledger.jsonl", "report.html", "report.md", "result.json"];
+    let left = ["junit.xml", "journal.jsonl", "report.html", "report.md", "result.json"];
     assert_eq!(files(&sandbox.work().join("out")), left, "no temporary file is left");
 }
 
@@ -174,7 +174,7 @@ fn what_is_kept_can_be_removed_by_its_run() {
     assert!(tasks_of(&sandbox, &document) > 0);
     let name = document["run"].as_str().unwrap();
     assert!(ended.stderr.contains(&format!("cardctl users clean --run {name}")), "{}", ended.stderr);
-    assert_eq!(files(&sandbox.paths().dir.join("loadtests").join(name)), ["ledger.jsonl", "result.json"]);
+    assert_eq!(files(&sandbox.paths().dir.join("loadtests").join(name)), ["journal.jsonl", "result.json"]);
     sandbox.expect(0, &["users", "clean", "--run", name]);
     assert_eq!(tasks_of(&sandbox, &document), 0);
 }
@@ -268,7 +268,7 @@ fn an_interruption_ends_the_load_and_is_audited_and_reported() {
         let mut command =
             sandbox.command(&["loadtest", "run", "-u", "3", "-d", "5m", "--ramp", "0s", "--out", "out", "-o", "json"]);
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let ledger = sandbox.work().join("out/ledger.jsonl");
+        let ledger = sandbox.work().join("out/journal.jsonl");
         eventually("load", || std::fs::metadata(&ledger).is_ok_and(|file| file.len() > 1000));
         Process::of(child.id()).unwrap().signal(signal).unwrap();
         let ended = Ended::of(child.wait_with_output().unwrap());
@@ -305,7 +305,7 @@ fn a_second_interruption_quits_at_once() {
         "plain",
     ]);
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    let ledger = sandbox.work().join("out/ledger.jsonl");
+    let ledger = sandbox.work().join("out/journal.jsonl");
     eventually("load", || std::fs::metadata(&ledger).is_ok_and(|file| file.len() > 1000));
     sandbox.expect(0, &["queue", "pause"]);
     let process = Process::of(child.id()).unwrap();

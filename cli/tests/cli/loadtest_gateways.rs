@@ -167,7 +167,7 @@ fn with_cuts(sandbox: &Sandbox, nginx: &Nginx) -> (Option<i32>, Value) {
     let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
     assert!(said.any(|line| line.unwrap().contains("steady")), "it never got there");
     let accepted =
-        || std::fs::read_to_string(sandbox.work().join("out/ledger.jsonl")).unwrap_or_default().lines().count();
+        || std::fs::read_to_string(sandbox.work().join("out/journal.jsonl")).unwrap_or_default().lines().count();
     for cut in 1..=3 {
         eventually("requests are accepted", || accepted() > cut * 15);
         cutter.cut_all();

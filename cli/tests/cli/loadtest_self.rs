@@ -226,7 +226,7 @@ fn two_load_tests_do_not_write_to_one_directory() {
     assert!(second.stderr.contains("another load test is writing to out"), "{}", second.stderr);
     let (code, document) = running.ends();
     assert!(matches!(code, Some(0 | 11)), "{}", document["validity"]);
-    let journal = std::fs::read_to_string(sandbox.work().join("out/ledger.jsonl")).unwrap();
+    let journal = std::fs::read_to_string(sandbox.work().join("out/journal.jsonl")).unwrap();
     let accepted = journal.lines().filter(|line| line.contains("\"accepted\"")).count() as u64;
     assert_eq!(document["correctness"]["accepted"].as_u64(), Some(accepted));
     // One after the other is no matter.

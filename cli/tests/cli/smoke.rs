@@ -47,7 +47,7 @@ fn a_platform_of_its_own_passes_and_leaves_evidence_and_nothing_else() {
     assert_eq!((&document["verdict"], &document["seed"], failed(&document)), (&"pass".into(), &7.into(), vec![]));
     let kept = std::fs::read(sandbox.work().join("out/smoke.json")).unwrap();
     assert_eq!(serde_json::from_slice::<Value>(&kept).unwrap(), document);
-    for name in ["smoke.log", "ledger.jsonl", "platform.log", "junit/smoke.xml"] {
+    for name in ["smoke.log", "journal.jsonl", "platform.log", "junit/smoke.xml"] {
         assert!(std::fs::metadata(sandbox.work().join("out").join(name)).is_ok_and(|file| file.len() > 0), "{name}");
     }
     sandbox.assert_nothing_runs();
@@ -78,7 +78,7 @@ fn a_step_that_fails_does_not_stop_the_others() {
         (&document["verdict"], failed(&document)),
         (&"fail".into(), vec!["submit-and-watch", "dead-letter-and-retry", "load-with-audit"])
     );
-    assert!(sandbox.work().join("out/smoke.json").exists() && sandbox.work().join("out/ledger.jsonl").exists());
+    assert!(sandbox.work().join("out/smoke.json").exists() && sandbox.work().join("out/journal.jsonl").exists());
     sandbox.assert_nothing_runs();
 }
 
@@ -96,7 +96,7 @@ fn an_interruption_cleans_up_and_ends_its_platform() {
     let sandbox = Sandbox::new();
     let mut command = sandbox.command(&["smoke", "--up", "--load", "5u/60s", "--artifacts", "out", "-o", "json"]);
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let ledger = sandbox.work().join("out/ledger.jsonl");
+    let ledger = sandbox.work().join("out/journal.jsonl");
     eventually("load", || std::fs::metadata(&ledger).is_ok_and(|file| file.len() > 1000));
     Process::of(child.id()).unwrap().signal(Signal::SIGINT).unwrap();
     let ended = Ended::of(child.wait_with_output().unwrap());

@@ -118,7 +118,7 @@ fn what_a_load_test_leaves_is_for_its_owner_only() {
     let ended = after(&sandbox, "umask 000", "loadtest run -u 2 -d 1s --ramp 0s");
     assert!(matches!(ended.code, Some(0 | 11)), "{}", ended.stderr);
     let files = all(&sandbox.paths().dir.join("loadtests"));
-    assert!(files.iter().any(|path| path.ends_with("ledger.jsonl")), "{files:?}");
+    assert!(files.iter().any(|path| path.ends_with("journal.jsonl")), "{files:?}");
     for path in files {
         assert_eq!(mode(&path), if path.is_dir() { 0o700 } else { 0o600 }, "{}", path.display());
     }

@@ -25,7 +25,7 @@ pub(crate) async fn run() -> Result<(), Failed> {
     let platform = Platform::start().await?;
     let (client, run) = (&platform.client, RunId::new());
     let folder = tempfile::tempdir()?;
-    let ledger = Arc::new(Ledger::create(Some(&folder.path().join("ledger.jsonl")), &run, 1, true)?);
+    let ledger = Arc::new(Ledger::create(Some(&folder.path().join("journal.jsonl")), &run, 1, true)?);
     let observer = Observer::of_ends(client, &run, Duration::from_secs(30)).await?;
     let sender = Sender::new(client, &run, Arc::clone(&ledger), Duration::from_secs(30), CancellationToken::new());
     let identities = Arc::new(Identities::new(client, &run, SENDERS as u64));

@@ -129,7 +129,7 @@ async fn ours(url: &str, users: usize, rest: Duration) -> Result<(u64, Duration)
         run: RunId::new(),
         seed: 1,
         plan,
-        ledger: Some(folder.path().join("ledger.jsonl")),
+        ledger: Some(folder.path().join("journal.jsonl")),
     };
     let report = carry_out(&setup, &tokio::sync::watch::Sender::default(), &Default::default()).await?;
     if report.correctness.lost + report.correctness.duplicate + report.correctness.stuck > 0 {

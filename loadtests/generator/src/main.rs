@@ -18,30 +18,30 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// The operator's token, which makes users and reads the ledger.
 const TOKEN: &str = "CARDCTL_OPERATOR_TOKEN";
 
-/// Makes its share of a load, audits it, and writes what it found to stdout.
+/// Generate one share of a load, audit it, and write the results to stdout
 ///
-/// `cardctl loadtest run --runner job` starts it, reads its lines, and concludes from all of them. The platform's operator
-/// token is CARDCTL_OPERATOR_TOKEN, or better the file that CARDCTL_OPERATOR_TOKEN_FILE names.
+/// Started by `cardctl loadtest run --runner job`, which combines the results. Needs the operator's token in
+/// CARDCTL_OPERATOR_TOKEN or, better, in the file that CARDCTL_OPERATOR_TOKEN_FILE names.
 #[derive(Debug, Parser)]
 #[command(name = "card-generator", version = card_core::VERSION, max_term_width = 100, after_help = NOTES)]
 struct Arguments {
-    /// The platform, such as http://server:7400.
+    /// URL of the platform, such as http://server:7400
     #[arg(long, value_name = "URL", env = "CARDCTL_TARGET")]
     target: String,
-    /// Hosts to which the operator's token may go without TLS, with commas between.
+    /// Hosts, separated by commas, that may receive the operator's token over plain HTTP [default: this machine only]
     #[arg(long, value_name = "HOSTS", env = "CARDCTL_PLAIN_HTTP", default_value_t, hide_default_value = true)]
     plain_http: PlainHttp,
-    /// What all generators do, as `cardctl` of the same version writes it.
+    /// Assignment of all generators, as written by `cardctl` of the same version
     #[arg(long, value_name = "JSON", env = "CARDCTL_ASSIGNMENT")]
     assignment: String,
-    /// Which of the pods of an indexed Job this is, from 0.
+    /// Index of this pod in its indexed Job, from 0
     #[arg(long, value_name = "N", env = "JOB_COMPLETION_INDEX")]
     index: u64,
 }
 
 const NOTES: &str = "\
-SIGTERM or SIGINT: sends no more, waits for what was accepted, audits it, and ends with 0; a second one ends it at once.
-Exit codes: 0 all is written, whatever was found; 1 the load failed; 2 usage; 3 the environment is not ready.";
+SIGTERM or SIGINT stops the load, waits for accepted tasks, audits them and exits with 0; a second signal exits at once.
+Exit codes: 0 results written, whatever the findings; 1 the load failed; 2 usage; 3 environment not ready.";
 
 fn main() -> ExitCode {
     without_empty_variables();

@@ -5,7 +5,7 @@ use super::*;
 
 fn written(accepted: usize) -> (tempfile::TempDir, PathBuf, RunId, Ledger) {
     let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("ledger.jsonl");
+    let path = dir.path().join("journal.jsonl");
     let run = RunId::new();
     let ledger = Ledger::create(Some(&path), &run, 7, true).unwrap();
     for _ in 0..accepted {
@@ -41,13 +41,13 @@ fn a_bad_line_that_is_not_the_last_is_an_error_with_its_number() {
     lines[1] = r#"{"type":"accepted","task":"tsk_"#;
     std::fs::write(&path, lines.join("\n") + "\n").unwrap();
     let error = Expectation::read(&path).unwrap_err().to_string();
-    assert!(error.contains("ledger.jsonl:2: "), "{error}");
+    assert!(error.contains("journal.jsonl:2: "), "{error}");
 }
 
 #[test]
 fn a_file_that_does_not_name_its_run_first_is_refused() {
     let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("ledger.jsonl");
+    let path = dir.path().join("journal.jsonl");
     for text in ["", "\n", "{}\n", r#"{"type":"unanswered","key":"k","at":"2026-01-01T00:00:00Z"}"#] {
         std::fs::write(&path, text).unwrap();
         assert!(matches!(Expectation::read(&path), Err(LedgerError::Line { line: 1, .. })), "{text}");
@@ -73,7 +73,7 @@ proptest! {
     #[test]
     fn no_bytes_make_the_reader_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("ledger.jsonl");
+        let path = dir.path().join("journal.jsonl");
         std::fs::write(&path, bytes).unwrap();
         let _ = Expectation::read(&path);
     }

@@ -1,4 +1,4 @@
-//! `card-server issuer`: the simulated card bureau as a process of its own.
+//! `card-server issuer`: the simulated card issuer as a process of its own.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -12,14 +12,14 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-/// Runs the simulated card bureau alone, for workers whose worker.issuer.url names it.
+/// Run the simulated card issuer alone
 ///
-/// It behaves as the settings under issuer say, and as PUT /behaviour changes it. With CARDCTL_OPERATOR_TOKEN_FILE or
-/// CARDCTL_OPERATOR_TOKEN only the operator may; without, whoever reaches it.
+/// Workers use it if worker.issuer.url is its address. The settings under issuer give its behaviour, and PUT /behaviour
+/// changes it: with CARDCTL_OPERATOR_TOKEN_FILE or CARDCTL_OPERATOR_TOKEN only for the operator, without for anyone.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct IssuerArguments {
-    /// Where it listens; port 0: any free one.
+    /// Address to listen on; port 0 for any free port
     #[arg(long, value_name = "ADDRESS", env = "CARDCTL_ISSUER_ADDRESS", default_value = "127.0.0.1:7500")]
     address: SocketAddr,
     #[command(flatten)]
@@ -28,8 +28,8 @@ pub(super) struct IssuerArguments {
 
 const EXAMPLES: &str = "\
 Examples:
-  card-server issuer                            on 127.0.0.1:7500
-  card-server issuer --address 0.0.0.0:7500     in a container
+  card-server issuer                            listen on 127.0.0.1:7500
+  card-server issuer --address 0.0.0.0:7500     listen on every interface, in a container
   card-server issuer --address 127.0.0.1:0 --announce";
 
 /// It keeps its own time; this is for when it does not.

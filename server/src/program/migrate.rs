@@ -12,30 +12,29 @@ use card_core::time::{format_duration, parse_duration};
 use clap::Args;
 use tokio::time::{Instant, sleep, sleep_until};
 
-/// Brings the schema of the cluster's ledger up to date, once among all that try, and says what it did.
+/// Upgrade the schema of the Postgres ledger
 ///
-/// Every server and worker does so as well when it starts. This is for those who want it done before.
+/// Every server and worker does the same when it starts; run it to upgrade in advance. Only one of several concurrent
+/// migrations does the work.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct MigrateArguments {
-    /// Try again for so long while Postgres can't be reached. What waiting does not change, such as a wrong password, ends
-    /// it at once.
+    /// Retry for this long while Postgres is unreachable; errors such as a wrong password end it at once [default: 0]
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     wait: Option<Duration>,
-    /// Give the ledger an identity of its own, because the database is a copy of another platform's. Stop everything that
-    /// runs on it first.
+    /// Give the ledger a new identity, if the database is a copy of another platform's; stop everything that uses it first
     #[arg(long)]
     new_identity: bool,
-    /// A file of settings (TOML).
+    /// Settings file (TOML) [default: none]
     #[arg(long, value_name = "FILE", env = "CARDCTL_CONFIG")]
     config: Option<PathBuf>,
 }
 
 const EXAMPLES: &str = "\
 Examples:
-  card-server migrate               with CARDCTL_DATABASE_FILE or CARDCTL_DATABASE
-  card-server migrate --wait 2m     before a server or worker whose Postgres starts beside it
-  card-server migrate --new-identity  once, on a copy of another platform's database";
+  card-server migrate               upgrade CARDCTL_DATABASE_FILE or CARDCTL_DATABASE
+  card-server migrate --wait 2m     wait for Postgres to start
+  card-server migrate --new-identity  adopt a copy of another platform's database";
 
 /// Between two attempts: short enough that nobody waits for it, long enough to be no load.
 const PAUSE: Duration = Duration::from_secs(1);

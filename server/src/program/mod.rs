@@ -13,12 +13,12 @@ use card_core::process;
 use card_worker::program::explain;
 use clap::{Parser, Subcommand};
 
-/// Serves the card replacement platform: the API and its page, on one machine's SQLite ledger with workers and the
-/// simulated issuer in the same process, or on a cluster with as many servers and workers as it needs.
+/// Serve the card replacement platform
 ///
-/// A cluster is CARDCTL_DATABASE and CARDCTL_REDIS, or better the files that CARDCTL_DATABASE_FILE and
-/// CARDCTL_REDIS_FILE name. Secrets are CARDCTL_SIGNING_KEY and CARDCTL_OPERATOR_TOKEN, or better CARDCTL_SIGNING_KEY_FILE and
-/// CARDCTL_OPERATOR_TOKEN_FILE. Settings are CARDCTL_… variables and the file of --config.
+/// Without Postgres and Redis it keeps its ledger in a SQLite file and runs the workers and the simulated issuer itself.
+/// With CARDCTL_DATABASE and CARDCTL_REDIS (or, better, CARDCTL_DATABASE_FILE and CARDCTL_REDIS_FILE) it is one of any number
+/// of servers and workers. It needs CARDCTL_SIGNING_KEY and CARDCTL_OPERATOR_TOKEN (or, better, CARDCTL_SIGNING_KEY_FILE and
+/// CARDCTL_OPERATOR_TOKEN_FILE). Settings come from CARDCTL_… variables and the file of --config.
 #[derive(Debug, Parser)]
 #[command(
     name = "card-server",
@@ -44,15 +44,15 @@ enum Command {
 
 const EXAMPLES: &str = "\
 Examples:
-  card-server --ledger /var/lib/cards/cards.db   everything in one process
-  card-server --workers 0                        the API alone
-  card-server --reuse-port                       one of several servers on one port
-  card-server migrate                            bring the cluster's ledger up to date
-  card-server issuer --address 127.0.0.1:7500    the simulated card bureau alone
+  card-server --ledger /var/lib/cards/cards.db   run everything in one process
+  card-server --workers 0                        run the API alone
+  card-server --reuse-port                       run one of several servers on one port
+  card-server migrate                            upgrade the schema of the Postgres ledger
+  card-server issuer --address 127.0.0.1:7500    run the simulated card issuer alone
 
-SIGTERM or SIGINT: takes no new work, finishes what is in flight (server.drain-timeout), ends with 0; a second one ends \
-it at once.
-Exit codes: 0 stopped, 1 a part of it failed, 2 usage, 3 the environment is not ready.";
+SIGTERM or SIGINT stops accepting work, finishes requests and tasks in flight (server.drain-timeout) and exits with 0; a \
+second signal exits at once.
+Exit codes: 0 stopped, 1 a component failed, 2 usage, 3 environment not ready.";
 
 /// Runs the program. The first argument is its name.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {

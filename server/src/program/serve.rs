@@ -13,17 +13,17 @@ use super::store::StoreChoice;
 use crate::Secrets;
 use crate::platform::{Platform, PlatformOptions};
 
-/// Serves; what `card-server` does if nothing else is said.
+/// Serve the API (the default command)
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct ServeArguments {
-    /// The ledger's file, made if it is not there, when there is no cluster [default: cards.db].
+    /// SQLite file of the ledger, created if missing; not with Postgres [default: cards.db]
     #[arg(long, value_name = "FILE", env = "CARDCTL_LEDGER")]
     ledger: Option<PathBuf>,
-    /// Workers in this process; 0 for an API alone [default: 1 on a file, 0 on a cluster].
+    /// Number of workers in this process; 0 for the API alone [default: 1 with SQLite, 0 with Postgres]
     #[arg(long, value_name = "N", env = "CARDCTL_WORKERS")]
     pub(super) workers: Option<usize>,
-    /// Share the port with other servers that say so too; the kernel spreads connections over them.
+    /// Share the port with other servers that set this flag; the kernel distributes connections
     #[arg(long)]
     reuse_port: bool,
     #[command(flatten)]
@@ -32,8 +32,8 @@ pub(super) struct ServeArguments {
 
 const EXAMPLES: &str = "\
 Examples:
-  card-server serve --ledger cards.db    everything in one process
-  card-server serve --reuse-port         one of several servers on one port";
+  card-server serve --ledger cards.db    run everything in one process
+  card-server serve --reuse-port         run one of several servers on one port";
 
 pub(super) async fn run(arguments: ServeArguments) -> Result<Exit, NotReady> {
     let begun = arguments.process.begin(Part::Server)?;

@@ -13,13 +13,13 @@ use crate::http::connections::raise_open_files;
 /// Flags that each process takes.
 #[derive(Debug, Clone, Args)]
 pub struct ProcessFlags {
-    /// A file of settings (TOML).
+    /// Settings file (TOML) [default: none]
     #[arg(long, value_name = "FILE", env = "CARDCTL_CONFIG")]
     pub config: Option<PathBuf>,
-    /// Stop as if by SIGTERM when stdin ends: so whoever holds its other end takes this process along.
+    /// Stop when stdin closes, so that the process ends with its parent
     #[arg(long)]
     pub tied: bool,
-    /// When ready, say process and address on stdout as one line of JSON, then close it.
+    /// Print the process id and the address as one line of JSON on stdout when ready
     #[arg(long)]
     pub announce: bool,
 }

@@ -12,15 +12,14 @@ use clap::Parser;
 
 pub use self::begin::{Begun, ProcessFlags, explain};
 
-/// Takes tasks from the cluster and does their steps.
+/// Run a worker: take tasks from Postgres and Redis and process them
 ///
-/// The cluster is CARDCTL_DATABASE and CARDCTL_REDIS, or better the files that CARDCTL_DATABASE_FILE and
-/// CARDCTL_REDIS_FILE name. The card bureau is CARDCTL_WORKER_ISSUER_URL. Other settings are CARDCTL_… variables and the
-/// file of --config.
+/// Needs CARDCTL_DATABASE and CARDCTL_REDIS (or, better, CARDCTL_DATABASE_FILE and CARDCTL_REDIS_FILE), and the address of
+/// the card issuer in CARDCTL_WORKER_ISSUER_URL. Settings come from CARDCTL_… variables and the file of --config.
 #[derive(Debug, Parser)]
 #[command(name = "card-worker", version = card_core::VERSION, max_term_width = 100, after_help = EXAMPLES)]
 struct Arguments {
-    /// Where GET /health, /ready and /metrics are answered; port 0: any free one.
+    /// Address for GET /health, /ready and /metrics; port 0 for any free port
     #[arg(long, value_name = "ADDRESS", env = "CARDCTL_HEALTH_ADDRESS", default_value = "127.0.0.1:0")]
     health_address: SocketAddr,
     #[command(flatten)]
@@ -29,13 +28,13 @@ struct Arguments {
 
 const EXAMPLES: &str = "\
 Examples:
-  card-worker                                  one worker, with health on any free port
-  card-worker --health-address 0.0.0.0:7600    in a container, for its probes
-  card-worker --announce                       says where it answers when it is ready
+  card-worker                                  run a worker, with health checks on any free port
+  card-worker --health-address 0.0.0.0:7600    listen on every interface, for a container's probes
+  card-worker --announce                       print its address when it is ready
 
-SIGTERM or SIGINT: takes no more tasks, finishes its steps (server.drain-timeout), ends with 0; a second one ends it \
-at once.
-Exit codes: 0 stopped, 1 a part of it failed, 2 usage, 3 the environment is not ready.";
+SIGTERM or SIGINT stops taking tasks, finishes running steps (server.drain-timeout) and exits with 0; a second signal \
+exits at once.
+Exit codes: 0 stopped, 1 a component failed, 2 usage, 3 environment not ready.";
 
 /// Runs the program. The first argument is its name.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {

@@ -26,19 +26,19 @@ use crate::instance::{end, grace};
 
 const EXAMPLES: &str = "\
 Examples:
-  cardctl demo                        a first look; the platform is left running
-  cardctl demo --down                 leaves nothing running";
+  cardctl demo                        run the demo and leave the platform running
+  cardctl demo --down                 run the demo and stop the platform again";
 
-/// Take a first look: start, twenty requests, ten seconds of load, the verdict
+/// Take a first look: start the platform, submit 20 requests, run 10 s of load, print the verdict
 ///
-/// Starts the platform on this machine if it does not run, and leaves it running. Its data is kept.
+/// Starts the platform on this machine unless it is running, and leaves it running. Its data is kept.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct DemoArgs {
-    /// Take the platform down again at the end, if the demo started it
+    /// Stop the platform at the end, if the demo started it
     #[arg(long)]
     down: bool,
-    /// Make the same requests again [default: random, and printed]
+    /// Seed of the generated requests [default: random; printed]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
 }

@@ -13,24 +13,24 @@ use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
 
-/// Take dead letters off the list for good; the reason is kept with each
+/// Remove dead letters from the list for good, with a reason
 #[derive(Debug, clap::Args)]
 pub(super) struct DiscardArgs {
-    /// These tasks; without any, all that the filter means
+    /// Task ids [default: every dead letter that matches the filter]
     #[arg(value_name = "ID", conflicts_with_all = NOT_WITH_NAMES)]
     tasks: Vec<TaskId>,
     #[command(flatten)]
     which: Which,
-    /// Why: kept with each
+    /// Reason, stored with each task
     #[arg(long, value_name = "TEXT", value_parser = reason)]
     reason: String,
-    /// At most so many a second, such as 50/s
+    /// Rate limit, such as 50/s [default: no limit]
     #[arg(long, value_name = "RATE")]
     rate: Option<Rate>,
-    /// At most so many, newest first
+    /// Maximum number of tasks, newest first [default: no limit]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     limit: Option<u64>,
-    /// Only say which
+    /// List the matching tasks and change nothing
     #[arg(long)]
     dry_run: bool,
 }

@@ -7,18 +7,18 @@ use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
 
-/// List dead letters, newest first, or how many there are of each error
+/// List dead letters, newest first, or count them by error
 #[derive(Debug, clap::Args)]
 pub(super) struct ListArgs {
     #[command(flatten)]
     which: Which,
-    /// By error: how many, of which kinds, since when, and one of them
+    /// Group by error: count, kinds, first and last time, and one example
     #[arg(long, conflicts_with_all = ["limit", "cursor"])]
     group: bool,
-    /// At most so many
+    /// Maximum number of tasks
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..))]
     limit: u64,
-    /// Go on after this place: `next` of the list before
+    /// Page token: `next` of the previous page
     #[arg(long, value_name = "CURSOR")]
     cursor: Option<String>,
 }

@@ -33,7 +33,7 @@ Examples:
   cardctl dlq retry --error issuer-unavailable --canary 3 --rate 50/s
   cardctl dlq discard --run nightly --reason superseded";
 
-/// Dead letters: list, show, retry, discard
+/// Manage dead letters: list, show, retry, discard
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 #[command(arg_required_else_help = true)]
@@ -63,16 +63,16 @@ const NOT_WITH_NAMES: [&str; 5] = ["error", "since", "kind", "run", "limit"];
 /// Which dead letters.
 #[derive(Debug, clap::Args)]
 struct Which {
-    /// Whose error (code: message) matches this regular expression
+    /// Filter by a regular expression that matches the error (code: message)
     #[arg(long, value_name = "REGEX")]
     error: Option<Regex>,
-    /// That died within this long, such as 1h
+    /// Filter by age: failed within this long, such as 1h
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     since: Option<Duration>,
-    /// Of this kind, such as replacement or add
+    /// Filter by kind, such as replacement or add
     #[arg(long, value_name = "KIND")]
     kind: Option<Kind>,
-    /// Of this run
+    /// Filter by run
     #[arg(long, value_name = "RUN")]
     run: Option<RunId>,
 }

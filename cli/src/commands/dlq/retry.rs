@@ -20,24 +20,24 @@ use crate::failure::Failure;
 /// Queue dead letters again
 #[derive(Debug, clap::Args)]
 pub(super) struct RetryArgs {
-    /// These tasks; without any, all that the filter means
+    /// Task ids [default: every dead letter that matches the filter]
     #[arg(value_name = "ID", conflicts_with_all = NOT_WITH_NAMES)]
     tasks: Vec<TaskId>,
     #[command(flatten)]
     which: Which,
-    /// At most so many a second, such as 50/s
+    /// Rate limit, such as 50/s [default: no limit]
     #[arg(long, value_name = "RATE")]
     rate: Option<Rate>,
-    /// At most so many, newest first
+    /// Maximum number of tasks, newest first [default: no limit]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     limit: Option<u64>,
-    /// So many first; the others only if none of these dies again
+    /// Retry this many first and stop if any of them fails again
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     canary: Option<u32>,
-    /// How long the canaries may take to end
+    /// Time limit for the canaries to finish
     #[arg(long, value_name = "DURATION", default_value = "1m", requires = "canary", value_parser = parse_duration)]
     canary_timeout: Duration,
-    /// Only say which
+    /// List the matching tasks and change nothing
     #[arg(long)]
     dry_run: bool,
 }

@@ -9,10 +9,10 @@ use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
 
-/// Explain a dead letter: the task and every attempt
+/// Show a dead letter: the task and every attempt
 #[derive(Debug, clap::Args)]
 pub(super) struct ShowArgs {
-    /// The task
+    /// Task id
     #[arg(value_name = "ID")]
     task: TaskId,
 }

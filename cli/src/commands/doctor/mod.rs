@@ -15,13 +15,13 @@ use crate::instance::{Local, Record};
 
 /// Check the machine, the settings and the platform
 ///
-/// Exit code: 0 if nothing fails, 3 if something does. A warning is not a failure.
+/// Exit code: 0 if every check passes, 3 if one fails. Warnings don't count.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  cardctl doctor                      what stands in the way, and what helps
-  cardctl doctor -t kube --context lab  whether a cluster can be used
-  cardctl doctor -o json              for programs")]
+  cardctl doctor                      list problems and their fixes
+  cardctl doctor -t kube --context lab  check a Kubernetes cluster
+  cardctl doctor -o json              print a JSON document")]
 pub struct DoctorArgs {}
 
 /// How a check went.

@@ -16,17 +16,17 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::instance::{Ended, Lock, Record, clear_stale, end, end_orphans, grace, is_held};
 
-/// Stop the platform; its data stays
+/// Stop the platform and keep its data
 ///
-/// Finishes what is in flight (up to server.drain-timeout), then stops. Nothing that was accepted is lost, even if it has
-/// to be killed. Nothing running is no error.
+/// Finishes requests and tasks in flight (up to server.drain-timeout), then stops. No accepted task is lost, even if the
+/// platform has to be killed. Exits with 0 if nothing is running.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  cardctl down                        stop it, keep the data
-  cardctl down --purge --yes          stop it and delete its data")]
+  cardctl down                        stop the platform and keep its data
+  cardctl down --purge --yes          stop the platform and delete its data")]
 pub struct DownArgs {
-    /// Delete the data as well; asks first, or needs --yes
+    /// Delete the data too; asks for confirmation unless --yes is given
     #[arg(long)]
     purge: bool,
 }

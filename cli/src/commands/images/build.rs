@@ -21,10 +21,10 @@ enum Linking {
     Dynamic,
 }
 
-/// Build images of the binaries, without a daemon
+/// Build images of the binaries without a daemon
 ///
-/// In the source tree the binaries are built first, with cargo. The same binaries make the same images: those that are
-/// there already are left as they are.
+/// In the source tree, builds the binaries first, with cargo. The same binaries always give the same images, and images
+/// that already exist are left as they are.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -33,44 +33,44 @@ Examples:
   cardctl images build --binaries dist --out images --layout
   cardctl images build --platform linux/amd64,linux/arm64 --repository ghcr.io/ada/cards")]
 pub(super) struct BuildArgs {
-    /// server, worker, generator, or the names of their binaries [default: all]
+    /// Images to build: server, worker, generator, or the names of their binaries [default: all]
     #[arg(value_name = "NAME", value_parser = parse_component)]
     names: Vec<Component>,
-    /// Take ready binaries from here, or from linux-amd64/ and linux-arm64/ in it; build none
+    /// Use the binaries in this directory, or in its linux-amd64/ and linux-arm64/, instead of compiling
     #[arg(long, value_name = "DIR", conflicts_with_all = ["linkage", "target", "profile"])]
     binaries: Option<PathBuf>,
-    /// The source tree [default: the one around here; with --binaries: none, and the SBOM lists no crates]
+    /// Source tree [default: the one that contains this directory; with --binaries none, and the SBOM lists no crates]
     #[arg(long, value_name = "DIR")]
     source: Option<PathBuf>,
-    /// Libraries in the program, or beside it in the image
+    /// Link libraries statically, or add shared libraries to the image
     #[arg(long, value_enum, default_value = "static", value_name = "HOW")]
     linkage: Linking,
-    /// cargo's target [default: GNU Linux on the platform's processor]
+    /// Cargo target [default: GNU Linux on the platform's processor]
     #[arg(long, value_name = "TRIPLE")]
     target: Option<String>,
-    /// linux/amd64, linux/arm64, or both [default: this machine's]
+    /// Platforms: linux/amd64, linux/arm64, or both [default: this machine's]
     #[arg(long, value_name = "PLATFORM", value_delimiter = ',', value_parser = parse_platform)]
     platform: Vec<Platform>,
-    /// cargo's profile
+    /// Cargo profile
     #[arg(long, default_value = "dist", value_name = "NAME")]
     profile: String,
-    /// What comes before the images' names
+    /// Prefix of the image names
     #[arg(long, default_value = "cardctl", value_name = "PATH", value_parser = parse_repository)]
     repository: Repository,
-    /// A label more, such as org.opencontainers.image.revision=$(git rev-parse HEAD)
+    /// Add a label, such as org.opencontainers.image.revision=$(git rev-parse HEAD)
     #[arg(long, value_name = "KEY=VALUE", value_parser = parse_label)]
     label: Vec<(String, String)>,
-    /// A directory, or a file that ends with .tar for a single image [default: target/images in the source tree, else
-    /// the state directory]
+    /// Output directory, or a .tar file for a single image [default: target/images in the source tree, else the
+    /// state directory]
     #[arg(long, value_name = "DIR|FILE.tar")]
     out: Option<PathBuf>,
-    /// Also write an OCI layout, oci/ in that directory, with every image that is there
+    /// Also write an OCI layout with every image of the output directory to its oci/
     #[arg(long)]
     layout: bool,
-    /// PEM certificates to trust [default: this machine's]
+    /// CA certificates (PEM) to put into the images [default: this machine's]
     #[arg(long, value_name = "FILE")]
     certificates: Option<PathBuf>,
-    /// Where the libraries of dynamic programs are [default: this machine]
+    /// Root directory to take shared libraries from [default: /]
     #[arg(long, value_name = "DIR")]
     sysroot: Option<PathBuf>,
 }

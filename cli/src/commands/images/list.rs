@@ -11,10 +11,10 @@ use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
 
-/// List what was built
+/// List the images that were built
 #[derive(Debug, clap::Args)]
 pub(super) struct ListArgs {
-    /// Where it is [default: target/images in the source tree, else the state directory]
+    /// Directory of the images [default: target/images in the source tree, else the state directory]
     #[arg(long, value_name = "DIR")]
     from: Option<PathBuf>,
 }

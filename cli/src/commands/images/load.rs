@@ -24,18 +24,18 @@ enum Into {
 /// Where to.
 #[derive(Debug, clap::Args)]
 pub(super) struct Destination {
-    /// With minikube: the profile [default: its current one]
+    /// Minikube profile, with --into minikube [default: the current profile]
     #[arg(long, value_name = "PROFILE")]
     minikube_profile: Option<String>,
-    /// With containerd: the namespace
+    /// Containerd namespace, with --into containerd
     #[arg(long, value_name = "NAME", default_value = "k8s.io")]
     containerd_namespace: String,
 }
 
-/// Load images into a container runtime of this machine, and verify that they are there
+/// Load images into a container runtime of this machine and verify them
 ///
-/// What is there already, by digest, is not loaded again. Needs the runtime's own program on PATH: minikube, docker,
-/// podman or ctr.
+/// Skips images that the runtime already has, by digest. Needs the runtime's own program on PATH: minikube, docker, podman
+/// or ctr.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -43,10 +43,10 @@ Examples:
   cardctl images load server --into docker
   cardctl images load --into containerd --containerd-namespace k8s.io")]
 pub(super) struct LoadArgs {
-    /// server, worker, generator, or the names of their binaries [default: all that were built]
+    /// Images to load: server, worker, generator, or the names of their binaries [default: all that were built]
     #[arg(value_name = "NAME", value_parser = parse_component)]
     names: Vec<Component>,
-    /// minikube, docker, podman or containerd
+    /// Container runtime: minikube, docker, podman or containerd
     #[arg(long, value_enum, value_name = "RUNTIME")]
     into: Into,
     #[command(flatten)]

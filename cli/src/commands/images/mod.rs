@@ -24,13 +24,13 @@ use crate::failure::Failure;
 
 const EXAMPLES: &str = "\
 Examples:
-  cardctl images build                          in the source tree: build the binaries and their images
-  cardctl images load --into minikube           put them where Kubernetes finds them, verified by digest
-  cardctl images push ghcr.io/ada/cards         or into a registry
+  cardctl images build                          build the binaries and their images from the source tree
+  cardctl images load --into minikube           load them into minikube, verified by digest
+  cardctl images push ghcr.io/ada/cards         push them to a registry
   cardctl images list
-  cardctl images verify                         every digest computed again";
+  cardctl images verify                         verify every digest";
 
-/// Images: build, load, push, list, verify
+/// Manage container images: build, load, push, list, verify
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, arg_required_else_help = true)]
 pub struct ImagesArgs {

@@ -37,10 +37,10 @@ pub(super) fn parse_platform(text: &str) -> Result<Platform, String> {
 /// Which images of those that were built.
 #[derive(Debug, clap::Args)]
 pub(super) struct Which {
-    /// Where they are [default: target/images in the source tree, else the state directory]
+    /// Directory of the images [default: target/images in the source tree, else the state directory]
     #[arg(long, value_name = "DIR")]
     pub(super) from: Option<PathBuf>,
-    /// Of this platform only, such as linux/arm64
+    /// Platform of the images, such as linux/arm64 [default: all]
     #[arg(long, value_name = "PLATFORM", value_parser = parse_platform)]
     pub(super) platform: Option<Platform>,
 }

@@ -17,21 +17,21 @@ use crate::failure::Failure;
 
 const PASSWORD_FILE: &str = "CARDCTL_REGISTRY_PASSWORD_FILE";
 
-/// Push images to a registry; what is there already is not sent again
+/// Push images to a registry, except for layers that it already has
 ///
-/// Prints what was pushed as name@digest. Images of one name for several platforms get an index over them. Credentials
-/// come from CARDCTL_REGISTRY_USERNAME and CARDCTL_REGISTRY_PASSWORD (or CARDCTL_REGISTRY_PASSWORD_FILE), or from
-/// where docker login keeps them. Plain HTTP is spoken with this machine only.
+/// Prints each pushed image as name@digest. Images for several platforms get an index. Credentials come from
+/// CARDCTL_REGISTRY_USERNAME and CARDCTL_REGISTRY_PASSWORD (or CARDCTL_REGISTRY_PASSWORD_FILE), or from `docker login`.
+/// Plain HTTP is used for registries on this machine only.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   cardctl images push ghcr.io/ada/cards
   cardctl images push localhost:5000/cards server worker")]
 pub(super) struct PushArgs {
-    /// The registry, and a path in it
+    /// Registry and repository path
     #[arg(value_name = "REGISTRY/PATH")]
     place: String,
-    /// server, worker, generator, or the names of their binaries [default: all that were built]
+    /// Images to push: server, worker, generator, or the names of their binaries [default: all that were built]
     #[arg(value_name = "NAME", value_parser = parse_component)]
     names: Vec<Component>,
     #[command(flatten)]

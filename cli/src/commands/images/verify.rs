@@ -17,10 +17,10 @@ use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
 
-/// Compute every digest again, and say what differs
+/// Verify image digests
 ///
-/// Of what was built; of an archive or OCI layout by its path; of an image in a registry by its name; or, with --in,
-/// whether a runtime has what was built. Exit code: 0 if all is as it should be, 12 if not.
+/// Checks the images that were built, an archive or OCI layout by its path, an image in a registry by its name, or, with
+/// --in, the images of a runtime. Exit code: 0 if every digest matches, 12 if not.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -29,10 +29,10 @@ Examples:
   cardctl images verify --in minikube
   cardctl images verify localhost:5000/cards/card-server:sha-0123456789ab")]
 pub(super) struct VerifyArgs {
-    /// NAME, path or REGISTRY/PATH/NAME:TAG [default: all that were built]
+    /// Images to verify: a name, a path or REGISTRY/PATH/NAME:TAG [default: all that were built]
     #[arg(value_name = "WHAT")]
     what: Vec<String>,
-    /// Whether this runtime has them: minikube, docker, podman or containerd
+    /// Check that this runtime has the images: minikube, docker, podman or containerd
     #[arg(long = "in", value_name = "RUNTIME", value_parser = parse_runtime)]
     runtime: Option<String>,
     #[command(flatten)]

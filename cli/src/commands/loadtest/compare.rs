@@ -22,25 +22,25 @@ Examples:
   cardctl loadtest compare main.json branch.json --fail-on p95,p99 --tolerance 5%
   cardctl loadtest compare main.json branch.json -o md
 
-Exit codes: 0 no regression, 10 a regression, 11 not comparable or not to be told, 3 a file can't be read";
+Exit codes: 0 no regression, 10 regression, 11 not comparable or inconclusive, 3 a file can't be read";
 
-/// Compare two results: what changed, by more than it moves by itself
+/// Compare two results and report changes beyond the noise
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct CompareArgs {
-    /// The result.json to compare with
+    /// Baseline result.json
     #[arg(value_name = "BEFORE")]
     before: PathBuf,
-    /// The result.json that is compared
+    /// result.json to compare with the baseline
     #[arg(value_name = "AFTER")]
     after: PathBuf,
-    /// Which figures count for the verdict: p50, p95, p99, errors, throughput
+    /// Metrics that decide the verdict: p50, p95, p99, errors, throughput
     #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "p95,errors,throughput")]
     fail_on: Vec<Figure>,
-    /// What is no difference
+    /// Tolerance: smaller differences are ignored
     #[arg(long, value_name = "PERCENT", default_value = "10%", value_parser = percentage)]
     tolerance: f64,
-    /// What stdout carries: text, json, jsonl or md (Markdown) [default: text]
+    /// Output format: text, json, jsonl or md (Markdown) [default: text]
     // By this name it stands in for the global option.
     #[arg(
         short,

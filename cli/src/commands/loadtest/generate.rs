@@ -14,13 +14,13 @@ use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
 
-/// One of several load generators; `loadtest run` starts it
+/// Run one of several load generators (started by `loadtest run`)
 #[derive(Debug, clap::Args)]
 pub(super) struct GenerateArgs {
-    /// What all of them do [default: the first line of stdin, whose end ends this]
+    /// Assignment of all generators [default: the first line of stdin; the generator stops when stdin closes]
     #[arg(long, value_name = "JSON")]
     assignment: Option<String>,
-    /// Which one this is, from 1
+    /// Number of this generator, from 1
     #[arg(long, value_name = "N")]
     number: u64,
 }

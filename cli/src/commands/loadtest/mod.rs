@@ -14,11 +14,11 @@ use crate::failure::Failure;
 
 const EXAMPLES: &str = "\
 Examples:
-  cardctl loadtest run smoke               ten users for 15 seconds, audited
+  cardctl loadtest run smoke               run 10 users for 15 seconds
   cardctl loadtest run -u 100 -d 2m --slo 'e2e.p95<2s' --baseline last
   cardctl loadtest compare before.json after.json -o md";
 
-/// Load tests that prove something: run, compare
+/// Run load tests and compare their results
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 #[command(arg_required_else_help = true)]

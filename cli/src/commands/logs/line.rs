@@ -11,15 +11,15 @@ use crate::output::Paint;
 /// A part of the platform, by the crate and module that speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Component {
-    /// The HTTP API
+    /// HTTP API
     Server,
-    /// Who runs the steps
+    /// Task workers
     Worker,
-    /// The simulated card bureau
+    /// Simulated card issuer
     Issuer,
-    /// The ledger and its delivery
+    /// Ledger and delivery
     Engine,
-    /// The process around them
+    /// Process that runs them
     Process,
 }
 

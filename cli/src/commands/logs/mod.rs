@@ -20,33 +20,33 @@ use crate::failure::Failure;
 use crate::instance::Record;
 use crate::output::{Format, Paint};
 
-/// Show what the platform says
+/// Show the platform's logs
 ///
-/// Reads the log of the background process, which is kept when it stops. A platform in the foreground says it on its own
+/// Reads the log of the background process, which is kept after it stops. A platform in the foreground logs to its own
 /// terminal.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  cardctl logs                        all of it
+  cardctl logs                        show the whole log
   cardctl logs -f --level warn        follow warnings and errors
-  cardctl logs worker --since 10m     one component, the last ten minutes
-  cardctl logs supervisor worker-2    of -t processes: the supervisor and one of its children
-  cardctl logs -o jsonl               as JSON, one object a line")]
+  cardctl logs worker --since 10m     show the last ten minutes of the workers
+  cardctl logs supervisor worker-2    show the supervisor and one worker (-t processes)
+  cardctl logs -o jsonl               print one JSON object per line")]
 pub struct LogsArgs {
-    /// Only of these components: server, worker, issuer, engine, process, supervisor, or one child such as worker-2; in a
-    /// cluster also postgres, redis, prometheus, generator
+    /// Components: server, worker, issuer, engine, process, supervisor, or one child such as worker-2; in a Kubernetes
+    /// cluster also postgres, redis, prometheus, generator [default: all]
     #[arg(value_name = "COMPONENT", value_parser = SelectorParser)]
     components: Vec<Selector>,
-    /// Go on with new lines until Ctrl-C
+    /// Follow new lines until Ctrl-C
     #[arg(short, long)]
     follow: bool,
-    /// Only what is not older than this
+    /// Filter by age, such as 10m
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     since: Option<Duration>,
-    /// Only this level and worse
+    /// Minimum level: error, warn, info, debug or trace
     #[arg(long, value_enum, value_name = "LEVEL")]
     level: Option<Level>,
-    /// Only what names this task
+    /// Filter by task id
     #[arg(long, value_name = "ID")]
     task: Option<TaskId>,
 }

@@ -13,23 +13,23 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::kubernetes::{Addresses, Deployment, connect, ensure_secrets, mounts_the_secret, release, stamp, trouble};
 
-/// Apply objects of a file to the cluster
+/// Apply the objects of a file to the cluster
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   cardctl manifests apply -f cards.yaml --context cards
-  cardctl manifests apply -f - --dry-run         what stdin has, without doing it")]
+  cardctl manifests apply -f - --dry-run         try the objects of stdin")]
 pub(super) struct ApplyArgs {
-    /// A file of objects, a directory of such files, or - for stdin
+    /// File of objects, directory of such files, or - for stdin
     #[arg(short, long, value_name = "FILE")]
     pub(super) file: PathBuf,
-    /// Take fields over that somebody else set
+    /// Take ownership of fields that another manager has set
     #[arg(long)]
     pub(super) force_conflicts: bool,
-    /// Also delete what is in the inventory and not in the file; says what before it does
+    /// Delete objects of the installation that are no longer in the file; lists them first
     #[arg(long)]
     pub(super) prune: bool,
-    /// Let the cluster say what it would do, and do nothing
+    /// Perform a server-side dry run
     #[arg(long)]
     pub(super) dry_run: bool,
 }

@@ -12,17 +12,17 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::kubernetes::{connect, stamp, trouble};
 
-/// Show what an apply would change in the cluster
+/// Show the changes that an apply would make in the cluster
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   cardctl manifests diff --context cards
   cardctl manifests diff -f cards.yaml --exit-code")]
 pub(super) struct DiffArgs {
-    /// Objects of a file, a directory or stdin (-) instead of those that the flags mean
+    /// Compare the objects of a file, a directory or stdin (-) instead of rendering them from the flags
     #[arg(short, long, value_name = "FILE")]
     pub(super) file: Option<PathBuf>,
-    /// End with 12 if there are differences
+    /// Exit with code 12 if there are differences
     #[arg(long)]
     pub(super) exit_code: bool,
     #[command(flatten)]

@@ -10,10 +10,10 @@ use crate::failure::Failure;
 /// See the module.
 #[derive(Debug, Clone, Args)]
 pub struct ImageArgs {
-    /// What runs as card-server, card-worker, postgres, redis or prometheus; may be given several times
+    /// Image of card-server, card-worker, postgres, redis or prometheus; can be repeated [default: built here, or pinned]
     #[arg(long, value_name = "NAME=REFERENCE", value_parser = named_reference)]
     pub image: Vec<(String, String)>,
-    /// Where the images that were built here were pushed to [default: nowhere, they are loaded]
+    /// Repository to which the images built here were pushed [default: none, they are loaded]
     #[arg(long, value_name = "REGISTRY/PATH")]
     pub registry: Option<Repository>,
 }

@@ -20,13 +20,13 @@ use crate::kubernetes::Kind;
 const EXAMPLES: &str = "\
 Examples:
   cardctl manifests render --overlay medium --registry ghcr.io/ada/cards
-  cardctl manifests render --out rendered            a file for each object, for a repository
-  cardctl manifests validate cards.yaml              what is wrong with it, without a cluster
-  cardctl manifests diff --exit-code                 what an apply would change
+  cardctl manifests render --out rendered            write one file per object
+  cardctl manifests validate cards.yaml              check a file without a cluster
+  cardctl manifests diff --exit-code                 show the changes an apply would make
   cardctl manifests apply -f cards.yaml
   cardctl manifests pin deploy --registry ghcr.io/ada/cards";
 
-/// Manifests: render, diff, apply, validate, pin
+/// Manage Kubernetes manifests: render, diff, apply, validate, pin
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, arg_required_else_help = true)]
 pub struct ManifestsArgs {

@@ -10,22 +10,22 @@ use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
 
-/// Write the digests of images into a kustomization, for those who deploy what is committed
+/// Write image digests into a kustomization.yaml
 ///
-/// Changes the entries of images that are meant and nothing else in the file. What says so already is not written again.
+/// Changes only the entries of the given images. An entry that already has the digest is left as it is.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  cardctl manifests pin deploy --registry ghcr.io/ada/cards      what was built here and pushed there
+  cardctl manifests pin deploy --registry ghcr.io/ada/cards      pin the images built here and pushed there
   cardctl manifests pin deploy --image postgres=postgres:17.11@sha256:d74eeac9a635390a49bc21bd49fccd973de707e2a53a76ac49b552b8712ec46f
   cardctl manifests pin deploy --registry ghcr.io/ada/cards --check")]
 pub(super) struct PinArgs {
-    /// The directory with the kustomization.yaml
+    /// Directory of the kustomization.yaml
     #[arg(value_name = "DIR")]
     directory: PathBuf,
     #[command(flatten)]
     images: ImageArgs,
-    /// Write nothing; end with 12 if something would be written
+    /// Write nothing, and exit with code 12 if the file would change
     #[arg(long)]
     check: bool,
 }

@@ -12,9 +12,10 @@ use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
 
-/// Write the objects of an installation; the same flags are always the same text, and no cluster is asked
+/// Render the objects of an installation
 ///
-/// Secrets are not among them: pods mount the secret card-secrets, which cardctl up makes.
+/// Needs no cluster; the same flags give the same text. Secrets are left out: pods mount the secret card-secrets, which
+/// `cardctl up` creates.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -24,7 +25,7 @@ Examples:
 pub(super) struct RenderArgs {
     #[command(flatten)]
     values: ValuesArgs,
-    /// A directory for a file of each object, with a kustomization.yaml; - is stdout
+    /// Output directory, for one file per object and a kustomization.yaml; - for stdout [default: -]
     #[arg(long, value_name = "DIR", default_value = "-", hide_default_value = true)]
     out: PathBuf,
 }

@@ -11,22 +11,21 @@ use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
 
-/// Say what is wrong with manifests, without asking a cluster
+/// Check manifests without a cluster
 ///
-/// Looks at fields that the Kubernetes API does not know, needs or has otherwise, and at what this platform insists on:
-/// pinned images, the restricted policy, probes, requests, time to finish, one owner for the number of pods, no secrets. Ends
-/// with 3 if something is wrong.
+/// Checks fields against the Kubernetes API, and the rules of this platform: pinned images, the restricted policy, probes,
+/// resource requests, time to terminate, one owner of the replica count, no secrets. Exit code: 0 if all is well, 3 if not.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   cardctl manifests validate cards.yaml
-  cardctl manifests validate -                  from stdin, such as the output of kubectl kustomize
-  cardctl manifests validate                    the overlays that this program carries")]
+  cardctl manifests validate -                  check stdin, such as the output of kubectl kustomize
+  cardctl manifests validate                    check the built-in overlays")]
 pub(super) struct ValidateArgs {
-    /// A file of objects, a directory of such files, or - for stdin [default: every overlay of this program]
+    /// File of objects, directory of such files, or - for stdin [default: the built-in overlays]
     #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
-    /// Warnings count as well
+    /// Treat warnings as errors
     #[arg(long)]
     strict: bool,
 }

@@ -17,54 +17,54 @@ use crate::kubernetes::namespace;
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Installation")]
 pub struct ValuesArgs {
-    /// Where to begin: minikube, small (10 connections), medium (50), large (100 and more) or ha [default: small]
+    /// Base overlay: minikube, small (10 connections), medium (50), large (100 and more) or ha [default: small]
     #[arg(long, value_name = "NAME")]
     pub overlay: Option<Overlay>,
     #[command(flatten)]
     pub images: ImageArgs,
-    /// Run images that may mean something else tomorrow
+    /// Allow mutable image tags
     #[arg(long)]
     pub allow_unpinned: bool,
-    /// When the platform's own images are pulled: if-not-present, never or always
+    /// Pull policy of the platform's own images: if-not-present, never or always [default: by the overlay]
     #[arg(long, value_name = "WHEN", value_enum, hide_possible_values = true)]
     pub pull: Option<Pull>,
-    /// A setting of the platform, such as worker.concurrency=64; may be given several times
+    /// Setting of the platform, such as worker.concurrency=64; can be repeated
     #[arg(long, value_name = "SETTING=VALUE", value_parser = pair)]
     pub set: Vec<(String, String)>,
-    /// How many servers, or MIN..MAX for as many as their CPU asks for
+    /// Number of servers, or MIN..MAX to scale by CPU [default: by the overlay]
     #[arg(long, value_name = "N|MIN..MAX", value_parser = count)]
     pub servers: Option<Count>,
-    /// How many workers, or MIN..MAX for as many as the backlog asks for
+    /// Number of workers, or MIN..MAX to scale by backlog [default: by the overlay]
     #[arg(long, value_name = "N|MIN..MAX", value_parser = count)]
     pub workers: Option<Count>,
-    /// What counts the workers of MIN..MAX: keda (by backlog) or hpa (by CPU, where there is no KEDA) [default: keda]
+    /// Autoscaler of --workers MIN..MAX: keda (by backlog) or hpa (by CPU) [default: keda]
     #[arg(long, value_name = "WHAT", value_enum, hide_possible_values = true)]
     pub autoscaler: Option<Autoscaler>,
-    /// Where Postgres is: bundled, external, or external:PORT
+    /// Postgres: bundled, external, or external:PORT [default: by the overlay]
     #[arg(long, value_name = "WHERE", value_parser = provision)]
     pub postgres: Option<Provision>,
-    /// Where Redis is: bundled, external, or external:PORT
+    /// Redis: bundled, external, or external:PORT [default: by the overlay]
     #[arg(long, value_name = "WHERE", value_parser = provision)]
     pub redis: Option<Provision>,
-    /// The size of Postgres' volume, such as 20Gi
+    /// Size of the Postgres volume, such as 20Gi [default: by the overlay]
     #[arg(long, value_name = "SIZE")]
     pub storage: Option<String>,
-    /// The storage class of Postgres' volume
+    /// Storage class of the Postgres volume [default: the cluster's]
     #[arg(long, value_name = "NAME")]
     pub storage_class: Option<String>,
-    /// The host name at which an ingress serves the API, with the certificate of the secret card-tls
+    /// Host name of an ingress for the API, with the certificate of the secret card-tls [default: no ingress]
     #[arg(long, value_name = "HOST")]
     pub ingress: Option<String>,
-    /// Which ingress controller
+    /// Ingress class [default: the cluster's]
     #[arg(long, value_name = "CLASS", requires = "ingress")]
     pub ingress_class: Option<String>,
-    /// An ingress without TLS
+    /// Create the ingress without TLS
     #[arg(long, requires = "ingress")]
     pub no_tls: bool,
-    /// A port of every node for the API: any, off, or one from 30000 to 32767
+    /// Node port of the API: any, off, or a port from 30000 to 32767 [default: by the overlay]
     #[arg(long, value_name = "PORT", value_parser = node_port)]
     pub node_port: Option<NodePort>,
-    /// Whether Prometheus runs beside it: on or off
+    /// Prometheus beside the platform: on or off [default: by the overlay]
     #[arg(long, value_name = "ON|OFF", value_parser = switch)]
     pub prometheus: Option<bool>,
 }

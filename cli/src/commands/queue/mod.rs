@@ -10,10 +10,10 @@ use crate::failure::Failure;
 const EXAMPLES: &str = "\
 Examples:
   cardctl queue stats
-  cardctl queue pause                      accepting goes on
+  cardctl queue pause                      stop processing; requests are still accepted
   cardctl queue resume";
 
-/// The queue: stats, pause, resume
+/// Manage the queue: stats, pause, resume
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 #[command(arg_required_else_help = true)]
@@ -24,11 +24,11 @@ pub struct QueueArgs {
 
 #[derive(Debug, clap::Subcommand)]
 enum Verb {
-    /// Show what waits, runs and failed, and who works
+    /// Show waiting, running and failed tasks, and the workers
     Stats,
-    /// Stop taking up work; accepting goes on. Survives a restart
+    /// Stop processing tasks; requests are still accepted. Survives a restart
     Pause,
-    /// Take up work again
+    /// Process tasks again
     Resume,
 }
 

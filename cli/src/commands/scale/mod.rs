@@ -18,21 +18,21 @@ use crate::instance::{Local, Phase, Record};
 use crate::supervisor::control::{Ask, Asked, Control, State};
 use crate::supervisor::{Child, Condition};
 
-/// Change how many workers or servers run
+/// Change the number of workers or servers
 ///
-/// Of a platform that runs as processes or in a cluster. New ones take up work when they are ready; when there are to be fewer, the
-/// youngest finish what they have and stop. Returns when it is so.
+/// Works with -t processes, minikube and kube. New workers start as soon as they are ready; the newest ones finish their
+/// tasks and stop first. Returns when the counts are reached.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  cardctl scale workers=4             four workers, whatever there were
-  cardctl scale workers=8 servers=2   both at once
-  cardctl scale workers=8 -t kube     in a cluster")]
+  cardctl scale workers=4             run four workers
+  cardctl scale workers=8 servers=2   run eight workers and two servers
+  cardctl scale workers=8 -t kube     run eight workers in a Kubernetes cluster")]
 pub struct ScaleArgs {
-    /// How many there are to be: workers=N, servers=N
+    /// Target counts: workers=N, servers=N
     #[arg(required = true, value_name = "WHAT=N")]
     wanted: Vec<String>,
-    /// How long to wait until it is so
+    /// Maximum wait until the counts are reached
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = parse_duration)]
     wait_timeout: Duration,
 }

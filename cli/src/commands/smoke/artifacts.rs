@@ -38,7 +38,7 @@ impl Artifacts {
 
     /// Where the sender's ledger goes.
     pub(super) fn ledger(&self) -> Option<PathBuf> {
-        self.directory.as_ref().map(|directory| directory.join("ledger.jsonl"))
+        self.directory.as_ref().map(|directory| directory.join("journal.jsonl"))
     }
 
     /// A line of the log. A log that can't be written must not change the verdict.

@@ -24,29 +24,29 @@ use crate::failure::Failure;
 
 const EXAMPLES: &str = "\
 Examples:
-  cardctl smoke                            the platform that runs, in about 20 seconds
+  cardctl smoke                            test the running platform in about 20 seconds
   cardctl smoke --up --artifacts out --junit out/smoke.xml
   cardctl smoke --load 50u/30s -o json";
 
-/// Prove end to end that the platform keeps its word
+/// Test the platform end to end
 ///
-/// Each step is tried whatever became of the one before, where that makes sense. What it makes, it removes.
+/// Later steps run even if an earlier one fails, where that makes sense. Everything it creates is removed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct SmokeArgs {
-    /// Start a platform for this alone, with data that is thrown away
+    /// Start a platform of its own, whose data is deleted at the end
     #[arg(long)]
     up: bool,
-    /// Size of the load: users and duration
+    /// Users and duration of the load
     #[arg(long, value_name = "SIZE", default_value = "10u/10s")]
     load: Size,
-    /// Keep evidence here: smoke.json, ledger.jsonl, logs
+    /// Directory for evidence: smoke.json, journal.jsonl, logs [default: none]
     #[arg(long, value_name = "DIR")]
     artifacts: Option<PathBuf>,
-    /// Write a JUnit report, one case for each step
+    /// JUnit report to write, with one case per step [default: none]
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
-    /// Make the same requests again [default: random, and printed]
+    /// Seed of the generated requests [default: random; printed]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
 }

@@ -20,38 +20,38 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::Format;
 
-/// Show what runs where, the queue and the workers
+/// Show the components, the queue and the workers
 ///
-/// Exit code: 0 ready, 8 starting or partly ready, 4 nothing runs or it can't be reached.
+/// Exit code: 0 ready, 8 starting or partly ready, 4 not running or unreachable.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  cardctl status                      once
-  cardctl status --watch              until Ctrl-C
-  cardctl status --wait               until it is ready
-  cardctl status --wait --for idle    until nothing waits or runs
-  cardctl status -o json              for programs")]
+  cardctl status                      show the status once
+  cardctl status --watch              follow it until Ctrl-C
+  cardctl status --wait               wait until the platform is ready
+  cardctl status --wait --for idle    wait until no task is waiting or running
+  cardctl status -o json              print a JSON document")]
 pub struct StatusArgs {
-    /// Show it again whenever it changes
+    /// Follow changes until Ctrl-C
     #[arg(long, conflicts_with = "wait")]
     watch: bool,
-    /// Wait for a condition, see --for
+    /// Wait until the condition of --for holds
     #[arg(long)]
     wait: bool,
-    /// What to wait for
+    /// Condition to wait for
     #[arg(long = "for", value_enum, default_value_t, value_name = "CONDITION", requires = "wait")]
     condition: Condition,
-    /// How long to wait
+    /// Maximum wait (exit 124 after that)
     #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = parse_duration, requires = "wait")]
     timeout: Duration,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 enum Condition {
-    /// The API is ready and a worker is alive
+    /// API is ready and a worker is alive
     #[default]
     Ready,
-    /// Ready, and nothing waits, runs or is to be retried
+    /// Platform is ready, and no task is waiting, running or retrying
     Idle,
 }
 

@@ -32,57 +32,57 @@ use crate::output::Format;
 
 const EXAMPLES: &str = "\
 Examples:
-  cardctl submit -w                        one request, watched to its end
-  cardctl submit -c 500 --concurrency 50 -w   five hundred users at once, then the audit
+  cardctl submit -w                        submit one request and watch it
+  cardctl submit -c 500 --concurrency 50 -w   submit 500 requests, 50 at a time, and audit them
   cardctl submit -c 100 --rate 10/s --reason stolen
   cardctl submit --kind add --payload '{\"x\":20,\"y\":22}' -w
-  cardctl submit -c 1000 --priority low --due-in 8h   for when nobody waits
-  cardctl submit -c 20 -w -o json          the result as one document";
+  cardctl submit -c 1000 --priority low --due-in 8h   submit them for tonight
+  cardctl submit -c 20 -w -o json          print a JSON document";
 
-/// Send requests by fresh, unique users
+/// Submit requests by new, unique users
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct SubmitArgs {
-    /// How many requests
+    /// Number of requests
     #[arg(short, long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
     count: u64,
-    /// How many at once
+    /// Concurrent requests
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u64).range(1..=4096))]
     concurrency: u64,
-    /// At most so many a second, such as 50/s
+    /// Rate limit, such as 50/s [default: no limit]
     #[arg(long, value_name = "RATE")]
     rate: Option<Rate>,
-    /// What to ask for, such as replacement or add
+    /// Kind of task, such as replacement or add
     #[arg(long, value_name = "KIND", default_value_t = replacement::KIND)]
     kind: Kind,
-    /// Why: lost, stolen, damaged or expired [default: any, by the seed]
+    /// Reason of a replacement: lost, stolen, damaged or expired [default: random, by the seed]
     #[arg(long, value_name = "REASON", conflicts_with = "payload")]
     reason: Option<Reason>,
-    /// The payload of every request as JSON; - reads it from stdin [default: such as users send, by the seed]
+    /// Payload of every request as JSON; - reads it from stdin [default: generated, by the seed]
     #[arg(long, value_name = "JSON")]
     payload: Option<String>,
-    /// How much of the workers they get while there is more than these can do: high, normal or low; none starves
+    /// Priority: high, normal or low; a lower one gets fewer workers under load, but never none
     #[arg(long, value_name = "PRIORITY", default_value_t)]
     priority: Priority,
-    /// When they are to be begun: so long from now, at most 366 days
+    /// Delay before the tasks start, at most 366 days [default: none]
     #[arg(long, value_name = "DURATION", conflicts_with = "due_at", value_parser = parse_duration)]
     due_in: Option<Duration>,
-    /// When they are to be begun: at this time, such as 2026-01-31T12:00:00Z
+    /// Time at which the tasks start, such as 2026-01-31T12:00:00Z [default: now]
     #[arg(long, value_name = "TIME", value_parser = time)]
     due_at: Option<Timestamp>,
-    /// Make the same requests again [default: random, and printed]
+    /// Seed of the generated requests [default: random; printed]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// Tag the requests with this run [default: a new one]
+    /// Run id of the requests [default: a new one]
     #[arg(long, value_name = "RUN")]
     run: Option<RunId>,
-    /// Watch until all of them are final, those for later included, then audit
+    /// Watch until all tasks are final, including delayed ones, then audit them
     #[arg(short, long)]
     watch: bool,
-    /// Give up waiting after this long (exit 124)
+    /// Maximum wait (exit 124 after that)
     #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = parse_duration)]
     timeout: Duration,
-    /// Remove the users and what they own afterwards; needs --watch
+    /// Remove the generated users and everything they own afterwards; needs --watch
     #[arg(long, requires = "watch")]
     cleanup: bool,
 }

@@ -16,16 +16,16 @@ use crate::failure::Failure;
 /// One long poll; the next follows until the time is up.
 const POLL: Duration = Duration::from_secs(30);
 
-/// Show a task with its attempts
+/// Show a task and its attempts
 #[derive(Debug, clap::Args)]
 pub(super) struct GetArgs {
-    /// The task
+    /// Task id
     #[arg(value_name = "ID")]
     task: TaskId,
-    /// Wait until it is final, at most this long
+    /// Wait until the task is final, at most this long
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     wait: Option<Duration>,
-    /// Exit 0 if it succeeded, 6 if it was declined, is dead or was cancelled, 8 if it is pending
+    /// Exit with 0 if the task succeeded, 6 if it was declined, dead or cancelled, 8 if it is pending
     #[arg(long)]
     exit_status: bool,
 }

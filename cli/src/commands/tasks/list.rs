@@ -16,25 +16,25 @@ const PAGE: u64 = 1000;
 /// List tasks, newest first
 #[derive(Debug, clap::Args)]
 pub(super) struct ListArgs {
-    /// Of this kind, such as replacement or add
+    /// Filter by kind, such as replacement or add
     #[arg(long, value_name = "KIND")]
     kind: Option<Kind>,
-    /// In this status: queued, running, retrying, succeeded, declined, dead or cancelled
+    /// Filter by status: queued, running, retrying, succeeded, declined, dead or cancelled
     #[arg(long, value_name = "STATUS")]
     status: Option<Status>,
-    /// Of this run
+    /// Filter by run
     #[arg(long, value_name = "RUN")]
     run: Option<RunId>,
-    /// Of this user
+    /// Filter by user
     #[arg(long, value_name = "USER")]
     owner: Option<UserId>,
-    /// Whose error matches this regular expression
+    /// Filter by a regular expression that matches the error
     #[arg(long, value_name = "REGEX")]
     error: Option<String>,
-    /// At most so many
+    /// Maximum number of tasks
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..))]
     limit: u64,
-    /// Go on after this place: `next` of the list before
+    /// Page token: `next` of the previous page
     #[arg(long, value_name = "CURSOR")]
     cursor: Option<String>,
 }

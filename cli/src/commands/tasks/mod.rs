@@ -17,7 +17,7 @@ Examples:
   cardctl tasks retry tsk_0190b6a5-8f4e-7c3d-9a1b-2c3d4e5f6a7b
   cardctl tasks cancel --run nightly --reason superseded --dry-run";
 
-/// Tasks: list, get, retry, cancel
+/// Manage tasks: list, get, retry, cancel
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 #[command(arg_required_else_help = true)]

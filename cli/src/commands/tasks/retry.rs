@@ -10,10 +10,10 @@ use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
 
-/// Queue dead tasks again, at once; their history is kept
+/// Queue dead tasks again, all or none; their history is kept
 #[derive(Debug, clap::Args)]
 pub(super) struct RetryArgs {
-    /// The tasks
+    /// Task ids
     #[arg(value_name = "ID", required = true)]
     tasks: Vec<TaskId>,
 }

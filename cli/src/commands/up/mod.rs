@@ -23,86 +23,87 @@ use crate::instance::{ClusterPlan, Local, Plan};
 use crate::supervisor::autoscale::Bounds;
 use crate::supervisor::{SERVERS_MAX, WORKERS_MAX};
 
-/// Start the platform, or make sure that it runs as asked
+/// Start the platform, or bring it to the given configuration
 ///
-/// Ready means: the API answers, a worker is alive, and one `add` task went all the way through. If the same platform
-/// runs already, up says so and changes nothing. Data is kept across down.
+/// The platform is ready when the API answers, a worker is alive, and one `add` task has succeeded. If it is already running
+/// with the same configuration, nothing changes. `cardctl down` keeps its data.
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = "\
 Examples:
   cardctl up                          run in the foreground until Ctrl-C
-  cardctl up -d                       run in the background, return when it is ready
-  cardctl up -d --port 8080           on a port of your choice
-  cardctl up --ephemeral -- make e2e  around one command, with data that is thrown away
-  cardctl up -d -t processes          as processes, on CARDCTL_DATABASE and CARDCTL_REDIS
-  cardctl up -d -t processes --autoscale 1..8  with as many workers as the work needs
-  cardctl up -d -t minikube           in minikube, which is started if need be
-  cardctl up -t kube --context lab --registry registry.example/cards  in any cluster, forwarded until Ctrl-C")]
+  cardctl up -d                       run in the background and return when it is ready
+  cardctl up -d --port 8080           use another port
+  cardctl up --ephemeral -- make e2e  run it for one command and delete the data
+  cardctl up -d -t processes          run processes on CARDCTL_DATABASE and CARDCTL_REDIS
+  cardctl up -d -t processes --autoscale 1..8  scale workers with the backlog
+  cardctl up -d -t minikube           deploy to minikube, and start minikube if necessary
+  cardctl up -t kube --context lab --registry registry.example/cards  deploy to a cluster and forward its port")]
 pub struct UpArgs {
-    /// Return when it is ready and leave it running in the background
+    /// Run in the background and return when the platform is ready
     #[arg(short, long, conflicts_with = "command")]
     pub detach: bool,
-    /// Keep data in a temporary directory that is removed at the end
+    /// Keep data in a temporary directory and remove it at the end
     #[arg(long)]
     pub ephemeral: bool,
-    /// Port of the API; must be free [default: 7400 or the next free one]
+    /// Port of the API; must be free [default: 7400, or the next free port]
     #[arg(long, value_name = "N")]
     pub port: Option<u16>,
-    /// Workers, each with worker.concurrency steps at once [default: 1]
+    /// Number of workers, each with worker.concurrency concurrent steps [default: 1]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=WORKERS_MAX as i64))]
     pub workers: Option<u16>,
-    /// Postgres, for -t processes, or instead of the cluster's own (`bundled` goes back to that); without a password: with one it belongs in CARDCTL_DATABASE or CARDCTL_DATABASE_FILE
+    /// Postgres URL for -t processes, or in place of the bundled one in a Kubernetes cluster (`bundled` switches back); pass
+    /// passwords through CARDCTL_DATABASE or CARDCTL_DATABASE_FILE
     #[arg(long, value_name = "URL")]
     pub database: Option<String>,
-    /// Redis, likewise; with a password: CARDCTL_REDIS or CARDCTL_REDIS_FILE
+    /// Redis URL, used like --database; pass passwords through CARDCTL_REDIS or CARDCTL_REDIS_FILE
     #[arg(long, value_name = "URL")]
     pub redis: Option<String>,
-    /// Servers, for -t processes, minikube and kube [default: 1, or as the overlay says]
+    /// Number of servers, for -t processes, minikube and kube [default: 1, or by the overlay]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=SERVERS_MAX as i64))]
     pub servers: Option<u16>,
-    /// As many workers as the work needs, within these bounds, for -t processes, minikube and kube
+    /// Scale workers with the backlog within these bounds, for -t processes, minikube and kube
     #[arg(long, value_name = "MIN..MAX", conflicts_with = "workers")]
     pub autoscale: Option<Bounds>,
-    /// How long to wait until it is ready [default: 30s, and 5m in a cluster]
+    /// Maximum wait until the platform is ready [default: 30s; 5m in a Kubernetes cluster]
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     pub wait_timeout: Option<Duration>,
-    /// Stop what runs and start it as asked
+    /// Restart the running platform with the given configuration
     #[arg(long)]
     pub restart: bool,
-    /// How large, in a cluster: minikube, small, medium, large or ha
+    /// Size preset in a Kubernetes cluster: minikube, small, medium, large or ha [default: minikube for -t minikube, else small]
     #[arg(long, value_name = "NAME")]
     pub overlay: Option<String>,
-    /// Images to use, such as card-server=registry.example/card-server@sha256:… [default: built here]
+    /// Image to use, such as card-server=registry.example/card-server@sha256:…; can be repeated [default: built here]
     #[arg(long, value_name = "NAME=REFERENCE")]
     pub image: Vec<String>,
-    /// Ready binaries to make images of; nothing is compiled
+    /// Build images from the binaries in this directory instead of compiling
     #[arg(long, value_name = "DIR")]
     pub binaries: Option<PathBuf>,
-    /// Where to push images to, such as registry.example/cards, for -t kube
+    /// Registry and path to push images to, for -t kube, such as registry.example/cards
     #[arg(long, value_name = "PATH")]
     pub registry: Option<String>,
-    /// A host name for the API, by the cluster's ingress
+    /// Host name of an ingress for the API [default: no ingress]
     #[arg(long, value_name = "HOST")]
     pub ingress: Option<String>,
-    /// Which ingress controller [default: the cluster's]
+    /// Ingress class [default: the cluster's]
     #[arg(long, value_name = "NAME", requires = "ingress")]
     pub ingress_class: Option<String>,
-    /// Without the ingress that was asked for before
+    /// Remove the ingress
     #[arg(long, conflicts_with = "ingress")]
     pub no_ingress: bool,
-    /// With a certificate by a local CA for the ingress, unless there is one
+    /// Create a TLS certificate for the ingress by a local CA, unless there is one
     #[arg(long)]
     pub tls: bool,
-    /// Bring KEDA into a cluster that has none, from a file or an address (…#sha256=… verifies it) [default: a pinned release]
+    /// Install KEDA if missing, from a file or a URL (#sha256=… verifies it) [default: a pinned release]
     #[arg(long, value_name = "SOURCE", num_args = 0..=1, default_missing_value = kubernetes::keda::PINNED)]
     pub install_keda: Option<String>,
-    /// A setting of the platform in a cluster, such as worker.concurrency=64; kept by the next up, and forgotten with NAME=
+    /// Setting of the platform in a Kubernetes cluster, such as worker.concurrency=64; later `up`s keep it until it is unset with NAME=
     #[arg(long, value_name = "SETTING=VALUE", value_parser = setting)]
     pub set: Vec<(String, String)>,
-    /// Take fields that others have changed meanwhile
+    /// Take ownership of fields that another manager has set
     #[arg(long)]
     pub force_conflicts: bool,
-    /// Run this with the platform up and its address in the environment, then take the platform down
+    /// Command to run while the platform is up, with its address in the environment
     #[arg(last = true, value_name = "CMD")]
     pub command: Vec<OsString>,
 }

@@ -11,7 +11,7 @@ use crate::failure::Failure;
 /// Remove the generated users of a run, their cards, tasks and events
 #[derive(Debug, clap::Args)]
 pub(super) struct CleanArgs {
-    /// The run, as `submit` and `demo` print it
+    /// Run id, as printed by `submit` and `demo`
     #[arg(long, value_name = "RUN")]
     run: RunId,
 }

@@ -8,9 +8,9 @@ use crate::failure::Failure;
 
 const EXAMPLES: &str = "\
 Examples:
-  cardctl users clean --run nightly        the run, as submit and demo print it";
+  cardctl users clean --run nightly        remove the users of the run nightly";
 
-/// Generated users: clean up a run
+/// Remove the generated users of a run
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 #[command(arg_required_else_help = true)]

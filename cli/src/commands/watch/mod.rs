@@ -35,17 +35,17 @@ const REPLAY_PAUSE: Duration = Duration::from_millis(500);
 
 const EXAMPLES: &str = "\
 Examples:
-  cardctl watch --all                      everything, until Ctrl-C
+  cardctl watch --all                      follow every task until Ctrl-C
   cardctl watch --run nightly --timeout 5m
-  cardctl watch --run nightly --expect 100   a run that is submitted slowly, to its end
-  cardctl watch --run nightly -o jsonl     one object for each change";
+  cardctl watch --run nightly --expect 100   follow a run until 100 tasks are final
+  cardctl watch --run nightly -o jsonl     print one JSON object per change";
 
 /// Follow tasks live until all are final
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 #[command(group = clap::ArgGroup::new("what").required(true).args(["tasks", "run", "all"]))]
 pub struct WatchArgs {
-    /// Tasks to follow
+    /// Ids of the tasks to follow
     #[arg(value_name = "ID")]
     tasks: Vec<TaskId>,
     /// Follow the tasks of a run
@@ -54,13 +54,14 @@ pub struct WatchArgs {
     /// Follow every task, until Ctrl-C or --timeout
     #[arg(long)]
     all: bool,
-    /// How many tasks the run has: end when so many are final [default: all that there are, once no new one has come for a while]
+    /// Number of tasks in the run: stop when this many are final [default: stop when all are final and no new one arrives
+    /// for a while]
     #[arg(long, value_name = "N", conflicts_with_all = ["tasks", "all"], value_parser = clap::value_parser!(u64).range(1..))]
     expect: Option<u64>,
-    /// Stop after this long (exit 124 if something is pending)
+    /// Maximum duration (exit 124 if tasks are pending after that) [default: no limit]
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     timeout: Option<Duration>,
-    /// Go on after this event, as an interrupted watch says it
+    /// Resume after this event id, as printed by an interrupted watch
     #[arg(long, value_name = "EVENT")]
     from: Option<u64>,
 }

@@ -17,68 +17,69 @@ use crate::failure::Failure;
 
 const EXAMPLES: &str = "\
 Examples:
-  cardctl loadtest run smoke                    ten users for 15 seconds
+  cardctl loadtest run smoke                    run 10 users for 15 seconds
   cardctl loadtest run -u 100 -d 2m --ramp 20s --slo 'e2e.p95<2s' --slo 'errors<0.1%'
   cardctl loadtest run --steps 10,100,1000 -d 30s --max-degradation 10%
   cardctl loadtest run --rate 200/s -d 1m --journey submit:6,add:1
-  cardctl loadtest run -u 2000 -d 5m --runner job --generators 4    from inside the cluster
-  cardctl loadtest run breakpoint               grows until a promise breaks, and names the limit
+  cardctl loadtest run -u 2000 -d 5m --runner job --generators 4    run it inside the cluster
+  cardctl loadtest run breakpoint               increase the load until an SLO is missed
   cardctl loadtest run baseline --baseline last --tolerance 5% --out out";
 
 const EXPLANATION: &str = "\
-A promise is a figure and its bound. Times: accept, e2e, queue-wait, work, each with .p50 .p90 .p95
-.p99 .max .mean. Shares: errors, dead, declined. Rates: offered, accepted, completed. Also: backlog,
-oldest-age. By itself promised: errors<1%, dead<1%.
+An SLO is a metric and its bound. Times: accept, e2e, queue-wait, work, each with .p50 .p90 .p95
+.p99 .max .mean. Shares: errors, dead, declined. Rates: offered, accepted, completed. Others:
+backlog, oldest-age. Defaults: errors<1%, dead<1%.
 
-What was accepted is followed to its end and compared with what the platform says it did: the
-expectation is the sender's own ledger. What it makes, it removes, unless it is evidence.
+Every accepted request is followed to its final status and compared with what the platform reports;
+the expected result comes from the sender's own journal. Everything that the run creates is removed,
+unless it is evidence.
 
-Exit codes: 0 all is well, 9 lost, duplicate or stuck, 7 a promise was missed, 10 worse than the
-baseline, 11 it can't be told (never green); cardctl help exit-codes has the others";
+Exit codes: 0 passed, 9 lost, duplicate or stuck tasks, 7 SLO missed, 10 regression against the baseline,
+11 inconclusive; see cardctl help exit-codes for the others";
 
-/// Examples, the presets as they are, and what is promised.
+/// Examples, the presets, and the default SLOs.
 fn after_help() -> String {
     let presets: Vec<_> =
         Preset::ALL.iter().map(|preset| format!("  {:<11} {}", preset.as_str(), preset.about())).collect();
     format!("{EXAMPLES}\n\nPresets:\n{}\n\n{EXPLANATION}", presets.join("\n"))
 }
 
-/// Run a load test: load, drain, audit, verdicts, reports
+/// Run a load test: load, drain, audit, verdict, reports
 #[derive(Debug, clap::Args)]
 #[command(after_help = after_help())]
 pub(in super::super) struct RunArgs {
-    /// A plan to begin with: smoke, baseline, ramp, spike, soak or breakpoint; flags change it
+    /// Preset to start from: smoke, baseline, ramp, spike, soak or breakpoint; flags override it
     #[arg(value_name = "PRESET")]
     preset: Option<Preset>,
 
-    /// Users at once [default: 50]
+    /// Concurrent users [default: 50]
     #[arg(short, long, value_name = "N", help_heading = "Load", value_parser = clap::value_parser!(u64).range(1..=100_000))]
     users: Option<u64>,
-    /// How long the load is held after the ramp [default: 30s]
+    /// Duration of the load after the ramp [default: 30s]
     #[arg(short, long, value_name = "DURATION", help_heading = "Load", value_parser = parse_duration)]
     duration: Option<Duration>,
-    /// How long it takes to rise; not in the figures, but in the audit [default: 5s]
+    /// Duration of the ramp-up; audited, but not measured [default: 5s]
     #[arg(long, value_name = "DURATION", help_heading = "Load", value_parser = parse_duration)]
     ramp: Option<Duration>,
-    /// The same load at each of these sizes, one after another
+    /// Run the same load at each of these sizes, one after another
     #[arg(long, value_name = "N,N,…", help_heading = "Load", value_delimiter = ',', value_parser = size)]
     steps: Vec<f64>,
-    /// closed: users who wait for their answers; open: arrivals, whatever the platform does [default: closed]
+    /// Load model: closed (users wait for their answers) or open (requests arrive at a fixed rate) [default: closed]
     #[arg(long, value_name = "MODEL", help_heading = "Load", value_parser = model)]
     model: Option<Model>,
-    /// Arrivals a second, such as 200/s: the open model
+    /// Arrival rate, such as 200/s; implies the open model
     #[arg(long, value_name = "RATE", help_heading = "Load")]
     rate: Option<Rate>,
-    /// How long a user rests before its next request: 500ms, or anything from 200ms..1s [default: 0]
+    /// Think time of a user between requests, such as 500ms, or random from 200ms..1s [default: 0]
     #[arg(long, value_name = "DURATION", help_heading = "Load", value_parser = think)]
     think: Option<Think>,
-    /// What is asked for: submit, submit-status, add or mixed, or several with weights: submit:6,add:1
+    /// Journey of the users: submit, submit-status, add or mixed, or several with weights: submit:6,add:1
     #[arg(long, value_name = "MIX", help_heading = "Load")]
     journey: Option<Mix>,
-    /// Make the same requests again [default: random, and printed]
+    /// Seed of the generated requests [default: random; printed]
     #[arg(long, value_name = "N", help_heading = "Load")]
     pub(super) seed: Option<u64>,
-    /// Where the load comes from: local (this process) or job (beside the platform, in a cluster)
+    /// Load generator: local (this process) or job (a Kubernetes Job beside the platform)
     #[arg(
         long,
         value_name = "WHERE",
@@ -88,38 +89,38 @@ pub(in super::super) struct RunArgs {
         hide_possible_values = true
     )]
     pub(super) runner: Runner,
-    /// How many generators make the load together, each a process or, with --runner job, a pod
+    /// Number of generators that share the load, each a process or, with --runner job, a pod [default: 1]
     #[arg(long, value_name = "N", help_heading = "Load", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=100), hide_default_value = true)]
     pub(super) generators: u64,
-    /// With --runner job: the image of cardctl that they run [default: the one that `up` brought]
+    /// Image of card-generator, with --runner job [default: the one that `up` loaded or pushed]
     #[arg(long, value_name = "REFERENCE", value_parser = reference, help_heading = "Load")]
     pub(super) image: Option<String>,
 
-    /// A promise, such as 'e2e.p95<2s' or 'errors<1%'; in place of the default for the same figure; none removes those
+    /// SLO, such as 'e2e.p95<2s' or 'errors<1%'; replaces the default for the same metric; none removes the defaults
     #[arg(long, value_name = "EXPR", help_heading = "Verdict")]
     slo: Vec<Promise>,
-    /// How much slower than the first a step may be
+    /// Maximum slowdown of a step compared with the first, such as 10% [default: no limit]
     #[arg(long, value_name = "PERCENT", help_heading = "Verdict", value_parser = percentage)]
     max_degradation: Option<f64>,
-    /// End before the time, such as 'errors>5% for 10s'
+    /// Stop early when this holds, such as 'errors>5% for 10s'
     #[arg(long, value_name = "RULE", help_heading = "Verdict")]
     abort_on: Vec<AbortRule>,
-    /// Judge no promise by fewer samples than this [default: 20]
+    /// Minimum number of samples for an SLO to count [default: 20]
     #[arg(long, value_name = "N", help_heading = "Verdict")]
     min_samples: Option<u64>,
-    /// Wait at most this long at the end for what was accepted [default: 60s]
+    /// Maximum wait for accepted tasks to finish after the load [default: 60s]
     #[arg(long, value_name = "DURATION", help_heading = "Verdict", value_parser = parse_duration)]
     drain: Option<Duration>,
-    /// Watch for so long after that for what comes late and twice [default: 3s]
+    /// Keep watching this long after the drain for late or duplicate events [default: 3s]
     #[arg(long, value_name = "DURATION", help_heading = "Verdict", value_parser = parse_duration)]
     settle: Option<Duration>,
-    /// Compare with a result.json, or with the last result of this instance that is like it
+    /// Baseline to compare with: a result.json, or last for this instance's latest comparable result
     #[arg(long, value_name = "FILE|last", help_heading = "Verdict")]
     pub(super) baseline: Option<Named>,
-    /// What is no difference from the baseline
+    /// Tolerance against the baseline: smaller differences are ignored
     #[arg(long, value_name = "PERCENT", help_heading = "Verdict", default_value = "10%", value_parser = percentage)]
     tolerance: f64,
-    /// Which figures count against the baseline: p50, p95, p99, errors, throughput
+    /// Metrics compared with the baseline: p50, p95, p99, errors, throughput
     #[arg(
         long,
         value_name = "LIST",
@@ -129,10 +130,10 @@ pub(in super::super) struct RunArgs {
     )]
     fail_on: Vec<Figure>,
 
-    /// Write the reports here [default: a directory of the run in the instance's state; the newest 20 are kept]
+    /// Output directory [default: a directory per run in the instance's state; the latest 20 are kept]
     #[arg(long, value_name = "DIR", help_heading = "Results")]
     pub(super) out: Option<PathBuf>,
-    /// Which: html, md, json, junit [default: all]
+    /// Report formats: html, md, json, junit [default: all]
     #[arg(
         long,
         value_name = "LIST",
@@ -142,7 +143,7 @@ pub(in super::super) struct RunArgs {
         hide_possible_values = true
     )]
     report: Vec<Kind>,
-    /// Leave what it made on the platform
+    /// Keep the generated users and tasks on the platform
     #[arg(long, help_heading = "Results")]
     pub(super) keep: bool,
 }

@@ -23,7 +23,7 @@ use crate::instance::Paths;
 const KEPT: usize = 20;
 /// Where results are, in the instance's directory.
 const HISTORY: &str = "loadtests";
-const LEDGER: &str = "ledger.jsonl";
+const LEDGER: &str = "journal.jsonl";
 
 /// The directory of one load test.
 pub(super) struct Place {

@@ -29,39 +29,39 @@ use crate::output::Format;
 const CONCURRENCY: usize = 16;
 const GO_ON: &str = "the same command again goes on with the rest";
 
-/// Cancel tasks that are not final: they end without an effect, and the reason is kept with each
+/// Cancel tasks that are not final; they end without an effect
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("which").required(true).multiple(true)
     .args(["tasks", "kind", "status", "owner", "run", "error", "since"]))]
 pub(super) struct CancelArgs {
-    /// These tasks; without any, all that the filter means and that are not final
+    /// Task ids [default: every task that matches the filter and is not final]
     #[arg(value_name = "ID", conflicts_with_all = ["kind", "status", "owner", "run", "error", "since", "limit"])]
     tasks: Vec<TaskId>,
-    /// Of this kind, such as replacement or add
+    /// Filter by kind, such as replacement or add
     #[arg(long, value_name = "KIND")]
     kind: Option<Kind>,
-    /// In this status: queued, running or retrying
+    /// Filter by status: queued, running or retrying
     #[arg(long, value_name = "STATUS", value_parser = open)]
     status: Option<Status>,
-    /// Of this user
+    /// Filter by user
     #[arg(long, value_name = "USER")]
     owner: Option<UserId>,
-    /// Of this run
+    /// Filter by run
     #[arg(long, value_name = "RUN")]
     run: Option<RunId>,
-    /// Whose error (code: message) matches this regular expression
+    /// Filter by a regular expression that matches the error (code: message)
     #[arg(long, value_name = "REGEX")]
     error: Option<Regex>,
-    /// That were accepted within this long, such as 1h
+    /// Filter by age: accepted within this long, such as 1h
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     since: Option<Duration>,
-    /// Why: kept with each
+    /// Reason, stored with each task
     #[arg(long, value_name = "TEXT", value_parser = reason)]
     reason: String,
-    /// At most so many: those that wait before those that run, the newest first
+    /// Maximum number of tasks: waiting before running, newest first [default: no limit]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     limit: Option<u64>,
-    /// Only say which
+    /// List the matching tasks and change nothing
     #[arg(long)]
     dry_run: bool,
 }

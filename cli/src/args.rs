@@ -221,7 +221,7 @@ impl Command {
             Self::Tasks(args) if args.says_how_far_it_came() => None,
             Self::Loadtest(_) | Self::Smoke(_) | Self::Demo(_) | Self::Images(_) => None,
             Self::Tasks(_) | Self::Queue(_) | Self::Users(_) | Self::Manifests(_) => {
-                Some("what was asked for may have been done, in part or whole; the same command again is safe")
+                Some("the command may have taken effect, partly or completely; it is safe to run it again")
             }
             _ => Some(""),
         }

@@ -162,7 +162,7 @@ impl Context {
         match self.sources.project_of("target", &self.settings) {
             Some(file) if token.is_some() => {
                 self.printer.say(format!(
-                    "the operator token is not sent to {url}: {} names it; -t {url} or CARDCTL_TARGET sends it",
+                    "the operator token is not sent to {url}, because the address comes from {}; use -t {url} or CARDCTL_TARGET to send it",
                     file.display()
                 ));
                 Ok(None)
@@ -202,11 +202,15 @@ impl Context {
         let record = self.instance.record();
         if is_held(&self.instance).unwrap_or(false) {
             return Failure::new("starting", Exit::Unknown, format!("instance {name:?} is starting or stopping"))
-                .evidence(format!("{} is held, {} names nobody yet", self.instance.lock().display(), record.display()))
+                .evidence(format!(
+                    "{} is locked, {} names no process yet",
+                    self.instance.lock().display(),
+                    record.display()
+                ))
                 .fix("cardctl status --wait");
         }
         let found = match Record::load(&self.instance) {
-            Some(stale) => format!("names process {}, which is gone", stale.process.pid),
+            Some(stale) => format!("names process {}, which no longer exists", stale.process.pid),
             None => "is not there".to_owned(),
         };
         Failure::new(NOT_RUNNING, Exit::Unknown, format!("no platform is running as instance {name:?}"))
@@ -223,7 +227,7 @@ pub fn endpoint(record: &Record) -> Result<Endpoint, Failure> {
     let plain_http = stays_here(&record.url);
     let Some(plain_http) = plain_http else {
         return Err(Failure::new("record", Exit::NotReady, "the operator token is not sent away from this machine")
-            .evidence(format!("the record of the running platform names {}", record.url))
+            .evidence(format!("the record of the running platform has {}", record.url))
             .fix("cardctl down, then cardctl up -d"));
     };
     let path = Paths::operator_token(&record.data_dir);
@@ -234,7 +238,7 @@ pub fn endpoint(record: &Record) -> Result<Endpoint, Failure> {
             Some(distrust) => failure.evidence(distrust).fix(distrust.fix.as_str()),
             None => failure
                 .evidence(format!("{}: {error}", path.display()))
-                .fix("cardctl down, then cardctl up -d: it makes one if there is none"),
+                .fix("cardctl down, then cardctl up -d, which creates a token if there is none"),
         }
     })?;
     Ok(Endpoint {
@@ -284,7 +288,7 @@ pub fn parse_target(text: &str) -> Result<Target, Failure> {
     Err(match text {
         "podman" => usage(format!("target {text:?} is not part of this release; it comes with a later one"))
             .fix("use --target embedded (the default), processes, minikube, kube, or the URL of a running server"),
-        _ => usage(format!("there is no target {text:?}")).fix(match meant(text) {
+        _ => usage(format!("no such target: {text:?}")).fix(match meant(text) {
             Some(meant) => format!("did you mean --target {meant}?"),
             None => "use --target embedded (the default), processes, minikube, kube, or a URL, such as http://127.0.0.1:7400".to_owned(),
         }),
@@ -325,7 +329,8 @@ pub(crate) fn issuer_of_environment() -> Result<Option<String>, Failure> {
     }
     match reqwest::Url::parse(&url) {
         Ok(parsed) if matches!(parsed.scheme(), "http" | "https") && parsed.has_host() => Ok(Some(url)),
-        _ => Err(wrong("it is no address of HTTP").fix(format!("let {NAME} be such as http://HOST:PORT, or unset it"))),
+        _ => Err(wrong("it is not an HTTP address")
+            .fix(format!("set {NAME} to an address such as http://HOST:PORT, or unset it"))),
     }
 }
 
@@ -346,7 +351,7 @@ fn operator_token_of_environment() -> Result<Option<Secret>, Failure> {
             }
             None => failure
                 .evidence(format!("$CARDCTL_OPERATOR_TOKEN_FILE, {}: {error}", path.display()))
-                .fix("let CARDCTL_OPERATOR_TOKEN_FILE name a file that holds the token"),
+                .fix("set CARDCTL_OPERATOR_TOKEN_FILE to the path of a file that holds the token"),
         }
     })?;
     Ok(Some(Secret::new(&token)))

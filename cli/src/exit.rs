@@ -41,7 +41,7 @@ pub enum Exit {
 impl Exit {
     /// Every code with the words of `cardctl help exit-codes`.
     pub const ALL: [(Self, &'static str); 16] = [
-        (Self::Done, "done and true"),
+        (Self::Done, "success"),
         (Self::Internal, "internal error"),
         (Self::Usage, "usage"),
         (Self::NotReady, "environment not ready, or refused for safety"),
@@ -50,7 +50,7 @@ impl Exit {
         (Self::WorkFailed, "work failed (declined, dead or cancelled)"),
         (Self::SloMissed, "SLO missed"),
         (Self::Pending, "still pending"),
-        (Self::Incorrect, "correctness violated: lost, duplicate or stuck"),
+        (Self::Incorrect, "correctness violated: lost, duplicate, stuck or stale"),
         (Self::Regression, "regression against a baseline"),
         (Self::Inconclusive, "inconclusive: generator saturated, rate not reached, observer gap, no samples"),
         (Self::Differences, "differences found"),

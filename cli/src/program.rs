@@ -104,7 +104,7 @@ fn context(cli: &Cli, printer: Arc<Printer>) -> Result<Context, Failure> {
     }
     let settings = read.map_err(|error| {
         let exit = if matches!(&error, SettingsError::Read { .. }) { Exit::NotReady } else { Exit::Usage };
-        let usual = "cardctl config path names the files; the settings are explained in docs/operations.md";
+        let usual = "cardctl config path lists the files; docs/operations.md explains the settings";
         Failure::new("settings", exit, error.to_string()).fix(error.fix().unwrap_or(usual))
     })?;
     let plain_http = match &cli.global.plain_http {
@@ -175,11 +175,9 @@ fn instance(settings: &Resolved, state: State, printer: &Printer) -> Result<Path
         },
         (None, State::Shown) => Ok(Paths::nowhere(name)),
         (None, State::Used) if elsewhere => Ok(Paths::nowhere(name)),
-        (None, State::Used) => {
-            Err(Failure::new("state-directory", Exit::NotReady, "there is no place for the state of the platform")
-                .evidence("neither XDG_STATE_HOME nor HOME is set to an absolute path")
-                .fix("export XDG_STATE_HOME=/a/directory/of/yours"))
-        }
+        (None, State::Used) => Err(Failure::new("state-directory", Exit::NotReady, "there is no state directory")
+            .evidence("neither XDG_STATE_HOME nor HOME is set to an absolute path")
+            .fix("export XDG_STATE_HOME=/a/directory/of/yours")),
     }
 }
 

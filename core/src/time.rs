@@ -88,7 +88,7 @@ impl utoipa::ToSchema for Instant {}
 
 /// Text that is not a duration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("a duration is a number and a unit, such as 250ms, 30s, 5m or 1h30m")]
+#[error("must be a number and a unit, such as 250ms, 30s, 5m or 1h30m")]
 pub struct InvalidDuration;
 
 /// The units of a duration, the largest first, in microseconds.

@@ -30,7 +30,7 @@ pub enum GenerateError {
     #[error(transparent)]
     Run(#[from] RunError),
     /// Nobody hears it.
-    #[error("what the generator found can't be told: {0}")]
+    #[error("the generator's results can't be written: {0}")]
     Told(#[from] io::Error),
 }
 

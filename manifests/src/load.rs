@@ -47,7 +47,7 @@ pub enum LoadError {
         source: RenderError,
     },
     /// It is meant for kustomize.
-    #[error("{path}: this is a kustomization, which is no object; apply it with kubectl apply -k, or render it first", path = path.display())]
+    #[error("{path}: this is a kustomization, not an object; apply it with kubectl apply -k, or render it first", path = path.display())]
     Kustomization {
         /// Which file.
         path: PathBuf,
@@ -100,7 +100,7 @@ fn bounded(file: impl std::io::Read) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let read = std::io::Read::read_to_end(&mut std::io::Read::take(file, LARGEST + 1), &mut bytes)?;
     if read as u64 > LARGEST {
-        return Err(std::io::Error::other("larger than 16 MiB; this is no manifest"));
+        return Err(std::io::Error::other("larger than 16 MiB; this is not a manifest"));
     }
     Ok(bytes)
 }
@@ -113,14 +113,14 @@ fn of_bytes(path: &Path, bytes: &[u8], objects: &mut Vec<Value>) -> Result<(), L
     let is_object = |value: &Value| is_text(&value["kind"]) && is_text(&value["apiVersion"]);
     for (line, document) in documents {
         if !is_object(&document) {
-            return Err(wrong(line, "this is no object: it has no apiVersion and kind"));
+            return Err(wrong(line, "not an object: it has no apiVersion and kind"));
         }
         if document["apiVersion"].as_str().is_some_and(|version| version.starts_with("kustomize.config.k8s.io/")) {
             return Err(LoadError::Kustomization { path: path.to_owned() });
         }
         for object in items(document).map_err(|message| wrong(line, &message))? {
             if !is_object(&object) {
-                return Err(wrong(line, "an item of a list is no object: it has no apiVersion and kind"));
+                return Err(wrong(line, "an item of a list is not an object: it has no apiVersion and kind"));
             }
             if !is_text(&object["metadata"]["name"]) {
                 return Err(wrong(line, "an object has no metadata.name; without one it can't be found again"));
@@ -130,7 +130,7 @@ fn of_bytes(path: &Path, bytes: &[u8], objects: &mut Vec<Value>) -> Result<(), L
                 [&object["apiVersion"], &object["kind"], &metadata["namespace"], &metadata["name"]].map(Clone::clone)
             };
             if objects.iter().any(|known| id(known) == id(&object)) {
-                return Err(wrong(line, &format!("{} is there twice", crate::kinds::named(&object))));
+                return Err(wrong(line, &format!("{} is given twice", crate::kinds::named(&object))));
             }
             objects.push(object);
         }
@@ -156,7 +156,7 @@ fn items(mut document: Value) -> Result<Vec<Value>, String> {
         Some(Value::Array(mut items)) => {
             for item in &mut items {
                 let Some(fields) = item.as_object_mut() else {
-                    return Err("an item of a list is no object".to_owned());
+                    return Err("an item of a list is not an object".to_owned());
                 };
                 let has_kind =
                     fields.get("kind").is_some_and(|kind| kind.as_str().is_some_and(|kind| !kind.is_empty()));
@@ -203,13 +203,13 @@ mod tests {
             (format!("{A}data:\n  x: no\n"), "/x.yaml:6: no without quotes"),
             (format!("{A}---\n# b\nkind: Secret\n"), "/x.yaml:7: this is no object"),
             (format!("{A}---\napiVersion: v1\nkind: Secret\n"), "/x.yaml:6: an object has no metadata.name"),
-            (format!("{A}---\n{A}"), "/x.yaml:6: configmap/a is there twice"),
+            (format!("{A}---\n{A}"), "/x.yaml:6: configmap/a is given twice"),
             ("a: [\n".to_owned(), "/x.yaml:1: "),
             (
                 "apiVersion: v1\nkind: List\nitems:\n- {metadata: {name: a}}\n".to_owned(),
-                "/x.yaml:1: an item of a list is no object",
+                "/x.yaml:1: an item of a list is not an object",
             ),
-            ("apiVersion: v1\nkind: List\nitems: [1]\n".to_owned(), "/x.yaml:1: an item of a list is no object"),
+            ("apiVersion: v1\nkind: List\nitems: [1]\n".to_owned(), "/x.yaml:1: an item of a list is not an object"),
             ("apiVersion: v1\nkind: List\nitems: {a: b}\n".to_owned(), "/x.yaml:1: the items of a list are no list"),
             (format!("{A}...\n{A}"), "/x.yaml:6: kubectl ignores what comes after"),
             ("- 1\n".to_owned(), "/x.yaml:1: this is no object"),

@@ -113,7 +113,7 @@ impl FromStr for Overlay {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let found = Self::ALL.into_iter().find(|overlay| overlay.name() == text);
-        found.ok_or_else(|| format!("there is no overlay {text:?}; there are {}", Self::ALL.map(Self::name).join(", ")))
+        found.ok_or_else(|| format!("no such overlay: {text:?}; known are {}", Self::ALL.map(Self::name).join(", ")))
     }
 }
 

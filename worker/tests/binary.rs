@@ -51,7 +51,7 @@ async fn help_explains_flags_variables_and_exit_codes_by_example() {
 #[tokio::test]
 async fn a_worker_names_what_it_was_not_given() {
     let nothing = reason(&[], &[ISSUER]).await;
-    assert!(nothing.starts_with("a worker needs a cluster; set CARDCTL_DATABASE_FILE"), "{nothing}");
+    assert!(nothing.starts_with("a worker needs Postgres and Redis; set CARDCTL_DATABASE_FILE"), "{nothing}");
     let half = reason(&[], &[ISSUER, DATABASE]).await;
     assert!(half.ends_with("set CARDCTL_REDIS_FILE or CARDCTL_REDIS"), "{half}");
     let half = reason(&[], &[ISSUER, REDIS]).await;
@@ -64,7 +64,8 @@ async fn a_worker_names_what_it_was_not_given() {
 
 #[tokio::test]
 async fn a_variable_that_is_set_to_nothing_counts_as_unset() {
-    let empty = ["CARDCTL_CONFIG", "CARDCTL_HEALTH_ADDRESS", "CARDCTL_COMPONENT", "SSL_CERT_FILE", "TOKIO_WORKER_THREADS"];
+    let empty =
+        ["CARDCTL_CONFIG", "CARDCTL_HEALTH_ADDRESS", "CARDCTL_COMPONENT", "SSL_CERT_FILE", "TOKIO_WORKER_THREADS"];
     let variables: Vec<_> = [ISSUER, DATABASE].into_iter().chain(empty.map(|name| (name, ""))).collect();
     assert_eq!(reason(&[], &variables).await, reason(&[], &[ISSUER, DATABASE]).await);
 }

@@ -17,9 +17,9 @@ impl Component {
         Self {
             component: "server",
             name: "card-server",
-            description: "API, web page, and the simulated card bureau (serve, migrate, issuer)",
+            description: "API, web page, and the simulated card issuer (serve, migrate, issuer)",
         },
-        Self { component: "worker", name: "card-worker", description: "Works off accepted tasks" },
+        Self { component: "worker", name: "card-worker", description: "Processes accepted tasks" },
         Self {
             component: "generator",
             name: "card-generator",

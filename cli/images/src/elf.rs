@@ -58,7 +58,7 @@ impl Object {
                 ErrorKind::Environment,
                 format!("{} is built for {found}, not for {}", path.display(), wanted.name()),
             )
-            .fix("say --platform as the binaries are, or build them for this one"));
+            .fix("set --platform to that of the binaries, or build them for this one"));
         }
         // A library with a loader of its own (libc.so.6) is a program; one that needs others and names no loader is not.
         if !object.is_program || (object.interpreter.is_none() && !object.needed.is_empty()) {

@@ -68,9 +68,9 @@ impl ImageError {
     pub(crate) fn write(path: &Path, error: &std::io::Error) -> Self {
         let fix = match error.kind() {
             std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
-                "make room on that disk, or name another place with --out"
+                "free space on that disk, or choose another directory with --out"
             }
-            _ => "name a directory that you may write, with --out",
+            _ => "choose a directory that you can write to with --out",
         };
         Self::new("unwritable", ErrorKind::Environment, format!("{} can't be written", path.display()))
             .evidence(error)

@@ -52,7 +52,7 @@ pub(crate) fn command(program: &str) -> Command {
 pub(crate) fn not_started(program: &str, error: &std::io::Error) -> ImageError {
     if error.kind() == std::io::ErrorKind::NotFound {
         return ImageError::new("missing-program", ErrorKind::Environment, format!("{program} is not on PATH"))
-            .fix(format!("install {program}, or say where it is: PATH=/its/directory:$PATH"));
+            .fix(format!("install {program}, or add its directory to PATH"));
     }
     ImageError::new("missing-program", ErrorKind::Environment, format!("{program} can't be started")).evidence(error)
 }
@@ -80,9 +80,9 @@ pub(crate) async fn run(
         ImageError::new(
             "no-answer",
             ErrorKind::Unknown,
-            format!("{program} {} did not end in {} seconds", words.join(" "), patience.as_secs()),
+            format!("{program} {} did not finish within {} seconds", words.join(" "), patience.as_secs()),
         )
-        .fix(format!("look whether {program} answers at all, then try again"))
+        .fix(format!("check that {program} works, then try again"))
     })?;
     let output = output.map_err(|error| not_started(program, &error))?;
     group.has_ended();

@@ -90,7 +90,7 @@ impl FromStr for Platform {
             _ => None,
         };
         architecture.map(|architecture| Self { architecture }).ok_or_else(|| {
-            ImageError::new("platform", ErrorKind::Usage, format!("no image is made for the platform {text:?}"))
+            ImageError::new("platform", ErrorKind::Usage, format!("images for the platform {text:?} are not supported"))
                 .fix("use linux/amd64 or linux/arm64")
         })
     }

@@ -75,12 +75,12 @@ impl FromStr for Repository {
 
     fn from_str(text: &str) -> Result<Self, ImageError> {
         let refused = |why: &str| {
-            Err(ImageError::new("repository", ErrorKind::Usage, format!("{text:?} is not a place for images: {why}"))
+            Err(ImageError::new("repository", ErrorKind::Usage, format!("{text:?} is not a repository: {why}"))
                 .fix("use a name such as cardctl, or REGISTRY/PATH such as ghcr.io/ada/cards"))
         };
         if text.contains('@') {
             // Whatever is before it may be a password: it is not repeated.
-            return Err(ImageError::new("repository", ErrorKind::Usage, "a place for images has no @ in it")
+            return Err(ImageError::new("repository", ErrorKind::Usage, "a repository can't contain @")
                 .fix("give credentials by CARDCTL_REGISTRY_USERNAME and CARDCTL_REGISTRY_PASSWORD, or docker login"));
         }
         let host = registry(text);

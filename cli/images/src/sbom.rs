@@ -86,7 +86,8 @@ impl Workspace {
     /// Reads what cargo said, and its lock file.
     pub(crate) fn parse(metadata: &[u8], lock: &str) -> Result<Self, ImageError> {
         let mut workspace: Self = serde_json::from_slice(metadata).map_err(|error| {
-            ImageError::new("sbom", ErrorKind::Environment, "what cargo metadata says can't be read").evidence(error)
+            ImageError::new("sbom", ErrorKind::Environment, "the output of cargo metadata can't be read")
+                .evidence(error)
         })?;
         let lock: Lock = toml::from_str(lock).map_err(|error| {
             ImageError::new("sbom", ErrorKind::Environment, "Cargo.lock can't be read").evidence(error)

@@ -189,7 +189,7 @@ impl Store {
                         ErrorKind::Environment,
                         format!("another process has been writing to {} for a minute", self.dir.display()),
                     )
-                    .fix("end that process, or name another place with --out"));
+                    .fix("stop that process, or choose another directory with --out"));
                 }
                 // The kernel can't be waited for with a deadline.
                 Err(std::fs::TryLockError::WouldBlock) => std::thread::sleep(LOOK),

@@ -18,8 +18,7 @@ impl From<ClientError> for Failure {
             ClientError::NoAnswer { .. } => Self::new("no-answer", Exit::Unknown, message).fix("cardctl status"),
             ClientError::PlainHttp { host } => {
                 let fix = format!(
-                    "use an https:// address; or, if the network up to there is yours: --plain-http {host}, or \
-                     CARDCTL_PLAIN_HTTP={host}"
+                    "use an https:// address; or, if you trust the network to it: --plain-http {host}, or CARDCTL_PLAIN_HTTP={host}"
                 );
                 Self::new("plain-http", Exit::NotReady, message).fix(fix)
             }
@@ -37,7 +36,7 @@ impl From<ClientError> for Failure {
                 let failure = answered(&problem, exit(problem.code));
                 match retry_after {
                     // Waiting makes no room.
-                    _ if problem.code == Code::DiskFull => failure.fix("make room on the disk that holds the ledger"),
+                    _ if problem.code == Code::DiskFull => failure.fix("free space on the disk that holds the ledger"),
                     Some(wait) => failure.fix(format!("try again in {} s", wait.as_secs().max(1))),
                     None => failure,
                 }
@@ -52,13 +51,13 @@ fn around(answer: &GatewayAnswer) -> String {
         return format!("try again in {} s", wait.as_secs().max(1));
     }
     match answer.status {
-        429 => "send more slowly, or let --target be an address that does not limit requests",
+        429 => "send more slowly, or set --target to an address that does not limit requests",
         401 | 403 | 407 | 511 => {
-            "what stands in front of the platform wants to be signed in to; let --target lead past it"
+            "a proxy in front of the platform asks for a login; set --target to an address that bypasses it"
         }
-        300..=399 => "let --target be the address that it redirects to",
+        300..=399 => "set --target to the address that it redirects to",
         502..=504 | 520..=599 => {
-            "check that what stands in front of the platform reaches it, and that the platform runs"
+            "check that the proxy in front of the platform can reach it, and that the platform is running"
         }
         _ => "check that --target (or the target in the settings) is a card platform of this version",
     }

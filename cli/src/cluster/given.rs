@@ -92,7 +92,7 @@ fn one(
     let text = |name: &str| variable(name).filter(|value| !value.is_empty());
     if let Some(address) = text(name) {
         let address = address.into_string().map_err(|_| {
-            Failure::new("usage", Exit::Usage, format!("${name} is not text")).fix(format!("correct {name}"))
+            Failure::new("usage", Exit::Usage, format!("${name} is not valid UTF-8")).fix(format!("correct {name}"))
         })?;
         place(&address, &format!("${name}"))?;
         return Ok(Some(address.trim().to_owned()));
@@ -105,7 +105,7 @@ fn one(
             Some(distrust) => failure.evidence(format!("${file}: {distrust}")).fix(distrust.fix.as_str()),
             None => failure
                 .evidence(format!("${file}, {}: {error}", path.display()))
-                .fix(format!("let {file} name a file that holds it")),
+                .fix(format!("set {file} to the path of a file that holds it")),
         }
     })?;
     place(&address, &format!("the file that ${file} names"))?;
@@ -114,10 +114,12 @@ fn one(
 
 fn exposed(names: &Names) -> Failure {
     let Names { flag, variable, file, .. } = names;
-    let message = format!("{flag} holds a password, and everybody on this machine can read the command line");
+    let message = format!("{flag} holds a password, and every user of this machine can read the command line");
     Failure::new("password-in-flag", Exit::Usage, message)
-        .fix(format!("{variable}=… cardctl up -t processes, without {flag}; or {file} with a file that holds it"))
-        .left("nothing was started; change that password if others work on this machine")
+        .fix(format!(
+            "{variable}=… cardctl up -t processes, without {flag}; or {file} with the path of a file that holds it"
+        ))
+        .left("nothing was started; change that password if other people use this machine")
 }
 
 fn missing(database: bool, redis: bool) -> Failure {
@@ -131,7 +133,7 @@ fn missing(database: bool, redis: bool) -> Failure {
         format!("target \"processes\" needs a Postgres and a Redis: {} missing", flags.join(" and ") + verb),
     );
     let failure = names.iter().fold(failure, |failure, names| {
-        failure.evidence(format!("neither {} nor ${} nor ${} is given", names.flag, names.variable, names.file))
+        failure.evidence(format!("none of {}, ${} and ${} is set", names.flag, names.variable, names.file))
     });
     failure.fix("cardctl up -t processes --database postgres://USER@HOST/DATABASE --redis redis://HOST")
 }

@@ -81,7 +81,7 @@ impl Place {
         if service == Service::Postgres {
             return Self::of_postgres(address);
         }
-        let refused = || format!("it is not the address of a {}, such as {}", service.name(), service.example());
+        let refused = || format!("it is not a {} address such as {}", service.name(), service.example());
         let (scheme, rest) = address.trim().split_once("://").ok_or_else(refused)?;
         if !service.knows(scheme) {
             return Err(refused());
@@ -89,7 +89,7 @@ impl Place {
         let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
         let (authority, name) = rest.split_once('/').unwrap_or((rest, ""));
         if name.contains('@') || query.contains('@') {
-            return Err("a password with '/', '?' or '@' has to have them as %2F, %3F and %40".to_owned());
+            return Err("escape '/', '?' and '@' in a password as %2F, %3F and %40".to_owned());
         }
         let (user, hosts) = authority.rsplit_once('@').unwrap_or(("", authority));
         let mut secrets: Vec<String> =

@@ -17,12 +17,12 @@ const LIMIT: Duration = Duration::from_secs(3);
 /// # Errors
 /// Why the last of them did not.
 pub async fn reach(place: &Place) -> Result<(), String> {
-    let mut reason = "the address names no host".to_owned();
+    let mut reason = "the address has no host".to_owned();
     for node in place.nodes() {
         match timeout(LIMIT, connect(node)).await {
             Ok(Ok(())) => return Ok(()),
             Ok(Err(error)) => reason = format!("{node}: {error}"),
-            Err(_) => reason = format!("{node}: no answer in {} s", LIMIT.as_secs()),
+            Err(_) => reason = format!("{node}: no answer within {} s", LIMIT.as_secs()),
         }
     }
     Err(reason)

@@ -67,9 +67,11 @@ async fn lasting_endpoint(context: &Context) -> Result<Endpoint, Failure> {
     let ingress = asked.ingress.as_deref().map(|host| (host, asked.tls));
     let base_url = lasting(&cluster, ingress).await.ok_or_else(|| {
         let program = context.program();
-        Failure::new("no-address", Exit::NotReady, "the platform has no address outside of its cluster")
-            .evidence("commands forward a port for as long as they run; nothing answers there afterwards")
-            .fix(format!("{program} up -- COMMAND, which has an address, or {program} up --ingress HOST"))
+        Failure::new("no-address", Exit::NotReady, "the platform has no address outside its cluster")
+            .evidence("commands forward a port only while they are running")
+            .fix(format!(
+                "run a command with an address: {program} up -- COMMAND; or add an ingress: {program} up --ingress HOST"
+            ))
     })?;
     // Whoever takes the address from here means it, and the network up to the cluster's nodes.
     let plain_http = match reqwest::Url::parse(&base_url) {

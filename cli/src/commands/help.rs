@@ -46,7 +46,7 @@ pub async fn run(args: HelpArgs, context: &Context) -> Result<Exit, Failure> {
     }
     let words = ["cardctl"].into_iter().chain(args.subject.iter().map(String::as_str)).chain(["--help"]);
     let Err(help) = args::parse(&words.map(OsString::from).collect::<Vec<_>>()) else {
-        return Err(Failure::internal("--help gave no help"));
+        return Err(Failure::internal("--help printed nothing"));
     };
     let help = help.render();
     let text = if context.printer.out().is_on() { help.ansi().to_string() } else { help.to_string() };
@@ -61,7 +61,7 @@ fn exit_codes(context: &Context) -> Result<Exit, Failure> {
     }
     context.printer.text("")?;
     context.printer.text(
-        "Several at once: 9 before 6 before 7 before 10 before 11. JSON lists every verdict whatever the code.",
+        "If several apply, the first in this order wins: 9, 6, 7, 10, 11. JSON lists every verdict in any case.",
     )?;
     context.printer.data(&Codes { exit_codes: codes })?;
     Ok(Exit::Done)
@@ -70,7 +70,7 @@ fn exit_codes(context: &Context) -> Result<Exit, Failure> {
 fn unknown(name: &str, within: &clap::Command) -> Failure {
     let known = within.get_subcommands().filter(|command| !command.is_hide_set()).map(clap::Command::get_name);
     let nearest = known.chain(["exit-codes"]).min_by_key(|known| strsim::damerau_levenshtein(known, name));
-    let failure = Failure::new("usage", Exit::Usage, format!("there is no command or topic {name:?}"));
+    let failure = Failure::new("usage", Exit::Usage, format!("no such command or topic: {name:?}"));
     match nearest.filter(|nearest| strsim::damerau_levenshtein(nearest, name) <= 3) {
         Some(nearest) => failure.fix(format!("did you mean {nearest}? cardctl help {nearest}")),
         None => failure.fix("cardctl --help lists the commands"),

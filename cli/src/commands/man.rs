@@ -34,7 +34,7 @@ pub async fn run(args: ManArgs, context: &Context) -> Result<Exit, Failure> {
     let failed = |error: std::io::Error| {
         Failure::new("directory", Exit::NotReady, format!("the pages can't be written: {error}"))
             .evidence(args.dir.display())
-            .fix("name a directory that you may write")
+            .fix("name a directory that you can write to")
     };
     std::fs::create_dir_all(&args.dir).map_err(failed)?;
     clap_mangen::generate_to(args::command(), &args.dir).map_err(failed)?;

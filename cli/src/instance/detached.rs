@@ -102,7 +102,7 @@ async fn unready(paths: &Paths) -> Vec<String> {
 
 async fn converse(child: &mut Child, plan: &Plan) -> io::Result<(Notice, ChildStdin)> {
     let (Some(mut stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
-        return Err(io::Error::other("it has no pipes"));
+        return Err(io::Error::other("its pipes are missing"));
     };
     let mut line = serde_json::to_string(plan)?;
     line.push('\n');
@@ -110,7 +110,7 @@ async fn converse(child: &mut Child, plan: &Plan) -> io::Result<(Notice, ChildSt
     let mut answer = String::new();
     BufReader::new(stdout).read_line(&mut answer).await?;
     if answer.is_empty() {
-        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it ended without a word"));
+        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it exited without an error message"));
     }
     Ok((serde_json::from_str(&answer)?, stdin))
 }
@@ -119,10 +119,10 @@ async fn died(child: &mut Child, mark: &LogMark, error: &io::Error) -> Failure {
     let _ = child.start_kill();
     let how = child.wait().await.map_or_else(|error| error.to_string(), |status| status.to_string());
     let mut failure =
-        Failure::new("start", Exit::NotReady, format!("the background process died while it started: {how}"))
+        Failure::new("start", Exit::NotReady, format!("the background process exited during startup: {how}"))
             .evidence(error)
             .fix("cardctl doctor")
-            .left("nothing is running; the data is as it was");
+            .left("nothing is running; the data is unchanged");
     for line in mark.said() {
         failure = failure.evidence(line);
     }
@@ -186,7 +186,7 @@ pub fn main() -> ExitCode {
     let mut line = String::new();
     let plan = io::stdin().lock().read_line(&mut line).map_err(Failure::internal).and_then(|_| {
         serde_json::from_str::<Plan>(&line)
-            .map_err(|_| Failure::new("usage", Exit::Usage, "this is what `cardctl up -d` starts, not a command"))
+            .map_err(|_| Failure::new("usage", Exit::Usage, "this is an internal command; use `cardctl up -d`"))
     });
     // A session of its own: a Ctrl-C or a hang-up of the terminal is not meant for it.
     let _ = nix::unistd::setsid();
@@ -222,7 +222,7 @@ async fn serve(mut plan: Plan) -> Exit {
     tracing::info!(url, pid, "serving");
     let failed = serving.until(&stop).await;
     if let Some(part) = failed {
-        tracing::error!(part, "a part of the platform ended by itself; stopping the others");
+        tracing::error!(part, "a component exited unexpectedly; stopping the others");
     }
     tracing::info!("stopping");
     let drained = serving.end().await;

@@ -7,7 +7,7 @@ use std::path::Path;
 use card_core::files;
 
 const NAME: &str = ".made-by-cardctl";
-const TEXT: &[u8] = b"cardctl made this directory and deletes it, with all that is in it, when it is told to.\n";
+const TEXT: &[u8] = b"cardctl created this directory; `cardctl down --purge` deletes it with everything in it.\n";
 
 /// Puts it into a directory of ours, unless it is there.
 pub(super) fn put(dir: &Path) -> io::Result<()> {

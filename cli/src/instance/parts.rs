@@ -59,7 +59,7 @@ impl Parts {
                 supervise(plan, cluster, port, published).await.map(Self::Processes)
             }
             (None, Port::Listening(listener)) => embed(plan, published, listener).await.map(Self::Embedded),
-            _ => Err(Failure::internal("the port was taken for another target")),
+            _ => Err(Failure::internal("the port is already in use for another target")),
         }
     }
 
@@ -141,7 +141,7 @@ async fn embed(plan: &Plan, published: &Published, listener: TcpListener) -> Res
             let code = if matches!(error, StartError::Settings(_)) { "settings" } else { "start" };
             Err(Failure::new(code, Exit::NotReady, format!("the platform can't start: {error}"))
                 .fix("cardctl config show names where each setting comes from")
-                .left("nothing was started; the data is as it was"))
+                .left("nothing was started; the data is unchanged"))
         }
     }
 }

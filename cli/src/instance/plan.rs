@@ -155,7 +155,7 @@ impl Plan {
             .filter_map(|(key, asked)| {
                 let (is, lasting) = match running.settings.get(key) {
                     Some(setting) => (setting.value.to_string(), setting.lasting),
-                    None => ("unknown to that version".to_owned(), true),
+                    None => ("unknown in that version".to_owned(), true),
                 };
                 // A port that was not asked for may have become another one.
                 let is = if key == "server.port" && self.asks_for_a_port() { running.port().to_string() } else { is };
@@ -188,8 +188,8 @@ impl Plan {
             if same_place && running.addresses.is_some() && given.is_some() && running.addresses != given {
                 compare(
                     "addresses",
-                    "the user, password or parameters that it was started with".to_owned(),
-                    "others".to_owned(),
+                    "the user, password and parameters of its start".to_owned(),
+                    "different ones".to_owned(),
                 );
             }
             if let Some(servers) = asked.servers {

@@ -97,13 +97,13 @@ fn socket(address: SocketAddr) -> io::Result<TcpSocket> {
 
 fn busy(port: u16, exactly: bool) -> Failure {
     let holder =
-        holder(port).map_or_else(|| "its holder can't be seen".to_owned(), |holder| format!("held by {holder}"));
+        holder(port).map_or_else(|| "held by an unknown process".to_owned(), |holder| format!("held by {holder}"));
     let failure = if exactly {
         Failure::new("port-busy", Exit::NotReady, format!("port {port} is in use"))
-            .fix("give another --port, or none: then the next free one is taken")
+            .fix("use another --port, or leave it out to take the next free one")
     } else {
         let message = format!("ports {port} to {} are all in use", port.saturating_add(TRIES));
-        Failure::new("port-busy", Exit::NotReady, message).fix("cardctl up --port 0 takes any free one")
+        Failure::new("port-busy", Exit::NotReady, message).fix("cardctl up --port 0 takes any free port")
     };
     failure.evidence(holder).left("nothing was started")
 }

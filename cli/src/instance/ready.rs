@@ -41,10 +41,10 @@ pub async fn prove(endpoint: &Endpoint, limit: Duration) -> Result<Proof, Failur
             "not-ready",
             Exit::Timeout,
             // What is left of a longer limit: microseconds of it are nobody's concern.
-            format!("the platform was not ready in {} ms", limit.as_millis()),
+            format!("the platform was not ready within {} ms", limit.as_millis()),
         )
         .evidence(missing)
-        .fix("cardctl logs --level warn, or give it longer with --wait-timeout")),
+        .fix("cardctl logs --level warn, or wait longer with --wait-timeout")),
     }
 }
 
@@ -53,7 +53,7 @@ async fn steps(client: &Client, missing: &mut String) -> Result<Proof, ClientErr
     loop {
         match client.ready().await {
             Ok(readiness) if readiness.ready => break,
-            Ok(readiness) => *missing = format!("the API says that it is not ready: {}", readiness.detail),
+            Ok(readiness) => *missing = format!("the API reports that it is not ready: {}", readiness.detail),
             Err(error) => *missing = wait_out(error)?,
         }
         pace.wait().await;
@@ -85,7 +85,7 @@ async fn add(client: &Client, before: &Stats, missing: &mut String, mut pace: Pa
             },
             Some(id) => match client.task(id, Some(SLICE), Caller::Operator).await {
                 Ok(task) if task.status == Status::Succeeded => return Ok(Proof::Added),
-                Ok(task) => *missing = format!("the task that shows the way through ({id}) is {}", task.status),
+                Ok(task) => *missing = format!("the test task ({id}) is {}", task.status),
                 Err(error) => *missing = wait_out(error)?,
             },
         }
@@ -118,12 +118,12 @@ fn wait_out(error: ClientError) -> Result<String, ClientError> {
 
 fn refused(endpoint: &Endpoint, error: &ClientError) -> Failure {
     if error.is_disk_full() {
-        return Failure::new("state-disk-full", Exit::NotReady, format!("the platform accepts nothing: {error}"))
-            .fix("make room on the disk that holds the ledger");
+        return Failure::new("state-disk-full", Exit::NotReady, format!("the platform accepts no requests: {error}"))
+            .fix("free space on the disk that holds the ledger");
     }
-    Failure::new("not-ready", Exit::NotReady, "the platform answers, but not as it should")
+    Failure::new("not-ready", Exit::NotReady, "the platform answers, but not correctly")
         .evidence(format!("{}: {error}", endpoint.base_url))
-        .fix("cardctl down, then cardctl up -d; what it says meanwhile: cardctl logs")
+        .fix("cardctl down, then cardctl up -d; see cardctl logs")
 }
 
 /// Short waits at first, so that a start is not slower than it has to be.

@@ -19,7 +19,7 @@ pub(super) fn load_or_make(data: &Path) -> Result<Secrets, Failure> {
     secrets.check().map_err(|error| {
         Failure::new("secrets", Exit::NotReady, error.to_string())
             .evidence(format!("{} or {}", Paths::signing_key(data).display(), Paths::operator_token(data).display()))
-            .fix("remove that file: the next `cardctl up` makes a new one")
+            .fix("remove that file; the next `cardctl up` creates a new one")
     })?;
     Ok(secrets)
 }
@@ -34,7 +34,7 @@ fn load_or(path: &Path, make: impl FnOnce() -> String) -> Result<String, Failure
             let helps = Distrust::of(&error).map_or_else(|| "let it be yours".to_owned(), |why| why.fix.clone());
             Failure::new("secrets", Exit::NotReady, format!("{} can't be used", path.display()))
                 .evidence(&error)
-                .fix(format!("{helps}; or remove it: the next `cardctl up` makes a new one"))
+                .fix(format!("{helps}; or remove it, and the next `cardctl up` creates a new one"))
         })
 }
 

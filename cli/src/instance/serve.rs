@@ -47,7 +47,7 @@ impl Serving {
         // What the record names is gone: whoever it was had the lock.
         end_orphans(paths, ORPHANS_LIMIT).await;
         if let Some(left) = clear_stale(paths).map_err(unusable)? {
-            tracing::warn!(path = %left.display(), "instance.json names a directory that cardctl did not make; it is left as it is");
+            tracing::warn!(path = %left.display(), "instance.json names a directory that cardctl did not create; it is kept");
         }
         let port = Port::take(plan)?;
         let temporary = plan.ephemeral.then(temporary_directory).transpose()?;
@@ -128,8 +128,8 @@ fn record(plan: &Plan, mut address: SocketAddr, data: PathBuf, detached: bool) -
 
 fn temporary_directory() -> Result<tempfile::TempDir, Failure> {
     temporary("cardctl-").map_err(|error| {
-        Failure::new("state-directory", Exit::NotReady, format!("a temporary directory can't be made: {error}"))
-            .fix("let TMPDIR name a directory that you may write, and that not everybody may")
+        Failure::new("state-directory", Exit::NotReady, format!("a temporary directory can't be created: {error}"))
+            .fix("set TMPDIR to a directory that only you can write to")
             .left("nothing was started")
     })
 }

@@ -25,13 +25,13 @@ pub(crate) fn directory(paths: &Paths, error: &io::Error) -> Failure {
         .left("nothing was started");
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
-            failure.fix(format!("make room on the disk that holds {}", paths.dir.display()))
+            failure.fix(format!("free space on the disk that holds {}", paths.dir.display()))
         }
         _ => match Distrust::of(error) {
             Some(distrust) => {
-                failure.fix(format!("{}; or let XDG_STATE_HOME name a directory that is yours", distrust.fix))
+                failure.fix(format!("{}; or set XDG_STATE_HOME to a directory that you own", distrust.fix))
             }
-            None => failure.fix("let XDG_STATE_HOME name a directory that you may write"),
+            None => failure.fix("set XDG_STATE_HOME to a directory that you can write to"),
         },
     }
 }
@@ -43,8 +43,8 @@ pub(super) fn ledger(data: &Path, paths: &Paths, error: &EngineError) -> Failure
     let condition = match (error.kind(), condition(&path)) {
         (ErrorKind::DiskFull, _) => {
             return Failure::new("state-disk-full", Exit::NotReady, error.to_string())
-                .fix(format!("make room on the disk that holds {shown}"))
-                .left(format!("{shown} as it was; nothing was started"));
+                .fix(format!("free space on the disk that holds {shown}"))
+                .left(format!("{shown} is unchanged; nothing was started"));
         }
         _ if is_locked(&path) => Condition::InUse,
         // The file's first bytes look well and it is broken all the same.
@@ -54,7 +54,7 @@ pub(super) fn ledger(data: &Path, paths: &Paths, error: &EngineError) -> Failure
     let (code, fix) = remedy(condition, data, paths);
     let failure = Failure::new(code, Exit::NotReady, error.to_string())
         .fix(fix)
-        .left(format!("{shown} as it was; nothing was started"));
+        .left(format!("{shown} is unchanged; nothing was started"));
     let cause = std::error::Error::source(error).map(ToString::to_string);
     match cause.filter(|cause| !error.to_string().contains(cause)) {
         Some(cause) => failure.evidence(cause),
@@ -75,19 +75,20 @@ pub fn trouble(paths: &Paths) -> Option<(&'static str, String)> {
 fn remedy(condition: Condition, data: &Path, paths: &Paths) -> (&'static str, String) {
     let path = Paths::ledger(data);
     let name = &paths.name;
-    let beside = format!("or start an empty one beside it: cardctl --instance {name}-2 up -d");
+    let beside = format!("or start an empty second instance: cardctl --instance {name}-2 up -d");
     match condition {
         Condition::Unremarkable => ("state", "cardctl doctor".to_owned()),
         Condition::ReadOnly => {
             ("state-read-only", format!("chmod u+w {} {}, {beside}", path.display(), data.display()))
         }
-        Condition::InUse => {
-            ("state-in-use", format!("fuser {} names the process that has it; stop that, {beside}", path.display()))
-        }
-        Condition::Newer => ("state-newer", format!("use the cardctl that wrote it, {beside}")),
+        Condition::InUse => (
+            "state-in-use",
+            format!("find the process that uses it with fuser {} and stop it, {beside}", path.display()),
+        ),
+        Condition::Newer => ("state-newer", format!("use the cardctl version that wrote it, {beside}")),
         Condition::Foreign => {
-            let give_up = format!("to give the data up: cardctl --instance {name} down --purge --yes");
-            ("state-damaged", format!("put a copy of the ledger back, {beside}; {give_up}"))
+            let give_up = format!("to delete the data: cardctl --instance {name} down --purge --yes");
+            ("state-damaged", format!("restore a backup of the ledger, {beside}; {give_up}"))
         }
     }
 }

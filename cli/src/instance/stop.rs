@@ -52,9 +52,9 @@ pub async fn end(process: Process, grace: Duration) -> Result<Ended, Failure> {
     if process.wait_gone(KILL_LIMIT).await {
         return Ok(Ended::Killed);
     }
-    Err(Failure::new("stuck", Exit::NotReady, format!("process {} does not end, not even killed", process.pid))
-        .evidence("it waits for the kernel, most likely for a disk")
-        .fix("look at the disk that holds the state, then cardctl down again")
+    Err(Failure::new("stuck", Exit::NotReady, format!("process {} does not exit, even after SIGKILL", process.pid))
+        .evidence("it is blocked in the kernel, most likely by a disk")
+        .fix("check the disk that holds the state, then run cardctl down again")
         .left("the platform may still be running"))
 }
 

@@ -80,13 +80,13 @@ fn is_good(values: &Values, host: &str, today: Date) -> bool {
 }
 
 fn make(dir: &Path, host: &str, today: Date) -> Result<Values, Failure> {
-    let unmade = |error: rcgen::Error| Failure::internal(format!("no certificate can be made: {error}"));
+    let unmade = |error: rcgen::Error| Failure::internal(format!("the certificate can't be created: {error}"));
     let ca_key = ca_key(&dir.join("ca.key"))?;
     let ca = authority().self_signed(&ca_key).map_err(unmade)?.pem();
     files::replace(&dir.join("ca.crt"), ca.as_bytes()).map_err(|error| unwritable(dir, &error))?;
     let issuer = Issuer::new(authority(), ca_key);
     let mut wanted = CertificateParams::new(vec![host.to_owned()]).map_err(|error| {
-        Failure::new("usage", Exit::Usage, format!("{host:?} is no host name: {error}"))
+        Failure::new("usage", Exit::Usage, format!("{host:?} is not a host name: {error}"))
             .fix("--ingress cards.example.com")
     })?;
     wanted.distinguished_name = named(host);
@@ -137,7 +137,7 @@ fn ca_key(path: &Path) -> Result<KeyPair, Failure> {
     let unusable = |error: &dyn std::fmt::Display| {
         Failure::new("ca", Exit::NotReady, format!("the key of the local CA can't be used: {error}"))
             .evidence(path.display())
-            .fix(format!("rm {}: the next up makes another, which then has to be trusted anew", path.display()))
+            .fix(format!("rm {}; the next up creates another CA, which clients then have to trust", path.display()))
     };
     match files::read_secret(path) {
         Ok(text) => KeyPair::from_pem(&text).map_err(|error| unusable(&error)),
@@ -152,7 +152,7 @@ fn ca_key(path: &Path) -> Result<KeyPair, Failure> {
 
 fn unwritable(path: &Path, error: &io::Error) -> Failure {
     Failure::new("state-directory", Exit::NotReady, format!("{} can't be written: {error}", path.display()))
-        .fix("run this as the user to whom the state directory belongs")
+        .fix("run this as the owner of the state directory")
 }
 
 #[cfg(test)]

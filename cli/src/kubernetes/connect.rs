@@ -25,7 +25,7 @@ pub async fn connect(kind: Kind, context: &Context) -> Result<Cluster, Failure> 
     if let (Some(asked), Some(deployment)) = (&asked, &deployment)
         && *asked != deployment.context
     {
-        return Err(elsewhere(deployment, format!("the context {asked:?} was asked for"), context));
+        return Err(elsewhere(deployment, format!("the requested context is {asked:?}"), context));
     }
     context.name_from_project(match kind {
         Kind::Minikube => &["target", "minikube.profile", "kube.namespace"],
@@ -80,7 +80,7 @@ fn elsewhere(deployment: &Deployment, evidence: String, context: &Context) -> Fa
         .evidence(format!("it is in the context {name:?}, namespace {namespace}, at {server} (cluster {cluster_id})"))
         .evidence(evidence)
         .fix(format!(
-            "cardctl --instance NAME … for another one beside it; if that cluster is gone for good: rm {}",
+            "use another instance: cardctl --instance NAME; if that cluster no longer exists: rm {}",
             context.instance.deployment().display()
         ))
         .left("nothing was changed")

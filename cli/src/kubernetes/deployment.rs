@@ -1,5 +1,5 @@
 //! `deployment.json`: where an instance was deployed to. Written before anything is, so that an `up` that was killed can be
-//! gone on with, or taken down; removed when nothing of it is left there.
+//! gone on with, or taken down; removed when nothing of it is left.
 
 use std::io;
 use std::path::PathBuf;

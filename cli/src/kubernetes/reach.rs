@@ -74,7 +74,7 @@ fn nothing_runs(kind: Kind, cluster: &Cluster, context: &Context) -> Failure {
     let failure = Failure::new(NOT_RUNNING, Exit::Unknown, format!("no platform is deployed as instance {name:?}"))
         .evidence(format!("looked in context {}, namespace {}", cluster.context().unwrap_or("-"), cluster.namespace()));
     let failure = match Deployment::load(&context.instance) {
-        Some(deployment) => failure.evidence(format!("it was deployed there at {}", deployment.deployed_at)),
+        Some(deployment) => failure.evidence(format!("it was deployed at {}", deployment.deployed_at)),
         None => failure,
     };
     failure.fix(format!("{} up -d -t {}", context.program(), kind.name()))
@@ -84,9 +84,9 @@ fn nothing_runs(kind: Kind, cluster: &Cluster, context: &Context) -> Failure {
 #[must_use]
 pub fn forwarding(error: &ForwardError) -> Failure {
     let (exit, fix) = match error {
-        ForwardError::Busy(_) => (Exit::NotReady, "another one: --port N"),
-        ForwardError::Local { .. } => (Exit::NotReady, "another one: --port N"),
-        ForwardError::Target(_) => (Exit::Unknown, "cardctl status; cardctl up brings it back"),
+        ForwardError::Busy(_) => (Exit::NotReady, "use another one: --port N"),
+        ForwardError::Local { .. } => (Exit::NotReady, "use another one: --port N"),
+        ForwardError::Target(_) => (Exit::Unknown, "cardctl status; cardctl up starts it again"),
         ForwardError::Unreachable(_) => (Exit::Unknown, "kubectl cluster-info"),
     };
     Failure::new("forward", exit, error.to_string()).fix(fix)

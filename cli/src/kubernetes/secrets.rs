@@ -73,9 +73,9 @@ pub async fn ensure_secrets(cluster: &Cluster, release: &Release, addresses: &Ad
     let there = secret::read(cluster, SECRET).await.map_err(|error| trouble::cluster(&error))?.unwrap_or_default();
     for (key, what, variable) in [(DATABASE, "Postgres", "CARDCTL_DATABASE"), (REDIS, "Redis", "CARDCTL_REDIS")] {
         if matches!(addresses.of(key), Some(Address::AsBefore)) && !there.0.contains_key(key) {
-            let message = format!("{what} is outside of the cluster, and the secret {SECRET} that knew where is gone");
+            let message = format!("{what} is outside the cluster, and the secret {SECRET} with its address is missing");
             return Err(Failure::new("address-lost", Exit::NotReady, message)
-                .fix(format!("{variable}=… cardctl up, with its address; or --{} bundled", what_flag(key)))
+                .fix(format!("run cardctl up with its address in {variable}; or use --{} bundled", what_flag(key)))
                 .left("nothing was changed"));
         }
     }
@@ -113,7 +113,7 @@ async fn refuse_orphaned_volume(cluster: &Cluster) -> Result<(), Failure> {
     // Whoever may not look at claims is told by the pods what is wrong.
     let Ok(Some(_)) = claims.get_opt(BUNDLED_CLAIM).await else { return Ok(()) };
     let namespace = cluster.namespace();
-    let message = format!("the volume of Postgres is there, and the secret {SECRET} with its password is gone");
+    let message = format!("the Postgres volume exists, but the secret {SECRET} with its password is missing");
     Err(Failure::new("secret-lost", Exit::NotReady, message)
         .evidence(format!("persistentvolumeclaim/{BUNDLED_CLAIM} in the namespace {namespace}"))
         .fix(format!(

@@ -62,7 +62,7 @@ impl Table {
         if let Some(reason) = &snapshot.unreachable {
             change("the cluster".to_owned(), format!("does not answer: {reason}"));
         } else if self.said.remove("the cluster").is_some() {
-            self.printer.step("the cluster: answers again");
+            self.printer.step("the cluster answers again");
         }
     }
 }

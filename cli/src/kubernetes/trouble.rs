@@ -39,7 +39,7 @@ pub fn cluster(error: &ClusterError) -> Failure {
 pub fn apply(error: &ApplyError) -> Failure {
     let (applied, refused) = match error {
         ApplyError::Cluster(error) => {
-            return cluster(error).left("what was applied before stays; the same command goes on with it");
+            return cluster(error).left("objects applied before are kept; run the same command again to continue");
         }
         ApplyError::Refused { refused, applied } => (applied, refused.as_slice()),
         _ => {
@@ -57,10 +57,10 @@ pub fn apply(error: &ApplyError) -> Failure {
         .fix()
         .into_iter()
         .fold(failure, Failure::fix)
-        .left(format!("{done} objects before it are applied; the same command goes on with them"))
+        .left(format!("the {done} objects before it are applied; run the same command again to continue"))
 }
 
-/// Of a deployment that does not come up: each finding with its evidence, the first one's fix.
+/// Of a deployment that does not start: each finding with its evidence, the first one's fix.
 #[must_use]
 pub fn findings(message: String, exit: Exit, findings: &[Finding]) -> Failure {
     let code = findings.first().map_or("not-ready", |finding| finding.reason.as_str());

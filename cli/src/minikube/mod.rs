@@ -75,8 +75,12 @@ impl Minikube {
 
 fn silent(arguments: &[&str]) -> Failure {
     let seconds = LOOK_LIMIT.as_secs();
-    Failure::new("minikube", Exit::NotReady, format!("minikube {} did not end in {seconds} s", arguments.join(" ")))
-        .fix("minikube logs --problems")
+    Failure::new(
+        "minikube",
+        Exit::NotReady,
+        format!("minikube {} did not finish within {seconds} s", arguments.join(" ")),
+    )
+    .fix("minikube logs --problems")
 }
 
 fn missing(error: std::io::Error) -> Failure {

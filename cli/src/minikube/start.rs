@@ -62,7 +62,7 @@ impl Minikube {
             () = context.stop.cancelled() => return Err(context.interruption()
                 .evidence("minikube was starting")
                 .fix(format!("minikube start --profile {}", self.profile()))
-                .left("the profile may be half started; minikube goes on with it next time")),
+                .left("the profile may be half started; minikube continues the next time")),
         };
         match status {
             Ok(status) if status.success() => Ok(()),
@@ -74,7 +74,7 @@ impl Minikube {
 
 fn late(profile: &str) -> Failure {
     let minutes = START_LIMIT.as_secs() / 60;
-    Failure::new("minikube", Exit::NotReady, format!("minikube did not start in {minutes} minutes"))
+    Failure::new("minikube", Exit::NotReady, format!("minikube did not start within {minutes} minutes"))
         .fix(format!("minikube start --profile {profile}"))
 }
 

@@ -51,7 +51,7 @@ impl Minikube {
         let called = self.call(&["status", "--output", "json"]).await?;
         read(&called).ok_or_else(|| {
             let code = called.code.map_or_else(|| "by a signal".to_owned(), |code| format!("with {code}"));
-            let failure = Failure::new("minikube", Exit::NotReady, format!("minikube status ended {code}"))
+            let failure = Failure::new("minikube", Exit::NotReady, format!("minikube status failed {code}"))
                 .fix(format!("minikube status --profile {}", self.profile()));
             event::complaint(&called.stdout)
                 .or_else(|| last_line(&called.stderr))

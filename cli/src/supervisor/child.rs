@@ -87,7 +87,7 @@ impl Running {
         let _ = self.child.kill().await;
     }
 
-    /// Asks it to stop and kills it when the time is up. Whether it ended by itself.
+    /// Asks it to stop and kills it when the time is up. Whether it exited unexpectedly.
     pub(super) async fn end(mut self, limit: Duration) -> bool {
         // It can only be gone already.
         let _ = self.process.signal(Signal::SIGTERM);

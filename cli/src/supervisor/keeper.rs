@@ -26,7 +26,7 @@ pub(super) struct Keeper<O> {
 }
 
 impl<O: Fn() -> Order + Send> Keeper<O> {
-    /// Keeps it. When it returns, the child is gone and off the roster. Whether it ended by itself when it was asked to.
+    /// Keeps it. When it returns, the child is gone and off the roster. Whether it exited unexpectedly when it was asked to.
     pub(super) async fn keep(self) -> bool {
         let ended_well = self.lives().await;
         self.roster.remove(&self.name);
@@ -58,7 +58,7 @@ impl<O: Fn() -> Order + Send> Keeper<O> {
                 Err(error) => format!("it can't be started: {error}"),
             };
             let wait = backoff.after(begun.elapsed());
-            tracing::warn!(child = name, how, again_in_ms = wait.as_millis(), "a child ended by itself");
+            tracing::warn!(child = name, how, again_in_ms = wait.as_millis(), "a child process exited unexpectedly");
             roster.update(name, |child| {
                 (child.condition, child.process, child.address) = (Condition::Waiting, None, None);
                 child.last_exit = Some(how);
@@ -79,7 +79,7 @@ impl<O: Fn() -> Order + Send> Keeper<O> {
         match announced {
             Ok(Some(announcement)) => {
                 let address = announcement.address.to_string();
-                tracing::info!(child = name, pid, address, "a child is up");
+                tracing::info!(child = name, pid, address, "a child process is ready");
                 roster.update(name, |child| (child.condition, child.address) = (Condition::Up, Some(address)));
                 words(child.exit().await)
             }
@@ -93,18 +93,23 @@ impl<O: Fn() -> Order + Send> Keeper<O> {
     }
 
     async fn useless(&self, child: &mut Running) -> String {
-        tracing::error!(child = self.name, limit_ms = ANNOUNCE_LIMIT.as_millis(), "a child does not come up");
+        tracing::error!(child = self.name, limit_ms = ANNOUNCE_LIMIT.as_millis(), "a child process does not start");
         child.kill().await;
-        format!("killed: it was not ready in {} s", ANNOUNCE_LIMIT.as_secs())
+        format!("killed, because it was not ready within {} s", ANNOUNCE_LIMIT.as_secs())
     }
 
     async fn end(&self, child: Running) -> bool {
         let pid = child.process().pid;
         let ended_well = child.end(self.limit).await;
         if ended_well {
-            tracing::info!(child = self.name, pid, "a child was stopped");
+            tracing::info!(child = self.name, pid, "a child process was stopped");
         } else {
-            tracing::warn!(child = self.name, pid, limit_ms = self.limit.as_millis(), "a child did not stop in time");
+            tracing::warn!(
+                child = self.name,
+                pid,
+                limit_ms = self.limit.as_millis(),
+                "a child process did not stop in time"
+            );
         }
         ended_well
     }

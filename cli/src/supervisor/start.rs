@@ -35,7 +35,7 @@ pub struct StartOptions {
     pub servers: usize,
     /// How many workers, or between which bounds.
     pub workers: usize,
-    /// Set: the number of workers is the autoscaler's affair.
+    /// Set: the number of workers is managed by the autoscaler.
     pub autoscale: Option<Bounds>,
     /// What others are told.
     pub published: Arc<Published>,
@@ -86,7 +86,7 @@ async fn prepare(address: &Address) -> Result<(), Failure> {
     match migrate(&address.database).await {
         Ok(migrated) if migrated.from == migrated.to => Ok(()),
         Ok(migrated) => {
-            tracing::info!(database = %place, from = migrated.from, to = migrated.to, "the schema was brought up to date");
+            tracing::info!(database = %place, from = migrated.from, to = migrated.to, "the schema was upgraded");
             Ok(())
         }
         Err(error) => {
@@ -98,9 +98,9 @@ async fn prepare(address: &Address) -> Result<(), Failure> {
             Err(Failure::new("database", Exit::NotReady, format!("the database {place} can't be used"))
                 .evidence(reason)
                 .fix(fix.unwrap_or(
-                    "correct CARDCTL_DATABASE or --database: a database of its own, and a role that owns it",
+                    "correct CARDCTL_DATABASE or --database; it needs a separate database and a role that owns it",
                 ))
-                .left("nothing was started; the database is as it was"))
+                .left("nothing was started; the database is unchanged"))
         }
     }
 }
@@ -112,7 +112,7 @@ async fn try_out(address: &Address, settings: &Settings) -> Result<(), Failure> 
     tried.map(drop).map_err(|trouble| {
         Failure::new("redis", Exit::NotReady, format!("the Redis at {place} can't be used"))
             .evidence(place.scrub(&trouble.reason))
-            .fix(format!("{}; it is CARDCTL_REDIS or --redis", trouble.fix))
+            .fix(format!("{}; set it with CARDCTL_REDIS or --redis", trouble.fix))
             .left("nothing was started")
     })
 }
@@ -120,16 +120,16 @@ async fn try_out(address: &Address, settings: &Settings) -> Result<(), Failure> 
 fn unreachable(place: &Place, reason: String) -> Failure {
     Failure::new("database-unreachable", Exit::NotReady, format!("Postgres can't be reached at {place}"))
         .evidence(reason)
-        .fix("start it there, or correct CARDCTL_DATABASE or --database; cardctl -t processes doctor looks again")
+        .fix("start it, or correct CARDCTL_DATABASE or --database; check with cardctl -t processes doctor")
         .left("nothing was started")
 }
 
 fn died(child: &Child, log: &LogMark) -> Failure {
     let name = &child.name;
     let how = child.last_exit.as_deref().unwrap_or("it ended");
-    let failure = Failure::new("child", Exit::NotReady, format!("{name} does not come up: {how}"))
+    let failure = Failure::new("child", Exit::NotReady, format!("{name} does not start: {how}"))
         .fix(format!("cardctl logs {name}"))
-        .left("nothing is running; the data is as it was");
+        .left("nothing is running; the data is unchanged");
     log.said_by(name).into_iter().fold(failure, Failure::evidence)
 }
 

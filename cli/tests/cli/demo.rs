@@ -18,9 +18,7 @@ fn a_first_look_from_nothing_to_a_verdict_and_nothing_left_running() {
     let sandbox = sandbox();
     let ended = sandbox.expect(0, &["demo", "--down"]);
     assert!(!ended.stdout.contains('\x1b'));
-    for part in
-        ["ready in ", "20 tasks, 20 succeeded", "nothing lost, nothing doubled, nothing stuck", "its data is kept"]
-    {
+    for part in ["ready in ", "20 tasks, 20 succeeded", "nothing lost, duplicated or stuck", "its data is kept"] {
         assert!(ended.stdout.contains(part), "{part}: {}", ended.stdout);
     }
     sandbox.assert_nothing_runs();

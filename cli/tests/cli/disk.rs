@@ -155,8 +155,8 @@ async fn what_a_full_disk_refuses_is_waited_for_once_and_said() {
     let once = sandbox.run(&["submit", "-c", "1", "-o", "json"]);
     limit("unlimited");
     assert_eq!(once.json()["error"]["code"], "disk-full", "{}", once.stderr);
-    assert_eq!(once.json()["error"]["fix"], "make room on the disk that holds the ledger");
-    assert!(ended.stderr.contains("not accepted yet, trying for up to 3s: "), "{}", ended.stderr);
+    assert_eq!(once.json()["error"]["fix"], "free space on the disk that holds the ledger");
+    assert!(ended.stderr.contains("not accepted yet, retrying for up to 3s: "), "{}", ended.stderr);
     // With 124 the time would have been up before all were tried.
     assert_eq!(ended.code, Some(3), "{}", ended.stderr);
     assert!(ended.stderr.contains("error[disk-full]"), "{}", ended.stderr);

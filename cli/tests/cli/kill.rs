@@ -117,7 +117,7 @@ pub(crate) async fn audit(client: &Client, run: &RunId, accepted: &HashSet<TaskI
         for item in page.items {
             assert!(item.status.is_final(), "seed {seed}: {item:?} is stuck");
             assert_eq!((item.effects, item.finals), (1, 1), "seed {seed}: {item:?}");
-            assert!(found.insert(item.task, item.status).is_none(), "seed {seed}: {} is there twice", item.task);
+            assert!(found.insert(item.task, item.status).is_none(), "seed {seed}: {} is given twice", item.task);
         }
         cursor = page.next;
         if cursor.is_none() {

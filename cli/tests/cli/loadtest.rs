@@ -251,7 +251,7 @@ fn the_last_result_that_is_like_it_is_the_baseline() {
     let none = sandbox.expect(11, &run(&last)).json();
     assert_eq!(none["regression"]["verdict"], "inconclusive");
     assert_eq!(none["regression"]["unlike"][0], "no comparable baseline");
-    assert_eq!(none["regression"]["notes"][0], "the next run of this shape is compared with this one");
+    assert_eq!(none["regression"]["notes"][0], "the next run with this configuration is compared with this one");
     let compared = sandbox.expect(0, &run(&last)).json();
     assert_eq!(compared["regression"]["baseline_run"], none["run"]);
     let other = ["loadtest", "run", "-u", "6", "-d", "2s", "--ramp", "0s", "--settle", "0s"];

@@ -213,7 +213,7 @@ fn a_measured_time_in_which_no_rate_can_be_told_is_not_green() {
     sandbox.up();
     let load = ["loadtest", "run", "-u", "20", "-d", "100ms", "--ramp", "0s", "--settle", "0s", "--min-samples", "1"];
     let document = sandbox.expect(11, &[&load[..], &["-o", "json"]].concat()).json();
-    assert!(reasons(&document).contains("the measured time was too short to tell any rate"), "{document}");
+    assert!(reasons(&document).contains("the measured time was too short to compute rates"), "{document}");
 }
 
 #[test]
@@ -252,7 +252,7 @@ fn a_forgotten_sign_of_percent_is_asked_about_and_a_weaker_promise_is_said() {
     }
     let load = ["loadtest", "run", "-u", "2", "-d", "1s", "--ramp", "0s", "--settle", "0s", "-o", "json"];
     let said = sandbox.expect(0, &[&load[..], &["--slo", "errors<0.5"]].concat());
-    let note = "errors<0.5 (< 50%) took the place of the built-in errors<1%, which is stricter";
+    let note = "errors<0.5 (< 50%) replaced the default errors<1%, which is stricter";
     assert!(said.stderr.contains(note), "{}", said.stderr);
     assert!(said.json()["validity"]["notes"].to_string().contains(note), "{}", said.stdout);
     // Of two, both are judged.

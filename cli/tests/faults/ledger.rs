@@ -71,7 +71,7 @@ async fn until_refused(platform: &Platform) {
     let order = Order::of::<Addition>(&Add { x: 1, y: 1 });
     while Instant::now() < deadline {
         let sent = platform.client.accept(&order, Accept { caller: Caller::Operator, key: None, run: None }).await;
-        let error = sent.expect_err("Postgres is away, so nothing can be accepted");
+        let error = sent.expect_err("Postgres is unreachable, so nothing can be accepted");
         if error.code() == Some(Code::Unavailable) && error.retry_after().is_some() {
             return;
         }

@@ -55,7 +55,7 @@ impl Platform {
             let page = self.client.effects(&run.parse().unwrap(), cursor.as_deref()).await.unwrap();
             for item in page.items {
                 assert_eq!((item.status, item.effects, item.finals), (Status::Succeeded, 1, 1), "{item:?}");
-                assert!(found.insert(item.task), "{} is there twice", item.task);
+                assert!(found.insert(item.task), "{} is given twice", item.task);
             }
             cursor = page.next;
             if cursor.is_none() {

@@ -40,7 +40,7 @@ pub enum EnvironmentError {
         name: String,
     },
     /// One half of a pair.
-    #[error("{given} is set and {missing} is not; a cluster needs both: set {missing}_FILE or {missing}")]
+    #[error("{given} is set, but {missing} is not; both are needed: set {missing}_FILE or {missing}")]
     Half {
         /// Which one there is.
         given: &'static str,

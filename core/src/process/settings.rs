@@ -12,8 +12,7 @@ use crate::settings::{Layers, Settings, SettingsError};
 pub fn settings(file: Option<&Path>) -> Result<Settings, NotReady> {
     // A file that is looked for may be missing; one that was named must be there.
     if let Some(file) = file.filter(|file| !file.exists()) {
-        let message =
-            format!("--config {}: there is no such file; without it the built-in settings hold", file.display());
+        let message = format!("--config {}: no such file; without --config the default settings apply", file.display());
         return Err(NotReady::new(message));
     }
     read(file).map_err(|error| NotReady::new(error.to_string()))

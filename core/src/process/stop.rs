@@ -74,7 +74,7 @@ async fn hear(mut signal: Signal, code: i32, signalled: Arc<AtomicBool>, ask: wa
     while signal.recv().await.is_some() {
         // An end of stdin is no signal: who ties a process may close stdin and send SIGTERM, in either order.
         if signalled.swap(true, Ordering::AcqRel) {
-            tracing::warn!("asked to stop a second time: ending at once");
+            tracing::warn!("second stop signal: exiting at once");
             std::process::exit(code);
         }
         ask.send_replace(true);

@@ -54,7 +54,7 @@ pub enum SettingsError {
         message: String,
     },
     /// There is no such setting.
-    #[error("{origin}: there is no setting {key:?}{}", suggestion.as_ref().map(|s| format!("; did you mean {s:?}?")).unwrap_or_default())]
+    #[error("{origin}: no such setting: {key:?}{}", suggestion.as_ref().map(|s| format!("; did you mean {s:?}?")).unwrap_or_default())]
     UnknownKey {
         /// What was given.
         key: String,

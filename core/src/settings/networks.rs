@@ -22,7 +22,7 @@ struct Range {
 /// Text that is no list of networks.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{part:?} is no network: give addresses or address/bits, separated by commas, such as \"10.0.0.0/8, 192.0.2.7\""
+    "{part:?} is not a network: use addresses or address/bits, separated by commas, such as \"10.0.0.0/8, 192.0.2.7\""
 )]
 pub struct NoNetwork {
     /// The part of it that is none.

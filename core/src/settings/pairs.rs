@@ -58,14 +58,14 @@ pub(super) fn check(values: &Values) -> Result<(), (&'static str, String)> {
         return Err(if rank(high_origin) > rank(low_origin) {
             let (low, at_most) = (format_duration(low), format_duration(high / pair.times));
             let message = format!(
-                "must not be below {}, which is {low} ({low_origin}); give that as well, such as {at_most}",
+                "must not be below {}, which is {low} ({low_origin}); set that too, such as {at_most}",
                 pair.low
             );
             (pair.high, message)
         } else {
             let (high, at_least) = (format_duration(high), format_duration(low.saturating_mul(pair.times)));
             let message = format!(
-                "must not be above {}, which is {high} ({high_origin}); give that as well, such as {at_least}",
+                "must not be above {}, which is {high} ({high_origin}); set that too, such as {at_least}",
                 pair.high
             );
             (pair.low, message)
@@ -113,8 +113,7 @@ mod tests {
         let error = resolved(&[("issuer.latency-p50", "100ms"), ("issuer.latency-p99", "50ms")]).unwrap_err();
         assert_eq!(
             error,
-            "--set: issuer.latency-p50: must not be above issuer.latency-p99, which is 50ms (--set); give that as \
-             well, such as 500ms"
+            "--set: issuer.latency-p50: must not be above issuer.latency-p99, which is 50ms (--set); set that too, such as 500ms"
         );
         let mut layers = Layers::built_in();
         layers.flag("issuer.latency-p99", "10ms", "--set").unwrap();
@@ -124,7 +123,7 @@ mod tests {
         assert_eq!(
             error,
             "--set: issuer.latency-p99: must not be below issuer.latency-p50, which is 20ms \
-             ($CARDCTL_ISSUER_LATENCY_P50); give that as well, such as 2ms"
+             ($CARDCTL_ISSUER_LATENCY_P50); set that too, such as 2ms"
         );
     }
 }

@@ -255,7 +255,7 @@ async fn replace(issuer: Arc<IssuerClient>, gate: Arc<Gate>, request: IssueReque
         }
     };
     let answer = issuer.issue(&request).await;
-    // While the bureau is down for everybody, a failed call says nothing about this task: it does not count.
+    // While the issuer is down for everybody, a failed call says nothing about this task: it does not count.
     let outage = if answer.says_the_issuer_is_down() { passing.failed() } else { passing.worked() };
     match (step_for(answer), outage) {
         (Step::Retry(error), Some(wait)) => defer(wait, error),

@@ -81,7 +81,7 @@ async fn load(arguments: Arguments) -> Result<Exit, NotReady> {
 fn what_next(error: &ClientError) -> String {
     match error {
         ClientError::PlainHttp { host } => {
-            format!("; use https://, or, if the network up to there is yours, CARDCTL_PLAIN_HTTP={host}")
+            format!("; use https://, or, if you trust the network to it, CARDCTL_PLAIN_HTTP={host}")
         }
         _ => String::new(),
     }
@@ -102,7 +102,7 @@ fn stop() -> Result<CancellationToken, NotReady> {
 fn refused(error: &InvalidAssignment) -> Result<Exit, NotReady> {
     match error {
         InvalidAssignment::Version(_) => {
-            Err(NotReady::new(format!("{error}; let image and command line be of one version")))
+            Err(NotReady::new(format!("{error}; use an image and a cardctl of the same version")))
         }
         _ => {
             say(&format!("{error}; use `cardctl loadtest run --runner job`: it starts the generators"));

@@ -120,7 +120,8 @@ fn a_variable_that_is_set_to_nothing_counts_as_unset() {
     };
     let (code, told) = ended(&[]);
     assert!(code == Some(2) && told.contains("--assignment"), "{told}");
-    let empty = ["CARDCTL_ASSIGNMENT", "CARDCTL_TARGET", "JOB_COMPLETION_INDEX", "SSL_CERT_FILE", "TOKIO_WORKER_THREADS"];
+    let empty =
+        ["CARDCTL_ASSIGNMENT", "CARDCTL_TARGET", "JOB_COMPLETION_INDEX", "SSL_CERT_FILE", "TOKIO_WORKER_THREADS"];
     assert_eq!(ended(&empty), (code, told));
 }
 
@@ -200,7 +201,7 @@ fn what_can_not_be_done_is_said_in_a_line_and_by_the_exit_code() {
         (at("nowhere", &assignment, "0", &token), (3, "--target: ")),
         (at("http://198.51.100.7:7400", &assignment, "0", &token), (3, "CARDCTL_PLAIN_HTTP=198.51.100.7")),
         (at("http://127.0.0.1:1", &assignment, "0", &token), (1, "127.0.0.1:1")),
-        (given(&unwritable, "0", &token), (1, "the ledger of what was accepted can't be written")),
+        (given(&unwritable, "0", &token), (1, "the journal of accepted tasks can't be written")),
     ] {
         assert_eq!((code, told.contains(words)), (exit, true), "{told}");
     }

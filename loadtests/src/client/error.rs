@@ -38,7 +38,7 @@ pub enum ClientError {
         retry_after: Option<Duration>,
     },
     /// The answer is not what this API answers: something else listens there, or another version.
-    #[error("{url} gave an answer that this API does not give: {detail}")]
+    #[error("unexpected answer from {url}: {detail}")]
     Protocol {
         /// Where.
         url: String,
@@ -49,7 +49,7 @@ pub enum ClientError {
     #[error("{0}")]
     Gateway(Box<GatewayAnswer>),
     /// This machine lacks what it takes to ask.
-    #[error("{url} could not be asked by this machine: {} ({detail})", fault.in_words())]
+    #[error("this machine can't send to {url}: {} ({detail})", fault.in_words())]
     Local {
         /// Where.
         url: String,
@@ -61,13 +61,13 @@ pub enum ClientError {
         detail: String,
     },
     /// The operator's token would leave this machine without TLS, and nobody said that it may.
-    #[error("the operator's token is not sent to {host} without TLS: anybody on the way could read it")]
+    #[error("the operator's token is not sent to {host} without TLS, because anyone on the network path could read it")]
     PlainHttp {
         /// Where to.
         host: String,
     },
     /// There is no operator token for a call that needs one.
-    #[error("this needs the operator's token and there is none")]
+    #[error("the operator's token is required")]
     NoOperatorToken,
 }
 

@@ -60,7 +60,7 @@ impl GatewayAnswer {
 impl fmt::Display for GatewayAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { url, status, by, .. } = self;
-        write!(f, "{url} was answered for by something in front of the platform")?;
+        write!(f, "{url} was answered by a proxy in front of the platform")?;
         if let Some(by) = by {
             write!(f, " ({by})")?;
         }
@@ -117,13 +117,9 @@ mod tests {
 
     #[test]
     fn it_says_who_answered_and_what() {
-        let told =
-            "http://h:1 was answered for by something in front of the platform (nginx/1.22.1): 429 Too Many Requests";
+        let told = "http://h:1 was answered by a proxy in front of the platform (nginx/1.22.1): 429 Too Many Requests";
         assert_eq!(answer(429, "nginx/1.22.1").to_string(), told);
-        assert_eq!(
-            answer(599, "").to_string(),
-            "http://h:1 was answered for by something in front of the platform: 599"
-        );
+        assert_eq!(answer(599, "").to_string(), "http://h:1 was answered by a proxy in front of the platform: 599");
         assert_eq!(answer(429, "a<b>\"$`c").by.as_deref(), Some("abc"));
         assert_eq!(answer(429, &"x".repeat(500)).by.unwrap().len(), NAME_LIMIT);
     }

@@ -23,7 +23,7 @@ pub enum LocalFault {
     Memory,
     /// The name can't be looked up.
     Name,
-    /// There is no way into the network, or it is not allowed.
+    /// The network is unreachable, or not allowed.
     Network,
 }
 
@@ -76,10 +76,10 @@ impl LocalFault {
     pub const fn in_words(self) -> &'static str {
         match self {
             Self::Files => "too many open files",
-            Self::Ports => "no local port was free",
+            Self::Ports => "no free local port",
             Self::Memory => "no memory for another connection",
             Self::Name => "the host name can't be looked up",
-            Self::Network => "no way into the network",
+            Self::Network => "the network is unreachable",
         }
     }
 

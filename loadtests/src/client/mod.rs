@@ -147,10 +147,9 @@ impl Client {
             Caller::User(token) => token,
             Caller::Operator => self.operator.as_ref().ok_or(ClientError::NoOperatorToken)?,
         };
-        token
-            .header()
-            .map(Some)
-            .ok_or_else(|| self.protocol("the token can't be sent: it has characters that no header may have"))
+        token.header().map(Some).ok_or_else(|| {
+            self.protocol("the token can't be sent, because it has characters that are not allowed in a header")
+        })
     }
 
     /// Posts an order, and reads the answer as JSON, within the usual time limit. `headers` may have any but those of the

@@ -117,7 +117,7 @@ impl Client {
             Ok(detail) if detail["ready"].as_bool() == Some(status.is_success()) => {
                 Ok(Readiness { ready: status.is_success(), detail })
             }
-            _ if status.is_success() => Err(self.protocol("/ready is not what this API answers")),
+            _ if status.is_success() => Err(self.protocol("unexpected answer to /ready")),
             _ => Err(ClientError::Gateway(Box::new(answer))),
         }
     }

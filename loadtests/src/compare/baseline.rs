@@ -31,7 +31,7 @@ pub enum LoadError {
         reason: serde_json::Error,
     },
     /// It is JSON, of another kind or of another version.
-    #[error("{} is no load-test result of version {VERSION}: `v` is {found}", file.display())]
+    #[error("{} is not a load-test result of version {VERSION}: `v` is {found}", file.display())]
     Version {
         /// The file.
         file: PathBuf,
@@ -39,7 +39,7 @@ pub enum LoadError {
         found: String,
     },
     /// A field is missing, or is not what it should be.
-    #[error("{} is no load-test result: at `{path}`: {reason}", file.display())]
+    #[error("{} is not a load-test result: at `{path}`: {reason}", file.display())]
     Field {
         /// The file.
         file: PathBuf,
@@ -59,7 +59,7 @@ pub fn load(file: &Path) -> Result<Report, LoadError> {
     let bytes = std::fs::read(file).map_err(|error| {
         unreadable(match error.kind() {
             ErrorKind::NotFound => "there is no such file".to_owned(),
-            ErrorKind::IsADirectory => "it is a directory; the result of a run is the `result.json` in it".to_owned(),
+            ErrorKind::IsADirectory => "it is a directory; name the result.json in it".to_owned(),
             _ => error.to_string(),
         })
     })?;
@@ -133,18 +133,21 @@ mod tests {
     fn what_is_no_result_is_refused_with_the_reason() {
         assert!(refused(b"").starts_with(" is not JSON: EOF"));
         assert!(refused(b"{\"v\":1,").starts_with(" is not JSON: EOF"));
-        assert_eq!(refused(b"[]"), " is no load-test result of version 1: `v` is missing");
-        assert_eq!(refused(b"{\"v\":1}"), " is no load-test result: at `.`: missing field `run`");
-        assert_eq!(refused_with("/v", json!(2)), " is no load-test result of version 1: `v` is 2");
-        assert_eq!(refused_with("/v", json!("1")), " is no load-test result of version 1: `v` is no number");
+        assert_eq!(refused(b"[]"), " is not a load-test result of version 1: `v` is missing");
+        assert_eq!(refused(b"{\"v\":1}"), " is not a load-test result: at `.`: missing field `run`");
+        assert_eq!(refused_with("/v", json!(2)), " is not a load-test result of version 1: `v` is 2");
+        assert_eq!(refused_with("/v", json!("1")), " is not a load-test result of version 1: `v` is no number");
     }
 
     #[test]
     fn a_wrong_field_is_named() {
         let message = refused_with("/accept_ms/p95", json!("4 ms"));
-        assert!(message.starts_with(" is no load-test result: at `accept_ms.p95`: invalid type: string"), "{message}");
+        assert!(
+            message.starts_with(" is not a load-test result: at `accept_ms.p95`: invalid type: string"),
+            "{message}"
+        );
         let message = refused_with("/timeline/3", json!({}));
-        assert_eq!(message, " is no load-test result: at `timeline[3]`: missing field `t`");
+        assert_eq!(message, " is not a load-test result: at `timeline[3]`: missing field `t`");
     }
 
     #[test]
@@ -153,6 +156,6 @@ mod tests {
         let missing = load(&directory.path().join("no.json")).unwrap_err().to_string();
         assert!(missing.ends_with("no.json can't be read: there is no such file"), "{missing}");
         let folder = load(directory.path()).unwrap_err().to_string();
-        assert!(folder.ends_with("it is a directory; the result of a run is the `result.json` in it"), "{folder}");
+        assert!(folder.ends_with("it is a directory; name the result.json in it"), "{folder}");
     }
 }

@@ -63,7 +63,7 @@ impl FromStr for Figure {
         }
         let near = nearest(text, Self::ALL.into_iter().map(Self::as_str));
         let hint = near.map_or_else(|| ".".to_owned(), |figure| format!("; did you mean {figure}?"));
-        let message = format!("there is no figure {text:?}{hint} Known are p50, p95, p99, errors and throughput");
+        let message = format!("unknown metric {text:?}{hint} Known are p50, p95, p99, errors and throughput");
         Err(InvalidFigure { message })
     }
 }

@@ -230,11 +230,11 @@ fn runs_of_another_shape_are_refused_with_each_difference() {
     assert_eq!(other(&|after| after.plan.steps = vec![10.0, 100.0]), "the sizes 50, here 10,100");
     assert_eq!(
         other(&|after| after.plan.growth = Some(growth)),
-        "the sizes 50, here 10 doubled to 1000 with 2 refinements"
+        "the sizes 50, here 10, doubled up to 1000, with 2 refinements"
     );
     assert_eq!(
         other(&|after| after.plan.think = Think { min: Duration::from_millis(200), max: seconds(1) }),
-        "the time to think 0s..0s, here 200ms..1s"
+        "the think time 0s..0s, here 200ms..1s"
     );
     assert_eq!(other(&|after| after.plan.journey = Mix::only(Journey::ADD)), "the journey submit, here add");
     assert_eq!(
@@ -244,14 +244,14 @@ fn runs_of_another_shape_are_refused_with_each_difference() {
     assert_eq!(other(&|after| after.ended_early = Some("interrupted".to_owned())), "this run ended early: interrupted");
     assert_eq!(
         other(&|after| after.correctness.verdict = Verdict::Fail),
-        "this run lost, doubled or left tasks: figures of work that was not done"
+        "this run lost, duplicated or left tasks, so its measurements are not meaningful"
     );
     assert_eq!(
         other(&|after| {
             after.validity.verdict = Verdict::Inconclusive;
             after.validity.reasons = vec!["the generator was busy".to_owned()];
         }),
-        "the figures of this run can't be believed: the generator was busy"
+        "the measurements of this run are not valid: the generator was busy"
     );
 }
 
@@ -264,7 +264,7 @@ fn two_searches_that_went_other_ways_are_refused() {
         report
     };
     let regression = against(&search(&[10, 20, 40]), &search(&[10, 20]));
-    assert_eq!(regression.unlike, ["the sizes that were tried 10,20,40, here 10,20"]);
+    assert_eq!(regression.unlike, ["the sizes tested 10,20,40, here 10,20"]);
     assert_eq!(against(&search(&[10, 20]), &search(&[10, 20])).verdict, Verdict::Pass);
 }
 

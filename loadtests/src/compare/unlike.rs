@@ -21,11 +21,11 @@ pub(super) fn unlike(before: &Report, after: &Report) -> Vec<String> {
     }
     if now.growth.is_some() && then.growth == now.growth {
         // A search goes on from what it finds, and the figures are over all that it tried.
-        unlike.add("the sizes that were tried", tried(before), tried(after));
+        unlike.add("the sizes tested", tried(before), tried(after));
     }
     unlike.add("the course", course(&then.stages), course(&now.stages));
     unlike.add("the warm-up", time(then.warm_up), time(now.warm_up));
-    unlike.add("the time to think", think(&then.think), think(&now.think));
+    unlike.add("the think time", think(&then.think), think(&now.think));
     unlike.add("the journey", &then.journey, &now.journey);
     unlike.add("the target", kind(&before.target), kind(&after.target));
     for (run, report) in [("the baseline", before), ("this run", after)] {
@@ -34,12 +34,12 @@ pub(super) fn unlike(before: &Report, after: &Report) -> Vec<String> {
             report.ended_early.iter().filter(|reason| report.plan.growth.is_none() || reason.starts_with(INTERRUPTED));
         unlike.0.extend(early.map(|reason| format!("{run} ended early: {reason}")));
         if report.correctness.verdict == Verdict::Fail {
-            unlike.0.push(format!("{run} lost, doubled or left tasks: figures of work that was not done"));
+            unlike.0.push(format!("{run} lost, duplicated or left tasks, so its measurements are not meaningful"));
         }
         if report.validity.verdict != Verdict::Pass {
             let reasons = report.validity.reasons.join("; ");
             let because = if reasons.is_empty() { String::new() } else { format!(": {reasons}") };
-            unlike.0.push(format!("the figures of {run} can't be believed{because}"));
+            unlike.0.push(format!("the measurements of {run} are not valid{because}"));
         }
     }
     unlike.0
@@ -58,7 +58,7 @@ pub(super) fn notes(before: &Report, after: &Report) -> Vec<String> {
     notes.add("workers", workers(before.platform.workers), workers(after.platform.workers));
     notes.add("the generator's cores", before.generator.cores, after.generator.cores);
     notes.add("the generator's version", &before.generator.version, &after.generator.version);
-    let shared = |shared| if shared { "the platform's" } else { "another than the platform's" };
+    let shared = |shared| if shared { "the platform's" } else { "different from the platform's" };
     notes.add("the generator's machine", shared(before.generator.shared), shared(after.generator.shared));
     // A platform that became slower keeps it busier too, so this is no reason to refuse.
     if let (Some(before), Some(after)) = (before.validity.machine_cpu, after.validity.machine_cpu)
@@ -107,7 +107,7 @@ fn stepped(plan: &Plan) -> bool {
 /// With steps or growth the stages are factors.
 fn sizes(plan: &Plan) -> String {
     if let Some(growth) = plan.growth {
-        return format!("{} doubled to {} with {} refinements", growth.from, growth.up_to, growth.refinements);
+        return format!("{}, doubled up to {}, with {} refinements", growth.from, growth.up_to, growth.refinements);
     }
     if plan.steps.is_empty() {
         return plan.peak(1.0).to_string();

@@ -18,11 +18,11 @@ const EVENT_LIMIT: usize = 1024 * 1024;
 /// Why a connection is of no more use.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Broken {
-    #[error("no sign of life for {} s", SILENCE_LIMIT.as_secs())]
+    #[error("no data for {} s", SILENCE_LIMIT.as_secs())]
     Silent,
     #[error("it was cut: {0}")]
     Cut(String),
-    #[error("it sent something that is not this API's: {0}")]
+    #[error("unexpected data: {0}")]
     Foreign(String),
 }
 

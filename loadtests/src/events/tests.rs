@@ -30,7 +30,7 @@ enum Script {
 #[derive(Default)]
 struct Stage {
     scripts: Mutex<VecDeque<Script>>,
-    /// Where each request asked to go on: by its header, and by its query.
+    /// Where each request asked to resume: by its header, and by its query.
     asked_from: Mutex<Vec<Option<String>>>,
     queries: Mutex<Vec<String>>,
 }

@@ -15,7 +15,7 @@ pub(super) fn find(report: &Report) -> Option<Breakpoint> {
         Some(bad) => named(report, good, bad).unzip(),
         None => {
             let reached = good.is_some_and(|good| step::size(good) >= growth.up_to);
-            (None, reached.then(|| "nothing promised broke up to the largest size that was to be tried".to_owned()))
+            (None, reached.then(|| "every SLO was met up to the largest size".to_owned()))
         }
     };
     Some(Breakpoint {

@@ -7,7 +7,7 @@ use crate::result::{Part, Report};
 const TOGETHER_MS: f64 = 1000.0;
 
 /// How the reason begins that there is an interruption.
-const UNTIL_INTERRUPTED: &str = "only what came until it was interrupted";
+const UNTIL_INTERRUPTED: &str = "the measurements only cover the time until the interruption";
 
 /// The generators of which there is nothing, each in words.
 pub(super) fn missing(report: &Report) -> impl Iterator<Item = String> {
@@ -35,7 +35,7 @@ fn of(part: &Part, of_all: &[String]) -> Vec<String> {
     });
     let mut reasons: Vec<String> = own.map(|reason| format!("generator {number}: {reason}")).collect();
     if let Some(late) = part.late_ms.filter(|late| *late > TOGETHER_MS) {
-        reasons.push(format!("generator {number} began {:.1} s after the others", late / 1000.0));
+        reasons.push(format!("generator {number} started {:.1} s after the others", late / 1000.0));
     }
     reasons
 }
@@ -52,7 +52,7 @@ pub(super) fn note(report: &Report) -> Option<String> {
     let clocks = least.zip(most).filter(|_| parts.len() > 1).map_or_else(String::new, |(least, most)| {
         let apart = most - least;
         format!(
-            "; they began together by the platform's clock, and their own differ by {apart:.1} ms (±{within:.1} ms)"
+            "; they started together by the platform's clock; their own clocks differ by {apart:.1} ms (±{within:.1} ms)"
         )
     });
     Some(format!("the load came from {} generators{clocks}", grouped(parts.len() as u64)))

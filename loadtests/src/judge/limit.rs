@@ -83,7 +83,7 @@ pub(super) fn find(steps: Steps<'_>) -> (Limit, String) {
 fn unknown(bad: &Step) -> String {
     match bad.main_error.as_deref().filter(|_| bad.error_rate >= MANY_REFUSED) {
         Some(code) => format!("{} of the requests failed, mostly as {code}", percent(bad.error_rate)),
-        None => "nothing that is measured stands out".to_owned(),
+        None => "no measurement stands out".to_owned(),
     }
 }
 
@@ -105,15 +105,16 @@ fn generator(Steps { bad, saturated, held_back, shared, .. }: Steps<'_>) -> Opti
 
 fn unsent(Steps { bad, .. }: Steps<'_>) -> Option<(Limit, String)> {
     let unsent = grouped(bad.unsent);
-    (bad.unsent > 0).then(|| (Limit::Generator, format!("{unsent} requests could not be sent by this machine")))
+    (bad.unsent > 0).then(|| (Limit::Generator, format!("this machine could not send {unsent} requests")))
 }
 
 fn gateway(Steps { bad, good, .. }: Steps<'_>) -> Option<(Limit, String)> {
     (bad.foreign_ratio >= MANY_REFUSED).then(|| {
-        let before = good.map_or_else(String::new, |good| format!(", {} a size before", percent(good.foreign_ratio)));
+        let before =
+            good.map_or_else(String::new, |good| format!(", {} at the previous size", percent(good.foreign_ratio)));
         let most = bad.main_foreign.as_deref().unwrap_or("refusals");
         let because = format!(
-            "{} of the answers were not the platform's but a gateway's or proxy's{before}, mostly {most}",
+            "{} of the answers came from a gateway or proxy{before}, mostly {most}",
             percent(bad.foreign_ratio)
         );
         (Limit::Gateway, because)
@@ -124,7 +125,8 @@ fn admission(Steps { bad, good, .. }: Steps<'_>) -> Option<(Limit, String)> {
     let code = bad.main_error.as_deref().filter(|code| OVERLOAD.contains(code))?;
     let broke = bad.broke.as_deref().unwrap_or_default();
     (bad.error_rate >= MANY_REFUSED || broke.contains("errors ")).then(|| {
-        let before = good.map_or_else(String::new, |good| format!(", {} a size before", percent(good.error_rate)));
+        let before =
+            good.map_or_else(String::new, |good| format!(", {} at the previous size", percent(good.error_rate)));
         (
             Limit::Admission,
             format!("{} of the requests were refused{before}, mostly as {code}", percent(bad.error_rate)),
@@ -143,7 +145,7 @@ fn processor(Steps { bad, shared, .. }: Steps<'_>) -> Option<(Limit, String)> {
             format!("the machine was {busy} busy; the generator shares it with the platform and used {own}"),
         )
     } else {
-        (Limit::Generator, format!("the machine that the load came from was {busy} busy, {own} of it by the generator"))
+        (Limit::Generator, format!("the generator's machine was {busy} busy, {own} of it by the generator"))
     })
 }
 

@@ -24,7 +24,7 @@ pub(super) fn behind(report: &Report, step: &Step) -> Option<String> {
     (grown >= FEW && share.is_finite() && share > LEFT).then(|| {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at least twenty")]
         let grown = grouped(grown as u64);
-        format!("the backlog grew by {grown}, {} of what arrived: it does not keep pace", percent(share))
+        format!("the backlog grew by {grown}, {} of the arrivals: the platform does not keep up", percent(share))
     })
 }
 
@@ -56,7 +56,7 @@ mod tests {
 
     #[test]
     fn what_piles_up_to_the_end_is_behind() {
-        let told = "the backlog grew by 60, 30% of what arrived: it does not keep pace";
+        let told = "the backlog grew by 60, 30% of the arrivals: the platform does not keep up";
         assert_eq!(found(&[10, 40, 70, 100, 130, 160]).as_deref(), Some(told));
     }
 

@@ -59,7 +59,7 @@ pub(super) fn told(slo: &Slo, actual: f64) -> String {
 pub(super) fn untold(slo: &Slo, actual: Option<f64>, n: u64, min_samples: u64) -> String {
     let enough = needed(slo, min_samples);
     if let Some(actual) = actual.filter(|_| n >= enough) {
-        return format!("{} and this side may be why", told(slo, actual));
+        return format!("{}, which may be caused by the generator", told(slo, actual));
     }
     let needed = grouped(enough);
     let samples = if n == 1 { "sample" } else { "samples" };

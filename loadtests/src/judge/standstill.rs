@@ -22,15 +22,11 @@ pub(super) fn found(seconds: &[&Sample]) -> Vec<String> {
     let mut found = Vec::new();
     if is_long(stood_still, whole) {
         let [stood_still, whole] = [stood_still, whole].map(|seconds| described(Unit::Time, seconds * 1000.0));
-        found.push(format!(
-            "the generator stood still for {stood_still} of {whole}: it neither asked nor heard meanwhile"
-        ));
+        found.push(format!("the generator was stalled for {stood_still} of {whole}"));
     }
     if let Some(throttled) = throttled(seconds).filter(|share| *share >= THROTTLED) {
         let share = percent(throttled);
-        found.push(format!(
-            "the generator's quota of processor time had run out in {share} of its periods: it stood still in each"
-        ));
+        found.push(format!("the generator was throttled in {share} of its CPU quota periods"));
     }
     found
 }
@@ -38,15 +34,15 @@ pub(super) fn found(seconds: &[&Sample]) -> Vec<String> {
 /// Says so if the machine's host gave much of its processor to others.
 pub(super) fn robbed(seconds: &[&Sample]) -> Option<String> {
     let stolen = percent(stolen(seconds).filter(|share| *share >= ROBBED)?);
-    Some(format!("the host of this machine gave {stolen} of its processor to others while it was measured"))
+    Some(format!("the host gave {stolen} of this machine's CPU to others during the measurement"))
 }
 
-/// Says so if it did, and the figures can be believed all the same.
+/// Says so if it did, and the measurements are valid all the same.
 pub(super) fn little(seconds: &[&Sample]) -> Option<String> {
     let (stood_still, whole) = sums(seconds);
     (stood_still >= NOTABLE_S && !is_long(stood_still, whole)).then(|| {
         let took = described(Unit::Time, stood_still * 1000.0);
-        format!("the generator stood still for {took}, {} of the measured time", percent(stood_still / whole))
+        format!("the generator was stalled for {took}, {} of the measured time", percent(stood_still / whole))
     })
 }
 

@@ -67,7 +67,7 @@ fn findings(report: &Report, first: Option<&Step>, step: &Step, rule: Option<Str
     broken.extend(pace::behind(report, step));
     if let (Some(most), Some(first)) = (report.plan.max_degradation, first) {
         if first.n.min(step.n) < report.plan.min_samples.max(1) {
-            unsure.push(format!("too few accepts to tell the degradation: {}", grouped(first.n.min(step.n))));
+            unsure.push(format!("too few samples to compute the degradation: {}", grouped(first.n.min(step.n))));
         } else if !standstill::slows(&seconds_of(step, &report.timeline)) {
             broken.extend(degraded(first, step, most));
         }

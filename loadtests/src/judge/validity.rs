@@ -1,4 +1,4 @@
-//! Whether the figures can be believed.
+//! Whether the measurements are valid.
 
 use super::limit::{BUSY, Limit, MANY_REFUSED};
 use super::{generators, interrupted, measured, standstill, step};
@@ -99,7 +99,7 @@ fn reasons(report: &Report) -> Vec<String> {
     if interrupted(report) {
         let by = report.ended_early.as_deref().and_then(|reason| reason.split_once(": "));
         let by = by.map(|(_, by)| format!(" ({by})")).unwrap_or_default();
-        reasons.push(format!("only what came until it was interrupted{by} is in the figures"));
+        reasons.push(format!("the measurements only cover the time until the interruption{by}"));
     }
     if report.accept_intended_ms.n == 0 {
         reasons.push("there are no samples: nothing was accepted in the measured time".to_owned());
@@ -111,11 +111,11 @@ fn reasons(report: &Report) -> Vec<String> {
     }
     let validity = &report.validity;
     if let Some(lost) = &validity.stream_lost {
-        reasons.push(format!("the event stream was lost, so ends were not heard: {lost}"));
+        reasons.push(format!("the event stream was lost, so completions are missing: {lost}"));
     }
     if validity.stream_gaps > 0 {
         let times = times(validity.stream_gaps);
-        reasons.push(format!("the event stream had a gap {times}, so ends were heard later than they came"));
+        reasons.push(format!("the event stream had a gap {times}, so completions were observed late"));
     }
     let of_each = generators::reasons(report, &reasons);
     reasons.extend(of_each);
@@ -131,10 +131,10 @@ fn of_search(report: &Report) -> Vec<String> {
     let named = step::named(bad);
     let because = found.because.as_deref().unwrap_or_default();
     if found.limit.as_deref() == Some(Limit::Generator.as_str()) {
-        return vec![format!("at {named} the generator was the limit: {because}")];
+        return vec![format!("at {named} the generator was the bottleneck: {because}")];
     }
     if found.limit.as_deref() == Some(Limit::Gateway.as_str()) {
-        return vec![format!("at {named} something in front of the platform was the limit: {because}")];
+        return vec![format!("at {named} a proxy in front of the platform was the bottleneck: {because}")];
     }
     let unsure = bad.verdict == Verdict::Inconclusive;
     Vec::from_iter(unsure.then(|| format!("{named} could not be judged: {}", bad.broke.as_deref().unwrap_or_default())))
@@ -157,17 +157,17 @@ fn doubts(report: &Report, of: &Stretch<'_>) -> Vec<String> {
     doubts.extend(pace(report, of));
     if of.repeated_ratio > FEW_REPEATED {
         let repeated = percent(of.repeated_ratio);
-        doubts.push(format!("{repeated} of the requests had to be sent again, so the load was not what was planned"));
+        doubts.push(format!("{repeated} of the requests had to be resent, so the load was not as planned"));
     }
     doubts.extend(standstill::robbed(&of.seconds));
     if of.ends < of.accepts {
         let (ends, accepts) = (grouped(of.ends), grouped(of.accepts));
         doubts.push(format!(
-            "the ends of {ends} of {accepts} accepted requests were heard, so the end-to-end times are not of all"
+            "completions of {ends} of {accepts} accepted requests were observed, so the end-to-end times are incomplete"
         ));
     }
     if of.accepts > 0 && of.accepted_rate <= 0.0 {
-        doubts.push("the measured time was too short to tell any rate".to_owned());
+        doubts.push("the measured time was too short to compute rates".to_owned());
     }
     doubts
 }
@@ -176,12 +176,8 @@ fn doubts(report: &Report, of: &Stretch<'_>) -> Vec<String> {
 fn foreign(of: &Stretch<'_>) -> Option<String> {
     let (ratio, most) = of.foreign;
     let mostly = most.map_or_else(String::new, |most| format!(", mostly as {most}"));
-    (ratio > 0.0).then(|| {
-        format!(
-            "{} of the answers came from something in front of the platform{mostly}: not the platform's",
-            percent(ratio)
-        )
-    })
+    (ratio > 0.0)
+        .then(|| format!("{} of the answers came from a proxy in front of the platform{mostly}", percent(ratio)))
 }
 
 /// What this machine could not send, in words: one request is enough, because nobody knows how the others were held up.
@@ -204,7 +200,7 @@ fn pace(report: &Report, of: &Stretch<'_>) -> Vec<String> {
             let limit = grouped(report.plan.max_in_flight);
             format!("; the limit of {limit} requests at once held {} back", grouped(held_back))
         } else if saturated.is_some() {
-            "; the generator had no processor left".to_owned()
+            "; the generator's CPU was saturated".to_owned()
         } else {
             String::new()
         };
@@ -212,7 +208,7 @@ fn pace(report: &Report, of: &Stretch<'_>) -> Vec<String> {
     }
     if of.late_starts > FEW_LATE {
         let late = percent(of.late_starts);
-        doubts.push(format!("{late} of the requests began late, so the load was not what was planned"));
+        doubts.push(format!("{late} of the requests started late, so the load was not as planned"));
     }
     doubts.extend(saturated);
     doubts
@@ -232,24 +228,24 @@ fn notes(report: &Report) -> Vec<String> {
     notes.extend(report.plan.weakened().iter().map(|(known, taken)| weakened(known, taken)));
     if let Some(busy) = report.validity.machine_cpu.filter(|busy| report.generator.shared && *busy >= FULL) {
         let busy = percent(busy);
-        notes.push(format!("generator and platform share a machine that was {busy} busy: each slows the other down"));
+        notes.push(format!("generator and platform share a machine that was {busy} busy, and slow each other down"));
     }
     if report.validity.stream_reconnects > 0 {
         let times = times(report.validity.stream_reconnects);
-        notes.push(format!("the event stream broke off {times} and came back without a gap"));
+        notes.push(format!("the event stream was interrupted {times} and resumed without a gap"));
     }
     let of = Stretch::of_run(report);
     notes.extend(foreign(&of).filter(|_| of.foreign.0 < MANY_REFUSED));
     if report.errors.repeated > 0 {
         let (repeated, resent) = (grouped(report.errors.repeated), times(report.errors.resent));
-        notes.push(format!("requests that were sent again because no answer told: {repeated}, {resent} in all"));
+        notes.push(format!("requests resent because the platform did not answer: {repeated}, {resent} in all"));
     }
     if let Some(took) = standstill::little(&of.seconds) {
         notes.push(took);
     }
     if report.correctness.unanswered > 0 {
         let unanswered = grouped(report.correctness.unanswered);
-        notes.push(format!("requests without an answer: {unanswered}; nobody knows whether they were accepted"));
+        notes.push(format!("requests without an answer: {unanswered}; it is unknown whether they were accepted"));
     }
     notes
 }
@@ -257,7 +253,7 @@ fn notes(report: &Report) -> Vec<String> {
 /// A built-in promise that something easier to keep took the place of, in words.
 #[must_use]
 pub fn weakened(known: &Slo, taken: &Slo) -> String {
-    format!("{taken} ({}) took the place of the built-in {known}, which is stricter", taken.promised())
+    format!("{taken} ({}) replaced the default {known}, which is stricter", taken.promised())
 }
 
 fn times(times: u64) -> String {

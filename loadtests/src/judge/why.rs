@@ -34,14 +34,14 @@ fn missed(report: &Report) -> String {
         reasons.extend(report.steps.iter().filter(|step| step.verdict == Verdict::Fail).map(broke));
     }
     match reasons.as_slice() {
-        [] => "a promise was broken".to_owned(),
+        [] => "an SLO was missed".to_owned(),
         [only] => only.clone(),
         [first, rest @ ..] => format!("{first}; and {} more", rest.len()),
     }
 }
 
 fn broke(step: &Step) -> String {
-    format!("at {}: {}", step::named(step), step.broke.as_deref().unwrap_or("a promise was broken"))
+    format!("at {}: {}", step::named(step), step.broke.as_deref().unwrap_or("an SLO was missed"))
 }
 
 fn slower(report: &Report) -> String {
@@ -49,7 +49,7 @@ fn slower(report: &Report) -> String {
     let worse = regression.changes.iter().find(|change| change.counts && change.verdict == Verdict::Fail);
     match worse {
         Some(worse) => changed(worse),
-        None => "worse than the baseline".to_owned(),
+        None => "regression against the baseline".to_owned(),
     }
 }
 
@@ -59,7 +59,7 @@ fn changed(change: &Change) -> String {
             let more = if by < 0.0 { "less" } else { "more" };
             format!("{} is {} {more} than in the baseline", change.figure, percent(by.abs()))
         }
-        None => format!("{} was 0 in the baseline and is not any more", change.figure),
+        None => format!("{} was 0 in the baseline and no longer is", change.figure),
     }
 }
 
@@ -67,7 +67,7 @@ fn unsure(report: &Report) -> String {
     let validity = report.validity.reasons.first().cloned();
     let nothing = || {
         let nothing = report.correctness.accepted == 0;
-        nothing.then(|| "nothing was accepted, so nothing could be looked at".to_owned())
+        nothing.then(|| "nothing was accepted, so nothing could be verified".to_owned())
     };
     let audit = || {
         let (found, reason) = (&report.correctness, report.correctness.unverified_reason.as_deref());
@@ -86,18 +86,18 @@ fn unsure(report: &Report) -> String {
     };
     let step = || report.steps.iter().find(|step| step.verdict == Verdict::Inconclusive).map(broke);
     let reason = validity.or_else(nothing).or_else(audit).or_else(promise).or_else(step).or_else(|| unlike(report));
-    reason.unwrap_or_else(|| "it says nothing about the platform".to_owned())
+    reason.unwrap_or_else(|| "the measurements are not valid".to_owned())
 }
 
 fn unlike(report: &Report) -> Option<String> {
     let regression = report.regression.as_ref().filter(|regression| regression.verdict == Verdict::Inconclusive)?;
     if let Some(unlike) = regression.unlike.first() {
-        return Some(format!("the baseline can't be compared: {unlike}"));
+        return Some(format!("the baseline is not comparable: {unlike}"));
     }
     let noisy = regression.changes.iter().find(|change| change.counts && change.verdict == Verdict::Inconclusive);
     Some(match noisy {
         Some(noisy) => format!("{}, which may be chance", changed(noisy)),
-        None => "the baseline can't be compared".to_owned(),
+        None => "the baseline is not comparable".to_owned(),
     })
 }
 
@@ -108,10 +108,10 @@ fn kept(report: &Report) -> String {
     let accepted = grouped(report.correctness.accepted);
     let promises = match report.slo.len() {
         0 => String::new(),
-        1 => "; the promise is kept".to_owned(),
-        count => format!("; all {count} promises are kept"),
+        1 => "; the SLO is met".to_owned(),
+        count => format!("; all {count} SLOs are met"),
     };
-    format!("{accepted} accepted, each came to one end{promises}")
+    format!("{accepted} accepted, each completed exactly once{promises}")
 }
 
 fn limit(report: &Report, found: &Breakpoint) -> String {
@@ -121,8 +121,8 @@ fn limit(report: &Report, found: &Breakpoint) -> String {
         Some(limit) => format!("; the limit: {limit}"),
     };
     match (found.holds.map(named), found.breaks.map(named), &found.broke) {
-        (Some(holds), Some(breaks), Some(broke)) => format!("{holds} hold, {breaks} do not: {broke}{limit}"),
-        (Some(holds), _, _) => format!("{holds} hold, and nothing larger was tried"),
-        (None, ..) => "nothing was tried".to_owned(),
+        (Some(holds), Some(breaks), Some(broke)) => format!("passes at {holds}, fails at {breaks}: {broke}{limit}"),
+        (Some(holds), _, _) => format!("passes at {holds}, the largest size tested"),
+        (None, ..) => "nothing was tested".to_owned(),
     }
 }

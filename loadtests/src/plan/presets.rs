@@ -28,7 +28,7 @@ pub enum Preset {
 
 /// A text that is no preset.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no preset {name:?}; {hint}")]
+#[error("no such preset: {name:?}; {hint}")]
 pub struct InvalidPreset {
     name: String,
     hint: String,
@@ -55,14 +55,12 @@ impl Preset {
     #[must_use]
     pub const fn about(self) -> &'static str {
         match self {
-            Self::Smoke => "10 users for 15 s: does it work at all",
-            Self::Baseline => "100 users who think 0.2 to 1 s, for 2 m: figures to compare with",
-            Self::Ramp => "up to 200 users within 2 m, then 30 s there: where it begins to slow down",
-            Self::Spike => "50 users, suddenly 500 for 20 s, 50 again: does it recover",
-            Self::Soak => "50 users who think 1 s, for 30 m: does it leak or drift",
-            Self::Breakpoint => {
-                "arrivals from 50/s, doubled until a promise breaks: where the limit is, and what it is"
-            }
+            Self::Smoke => "10 users for 15 s: a quick check",
+            Self::Baseline => "100 users with 0.2 to 1 s think time, for 2 m: a baseline to compare with",
+            Self::Ramp => "ramp up to 200 users in 2 m, then hold for 30 s: find the point where it slows down",
+            Self::Spike => "50 users, then 500 for 20 s, then 50: test recovery",
+            Self::Soak => "50 users with 1 s think time, for 30 m: find leaks and drift",
+            Self::Breakpoint => "arrivals from 50/s, doubled until an SLO is missed: find the limit and its cause",
         }
     }
 

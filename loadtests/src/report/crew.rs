@@ -1,4 +1,4 @@
-//! Who made the load, where several generators did.
+//! Load generators, where several generators did.
 
 use super::format::{NONE, count, millis, percent};
 use crate::result::{Part, Report};

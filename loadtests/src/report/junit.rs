@@ -73,14 +73,14 @@ fn regression(report: &Report) -> Vec<TestCase> {
         .collect();
     if cases.is_empty() || !regression.unlike.is_empty() {
         let verdict = if regression.unlike.is_empty() { regression.verdict } else { Verdict::Inconclusive };
-        let message = format!("can't be compared with {}", regression.baseline);
+        let message = format!("not comparable with {}", regression.baseline);
         cases.push(with_details(case("regression", "baseline", verdict, &message), &regression.unlike));
     }
     cases
 }
 
 fn validity(report: &Report) -> TestCase {
-    let message = report.validity.reasons.first().map_or("whether the figures can be believed", String::as_str);
+    let message = report.validity.reasons.first().map_or("whether the measurements are valid", String::as_str);
     with_details(case("validity", "validity", report.validity.verdict, message), &report.validity.reasons)
 }
 

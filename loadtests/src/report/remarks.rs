@@ -45,7 +45,7 @@ pub(super) fn remarks(report: &Report) -> Vec<Remark> {
             say(Weight::Warning, "validity", reason.clone());
         }
         if report.validity.reasons.is_empty() {
-            say(Weight::Warning, "validity", "whether the figures can be believed is not known".to_owned());
+            say(Weight::Warning, "validity", "it is unknown whether the measurements are valid".to_owned());
         }
     }
     if let Some(reason) = &report.ended_early {
@@ -93,14 +93,14 @@ pub(super) fn broken(report: &Report, promise: &SloResult) -> String {
     let actual = format::actual(&report.plan, promise);
     let n = format::count(promise.n);
     let when = promise.broken_s.map_or_else(String::new, |(from, to)| {
-        format!(", broken from {} to {}", format::point(from), format::point(to))
+        format!(", missed from {} to {}", format::point(from), format::point(to))
     });
     match promise.actual {
         Some(_) if promise.verdict == Verdict::Inconclusive => {
-            format!("{}: {actual} of {n} samples does not tell{when}", promise.expr)
+            format!("{}: {actual} of {n} samples is inconclusive{when}", promise.expr)
         }
         Some(_) => format!("{}: {actual} of {n} samples{when}", promise.expr),
-        None => format!("{}: {n} samples are too few to tell", promise.expr),
+        None => format!("{}: {n} samples are too few", promise.expr),
     }
 }
 
@@ -170,14 +170,14 @@ fn correctness(report: &Report, say: &mut impl FnMut(Weight, &'static str, Strin
     }
     if found.cancelled > 0 {
         let count = format::count(found.cancelled);
-        say(Weight::Warning, "correctness", format!("{count} of {accepted} accepted were called off by an operator"));
+        say(Weight::Warning, "correctness", format!("{count} of {accepted} accepted were cancelled by an operator"));
     }
 }
 
 fn regression(report: &Report, say: &mut impl FnMut(Weight, &'static str, String)) {
     let Some(regression) = &report.regression else { return };
     for reason in &regression.unlike {
-        say(Weight::Warning, "regression", format!("can't be compared with {}: {reason}", regression.baseline));
+        say(Weight::Warning, "regression", format!("not comparable with {}: {reason}", regression.baseline));
     }
     let mut said = !regression.unlike.is_empty();
     for change in regression.changes.iter().filter(|change| change.counts) {
@@ -214,8 +214,8 @@ mod tests {
                     "2 of 16,794 accepted could not be verified: 2 tasks: the ledger answered 503 three times"
                 ),
                 (warning, "correctness", "25 of 16,794 accepted died"),
-                (error, "promise", "e2e.p95<2s: 2.31 s of 16,789 samples, broken from 38 s to 52 s"),
-                (warning, "promise", "work.p99<500ms: 7 samples are too few to tell"),
+                (error, "promise", "e2e.p95<2s: 2.31 s of 16,789 samples, missed from 38 s to 52 s"),
+                (warning, "promise", "work.p99<500ms: 7 samples are too few"),
                 (
                     warning,
                     "step",
@@ -256,7 +256,7 @@ mod tests {
         let options = compare::Options { baseline: Some("last".to_owned()), ..compare::Options::default() };
         let regression = Some(compare::missing("there is no earlier run", &options));
         let said = remarks(&crate::result::Report { regression, ..fixture::report() });
-        let expected = "can't be compared with last: there is no earlier run";
+        let expected = "not comparable with last: there is no earlier run";
         assert!(said.iter().any(|remark| remark.weight == Weight::Warning && remark.text == expected), "{said:?}");
     }
 

@@ -30,7 +30,7 @@ pub struct Correctness {
     pub stuck: u64,
     /// Could not find out.
     pub unverified: u64,
-    /// Requests whose answer never came: no loss, but nobody knows whether they were accepted.
+    /// Requests whose answer never came: no loss, but it is unknown whether they were accepted.
     pub unanswered: u64,
     /// From the last request to the last final status.
     pub drain_ms: u64,

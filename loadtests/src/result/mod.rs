@@ -97,7 +97,7 @@ pub struct Report {
     pub steps: Vec<Step>,
     /// What a search for the limit found.
     pub breakpoint: Option<Breakpoint>,
-    /// Whether the figures can be believed.
+    /// Whether the measurements are valid.
     pub validity: Validity,
     /// Against a baseline, if one was asked for.
     pub regression: Option<Regression>,

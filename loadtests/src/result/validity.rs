@@ -1,4 +1,4 @@
-//! Whether the figures can be believed.
+//! Whether the measurements are valid.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Verdict;
 
-/// Whether the figures can be believed.
+/// Whether the measurements are valid.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Validity {
     /// `inconclusive` if one of the reasons stands.

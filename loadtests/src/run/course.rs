@@ -143,7 +143,7 @@ async fn begun(drive: &Drive) -> Instant {
 fn died(ended: Result<Result<(), RunError>, tokio::task::JoinError>) -> RunError {
     match ended {
         Ok(Err(error)) => error,
-        Ok(Ok(())) => RunError::Ledger(io::Error::other("the generator ended before its time")),
+        Ok(Ok(())) => RunError::Ledger(io::Error::other("the generator exited early")),
         Err(panic) => RunError::Generator(panic.to_string()),
     }
 }

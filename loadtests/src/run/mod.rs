@@ -89,7 +89,7 @@ pub enum RunError {
     #[error(transparent)]
     Users(#[from] crate::client::ClientError),
     /// The sender's ledger can't be written.
-    #[error("the ledger of what was accepted can't be written: {0}")]
+    #[error("the journal of accepted tasks can't be written: {0}")]
     Ledger(#[from] std::io::Error),
     /// The driver of the closed model failed.
     #[error("the load generator failed: {0}")]

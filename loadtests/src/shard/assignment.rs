@@ -40,7 +40,7 @@ pub struct Assignment {
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidAssignment {
     /// It is none.
-    #[error("this is no assignment of a load generator: {0}")]
+    #[error("not an assignment of a load generator: {0}")]
     Unreadable(#[from] serde_json::Error),
     /// It is of another version of this program.
     #[error("the assignment is of version {0}, this program knows {VERSION}: image and command line differ")]

@@ -125,7 +125,7 @@ pub struct Piece {
 
 /// A shard that can't be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("what the generator left behind is damaged: {0}")]
+#[error("the generator's results are damaged: {0}")]
 pub struct Damaged(String);
 
 /// Reads a line; none if it is none of these, such as a message among them.
@@ -221,7 +221,7 @@ impl Assembly {
         let text: String = self.pieces.values().map(String::as_str).collect();
         let packed = BASE64.decode(text).map_err(|error| Damaged(error.to_string()))?;
         if hex(&packed) != *sha256 {
-            return Err(Damaged(format!("its {parts} pieces are not what was written")));
+            return Err(Damaged(format!("its {parts} pieces are damaged")));
         }
         serde_json::from_reader(io::BufReader::new(GzDecoder::new(packed.as_slice()).take(UNPACKED_LIMIT)))
             .map_err(|error| Damaged(error.to_string()))

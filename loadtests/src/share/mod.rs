@@ -35,7 +35,7 @@ pub struct Share {
 
 /// Numbers that are no share, or text that is none.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("a share is a number and how many there are, such as 2/4, up to {MOST}")]
+#[error("must be a number and a total, such as 2/4, up to {MOST}")]
 pub struct InvalidShare;
 
 /// A plan that so many generators can't make together, with what can.
@@ -123,26 +123,26 @@ impl Share {
 pub fn check(plan: &Plan, run: &RunId, generators: u64) -> Result<(), Indivisible> {
     let refuse = |why: String| Err(Indivisible(why));
     if !(1..=MOST).contains(&generators) {
-        return refuse(format!("there can be 1 to {MOST} generators"));
+        return refuse(format!("must be 1 to {MOST} generators"));
     }
     if generators > 1 && plan.growth.is_some() {
-        return refuse("a search for the limit decides after each size what comes next: it takes one generator".into());
+        return refuse(
+            "a breakpoint search needs a single generator, because each step depends on the one before".into(),
+        );
     }
     let sizes = if plan.steps.is_empty() { &[1.0][..] } else { &plan.steps };
     let least = sizes.iter().map(|size| plan.peak(*size)).fold(f64::INFINITY, f64::min);
     #[expect(clippy::cast_precision_loss, reason = "at most a hundred")]
     let each_has_one = least >= generators as f64;
     if plan.model == Model::Closed && !each_has_one {
-        return refuse(format!("{generators} generators need as many users, and the plan has {least} at once"));
+        return refuse(format!("{generators} generators need at least as many users, and the plan has {least}"));
     }
     let courses = u32::try_from(sizes.len()).unwrap_or(u32::MAX);
     if generators > 1 && plan.course().saturating_mul(courses) > LONGEST {
-        return refuse("several generators can make a load of 12 hours at most".into());
+        return refuse("several generators can run for 12 hours at most".into());
     }
     if generators > 1 && run.as_str().len() > 48 {
-        return refuse(
-            "the run's id has more than 48 letters, so that its generators can't have ids of their own".into(),
-        );
+        return refuse("the run id must have at most 48 characters to run several generators".into());
     }
     Ok(())
 }

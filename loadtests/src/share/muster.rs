@@ -66,7 +66,7 @@ pub enum MusterError {
     #[error(transparent)]
     Platform(#[from] ClientError),
     /// Not everybody came.
-    #[error("{present} of {of} generators were ready within {} s, so none began", patience.as_secs())]
+    #[error("only {present} of {of} generators were ready within {} s, so none started", patience.as_secs())]
     Missing {
         /// Who came, this one among them.
         present: usize,

@@ -59,19 +59,19 @@ fn what_can_not_be_divided_says_why() {
     let long = with(Overrides { duration: Some(LONGEST), ..Overrides::default() });
     for (plan, generators, refused) in [
         (&presets::custom(), 50, None),
-        (&presets::custom(), 51, Some("51 generators need as many users, and the plan has 50 at once")),
-        (&presets::custom(), 0, Some("there can be 1 to 100 generators")),
-        (&presets::custom(), 101, Some("there can be 1 to 100 generators")),
+        (&presets::custom(), 51, Some("51 generators need at least as many users, and the plan has 50")),
+        (&presets::custom(), 0, Some("must be 1 to 100 generators")),
+        (&presets::custom(), 101, Some("must be 1 to 100 generators")),
         (&steps, 2, None),
-        (&steps, 3, Some("3 generators need as many users, and the plan has 2 at once")),
+        (&steps, 3, Some("3 generators need at least as many users, and the plan has 2")),
         (&slow, 8, None),
         (&long, 1, None),
-        (&long, 2, Some("several generators can make a load of 12 hours at most")),
+        (&long, 2, Some("several generators can run for 12 hours at most")),
         (&Preset::Breakpoint.plan(), 1, None),
         (
             &Preset::Breakpoint.plan(),
             2,
-            Some("a search for the limit decides after each size what comes next: it takes one generator"),
+            Some("a breakpoint search needs a single generator, because each step depends on the one before"),
         ),
     ] {
         let found = check(plan, &run, generators).err().map(|error| error.to_string());

@@ -33,7 +33,7 @@ pub(super) fn config_map(
     }
     let there = resources.iter_mut().find(|resource| resource.is("ConfigMap", name));
     match (generator.behavior, there) {
-        (Behavior::Create, Some(_)) => Err(format!("configmap/{name} is there twice")),
+        (Behavior::Create, Some(_)) => Err(format!("configmap/{name} is given twice")),
         (Behavior::Merge, None) => Err(format!("there is no configmap/{name} to merge with")),
         (Behavior::Create, None) => {
             let object = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": data});

@@ -38,7 +38,7 @@ pub(crate) fn patch(patch: &Value, resources: &mut Vec<Resource>) -> Result<(), 
         |object: &Value| text(object, "apiVersion").split_once('/').map_or(String::new(), |(group, _)| group.into());
     let (kind, name) = (text(patch, "kind"), text(&patch["metadata"], "name"));
     let found = resources.iter().position(|there| there.is(kind, name) && group(&there.object) == group(patch));
-    let at = found.ok_or_else(|| format!("there is no {} that a patch is meant for", named(patch)))?;
+    let at = found.ok_or_else(|| format!("there is no {} for a patch", named(patch)))?;
     if patch.get("$patch").is_some_and(|directive| directive == "delete") {
         resources.remove(at);
         return Ok(());

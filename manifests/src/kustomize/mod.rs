@@ -56,9 +56,7 @@ pub enum RenderError {
         message: String,
     },
     /// Nobody said which image to run.
-    #[error(
-        "which image is meant by {image} is not said; give its reference, such as {image}=registry.example/{image}@sha256:…"
-    )]
+    #[error("no image is given for {image}; set its reference, such as {image}=registry.example/{image}@sha256:…")]
     NoImage {
         /// Its name in the manifests.
         image: String,
@@ -190,7 +188,7 @@ fn add(resource: Resource, resources: &mut Vec<Resource>) -> Result<(), String> 
         return Err(format!("kind {kind} is not known here; teach kinds.rs where it belongs"));
     }
     if resources.iter().any(|there| there.is(kind, name)) {
-        return Err(format!("{} is there twice", kinds::named(&resource.object)));
+        return Err(format!("{} is given twice", kinds::named(&resource.object)));
     }
     resources.push(resource);
     Ok(())

@@ -48,7 +48,7 @@ fn what_is_not_supported_is_an_error_and_never_ignored() {
         ("resources: [nothing.yaml]\n", "top/kustomization.yaml: there is no top/nothing.yaml"),
         ("resources: [../../etc]\n", "../../etc leads out of the manifests"),
         ("resources: [bad.yaml]\n", "top/bad.yaml:5: kind Widget is not known here"),
-        ("resources: [d.yaml, d.yaml]\n", "top/d.yaml:1: deployment/d is there twice"),
+        ("resources: [d.yaml, d.yaml]\n", "top/d.yaml:1: deployment/d is given twice"),
         ("configMapGenerator:\n  - name: c\n    literals: [\"A='b'\"]\n", "quotes around a value are not supported"),
         ("configMapGenerator:\n  - name: c\n    literals: [A]\n", "A is not KEY=value"),
         ("configMapGenerator:\n  - name: c\n    behavior: merge\n", "there is no configmap/c to merge with"),
@@ -95,7 +95,7 @@ fn a_patch_that_could_mean_two_things_is_refused() {
     }
     let stranger =
         "patches:\n  - patch: |\n      apiVersion: apps/v1\n      kind: Deployment\n      metadata: {name: x}\n";
-    assert!(built(stranger).unwrap_err().contains("there is no deployment/x that a patch is meant for"));
+    assert!(built(stranger).unwrap_err().contains("there is no deployment/x for a patch"));
     let group = "resources: [d.yaml]\npatches:\n  - patch: |\n      apiVersion: v1\n      kind: Deployment\n      metadata: {name: d}\n";
     assert!(built(group).unwrap_err().contains("there is no deployment/d"), "another group is another kind");
 }

@@ -72,7 +72,7 @@ pub(crate) fn images(object: &mut Value) -> Vec<&mut String> {
 }
 
 fn changed(image: &str, change: &ImageChange) -> Result<String, String> {
-    let Some(mut found) = Image::parse(image) else { return Err(format!("{image} is no reference of an image")) };
+    let Some(mut found) = Image::parse(image) else { return Err(format!("{image} is not an image reference")) };
     if found.name != change.name {
         return Ok(image.to_owned());
     }

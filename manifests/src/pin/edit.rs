@@ -12,7 +12,7 @@ type Wrong = (usize, String);
 pub(super) fn with_images(text: &str, images: &[(String, Image)]) -> Result<String, Wrong> {
     let before = said(text)?;
     if before.as_object().is_none() {
-        return Err((1, "this is no kustomization".to_owned()));
+        return Err((1, "this is not a kustomization".to_owned()));
     }
     let mut lines: Vec<String> = text.lines().map(ToOwned::to_owned).collect();
     for (name, image) in images {
@@ -26,8 +26,7 @@ pub(super) fn with_images(text: &str, images: &[(String, Image)]) -> Result<Stri
     if said(&after).as_ref() != Ok(&wanted) {
         return Err((
             1,
-            "its images are written in a way that can't be changed here; write them as a list of \
-                        `- name: …`, a field a line"
+            "its images can't be edited in this form; write them as a list of `- name: …`, one field per line"
                 .to_owned(),
         ));
     }

@@ -24,7 +24,7 @@ fn pinned(text: &str, pairs: &[(&str, &str)]) -> Result<String, String> {
             Ok(after)
         }
         Err(error) => {
-            assert_eq!(after, text, "the file is as it was");
+            assert_eq!(after, text, "the file is unchanged");
             Err(error.to_string().replace(&directory.path().display().to_string(), ""))
         }
     }
@@ -74,7 +74,7 @@ fn what_can_not_be_changed_safely_is_left_alone() {
         ("images: [{name: card-server}]\n", "/kustomization.yaml:1: images is written in one line"),
         ("images:\n  - newTag: a\n    name: card-server\n", "/kustomization.yaml:2: an entry of images does not begin"),
         ("images:\n  - {name: card-server, newTag: a}\n", "/kustomization.yaml:1: its images are written in a way"),
-        ("- a\n", "/kustomization.yaml:1: this is no kustomization"),
+        ("- a\n", "/kustomization.yaml:1: this is not a kustomization"),
         ("a: [\n", "/kustomization.yaml:1: "),
     ] {
         let error = pinned(text, &[("card-server", &server)]).unwrap_err();

@@ -41,7 +41,7 @@ pub(super) fn all(values: &Values) -> Result<(), RenderError> {
     }
     let bundled = values.database.map_or(values.overlay.has_bundled_database(), |there| there == Provision::Bundled);
     if !bundled && (values.storage.is_some() || values.storage_class.is_some()) {
-        return wrong("storage", "Postgres is elsewhere; there is no volume to be sized");
+        return wrong("storage", "Postgres is external, so it has no volume");
     }
     if values.storage.as_ref().is_some_and(|size| !is_size(size)) {
         return wrong("storage", "must be a size such as 20Gi");
@@ -61,7 +61,7 @@ fn settings(values: &Values) -> Result<(), RenderError> {
         }
         let ours = ["server.address", "server.port", "worker.issuer.url"];
         if ours.contains(&name.as_str()) {
-            return wrong(format!("{name} is where the parts find each other in a cluster; it can't be changed"));
+            return wrong(format!("{name} is fixed in a Kubernetes cluster; it can't be changed"));
         }
     }
     match drain(values) {

@@ -34,7 +34,7 @@ pub(super) fn check(object: &Value) -> Vec<Finding> {
             let schedule = text(spec, "schedule");
             let fields = schedule.split_whitespace().count();
             let is_one = schedule.starts_with('@') || fields == 5 || fields == 6 && schedule.starts_with("TZ=");
-            look.insist(is_one, "spec.schedule", "must be five fields as cron has them, or such as @daily");
+            look.insist(is_one, "spec.schedule", "must be five cron fields, or a name such as @daily");
         }
         _ => {}
     }
@@ -81,26 +81,18 @@ impl Look<'_> {
             "Role" | "RoleBinding" => !name.contains(['/', '%']) && name != "." && name != "..",
             _ => is_name(name),
         };
-        self.insist(
-            holds,
-            format!("{at}.name"),
-            "is no name that the API takes: a-z, 0-9, - and, for most kinds, dots",
-        );
+        self.insist(holds, format!("{at}.name"), "is not a valid name: a-z, 0-9, - and, for most kinds, dots");
         let namespace = text(metadata, "namespace");
-        self.insist(
-            namespace.is_empty() || is_label(namespace),
-            format!("{at}.namespace"),
-            "is no name of a namespace",
-        );
+        self.insist(namespace.is_empty() || is_label(namespace), format!("{at}.namespace"), "is not a namespace name");
         self.labels(&metadata["labels"], &format!("{at}.labels"));
         for key in metadata["annotations"].as_object().into_iter().flatten().map(|(key, _)| key) {
-            self.insist(is_qualified(key), format!("{at}.annotations.{key}"), "is no key of an annotation");
+            self.insist(is_qualified(key), format!("{at}.annotations.{key}"), "is not an annotation key");
         }
     }
 
     fn labels(&mut self, labels: &Value, at: &str) {
         for (key, value) in labels.as_object().into_iter().flatten() {
-            self.insist(is_qualified(key), format!("{at}.{key}"), "is no key of a label");
+            self.insist(is_qualified(key), format!("{at}.{key}"), "is not a label key");
             let value = value.as_str().unwrap_or_default();
             let holds = value.is_empty() || is_part(value);
             self.insist(holds, format!("{at}.{key}"), "must be at most 63 of letters, digits, -, _ and .");
@@ -158,7 +150,7 @@ impl Look<'_> {
                     at("path"),
                     "must begin with a slash",
                 );
-                self.insist(!entry["pathType"].is_null(), at("pathType"), "this is needed and not there");
+                self.insist(!entry["pathType"].is_null(), at("pathType"), "required field is missing");
                 self.one_of(&entry["pathType"], &["Exact", "Prefix", "ImplementationSpecific"], at("pathType"));
                 self.backend(&entry["backend"], &at("backend"));
             }
@@ -243,7 +235,7 @@ impl Look<'_> {
     }
 
     fn container(&mut self, container: &Value, at: &str, volumes: &BTreeSet<&str>) {
-        self.insist(!text(container, "image").is_empty(), format!("{at}.image"), "this is needed and not there");
+        self.insist(!text(container, "image").is_empty(), format!("{at}.image"), "required field is missing");
         self.one_of(
             &container["imagePullPolicy"],
             &["Always", "IfNotPresent", "Never"],
@@ -257,7 +249,7 @@ impl Look<'_> {
             let name = text(variable, "name");
             let good = |byte: u8| (b' '..=b'~').contains(&byte) && byte != b'=';
             let holds = !name.is_empty() && name.bytes().all(good);
-            self.insist(holds, format!("{at}.env[{index}].name"), "is no name of a variable");
+            self.insist(holds, format!("{at}.env[{index}].name"), "is not a variable name");
             let both = !variable["valueFrom"].is_null() && !text(variable, "value").is_empty();
             self.insist(
                 !both,
@@ -270,7 +262,7 @@ impl Look<'_> {
             let at = |field: &str| format!("{at}.volumeMounts[{index}].{field}");
             self.insist(volumes.contains(text(mount, "name")), at("name"), "there is no such volume");
             let path = text(mount, "mountPath");
-            self.insist(!path.is_empty() && paths.insert(path), at("mountPath"), "must be there, and once");
+            self.insist(!path.is_empty() && paths.insert(path), at("mountPath"), "is required exactly once");
         }
         for probe in ["livenessProbe", "readinessProbe", "startupProbe"] {
             let ways = ["httpGet", "tcpSocket", "exec", "grpc"]
@@ -284,7 +276,7 @@ impl Look<'_> {
         for side in ["requests", "limits"] {
             for (name, amount) in resources[side].as_object().into_iter().flatten() {
                 let at = format!("{at}.resources.{side}.{name}");
-                self.insist(quantity(amount).is_some(), at, "is no amount such as 250m or 64Mi");
+                self.insist(quantity(amount).is_some(), at, "is not a quantity such as 250m or 64Mi");
             }
         }
         for (name, limit) in resources["limits"].as_object().into_iter().flatten() {

@@ -42,7 +42,7 @@ pub(super) fn check(object: &Value) -> Vec<Finding> {
         ("rbac.authorization.k8s.io/v1", "RoleBinding") => read::<RoleBinding>(object),
         ("keda.sh/v1alpha1", "ScaledObject") => read::<ScaledObject>(object),
         (version, kind) => {
-            let message = format!("{version} {kind} is not known here, so its fields were not looked at");
+            let message = format!("{version} {kind} is unknown, so its fields were not checked");
             return vec![finding(object, "unknown-kind", Level::Note, "", message)];
         }
     };
@@ -51,7 +51,7 @@ pub(super) fn check(object: &Value) -> Vec<Finding> {
         Ok(known) => {
             let mut findings = Vec::new();
             unknown(object, &known, "", &mut |path| {
-                findings.push(finding(object, RULE, Level::Error, path, "there is no such field; it would be refused"));
+                findings.push(finding(object, RULE, Level::Error, path, "no such field; the API would reject it"));
             });
             findings.extend(missing(object));
             findings
@@ -108,7 +108,7 @@ fn missing(object: &Value) -> Vec<Finding> {
         .filter(|path| object.pointer(path).is_none_or(Value::is_null))
         .map(|path| {
             let path = path.trim_start_matches('/').replace("/0", "[0]").replace('/', ".");
-            finding(object, RULE, Level::Error, path, "this is needed and not there")
+            finding(object, RULE, Level::Error, path, "required field is missing")
         })
         .collect()
 }

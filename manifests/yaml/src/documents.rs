@@ -16,7 +16,7 @@ pub struct Document {
     pub doubts: Vec<Doubt>,
 }
 
-/// What a key means that is there twice.
+/// What a key means that is given twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Repeated {
     /// It is a mistake.

@@ -47,8 +47,7 @@ impl Caller {
             Self::User(user) => Ok(user),
             Self::Operator => Err(Refusal::new(
                 Code::Forbidden,
-                "This is done as a user, with a user's access token; the operator's can't stand for one. \
-                 POST /api/v1/synthetic-users makes users with tokens.",
+                "This route needs a user's access token, not the operator's. POST /api/v1/synthetic-users creates users with tokens.",
             )),
         }
     }

@@ -182,10 +182,9 @@ impl Answer for Answers {
 fn too_many_connections(full: Full) -> Refusal {
     let detail = match full {
         Full::Address => {
-            "This address has its share of connections, all of them at work, and the rest is for others. Use fewer, or \
-             try again later."
+            "This address uses its share of connections; the rest is reserved for others. Use fewer, or try again later."
         }
-        Full::All | Full::User => "Every connection is at work. Nothing was changed; try again.",
+        Full::All | Full::User => "Every connection is busy. Nothing was changed; try again.",
     };
     Refusal::new(code(full), detail).retry_after(5)
 }

@@ -49,7 +49,7 @@ pub(super) async fn run(arguments: IssuerArguments) -> Result<Exit, NotReady> {
     tokio::select! {
         () = begun.stop.asked() => {}
         _ = &mut bureau => {
-            tracing::error!("the bureau ended by itself");
+            tracing::error!("the issuer exited unexpectedly");
             return Ok(Exit::Failed);
         }
     }

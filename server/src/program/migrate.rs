@@ -50,7 +50,7 @@ pub(super) async fn run(arguments: MigrateArguments) -> Result<Exit, NotReady> {
     let stop = Stop::listen(false).map_err(|error| NotReady::new(format!("signals can't be listened to: {error}")))?;
     let migrated = tokio::select! {
         migrated = patiently(arguments.wait.unwrap_or_default(), || migrate(&database, arguments.new_identity)) => migrated?,
-        () = stop.asked() => return Err(NotReady::new("asked to stop before the schema was up to date; run it again")),
+        () = stop.asked() => return Err(NotReady::new("stopped before the schema was upgraded; run it again")),
     };
     let identity = if arguments.new_identity { "; the ledger has a new identity" } else { "" };
     // Who reads it may be gone (`| head`): what was done is done.
@@ -76,7 +76,7 @@ async fn patiently<T>(wait: Duration, mut attempt: impl AsyncFnMut() -> Result<T
             return Err(error.into());
         }
         if late {
-            return Err(NotReady::new(format!("{}; that was tried for {}", error.shared(), format_duration(wait))));
+            return Err(NotReady::new(format!("{}; tried for {}", error.shared(), format_duration(wait))));
         }
         if !said {
             tracing::info!(error = %error.shared(), wait = format_duration(wait), "waiting for Postgres");
@@ -130,7 +130,7 @@ mod tests {
     async fn a_postgres_that_never_comes_is_named_with_the_time_that_it_was_given() {
         let begun = Instant::now();
         let (ended, attempts) = tried(Duration::from_millis(2_500), 99, ErrorKind::Unavailable).await;
-        assert_eq!(ended.unwrap_err(), "Postgres can't be reached: refused; that was tried for 2500ms");
+        assert_eq!(ended.unwrap_err(), "Postgres can't be reached: refused; tried for 2500ms");
         assert_eq!((attempts, begun.elapsed()), (4, Duration::from_millis(2_500)));
     }
 

@@ -78,7 +78,7 @@ pub(super) async fn run(arguments: ServeArguments) -> Result<Exit, NotReady> {
         part = platform.failed() => Some(part),
     };
     if let Some(part) = failed {
-        tracing::error!(part, "a part of the platform ended by itself");
+        tracing::error!(part, "a component exited unexpectedly");
     }
     tracing::info!("stopping");
     let stopped = platform.stop().await;

@@ -26,8 +26,7 @@ impl StoreChoice {
     pub(super) fn of(ledger: Option<PathBuf>, cluster: Option<Address>) -> Result<Self, NotReady> {
         match (ledger, cluster) {
             (Some(_), Some(_)) => Err(NotReady::new(
-                "a SQLite ledger and a cluster are both given; leave --ledger and CARDCTL_LEDGER away, or unset \
-                 CARDCTL_DATABASE and CARDCTL_REDIS (and …_FILE)",
+                "a SQLite ledger and Postgres are both configured; leave out --ledger and CARDCTL_LEDGER, or unset CARDCTL_DATABASE and CARDCTL_REDIS (and …_FILE)",
             )),
             (ledger, None) => Ok(Self::Ledger(ledger.unwrap_or_else(|| LEDGER.into()))),
             (None, Some(address)) => Ok(Self::Cluster(address)),

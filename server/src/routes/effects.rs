@@ -18,7 +18,7 @@ use crate::problem::Refusal;
     params(
         ("run" = RunId, Query, description = "The run"),
         ("limit" = Option<u32>, Query, description = "Items on a page: 1 to 1000, 1000 if not given", minimum = 1, maximum = 1000),
-        ("cursor" = Option<String>, Query, description = "`next` of the page before")),
+        ("cursor" = Option<String>, Query, description = "`next` of the previous page")),
     responses((status = 200, description = "A page", body = EffectPage)))]
 pub(crate) async fn list(State(app): State<Arc<App>>, _: Operator, mut query: Query) -> Result<Response, Refusal> {
     let (run, limit, cursor) = (query.required::<RunId>("run"), query.limit(1000, 1000), query.text("cursor"));

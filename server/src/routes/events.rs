@@ -33,8 +33,8 @@ const TASKS: usize = 1000;
 #[utoipa::path(get, path = "/tasks/{id}/events", tag = "events", security(("user" = []), ("operator" = [])),
     params(
         ("id" = TaskId, Path, description = "The task"),
-        ("from" = Option<u64>, Query, description = "Go on after the event with this id", maximum = 9223372036854775807u64),
-        ("last-event-id" = Option<u64>, Header, description = "The same; wins over `from`", maximum = 9223372036854775807u64)),
+        ("from" = Option<u64>, Query, description = "Resume after the event with this id", maximum = 9223372036854775807u64),
+        ("last-event-id" = Option<u64>, Header, description = "Same as `from`, and wins over it", maximum = 9223372036854775807u64)),
     responses((status = 200, description = "`event: state` with the task as data; `event: reset` if what was asked for is gone", body = String, content_type = "text/event-stream")))]
 pub(crate) async fn of_task(
     State(app): State<Arc<App>>,
@@ -97,11 +97,11 @@ async fn begin(
 /// Changes of many tasks: of a run, of a list, of all that the caller may see. From now on, unless resumed.
 #[utoipa::path(get, path = "/events", tag = "events", security(("user" = []), ("operator" = [])),
     params(
-        ("run" = Option<RunId>, Query, description = "Of this run"),
-        ("task" = Option<Vec<TaskId>>, Query, description = "Of these tasks: repeated, or with commas; at most 1000"),
-        ("final" = Option<bool>, Query, description = "`true`: final states alone, for who only waits for ends"),
-        ("from" = Option<u64>, Query, description = "Go on after the event with this id; 0 for all there is", maximum = 9223372036854775807u64),
-        ("last-event-id" = Option<u64>, Header, description = "The same; wins over `from`", maximum = 9223372036854775807u64)),
+        ("run" = Option<RunId>, Query, description = "Filter by run"),
+        ("task" = Option<Vec<TaskId>>, Query, description = "Filter by task ids, repeated or separated by commas; at most 1000"),
+        ("final" = Option<bool>, Query, description = "`true` for final states only"),
+        ("from" = Option<u64>, Query, description = "Resume after the event with this id; 0 for the whole log", maximum = 9223372036854775807u64),
+        ("last-event-id" = Option<u64>, Header, description = "Same as `from`, and wins over it", maximum = 9223372036854775807u64)),
     responses((status = 200, description = "`event: hello` with `{from}`, then `event: state` with a task as data; `event: reset` if what was asked for is gone", body = String, content_type = "text/event-stream")))]
 pub(crate) async fn of_many(
     State(app): State<Arc<App>>,

@@ -24,8 +24,8 @@ const ROUTE: &str = "/api/v1/replacements";
 /// Asks for a replacement. A user has at most one that is not final.
 #[utoipa::path(post, path = "/replacements", tag = "replacements", security(("user" = [])), request_body = Replacement,
     params(
-        ("idempotency-key" = Option<String>, Header, description = "Makes sending twice safe: 1 to 255 visible ASCII characters", min_length = 1, max_length = 255, pattern = "^[!-~]+$"),
-        ("x-run-id" = Option<card_core::ids::RunId>, Header, description = "Tags the task with a run")),
+        ("idempotency-key" = Option<String>, Header, description = "Idempotency key, which makes retries safe: 1 to 255 visible ASCII characters", min_length = 1, max_length = 255, pattern = "^[!-~]+$"),
+        ("x-run-id" = Option<card_core::ids::RunId>, Header, description = "Run id of the task")),
     responses(
         (status = 202, description = "Accepted: it is on disk. `idempotency-replayed: true` if it was already, by the same key", body = Task,
             headers(("location" = String, description = "The replacement"), ("idempotency-replayed" = Option<String>, description = "`true` for a repeated answer"))),
@@ -51,7 +51,7 @@ pub(crate) async fn submit(
 #[utoipa::path(get, path = "/replacements", tag = "replacements", security(("user" = [])),
     params(
         ("limit" = Option<u32>, Query, description = "Items on a page: 1 to 200, 50 if not given", minimum = 1, maximum = 200),
-        ("cursor" = Option<String>, Query, description = "`next` of the page before")),
+        ("cursor" = Option<String>, Query, description = "`next` of the previous page")),
     responses((status = 200, description = "A page", body = TaskPage)))]
 pub(crate) async fn list(State(app): State<Arc<App>>, user: User, mut query: Query) -> Result<Response, Refusal> {
     let (limit, cursor) = (query.limit(50, 200), query.text("cursor"));

@@ -57,14 +57,12 @@ impl PartialSchema for TaskRequest {
             .schema_type(Type::String)
             .enum_values(Some(Priority::ALL.map(Priority::as_str)))
             .default(Some(Priority::default().as_str().into()))
-            .description(Some("How much of the workers it gets while there is more than they can do; none starves"))
+            .description(Some("Priority under load; a lower one gets fewer workers, but never none"))
             .build();
         let due_at = ObjectBuilder::new()
             .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
             .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
-            .description(Some(
-                "Not to be begun before this time (RFC 3339), at most 366 days ahead; what is past is due at once",
-            ))
+            .description(Some("Earliest start (RFC 3339), at most 366 days ahead; a time in the past means now"))
             .build();
         let alternatives = Registry::default().all().fold(OneOfBuilder::new(), |all, one| {
             let kind = ObjectBuilder::new().schema_type(Type::String).enum_values(Some([one.kind.as_str()]));
@@ -155,8 +153,8 @@ fn accepted(app: &App, caller: Caller, task: Task, location: &str, replayed: boo
 /// Submits a task, as a user or as the operator.
 #[utoipa::path(post, path = "/tasks", tag = "tasks", security(("user" = []), ("operator" = [])), request_body = TaskRequest,
     params(
-        ("idempotency-key" = Option<String>, Header, description = "Makes sending twice safe: 1 to 255 visible ASCII characters", min_length = 1, max_length = 255, pattern = "^[!-~]+$"),
-        ("x-run-id" = Option<RunId>, Header, description = "Tags the task with a run")),
+        ("idempotency-key" = Option<String>, Header, description = "Idempotency key, which makes retries safe: 1 to 255 visible ASCII characters", min_length = 1, max_length = 255, pattern = "^[!-~]+$"),
+        ("x-run-id" = Option<RunId>, Header, description = "Run id of the task")),
     responses((status = 202, description = "Accepted: it is on disk. `idempotency-replayed: true` if it was already, by the same key", body = Task,
         headers(("location" = String, description = "The task"), ("idempotency-replayed" = Option<String>, description = "`true` for a repeated answer"))),
         (status = 409, description = "The caller has one of this kind that is not final, and can have only one: the kind's problem, with `open_task`")))]
@@ -194,13 +192,13 @@ fn due_at(text: &str) -> Result<Timestamp, Refusal> {
 /// Tasks by filter, newest first.
 #[utoipa::path(get, path = "/tasks", tag = "tasks", security(("operator" = [])),
     params(
-        ("kind" = Option<Kind>, Query, description = "Of this kind"),
-        ("status" = Option<Status>, Query, description = "In this status"),
-        ("run" = Option<RunId>, Query, description = "Of this run"),
-        ("owner" = Option<UserId>, Query, description = "Of this user"),
-        ("error" = Option<String>, Query, description = "Whose error (`code: message`) matches this regular expression of at most 512 bytes", max_length = 512),
+        ("kind" = Option<Kind>, Query, description = "Filter by kind"),
+        ("status" = Option<Status>, Query, description = "Filter by status"),
+        ("run" = Option<RunId>, Query, description = "Filter by run"),
+        ("owner" = Option<UserId>, Query, description = "Filter by user"),
+        ("error" = Option<String>, Query, description = "Filter by a regular expression of at most 512 bytes that matches the error (`code: message`)", max_length = 512),
         ("limit" = Option<u32>, Query, description = "Items on a page: 1 to 1000, 50 if not given", minimum = 1, maximum = 1000),
-        ("cursor" = Option<String>, Query, description = "`next` of the page before")),
+        ("cursor" = Option<String>, Query, description = "`next` of the previous page")),
     responses((status = 200, description = "A page", body = TaskPage)))]
 pub(crate) async fn list(State(app): State<Arc<App>>, _: Operator, mut query: Query) -> Result<Response, Refusal> {
     let kind = query.text("kind");

@@ -124,7 +124,7 @@ async fn a_ledger_and_a_cluster_are_not_both_served() {
         let mut command = place.command(flag);
         command.envs([DATABASE, REDIS]);
         let ended = Ended::of(command).await;
-        assert!(ended.not_ready().contains("leave --ledger and CARDCTL_LEDGER away, or unset CARDCTL_DATABASE"));
+        assert!(ended.not_ready().contains("leave out --ledger and CARDCTL_LEDGER, or unset CARDCTL_DATABASE"));
         assert!(!ended.stderr.contains("hunter2"), "{}", ended.stderr);
     }
     let mut command = place.command(&[]);
@@ -178,7 +178,10 @@ async fn secrets_come_from_files_with_a_line_end() {
     let (key, token) =
         (place.file("key", &format!("{}\n", "k".repeat(64))), place.file("token", &format!("{OPERATOR}\n")));
     let mut command = place.bare(&["--announce"]);
-    command.env("CARDCTL_SIGNING_KEY_FILE", key).env("CARDCTL_OPERATOR_TOKEN_FILE", token).env("CARDCTL_SERVER_PORT", "0");
+    command
+        .env("CARDCTL_SIGNING_KEY_FILE", key)
+        .env("CARDCTL_OPERATOR_TOKEN_FILE", token)
+        .env("CARDCTL_SERVER_PORT", "0");
     let server = crate::running::Running::start(command).await;
     assert_eq!(server.get("/api/v1/stats").await.0, 200);
     server.stop().await;

@@ -46,7 +46,7 @@ pub(crate) async fn serve_routes(listener: TcpListener, router: Router, stop: Ca
         Limits { timeouts, connections: affordable() / 2, unfinished: UNFINISHED, proxies: Networks::default() };
     let router = router.route_layer(from_fn(without_parameters));
     if !serve(listener, Arc::new(Routes(router)), limits, stop).await {
-        tracing::debug!("stopped with calls under way");
+        tracing::debug!("stopped with requests in flight");
     }
 }
 
@@ -67,7 +67,7 @@ impl Answer for Routes {
     async fn answer(&self, client: Client, request: Request<Incoming>) -> Response<Body> {
         let is_probe = matches!(request.uri().path(), "/health" | "/ready" | "/metrics");
         if client.standing != Standing::Regular && !is_probe {
-            return Problem::unavailable("every connection is at work; try again").into_response();
+            return Problem::unavailable("every connection is busy; try again").into_response();
         }
         match self.0.clone().call(request).await {
             Ok(response) => response,

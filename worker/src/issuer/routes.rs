@@ -47,7 +47,7 @@ pub(super) fn router(behaviour: Behaviour, operator: Option<OperatorToken>, stop
         .route("/behaviour", get(behaviour_now).put(change_behaviour))
         .merge(health::routes(move || {
             let taking_calls = !stopping.is_cancelled();
-            async move { vec![Check::new("accepting", taking_calls, "the bureau is stopping")] }
+            async move { vec![Check::new("accepting", taking_calls, "the issuer is stopping")] }
         }))
         .fallback(crate::http::no_such_route)
         .method_not_allowed_fallback(async || Problem::of_status(StatusCode::METHOD_NOT_ALLOWED))
@@ -68,7 +68,7 @@ impl Bureau {
         }
         tokio::select! {
             () = tokio::time::sleep(duration) => Ok(()),
-            () = self.0.stop.cancelled() => Err(Problem::unavailable("the bureau is stopping")),
+            () = self.0.stop.cancelled() => Err(Problem::unavailable("the issuer is stopping")),
         }
     }
 }
@@ -79,17 +79,17 @@ async fn issue(State(bureau): State<Bureau>, request: axum::extract::Request) ->
     let answers = &bureau.0.answers;
     if behaviour.is_down(Instant::now()) {
         answers.unavailable.increment(1);
-        return Err(Problem::unavailable("the bureau is down"));
+        return Err(Problem::unavailable("the issuer is down"));
     }
     bureau.wait(behaviour.latency().sample(rand::random(), rand::random())).await?;
     if happens(behaviour.hang_rate) {
         bureau.wait(HANG).await?;
         answers.unavailable.increment(1);
-        return Err(Problem::unavailable("the bureau took too long"));
+        return Err(Problem::unavailable("the issuer took too long"));
     }
     if happens(behaviour.error_rate) {
         answers.unavailable.increment(1);
-        return Err(Problem::unavailable("the bureau failed"));
+        return Err(Problem::unavailable("the issuer failed"));
     }
     if happens(behaviour.garbage_rate) {
         answers.garbage.increment(1);
@@ -102,7 +102,7 @@ async fn issue(State(bureau): State<Bureau>, request: axum::extract::Request) ->
         }
         None => {
             answers.declined.increment(1);
-            Err(Problem::new(StatusCode::PAYMENT_REQUIRED, "declined", "the bureau does not issue this card"))
+            Err(Problem::new(StatusCode::PAYMENT_REQUIRED, "declined", "the issuer does not issue this card"))
         }
     }
 }
@@ -127,7 +127,7 @@ async fn change_behaviour(
     })?;
     let changed = behaviour.at(now);
     drop(behaviour);
-    tracing::info!(behaviour = ?changed, "the bureau behaves differently from now on");
+    tracing::info!(behaviour = ?changed, "the issuer's behaviour was changed");
     Ok(Json(changed))
 }
 

@@ -31,8 +31,8 @@ pub(super) async fn run(arguments: Arguments) -> Result<Exit, NotReady> {
     let settings = &begun.settings;
     let address = begun.environment.cluster()?.ok_or_else(|| {
         NotReady::new(
-            "a worker needs a cluster; set CARDCTL_DATABASE_FILE and CARDCTL_REDIS_FILE, or CARDCTL_DATABASE and \
-             CARDCTL_REDIS. On a SQLite ledger `card-server` runs the workers itself",
+            "a worker needs Postgres and Redis; set CARDCTL_DATABASE_FILE and CARDCTL_REDIS_FILE, or CARDCTL_DATABASE and \
+             CARDCTL_REDIS. With a SQLite ledger, `card-server` runs the workers itself",
         )
     })?;
     let registry = Registry::default();
@@ -63,7 +63,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<Exit, NotReady> {
         () = keep_metrics() => None,
     };
     if let Some(part) = failed {
-        tracing::error!(part, "a part of the process ended by itself");
+        tracing::error!(part, "a component exited unexpectedly");
     }
     tracing::info!("stopping");
     stop_work.cancel();
@@ -84,8 +84,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<Exit, NotReady> {
 fn handlers(registry: &Registry, settings: &Settings) -> Result<Handlers, NotReady> {
     if settings.worker.issuer.url.is_empty() {
         return Err(NotReady::new(
-            "worker.issuer.url is not set; set CARDCTL_WORKER_ISSUER_URL to the card bureau's, such as \
-             http://127.0.0.1:7500 of `card-server issuer`",
+            "worker.issuer.url is not set; set CARDCTL_WORKER_ISSUER_URL to the card issuer's address, such as http://127.0.0.1:7500 for `card-server issuer`",
         ));
     }
     Handlers::new(registry, &settings.worker).map_err(|error| NotReady::new(error.to_string()))

@@ -43,7 +43,7 @@ pub(super) async fn run(runner: &Arc<Runner>, tasks: &mut JoinSet<()>, stop: &Ca
                 continue;
             }
             Err(error) if error.kind() == ErrorKind::Closed => {
-                tracing::debug!("the engine is closed: no more claims");
+                tracing::debug!("the engine is closed; claiming stops");
                 return;
             }
             Err(error) => error,

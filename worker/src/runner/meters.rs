@@ -49,7 +49,7 @@ impl Meters {
 
     /// An attempt was cut off because the task is no longer this worker's: another has it, or it was cancelled.
     pub(super) fn lost(&self, attempt: &Attempt) {
-        tracing::debug!(task = %attempt.lease.task, attempt = attempt.number, "the lease is lost: another has the task, or it was cancelled");
+        tracing::debug!(task = %attempt.lease.task, attempt = attempt.number, "the lease is lost: another worker has the task, or it was cancelled");
         if let Some(meters) = self.kinds.get(&attempt.kind) {
             meters.lost.increment(1);
         }

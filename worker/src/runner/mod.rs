@@ -151,7 +151,7 @@ impl Runner {
             // Only an engine that hands out what was not asked for leads here. Another worker may know the kind.
             return Begun::Done(Step::Retry(task_error(
                 "unknown-kind",
-                "this worker does not know tasks of this kind",
+                "this worker does not support this kind of task",
             )));
         };
         std::panic::catch_unwind(AssertUnwindSafe(|| handler.begin(claim)))
@@ -194,9 +194,9 @@ impl Runner {
         self.closing.cancel();
         if !drained {
             let cut = self.in_flight.cut_all();
-            tracing::warn!(steps = cut, "the time to drain is over: handing back what still runs");
+            tracing::warn!(steps = cut, "the drain timeout is over; handing back running tasks");
             if tokio::time::timeout(HAND_BACK, join(&mut tasks)).await.is_err() {
-                tracing::warn!(tasks = tasks.len(), "not handed back in time; their leases run out");
+                tracing::warn!(tasks = tasks.len(), "tasks were not handed back in time; their leases will expire");
             }
         }
         tasks.shutdown().await;
@@ -226,6 +226,6 @@ fn report(ended: Result<(), tokio::task::JoinError>) {
     if let Err(error) = ended
         && error.is_panic()
     {
-        tracing::error!("a worker's task panicked; its lease runs out and the engine hands its tasks out again");
+        tracing::error!("a worker's task panicked; its leases expire and its tasks are dispatched again");
     }
 }

@@ -81,7 +81,7 @@ impl Runner {
             let wait = BACK_OFF.wait_after(failures, rand::random_range(0.1..1.0))?;
             let late = tokio::time::Instant::now() + wait >= patience || self.closing.is_cancelled();
             if !error.is_retryable() || late {
-                tracing::debug!(task = %attempt.lease.task, "let go: its lease runs out and it is handed out again");
+                tracing::debug!(task = %attempt.lease.task, "released: its lease expires and it is dispatched again");
                 return None;
             }
             // The end of the drain is no reason not to try once more.

@@ -18,7 +18,7 @@ impl StateLog {
 
     pub(super) fn failed(&self, error: &EngineError) {
         if !self.fails.swap(true, Ordering::AcqRel) {
-            tracing::warn!(error = %error.shared(), kind = ?error.kind(), "can't {}; trying on", self.what);
+            tracing::warn!(error = %error.shared(), kind = ?error.kind(), "can't {}; retrying", self.what);
         }
     }
 

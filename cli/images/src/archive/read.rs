@@ -82,7 +82,7 @@ impl Contents {
             }
         }
         if files.is_empty() {
-            return Err(broken(dir).evidence("there is no oci-layout, index.json or blobs/ in it"));
+            return Err(broken(dir).evidence("it has no oci-layout, index.json or blobs/"));
         }
         Ok(Self { files })
     }

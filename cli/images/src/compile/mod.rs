@@ -81,7 +81,7 @@ pub async fn compile(
             ErrorKind::Usage,
             format!("the target {triple} is not {}", order.platform),
         )
-        .fix("leave one of --target and --platform out"));
+        .fix("leave out --target or --platform"));
     }
     let extra = toolchain::environment(&triple, order.linkage).await?;
     let cargo = toolchain::cargo();

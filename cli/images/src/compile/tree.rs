@@ -40,7 +40,7 @@ pub async fn workspace_crates(source: &Path, triple: &str) -> Result<BTreeMap<St
         arguments.map(OsStr::new).into_iter().chain([OsStr::new("--manifest-path"), manifest.as_os_str()]).collect();
     let ended = group::run(&toolchain::cargo(), &arguments, None, PATIENCE).await?;
     if !ended.well {
-        let error = ImageError::new("sbom", ErrorKind::Environment, "cargo can't say which crates the programs have");
+        let error = ImageError::new("sbom", ErrorKind::Environment, "cargo can't list the crates of the programs");
         let error = group::tail(&ended.stderr, TAIL).into_iter().fold(error, ImageError::evidence);
         return Err(error.fix(format!("cargo fetch --locked --target {triple}")));
     }

@@ -15,7 +15,7 @@ pub(super) async fn presence(image: &Image, namespace: &str) -> Result<Presence,
     let arguments = ["-n", namespace, "images", "check", &filter].map(OsStr::new);
     let ended = group::run(PROGRAM, &arguments, None, LOOK).await?;
     if !ended.well {
-        let fix = "start containerd, or say where it listens: CONTAINERD_ADDRESS=/run/containerd/containerd.sock";
+        let fix = "start containerd, or set its address: CONTAINERD_ADDRESS=/run/containerd/containerd.sock";
         return Err(can_not_look(PROGRAM, &ended, fix));
     }
     Ok(find(image, &ended.stdout))

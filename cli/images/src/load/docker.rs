@@ -14,7 +14,7 @@ pub(super) async fn presence(image: &Image, program: &str) -> Result<Presence, I
     let arguments = ["image", "ls", "--quiet", "--no-trunc", &name].map(OsStr::new);
     let ended = group::run(program, &arguments, None, LOOK).await?;
     if !ended.well {
-        return Err(can_not_look(program, &ended, &format!("{program} info says what it misses")));
+        return Err(can_not_look(program, &ended, &format!("run {program} info to see what is missing")));
     }
     let ids: Vec<_> = ended.stdout.split_whitespace().collect();
     // An id is the configuration's digest, or the manifest's where containerd keeps Docker's images.

@@ -120,9 +120,9 @@ fn not_loaded(image: &Image, runtime: &Runtime, ended: &Ended, found: &Presence)
     let reference = image.reference();
     let message = match found {
         Presence::Other(digest) => {
-            format!("{runtime} says that it loaded {reference}, and has another image by that name, {digest}")
+            format!("{runtime} reported that it loaded {reference}, but has another image of that name, {digest}")
         }
-        _ if ended.well => format!("{runtime} says that it loaded {reference}, and does not have it"),
+        _ if ended.well => format!("{runtime} reported that it loaded {reference}, but does not have it"),
         _ => format!("{runtime} can't load {reference}: {}", ended.how),
     };
     let error = ImageError::new("not-loaded", ErrorKind::Environment, message);
@@ -132,18 +132,15 @@ fn not_loaded(image: &Image, runtime: &Runtime, ended: &Ended, found: &Presence)
             let profile = profile.as_deref().map(|profile| format!(" -p {profile}")).unwrap_or_default();
             format!("minikube{profile} logs --problems, then try again")
         }
-        Runtime::Docker | Runtime::Podman => "look whether the disk of images is full, then try again".to_owned(),
+        Runtime::Docker | Runtime::Podman => "check that the disk for images is not full, then try again".to_owned(),
         Runtime::Containerd { .. } => "journalctl -u containerd -n 50, then try again".to_owned(),
     })
 }
 
 /// A program that only looks, and failed.
 fn can_not_look(program: &str, ended: &Ended, fix: &str) -> ImageError {
-    let error = ImageError::new(
-        "runtime",
-        ErrorKind::Environment,
-        format!("{program} can't say which images it has: {}", ended.how),
-    );
+    let error =
+        ImageError::new("runtime", ErrorKind::Environment, format!("{program} can't list its images: {}", ended.how));
     group::tail(&ended.stderr, TAIL).into_iter().fold(error, ImageError::evidence).fix(fix)
 }
 

@@ -127,7 +127,7 @@ async fn begin(registry: &Registry, image: &Remote) -> Result<Option<Url>, Troub
         return Ok(None);
     }
     let place = registry.http.location(&answer)?;
-    place.map(Some).ok_or_else(|| Trouble::Nonsense("it does not say where to send a blob".to_owned()))
+    place.map(Some).ok_or_else(|| Trouble::Nonsense("it gave no upload location".to_owned()))
 }
 
 /// All of them. An error comes with how many bytes arrived.

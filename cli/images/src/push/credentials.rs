@@ -81,7 +81,7 @@ pub async fn credentials(
             }
             (None, None) => {
                 return Err(refused(format!("{USERNAME} is set, and no password"))
-                    .fix(format!("set {PASSWORD}, or let {PASSWORD_FILE} name a file that holds it")));
+                    .fix(format!("set {PASSWORD}, or set {PASSWORD_FILE} to the path of a file that holds it")));
             }
         };
         return Ok(Some(Credentials::password(username, password)));
@@ -139,7 +139,7 @@ fn field<'a>(fields: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
 impl Config {
     fn read(name: &str, bytes: &[u8]) -> Result<Self, ImageError> {
         // Not in the reader's words: they quote what it could not read, and passwords are in there.
-        let wrong = |what: String| refused(format!("{name} is not Docker's configuration")).evidence(what);
+        let wrong = |what: String| refused(format!("{name} is not a Docker configuration")).evidence(what);
         let first = serde_json::Deserializer::from_slice(bytes).into_iter::<Value>().next();
         let document =
             first.transpose().map_err(|error| wrong(format!("line {}, column {}", error.line(), error.column())))?;
@@ -233,10 +233,10 @@ async fn ask(helper: &str, key: &str) -> Result<Option<Credentials>, ImageError>
             return Ok(None);
         }
         return Err(refused(format!("{program} has no answer for {key}: {}", ended.how))
-            .fix(format!("see what it says by hand: echo {key} | {program} get")));
+            .fix(format!("run it by hand: echo {key} | {program} get")));
     }
-    let answer: Answer = serde_json::from_str(&ended.stdout)
-        .map_err(|_| refused(format!("what {program} answers is not understood")))?;
+    let answer: Answer =
+        serde_json::from_str(&ended.stdout).map_err(|_| refused(format!("the answer of {program} can't be read")))?;
     if answer.username == TOKEN {
         return Ok(Some(Credentials(Kind::Identity(answer.secret))));
     }

@@ -27,29 +27,31 @@ fn of(host: &str, status: Option<u16>, is_lost: bool, said: &str) -> ImageError 
     let lower = said.to_lowercase();
     let is_full = FULL.iter().any(|words| lower.contains(words));
     match status {
-        Some(413 | 507) => full(unknown("registry-full", format!("the registry {host} does not take as much"))),
-        Some(403) if is_full => full(unknown("registry-full", format!("the registry {host} does not take more"))),
+        Some(413 | 507) => {
+            full(unknown("registry-full", format!("the registry {host} rejects an upload of this size")))
+        }
+        Some(403) if is_full => full(unknown("registry-full", format!("the registry {host} accepts no more"))),
         Some(401) => unknown("registry-refused", format!("the registry {host} refuses")).fix(format!(
             "docker login {host}, or set CARDCTL_REGISTRY_USERNAME and CARDCTL_REGISTRY_PASSWORD (or …_PASSWORD_FILE)"
         )),
         Some(403) => unknown("registry-refused", format!("the registry {host} refuses")).fix(format!(
-            "ask for the right to push there, or docker login {host} as somebody who has it (or set \
+            "ask for push permission, or docker login {host} as a user who has it (or set \
              CARDCTL_REGISTRY_USERNAME and CARDCTL_REGISTRY_PASSWORD)"
         )),
         Some(404) => {
             unknown("not-in-registry", format!("the registry {host} does not have it")).fix("cardctl images push")
         }
-        Some(429) => unknown("registry-busy", format!("the registry {host} has had too many requests"))
-            .fix("wait, then try again; what arrived is not sent a second time"),
+        Some(429) => unknown("registry-busy", format!("the registry {host} is rate limiting"))
+            .fix("wait, then try again; uploaded blobs are not sent again"),
         None if is_lost => unknown("registry-unreachable", format!("the registry {host} can't be reached"))
-            .fix("look at the name, the network and the registry's certificate, then try again"),
+            .fix("check the name, the network and the registry's certificate, then try again"),
         _ => unknown("registry-failed", format!("the registry {host} failed"))
-            .fix("try again; what arrived is not sent a second time"),
+            .fix("try again; uploaded blobs are not sent again"),
     }
 }
 
 fn full(error: ImageError) -> ImageError {
-    error.fix("make room: delete images that nobody needs there, or have its quota raised")
+    error.fix("delete unused images there, or raise its quota")
 }
 
 /// What a document of errors says, or the beginning of whatever else it is.

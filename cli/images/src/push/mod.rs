@@ -193,12 +193,12 @@ async fn document(
     let there = match blobs::again(registry, &remote, watch, get).await {
         Ok(there) => Digest::of(&there).to_string(),
         Err(error) if error.code == "registry-refused" => {
-            let message = format!("{reference} was sent, and the registry does not let us look whether it is there");
+            let message = format!("{reference} was sent, but the registry does not allow verifying it");
             let error = error
                 .evidence
                 .into_iter()
                 .fold(ImageError::new("not-seen", ErrorKind::Unknown, message), ImageError::evidence);
-            return Err(error.fix("give the account that pushes the right to pull as well"));
+            return Err(error.fix("give the account pull permission too"));
         }
         Err(error) => return Err(error),
     };
@@ -208,14 +208,14 @@ async fn document(
     Err(ImageError::new(
         "not-pushed",
         ErrorKind::Different,
-        format!("{reference} was sent to the registry, which has another image by that name"),
+        format!("{reference} was sent, but the registry has another image of that name"),
     )
     .evidence(format!("expected {}, found {there}", reference.digest)))
 }
 
 pub(crate) fn remote(reference: &Reference) -> Result<Remote, ImageError> {
     reference.tagged().parse().map_err(|error| {
-        ImageError::new("repository", ErrorKind::Usage, format!("{reference} is no name in a registry"))
+        ImageError::new("repository", ErrorKind::Usage, format!("{reference} is not a registry reference"))
             .evidence(format!("{error}"))
     })
 }

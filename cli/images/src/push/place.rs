@@ -26,7 +26,7 @@ impl FromStr for Place {
         let Some(registry) = repository.registry().map(str::to_owned) else {
             return Err(ImageError::new("repository", ErrorKind::Usage, format!("{repository} names no registry"))
                 .fix(format!(
-                    "put it before the path: ghcr.io/{repository}, docker.io/{repository}, localhost:5000/{repository}"
+                    "add it before the path: ghcr.io/{repository}, docker.io/{repository}, localhost:5000/{repository}"
                 )));
         };
         let is_loopback = is_loopback(&registry);
@@ -38,7 +38,7 @@ impl FromStr for Place {
                 return Err(ImageError::new(
                     "plain-http",
                     ErrorKind::Environment,
-                    format!("{registry} is not this machine: credentials and images are not sent there without TLS"),
+                    format!("{registry} is not on this machine, and credentials and images are not sent without TLS"),
                 )
                 .fix(format!("give the registry a certificate, then use {repository}")));
             }

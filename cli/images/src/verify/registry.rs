@@ -31,7 +31,7 @@ pub async fn registry(
 ) -> Result<Verified, ImageError> {
     let registry = Registry::new(place, credentials)?;
     let image: Remote = reference.parse().map_err(|error| {
-        ImageError::new("reference", ErrorKind::Usage, format!("{reference:?} is no image: {error}"))
+        ImageError::new("reference", ErrorKind::Usage, format!("{reference:?} is not an image reference: {error}"))
             .fix("use REGISTRY/PATH/NAME:TAG or REGISTRY/PATH/NAME@sha256:…")
     })?;
     registry.enter(&image, Right::Pull).await?;

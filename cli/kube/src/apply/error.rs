@@ -11,7 +11,7 @@ use crate::inventory::InventoryError;
 pub enum ApplyError {
     #[error("object {index}{named} can't be applied: {reason}")]
     Malformed { index: usize, named: String, reason: String },
-    #[error("{object} is there twice")]
+    #[error("{object} is given twice")]
     Twice { object: ObjectRef },
     #[error("the cluster has no kind {} in {}, which {object} needs", object.kind, object.api_version())]
     NoSuchKind { object: ObjectRef },
@@ -56,6 +56,6 @@ pub(crate) fn missing_kind(object: &ObjectRef) -> String {
     match object.group.as_str() {
         "keda.sh" => "install KEDA first, or leave the autoscaling of workers to an HPA".to_owned(),
         "" | "apps" | "batch" | "autoscaling" | "policy" => "use a newer cluster".to_owned(),
-        group => format!("install what serves {group} first (its CRDs), then again"),
+        group => format!("install {group} (its CRDs) first, then run it again"),
     }
 }

@@ -22,7 +22,7 @@ pub struct Refused {
 #[derive(Debug, Clone, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages say what the fields are")]
 pub enum Refusal {
-    #[error("{} of its fields belong to others: {}", conflicts.len(), listed(conflicts))]
+    #[error("{} of its fields are owned by other managers: {}", conflicts.len(), listed(conflicts))]
     Conflicts { conflicts: Vec<Conflict> },
     #[error("the cluster knows no field {field}")]
     UnknownField { field: String, message: String },
@@ -67,7 +67,7 @@ impl fmt::Display for Conflict {
         let subresource = self.subresource.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
         write!(
             f,
-            "{} is {} by {}{subresource}, we want {}",
+            "{} is {} by {}{subresource}, wanted is {}",
             self.field,
             shown(&self.live),
             self.manager,
@@ -89,24 +89,31 @@ impl Refused {
         Some(match why {
             Refusal::Conflicts { conflicts } => {
                 let fields: Vec<&str> = conflicts.iter().map(|conflict| conflict.field.as_str()).collect();
-                format!("keep theirs: leave {} out of the manifest; or take it: --force-conflicts", fields.join(", "))
+                format!(
+                    "keep theirs: leave {} out of the manifest; or take ownership: --force-conflicts",
+                    fields.join(", ")
+                )
             }
             Refusal::UnknownField { field, .. } => {
                 format!("correct {field} in the manifest of {object}, or use a cluster that knows it")
             }
             Refusal::Immutable { .. } if object.kind == "StatefulSet" => format!(
-                "keep its pods and volumes and make it anew: `kubectl delete {object}{namespace} --cascade=orphan`, then again"
+                "recreate it, keeping its pods and volumes: `kubectl delete {object}{namespace} --cascade=orphan`, then run it again"
             ),
             Refusal::Immutable { .. } if object.kind == "PersistentVolumeClaim" => {
-                "leave the claim as it is, or make another one and move the data".to_owned()
+                "leave the claim unchanged, or create another one and move the data".to_owned()
             }
-            Refusal::Immutable { .. } => format!("make it anew: `kubectl delete {object}{namespace}`, then again"),
-            Refusal::Quota { .. } => format!("see `kubectl describe quota{namespace}`; ask for more, or for less"),
-            Refusal::PodSecurity { .. } => {
-                "the pods must be made to fit, or the namespace's label be loosened".to_owned()
+            Refusal::Immutable { .. } => {
+                format!("recreate it: `kubectl delete {object}{namespace}`, then run it again")
             }
+            Refusal::Quota { .. } => {
+                format!("see `kubectl describe quota{namespace}`; raise the quota, or request less")
+            }
+            Refusal::PodSecurity { .. } => "change the pods to comply, or relax the namespace's label".to_owned(),
             Refusal::NamespaceEnds { namespace } => {
-                format!("wait until it is gone: `kubectl wait --for=delete namespace/{namespace}`, then again")
+                format!(
+                    "wait until it is deleted: `kubectl wait --for=delete namespace/{namespace}`, then run it again"
+                )
             }
             Refusal::NoNamespace { namespace } => format!("`kubectl create namespace {namespace}`"),
             Refusal::NoSuchKind { .. } => super::missing_kind(object),

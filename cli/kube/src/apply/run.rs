@@ -107,7 +107,7 @@ impl Run<'_> {
         if object.kind == "Namespace" {
             return self.cluster.find(Call::get(kind, None, &object.name).only_metadata()).await;
         }
-        // Not a member, or not there: in either case it is changed, by the label.
+        // Not a member, or not installed: in either case it is changed, by the label.
         Ok(None)
     }
 

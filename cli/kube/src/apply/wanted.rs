@@ -33,7 +33,7 @@ impl Wanted {
                 return Err(malformed(&reason));
             }
             if !manifest["metadata"]["managedFields"].is_null() {
-                return Err(malformed("it was fetched from a cluster: it has managedFields"));
+                return Err(malformed("it was exported from a cluster: it has managedFields"));
             }
             let known = kinds.find(&object.group, &object.version, &object.kind);
             let namespaced = match known {

@@ -16,7 +16,7 @@ pub enum ClusterError {
     NoKubeconfig { looked: Vec<PathBuf> },
     #[error("the kubeconfig {} can't be used: {reason}", path.display())]
     Kubeconfig { path: PathBuf, reason: String },
-    #[error("which cluster is not said: no context was named")]
+    #[error("no kubeconfig context is given")]
     NoContext { known: Vec<String>, current: Option<String> },
     #[error("the kubeconfig has no context {asked:?}")]
     UnknownContext { asked: String, known: Vec<String> },
@@ -34,17 +34,17 @@ pub enum ClusterError {
     ClientCertificate { server: String, reason: String },
     #[error("logging in to {server} failed: {reason}")]
     Login { server: String, reason: String, fix: Option<String> },
-    #[error("{server} does not know us: {message}")]
+    #[error("{server} rejected the credentials: {message}")]
     Unauthorised { server: String, message: String },
     #[error("not allowed to {verb} {resource}{}: {message}", within(namespace))]
     Forbidden { verb: &'static str, resource: String, namespace: Option<String>, message: String },
-    #[error("this is another cluster than before: it was {was}, it is {is}")]
+    #[error("the cluster has changed: it was {was}, it is {is}")]
     Changed { was: Identity, is: Identity },
-    #[error("the kubeconfig's context {context:?} was changed meanwhile: it was {was}, it is {is}")]
+    #[error("the kubeconfig's context {context:?} has changed: it was {was}, it is {is}")]
     ContextChanged { context: String, was: String, is: String },
     #[error("{server} answered {code}: {}", status.message)]
     Refused { server: String, code: u16, status: Box<Status> },
-    #[error("{server} answered what is no answer of Kubernetes: {reason}")]
+    #[error("unexpected answer from {server}: {reason}")]
     Nonsense { server: String, reason: String },
 }
 
@@ -74,15 +74,15 @@ impl ClusterError {
             Self::NoKubeconfig { .. } => "start a cluster (`minikube start`), or set KUBECONFIG".to_owned(),
             Self::NoContext { known, current } => {
                 let likely = current.as_ref().or(known.first())?;
-                format!("name it: --context {likely} (there are: {})", known.join(", "))
+                format!("choose one: --context {likely} (known: {})", known.join(", "))
             }
             Self::UnknownContext { known, .. } => format!("there are: {}", known.join(", ")),
-            Self::NotAllowed { context, .. } => format!("if you mean it, allow it: --allow-context {context}"),
+            Self::NotAllowed { context, .. } => format!("to allow it: --allow-context {context}"),
             Self::Unreachable { .. } | Self::Timeout { .. } => {
                 "check that the cluster runs: `kubectl cluster-info`".to_owned()
             }
             Self::Tls { .. } => {
-                "the certificate of the server does not fit the kubeconfig: fetch the kubeconfig anew".to_owned()
+                "the server's certificate does not match the kubeconfig; download the kubeconfig again".to_owned()
             }
             Self::ClientCertificate { .. } => {
                 "fetch the kubeconfig anew; a certificate of one's own must be signed by the cluster's CA, be in its time, and \
@@ -90,15 +90,15 @@ impl ClusterError {
                     .to_owned()
             }
             Self::Login { fix: Some(fix), .. } => fix.clone(),
-            Self::Login { .. } | Self::Unauthorised { .. } => "log in again, or fetch the kubeconfig anew".to_owned(),
+            Self::Login { .. } | Self::Unauthorised { .. } => "log in again, or download the kubeconfig again".to_owned(),
             Self::Forbidden { verb, resource, namespace, .. } => match namespace {
                 Some(namespace) => {
-                    format!("ask for the right; check with `kubectl auth can-i {verb} {resource} -n {namespace}`")
+                    format!("ask for the permission; check with `kubectl auth can-i {verb} {resource} -n {namespace}`")
                 }
-                None => format!("ask for the right; check with `kubectl auth can-i {verb} {resource}`"),
+                None => format!("ask for the permission; check with `kubectl auth can-i {verb} {resource}`"),
             },
             Self::Changed { .. } | Self::ContextChanged { .. } => {
-                "nothing more was written; run the command again if the new one is meant".to_owned()
+                "nothing more was written; run the command again to use the new one".to_owned()
             }
             Self::Kubeconfig { .. } | Self::Unusable { .. } | Self::Refused { .. } | Self::Nonsense { .. } => {
                 return None;

@@ -76,7 +76,7 @@ fn of_login(error: &AuthError) -> String {
         AuthError::UnrefreshableTokenResponse => "the login can't be renewed".to_owned(),
         AuthError::ExecPluginFailed => format!("{plugin} gave no credentials"),
         AuthError::MissingCommand => format!("{plugin} has no command"),
-        AuthError::ExecMissingClusterInfo => format!("{plugin} wants to know of a cluster that is not there"),
+        AuthError::ExecMissingClusterInfo => format!("{plugin} wants to know of a cluster that does not exist"),
         AuthError::NoValidNativeRootCA(_) => "this machine has no root certificates".to_owned(),
     }
 }

@@ -113,10 +113,10 @@ impl Finding {
             "card-server" | "card-worker" | "card-generator" => format!("cardctl images {verb}"),
             "postgres" | "redis" | "prometheus" => {
                 format!(
-                    "bring {image} to the nodes, or take one that they have or reach: cardctl up --image {name}=REFERENCE"
+                    "load {image} on the nodes, or use an image that they have or can pull: cardctl up --image {name}=REFERENCE"
                 )
             }
-            _ => format!("bring {image} to the nodes, or to a registry that they reach"),
+            _ => format!("load {image} on the nodes, or push it to a registry that they can reach"),
         }
     }
 

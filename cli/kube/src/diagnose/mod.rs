@@ -1,4 +1,4 @@
-//! Why it does not come up: a pure function over what was recorded of a cluster.
+//! Why it does not start: a pure function over what was recorded of a cluster.
 //!
 //! What is not here: reading the cluster (see [`wait`](crate::wait)), and what a user is told beyond a finding.
 //! A finding is *terminal* when waiting will not help. What may be the blip of a start is not, for as long as
@@ -36,7 +36,7 @@ pub fn diagnose(recorded: &Recorded, object: &ObjectRef, circumstances: &Circums
     let Some(value) = recorded.get(object) else {
         return verdict::judged(
             recorded,
-            vec![Finding::new(Reason::Missing, object).said("it is not there")],
+            vec![Finding::new(Reason::Missing, object).said("it does not exist")],
             circumstances,
         );
     };

@@ -52,7 +52,7 @@ const NOT_FOUND: i64 = 127;
 /// directory that is as it should be.
 const AT_THE_END: usize = 3;
 
-/// Exit codes that stand for a signal, from 1 to the last real-time one; 255 is what a program says that ended by itself.
+/// Exit codes that stand for a signal, from 1 to the last real-time one; 255 is what a program says that exited unexpectedly.
 const SIGNALLED: std::ops::RangeInclusive<i64> = 129..=192;
 
 /// What the end of a container was, by its log and its exit code; and the line that says so.
@@ -99,9 +99,9 @@ fn telling(lines: &[&String]) -> Option<(Option<Reason>, String)> {
 
 fn ended(exit_code: Option<i64>) -> String {
     match exit_code {
-        Some(0) => "it ended without an error; it should keep running".to_owned(),
-        Some(code) if SIGNALLED.contains(&code) => format!("it ended by signal {}", code - 128),
-        Some(code) => format!("it ended with exit code {code}"),
+        Some(0) => "it exited without an error, but should keep running".to_owned(),
+        Some(code) if SIGNALLED.contains(&code) => format!("it was killed by signal {}", code - 128),
+        Some(code) => format!("it exited with code {code}"),
         None => "it ended".to_owned(),
     }
 }
@@ -176,8 +176,8 @@ mod tests {
 
     #[test]
     fn an_exit_code_is_a_signal_only_where_there_is_such_a_signal() {
-        assert_eq!(ended(Some(137)), "it ended by signal 9");
-        assert_eq!(ended(Some(255)), "it ended with exit code 255");
-        assert_eq!(ended(Some(128)), "it ended with exit code 128");
+        assert_eq!(ended(Some(137)), "it was killed by signal 9");
+        assert_eq!(ended(Some(255)), "it exited with code 255");
+        assert_eq!(ended(Some(128)), "it exited with code 128");
     }
 }

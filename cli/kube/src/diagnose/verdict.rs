@@ -14,7 +14,7 @@ use crate::ObjectRef;
 /// What may be the blip of a start.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tolerate {
-    /// A container that ends that often, with everything there that it needs, will not come up. What could not reach
+    /// A container that ends that often, with everything there that it needs, will not start. What could not reach
     /// something may do so once more: names and endpoints take seconds to get around.
     pub crashes: u32,
     /// A container may run so long without getting ready.

@@ -37,10 +37,10 @@ impl fmt::Display for ForwardEvent {
         match self {
             Self::To { pod } => write!(f, "forwarding to pod {pod}"),
             Self::Waiting { gone: None } => f.write_str("no pod is ready, waiting"),
-            Self::Waiting { gone: Some(pod) } => write!(f, "pod {pod} is gone, waiting"),
+            Self::Waiting { gone: Some(pod) } => write!(f, "pod {pod} no longer exists, waiting"),
             Self::Back { pod } => write!(f, "back on pod {pod}"),
             Self::Refused { message } => write!(f, "a connection was closed: {message}"),
-            Self::Unwatched { message } => write!(f, "the cluster can't be watched, trying again: {message}"),
+            Self::Unwatched { message } => write!(f, "the cluster can't be watched, retrying: {message}"),
         }
     }
 }

@@ -58,7 +58,7 @@ pub(super) async fn resolve(
     };
     let selector = spec.selector.unwrap_or_default();
     if selector.is_empty() {
-        return Err(ForwardError::Target(format!("service {name} selects no pods that a port could lead to")));
+        return Err(ForwardError::Target(format!("service {name} selects no pods")));
     }
     let ports = spec.ports.unwrap_or_default();
     let Some(found) = ports.iter().find(|one| one.port == i32::from(port)) else {

@@ -45,7 +45,7 @@ async fn what_happens_to_the_pods_is_told() {
     server.remove("Pod", Some("n"), "two");
     assert_eq!(event(&mut forward).await.to_string(), "back on pod three");
     server.put(pod("three", false, false));
-    assert_eq!(event(&mut forward).await.to_string(), "pod three is gone, waiting");
+    assert_eq!(event(&mut forward).await.to_string(), "pod three no longer exists, waiting");
     server.put(pod("three", true, false));
     assert_eq!(event(&mut forward).await.to_string(), "back on pod three");
     forward.stop().await;

@@ -6,7 +6,7 @@ use crate::cluster::ClusterError;
 #[derive(Debug, Clone, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages say what the fields are")]
 pub enum InventoryError {
-    #[error("the namespace {namespace} has a ConfigMap `cardctl` that is not an inventory of ours")]
+    #[error("the namespace {namespace} has a ConfigMap `cardctl` that is not an inventory of cardctl")]
     NotOurs { namespace: String },
     #[error("the namespace {namespace} holds the instance {found:?}, not {asked:?}")]
     OtherInstance { namespace: String, found: String, asked: String },
@@ -21,7 +21,7 @@ impl InventoryError {
         match self {
             Self::NotOurs { .. } => Some("use another namespace".to_owned()),
             Self::OtherInstance { found, .. } => {
-                Some(format!("use another namespace, or mean that one: --instance {found}"))
+                Some(format!("use another namespace, or that instance: --instance {found}"))
             }
             Self::Cluster(error) => error.fix(),
         }

@@ -122,7 +122,8 @@ pub(super) async fn follow(pods: Api<Pod>, source: Source, options: LogOptions, 
                 }
                 if !told {
                     told = true;
-                    let said = format!("the log of {}/{} broke, trying again: {error}", source.pod, source.container);
+                    let said =
+                        format!("the log of {}/{} was interrupted, retrying: {error}", source.pod, source.container);
                     let _ = items.send(Ok(LogItem::Notice(said))).await;
                 }
                 sleep(LONG_PAUSE).await;

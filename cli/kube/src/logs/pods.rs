@@ -60,7 +60,7 @@ pub(super) async fn read(client: Client, namespace: &str, options: &LogOptions, 
                 }
                 Some(Err(error)) if !broken => {
                     broken = true;
-                    let told = format!("the pods can't be watched, trying again: {}", reason(&error));
+                    let told = format!("the pods can't be watched, retrying: {}", reason(&error));
                     if items.send(Ok(LogItem::Notice(told))).await.is_err() {
                         return Ok(());
                     }

@@ -79,7 +79,7 @@ impl State {
     /// Of an object that is not there.
     #[must_use]
     pub fn missing() -> Self {
-        Self::new(Phase::Missing, "missing", "it is not there")
+        Self::new(Phase::Missing, "missing", "it does not exist")
     }
 
     /// Of an object about which nothing is known yet.

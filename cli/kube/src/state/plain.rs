@@ -8,7 +8,7 @@ use super::{State, count};
 pub(super) fn claim(object: &Value) -> State {
     match object["status"]["phase"].as_str() {
         Some("Bound") => State::ready(),
-        Some("Lost") => State::failed("volume-lost", "the volume that it was bound to is gone"),
+        Some("Lost") => State::failed("volume-lost", "its volume no longer exists"),
         _ => State::in_progress("pending", "no volume is bound to it yet"),
     }
 }
@@ -52,7 +52,7 @@ fn has_address(object: &Value) -> bool {
 }
 
 fn no_address() -> State {
-    State { reason: "no-address".to_owned(), message: "no address from outside yet".to_owned(), ..State::ready() }
+    State { reason: "no-address".to_owned(), message: "no external address yet".to_owned(), ..State::ready() }
 }
 
 /// Ready without metrics as well: the first ones come after minutes, and the pods run meanwhile.
@@ -97,7 +97,7 @@ pub(super) fn api_service(object: &Value) -> State {
 pub(super) fn other(object: &Value) -> State {
     let observes = !object["status"]["observedGeneration"].is_null();
     if observes && is_behind(object) {
-        return State::in_progress("not-observed", "the controller has not seen the newest change yet");
+        return State::in_progress("not-observed", "the controller has not seen the latest change yet");
     }
     if let Some(stalled) = condition(object, "Stalled").filter(|condition| condition["status"] == "True") {
         return State::failed("stalled", words(stalled));

@@ -24,9 +24,9 @@ pub(super) fn deployment(object: &Value) -> State {
         return of_all(State::in_progress("paused", "the rollout is paused"));
     }
     of_all(if updated < wanted {
-        State::in_progress("updating", format!("{updated} of {wanted} pods are of the newest version"))
+        State::in_progress("updating", format!("{updated} of {wanted} pods have the latest version"))
     } else if total > updated {
-        State::in_progress("replacing", format!("{} old pods are still there", total - updated))
+        State::in_progress("replacing", format!("{} old pods still exist", total - updated))
     } else if available < updated {
         State::in_progress("starting", format!("{available} of {updated} pods are available"))
     } else {
@@ -51,9 +51,9 @@ pub(super) fn stateful_set(object: &Value) -> State {
     of_all(if ready < wanted {
         State::in_progress("starting", format!("{ready} of {wanted} pods are ready"))
     } else if !on_delete && updated < to_update {
-        State::in_progress("updating", format!("{updated} of {to_update} pods are of the newest version"))
+        State::in_progress("updating", format!("{updated} of {to_update} pods have the latest version"))
     } else if count(object, "/status/replicas") > wanted {
-        State::in_progress("shrinking", "more pods than wanted are still there")
+        State::in_progress("shrinking", "there are still more pods than wanted")
     } else {
         State::ready()
     })
@@ -67,7 +67,7 @@ pub(super) fn daemon_set(object: &Value) -> State {
     of_all(if is_behind(object) {
         behind()
     } else if updated < wanted {
-        State::in_progress("updating", format!("{updated} of {wanted} pods are of the newest version"))
+        State::in_progress("updating", format!("{updated} of {wanted} pods have the latest version"))
     } else if available < wanted {
         State::in_progress("starting", format!("{available} of {wanted} pods are available"))
     } else {
@@ -144,7 +144,7 @@ fn waiting(status: &Value) -> String {
 }
 
 fn behind() -> State {
-    State::in_progress("not-observed", "the controller has not seen the newest change yet")
+    State::in_progress("not-observed", "the controller has not seen the latest change yet")
 }
 
 /// Absent means 1.

@@ -70,7 +70,7 @@ broken! {
     a_migration_of_a_newer_schema => MigrationSchemaNewer, [migrating(
         "echo 'error: the database has schema 9, of a newer version; this one knows schema 7 and changed nothing' >&2; exit 3")];
     a_migration_without_a_database => MigrationUnreachable, [migrating(
-        "echo 'error: the connection to Postgres is broken: Connection refused (os error 111); that was tried for 2m' >&2; exit 3")];
+        "echo 'error: the connection to Postgres is broken: Connection refused (os error 111); tried for 2m' >&2; exit 3")];
     a_job_that_fails => JobFailed, [json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "web"}, "spec": {"backoffLimit": 0,
         "template": {"spec": {"restartPolicy": "Never", "containers": [{"name": "main", "image": image(),
             "command": ["sh", "-c", "echo three of ten cards are lost; exit 9"]}]}}}})];

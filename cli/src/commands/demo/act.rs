@@ -134,7 +134,7 @@ fn reading(moment: &Moment, drawn: bool, paint: Paint) -> String {
     match moment.doing {
         Doing::Drain if pending > 0 => line.push_str(&format!("  waiting for {pending}")),
         Doing::Settle => line.push_str("  watching for late duplicates"),
-        Doing::Audit => line.push_str("  comparing the ledgers"),
+        Doing::Audit => line.push_str("  auditing"),
         _ => {}
     }
     if moment.errors > 0 {

@@ -26,13 +26,13 @@ pub(super) fn platform(converged: &Converged, context: &Context) -> Result<(), F
     };
     head(context, 1, "The platform", &format!("{}: {state}", paint.accent(&converged.record.url)))?;
     printer.text(format!(
-        "   API, workers and the card bureau in one process; data in {}",
+        "   API, workers and card issuer in one process; data in {}",
         converged.record.data_dir.display()
     ))
 }
 
 pub(super) fn requests(plan: &Plan, context: &Context) -> Result<(), Failure> {
-    let text = format!("{REQUESTS} people ask for a new card (seed {})", plan.seed);
+    let text = format!("{REQUESTS} users request a new card (seed {})", plan.seed);
     head(context, 2, "Requests", &text)
 }
 
@@ -49,7 +49,7 @@ pub(super) fn requests_done(outcome: &Outcome, context: &Context) -> Result<(), 
 }
 
 pub(super) fn load(run: &RunId, context: &Context) -> Result<(), Failure> {
-    let text = format!("{USERS} people ask, wait for the end and ask again, for {} s", LOAD.as_secs());
+    let text = format!("{USERS} users request a card, wait for it and start over, for {} s", LOAD.as_secs());
     head(context, 3, "Load", &text)?;
     context.printer.say(context.printer.err().dim(format!("   run {run}")));
     Ok(())
@@ -60,17 +60,15 @@ pub(super) fn verdict(report: &Report, context: &Context) -> Result<(), Failure>
     let audit = &report.correctness;
     let Correctness { accepted, succeeded, declined, dead, cancelled, lost, duplicate, stuck, unverified, .. } = audit;
     let (mark, words) = match audit.verdict {
-        Verdict::Inconclusive if *accepted == 0 => {
-            (paint.warn("?"), paint.warn("nothing was accepted: this says nothing"))
-        }
-        Verdict::Pass => (paint.good("✔"), paint.good("nothing lost, nothing doubled, nothing stuck")),
-        Verdict::Fail => (paint.bad("✘"), paint.bad("the platform did not keep its word")),
-        Verdict::Inconclusive => (paint.warn("?"), paint.warn("not all of it could be verified")),
+        Verdict::Inconclusive if *accepted == 0 => (paint.warn("?"), paint.warn("inconclusive: nothing was accepted")),
+        Verdict::Pass => (paint.good("✔"), paint.good("nothing lost, duplicated or stuck")),
+        Verdict::Fail => (paint.bad("✘"), paint.bad("the audit failed")),
+        Verdict::Inconclusive => (paint.warn("?"), paint.warn("part of it could not be verified")),
     };
     head(context, 4, "Verdict", &format!("{mark} {words}"))?;
     let called_off = if *cancelled > 0 { format!(", {cancelled} cancelled") } else { String::new() };
     let mut rows = vec![
-        format!("accepted    {accepted}  by the sender's own ledger"),
+        format!("accepted    {accepted}  by the sender's journal"),
         format!("ended       {succeeded} succeeded, {declined} declined, {dead} dead{called_off}"),
         format!("wrong       {lost} lost, {duplicate} duplicate, {stuck} stuck, {unverified} unverified"),
     ];
@@ -90,28 +88,31 @@ pub(super) fn verdict(report: &Report, context: &Context) -> Result<(), Failure>
 /// What went wrong is kept.
 pub(super) fn evidence(run: &RunId, context: &Context) {
     let list = client::command(context, &format!("tasks list --run {run}"));
-    context.printer.say(format!("the load's tasks are kept: {}", context.printer.err().accent(list)));
+    context.printer.say(format!("the tasks of the load are kept: {}", context.printer.err().accent(list)));
 }
 
 /// Where to go from here.
 pub(super) fn next(converged: &Converged, leaves: bool, context: &Context) -> Result<(), Failure> {
     let (printer, paint) = (&context.printer, context.printer.out());
     if context.stop.is_cancelled() {
-        printer.say("interrupted; what was accepted is kept and goes on while the platform runs");
+        printer.say("interrupted; accepted tasks continue while the platform is running");
     }
     printer.text("")?;
     if !leaves {
         let again = paint.accent(client::command(context, "up -d"));
         return printer.text(format!("The platform is stopped; its data is kept. To start it again: {again}"));
     }
-    printer.text(format!("The platform runs on. Its page: {}", paint.accent(format!("{}/", converged.record.url))))?;
+    printer.text(format!(
+        "The platform is still running. Its page: {}",
+        paint.accent(format!("{}/", converged.record.url))
+    ))?;
     printer.text("")?;
     for (words, what) in [
-        ("submit -c 100 -w", "send requests and watch them"),
-        ("watch --all", "watch everything, in another terminal"),
-        ("status", "what runs where"),
-        ("smoke", "prove it end to end"),
-        ("down", "stop it; the data stays"),
+        ("submit -c 100 -w", "submit requests and watch them"),
+        ("watch --all", "watch everything in another terminal"),
+        ("status", "show components, queue and workers"),
+        ("smoke", "test the platform end to end"),
+        ("down", "stop the platform and keep its data"),
     ] {
         let command = format!("{:<28}", client::command(context, words));
         printer.text(format!("  {}  {what}", paint.accent(command)))?;
@@ -119,7 +120,7 @@ pub(super) fn next(converged: &Converged, leaves: bool, context: &Context) -> Re
     match on_path() {
         Some(line) => printer.text(Block::of([
             "",
-            "First, once in this terminal, so that it finds cardctl:",
+            "First run this once in this terminal, to put cardctl on PATH:",
             "",
             &format!("  {}", paint.accent(line)),
         ])),
@@ -141,7 +142,7 @@ fn on_path() -> Option<String> {
 /// A failure in the middle, with what is left.
 pub(super) fn left(failure: Failure, converged: &Converged, context: &Context) -> Failure {
     let down = client::command(context, "down");
-    failure.left(format!("the platform runs on at {}; {down} stops it", converged.record.url))
+    failure.left(format!("the platform is still running at {}; {down} stops it", converged.record.url))
 }
 
 fn head(context: &Context, number: u8, title: &str, text: &str) -> Result<(), Failure> {

@@ -69,7 +69,7 @@ impl Canary {
     ) -> Result<Self, Failure> {
         let deadline = Instant::now() + timeout;
         context.printer.step(format!(
-            "waiting for {} to end, at most {}",
+            "waiting for {} to finish, at most {}",
             count(tasks.len()),
             format_duration(timeout)
         ));
@@ -100,13 +100,17 @@ impl Canary {
             Verdict::Passed => return None,
             Verdict::Died => {
                 let called_off = self.with(|status| status == Status::Cancelled).next().is_some();
-                let fate = if called_off { "died again or were called off" } else { "died again" };
+                let fate = if called_off { "failed again or were cancelled" } else { "failed again" };
                 let message = format!("{} of {all} {fate}", self.with(is_bad).count());
                 Failure::new("canary-died", Exit::WorkFailed, message)
             }
             Verdict::Pending => {
                 let (pending, time) = (self.with(|status| !status.is_final()).count(), format_duration(timeout));
-                Failure::new("canary-pending", Exit::Timeout, format!("{pending} of {all} did not end within {time}"))
+                Failure::new(
+                    "canary-pending",
+                    Exit::Timeout,
+                    format!("{pending} of {all} did not finish within {time}"),
+                )
             }
         };
         let bad = |status: Status| match self.verdict {

@@ -16,10 +16,10 @@ pub(in crate::commands) async fn confirm(context: &Context, question: &str) -> R
     }
     let refused = |message: &str, exit| Failure::new("not-confirmed", exit, message).left("nothing was changed");
     if !context.interactive {
-        return Err(refused(&format!("{question} needs a yes, and nobody is there to ask"), Exit::NotReady)
-            .fix("add --yes if that is what is meant"));
+        return Err(refused(&format!("{question} needs confirmation, and stdin is not a terminal"), Exit::NotReady)
+            .fix("add --yes to confirm"));
     }
-    context.printer.say(format!("{question}? Type y to go on:"));
+    context.printer.say(format!("{question}? [y/N]"));
     let mut answer = String::new();
     let mut stdin = BufReader::new(tokio::io::stdin());
     tokio::select! {

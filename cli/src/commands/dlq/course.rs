@@ -23,7 +23,7 @@ const STRETCH: f64 = 0.25;
 /// The highest rate that a call takes; what is above it is as fast as can be.
 const HIGHEST_RATE: f64 = 100_000.0;
 
-pub(super) const GO_ON: &str = "the same command again goes on with the rest";
+pub(super) const GO_ON: &str = "run the same command again to continue with the rest";
 
 /// What is done to each.
 #[derive(Debug, Clone, Copy)]
@@ -152,13 +152,15 @@ impl<'a> Course<'a> {
             self.refused.push(refused);
         }
         if let Some(code) = failure {
-            return Err(Failure::new(code.as_str(), Exit::NotReady, "the platform failed in the middle").fix(GO_ON));
+            return Err(
+                Failure::new(code.as_str(), Exit::NotReady, "the platform failed during the operation").fix(GO_ON)
+            );
         }
         if done.is_empty() && refused.is_empty() {
             return Err(Failure::new(
                 "no-progress",
                 Exit::NotReady,
-                "the platform takes none of them: is it stopping?",
+                "the platform accepts none of them; it may be stopping",
             )
             .fix(GO_ON));
         }

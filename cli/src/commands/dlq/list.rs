@@ -42,7 +42,7 @@ pub(super) async fn run(args: ListArgs, context: &Context) -> Result<Exit, Failu
     listing.finish(cursor, &client::command(context, "dlq list … --cursor"))?;
     if cut && context.printer.is_text() {
         let groups = client::command(context, "dlq list --group");
-        context.printer.say(context.printer.err().dim(format!("how many of each error: {groups}")));
+        context.printer.say(context.printer.err().dim(format!("count by error: {groups}")));
     }
     Ok(if context.stop.is_cancelled() { context.interrupted() } else { Exit::Done })
 }

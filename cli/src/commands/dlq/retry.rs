@@ -81,7 +81,7 @@ async fn go(
         return Err(objection);
     }
     if !rest.is_empty() {
-        context.printer.step(format!("{}; the others follow", canary.line()));
+        context.printer.step(format!("{}; retrying the others", canary.line()));
     }
     course.handle(rest, false).await.map(drop)
 }

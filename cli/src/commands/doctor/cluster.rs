@@ -22,7 +22,7 @@ pub(super) async fn check(context: &Context, checks: &mut Vec<Check>) {
             Service::Redis => ("redis", "CARDCTL_REDIS"),
         };
         let Some(place) = place else {
-            let detail = "it is not known where it is, and nothing ran on one before";
+            let detail = "no address is set, and no earlier platform used one";
             checks.push(Check::warn(name, detail, format!("set {variable}, or up -t processes --{name} URL")));
             continue;
         };
@@ -31,7 +31,7 @@ pub(super) async fn check(context: &Context, checks: &mut Vec<Check>) {
             Ok(()) => postgres(&place).await,
             Err(reason) => {
                 let detail = format!("{} can't be reached at {place}: {reason}", service.name());
-                Check::fail(name, detail, format!("start it there, or correct {variable}"))
+                Check::fail(name, detail, format!("start it, or correct {variable}"))
             }
         });
     }
@@ -51,12 +51,12 @@ async fn redis(place: &Place, context: &Context) -> Check {
             Some(policy) => Check::warn(
                 NAME,
                 format!(
-                    "{place} has maxmemory-policy {policy}: when it is full it removes tasks that wait, and they are late"
+                    "{place} has maxmemory-policy {policy}: when it is full, it evicts waiting tasks, which delays them"
                 ),
                 "CONFIG SET maxmemory-policy noeviction, and in redis.conf",
             ),
             None if report.reached => Check::ok(NAME, format!("Redis at {place} can be used")),
-            None => Check::warn(NAME, format!("Redis at {place} takes connections and no commands"), "look at its log"),
+            None => Check::warn(NAME, format!("Redis at {place} accepts connections but no commands"), "check its log"),
         },
     }
 }

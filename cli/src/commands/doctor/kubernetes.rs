@@ -33,8 +33,11 @@ pub(super) async fn check(kind: Kind, context: &Context, checks: &mut Vec<Check>
             ));
         }
     };
-    let place =
-        if cluster.locality() == Locality::Local { "on this machine" } else { "elsewhere, and allowed by name" };
+    let place = if cluster.locality() == Locality::Local {
+        "on this machine"
+    } else {
+        "not on this machine, but allowed by name"
+    };
     let name = cluster.context().unwrap_or("-");
     checks.push(Check::ok("cluster", format!("context {name} answers, {place}: {}", cluster.identity())));
     checks.push(version(&cluster).await);
@@ -45,7 +48,7 @@ pub(super) async fn check(kind: Kind, context: &Context, checks: &mut Vec<Check>
             &cluster,
             "metrics.k8s.io",
             "metrics-server",
-            "autoscaling by CPU has nothing to look at",
+            "autoscaling by CPU has no metrics",
             "minikube addons enable metrics-server, or install metrics-server",
         )
         .await,
@@ -59,10 +62,10 @@ async fn keda(cluster: &Cluster) -> Check {
     match find(cluster).await {
         Keda::Running => Check::ok(NAME, "keda-operator runs"),
         Keda::Stopped => {
-            Check::warn(NAME, "the cluster knows KEDA's kinds, and no keda-operator runs: nothing is scaled", fix)
+            Check::warn(NAME, "the cluster has KEDA's CRDs, but no keda-operator is running, so nothing is scaled", fix)
         }
         Keda::Absent => {
-            Check::warn(NAME, "not there: --autoscale falls back to CPU, which does not follow a backlog", fix)
+            Check::warn(NAME, "not installed: --autoscale falls back to CPU, which does not follow the backlog", fix)
         }
     }
 }
@@ -74,20 +77,20 @@ async fn minikube(context: &Context, checks: &mut Vec<Check>) -> bool {
     let (check, is_running) = match minikube.state().await {
         Ok(State::Running) => (Check::ok("minikube", format!("profile {profile} runs")), true),
         Ok(State::Absent) => (
-            Check::warn("minikube", format!("there is no profile {profile}"), "cardctl up -t minikube makes it"),
+            Check::warn("minikube", format!("there is no profile {profile}"), "cardctl up -t minikube creates it"),
             false,
         ),
         Ok(State::Stopped(what)) => (
             Check::warn(
                 "minikube",
-                format!("profile {profile} does not run: {what}"),
+                format!("profile {profile} is not running: {what}"),
                 "cardctl up -t minikube starts it",
             ),
             false,
         ),
         Ok(State::Misconfigured) => {
             let fix = format!("minikube update-context --profile {profile}");
-            (Check::fail("minikube", "the kubeconfig has another address for it than it has", fix), false)
+            (Check::fail("minikube", "the kubeconfig has an outdated address for it", fix), false)
         }
         Err(failure) => (Check::fail("minikube", failure.message, failure.fix.unwrap_or_default()), false),
     };
@@ -102,7 +105,11 @@ async fn version(cluster: &Cluster) -> Check {
                 info.minor.trim_end_matches(|letter: char| !letter.is_ascii_digit()).parse::<u32>().unwrap_or(0);
             if info.major == "1" && minor < OLDEST {
                 let fix = format!("use a cluster of 1.{OLDEST} or newer");
-                return Check::warn("kubernetes", format!("{} is older than what was tried", info.git_version), fix);
+                return Check::warn(
+                    "kubernetes",
+                    format!("{} is older than any tested version", info.git_version),
+                    fix,
+                );
             }
             Check::ok("kubernetes", info.git_version)
         }
@@ -162,17 +169,17 @@ async fn rights(cluster: &Cluster) -> Check {
         answers.buffered(AT_ONCE).try_filter_map(|missing| async move { Ok(missing) }).try_collect().await;
     match missing {
         Err(error) => {
-            let detail = format!("the cluster does not say what is allowed: {}", reason(&error));
+            let detail = format!("permissions can't be checked: {}", reason(&error));
             Check::warn("rights", detail, "kubectl auth can-i --list")
         }
         Ok(missing) if missing.is_empty() => {
-            Check::ok("rights", format!("what is needed in namespace {}", cluster.namespace()))
+            Check::ok("rights", format!("all required permissions in namespace {}", cluster.namespace()))
         }
         Ok(missing) => {
             let detail = format!("not allowed in namespace {}: {}", cluster.namespace(), by_resource(&missing));
-            let other = if is_missing { ", or for a namespace that exists: --namespace NAME" } else { "" };
+            let other = if is_missing { ", or use an existing namespace: --namespace NAME" } else { "" };
             // Each of them is where `up` would end.
-            Check::fail("rights", detail, format!("ask for the rights{other}"))
+            Check::fail("rights", detail, format!("ask for the permissions{other}"))
         }
     }
 }
@@ -214,7 +221,7 @@ async fn may(cluster: &Cluster, verb: &str, group: &str, resource: &str) -> Resu
 
 async fn storage(cluster: &Cluster) -> Check {
     let classes: Api<StorageClass> = Api::all(cluster.client().clone());
-    let fix = "mark one as the default, name one with manifests render --storage-class, or use a Postgres elsewhere";
+    let fix = "mark one as the default, name one with manifests render --storage-class, or use an external Postgres";
     match classes.list(&ListParams::default()).await {
         Ok(list) => {
             let is_default = |class: &&StorageClass| {
@@ -222,13 +229,12 @@ async fn storage(cluster: &Cluster) -> Check {
                 annotations.and_then(|all| all.get(DEFAULT_CLASS)).is_some_and(|value| value == "true")
             };
             match list.items.iter().find(is_default) {
-                Some(class) => Check::ok(
-                    "storage",
-                    format!("volumes are of class {}", class.metadata.name.as_deref().unwrap_or("-")),
-                ),
+                Some(class) => {
+                    Check::ok("storage", format!("volumes use class {}", class.metadata.name.as_deref().unwrap_or("-")))
+                }
                 None => Check::warn(
                     "storage",
-                    "no storage class is the default: the volume of Postgres would wait for one",
+                    "there is no default storage class, so the Postgres volume would stay pending",
                     fix,
                 ),
             }
@@ -236,7 +242,7 @@ async fn storage(cluster: &Cluster) -> Check {
         Err(error) => Check::warn(
             "storage",
             format!("the storage classes can't be listed: {}", reason(&error)),
-            "ask whether there is a default one, or use a Postgres elsewhere",
+            "ask whether there is a default one, or use an external Postgres",
         ),
     }
 }
@@ -244,6 +250,6 @@ async fn storage(cluster: &Cluster) -> Check {
 async fn served(cluster: &Cluster, group: &str, name: &'static str, without: &str, fix: &str) -> Check {
     match discovery::group(cluster.client(), group).await {
         Ok(_) => Check::ok(name, format!("{group} is served")),
-        Err(_) => Check::warn(name, format!("not there: {without}"), fix),
+        Err(_) => Check::warn(name, format!("not installed: {without}"), fix),
     }
 }

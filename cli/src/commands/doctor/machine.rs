@@ -48,7 +48,7 @@ fn state_directory(paths: &Paths) -> Check {
     // Only a write tells: permissions don't know of read-only mounts, quotas and full disks.
     match tempfile::Builder::new().prefix(".cardctl-doctor-").tempfile_in(&dir) {
         Ok(_) => Check::ok(NAME, paths.dir.display().to_string()),
-        Err(error) => Check::fail(NAME, error.to_string(), "let XDG_STATE_HOME name a directory that you may write"),
+        Err(error) => Check::fail(NAME, error.to_string(), "set XDG_STATE_HOME to a directory that you can write to"),
     }
 }
 
@@ -59,7 +59,7 @@ fn ledger(paths: &Paths) -> Check {
     match trouble(paths) {
         Some((code, fix)) => Check::fail(NAME, format!("{}: {code}", path.display()), fix),
         None if path.exists() => Check::ok(NAME, path.display().to_string()),
-        None => Check::ok(NAME, "there is none yet; the first up makes it"),
+        None => Check::ok(NAME, "not created yet; the first up creates it"),
     }
 }
 
@@ -70,14 +70,14 @@ fn free_space(paths: &Paths) -> Check {
         Ok(disk) => {
             let free = disk.blocks_available().saturating_mul(disk.fragment_size());
             let detail = format!("{} MiB free in {}", free >> 20, dir.display());
-            let fix = format!("make room on the disk that holds {}", dir.display());
+            let fix = format!("free space on the disk that holds {}", dir.display());
             match free {
                 ..FREE_FAIL => Check::fail(NAME, detail, fix),
                 FREE_FAIL..FREE_WARN => Check::warn(NAME, detail, fix),
                 _ => Check::ok(NAME, detail),
             }
         }
-        Err(error) => Check::warn(NAME, format!("{}: {error}", dir.display()), "look at the disk"),
+        Err(error) => Check::warn(NAME, format!("{}: {error}", dir.display()), "check the disk"),
     }
 }
 
@@ -86,7 +86,7 @@ fn files() -> Check {
     const FIX: &str = "raise the hard limit: ulimit -Hn 65536, or LimitNOFILE= of the service";
     match getrlimit(Resource::RLIMIT_NOFILE) {
         Ok((_, hard)) => {
-            let detail = format!("up to {hard}: each connection is one");
+            let detail = format!("up to {hard}; each connection needs one");
             match hard {
                 ..FILES_FAIL => Check::fail(NAME, detail, FIX),
                 FILES_FAIL..FILES_WARN => Check::warn(NAME, detail, FIX),
@@ -105,7 +105,7 @@ fn clock() -> Check {
     if built.is_ok_and(|built| now < Instant::from(built)) {
         return Check::fail(
             NAME,
-            format!("{now} is before this program was made"),
+            format!("{now} is before the build date of this program"),
             "set the clock: timedatectl set-ntp true",
         );
     }
@@ -115,8 +115,8 @@ fn clock() -> Check {
     if drift > Duration::from_millis(100) {
         return Check::warn(
             NAME,
-            format!("it was set while it was looked at, by {drift:?}"),
-            "let one service set the clock, in small steps",
+            format!("it jumped by {drift:?} during the check"),
+            "use one time service that adjusts the clock gradually",
         );
     }
     Check::ok(NAME, now.to_string())
@@ -135,6 +135,6 @@ fn free_port(context: &Context) -> Check {
     Check::warn(
         NAME,
         format!("{} is in use{holder}", server.port),
-        "nothing needed if nobody asked for this port: up takes the next free one; otherwise set server.port",
+        "nothing to do unless you need this port: up takes the next free one; otherwise set server.port",
     )
 }

@@ -25,14 +25,12 @@ pub(super) async fn check(context: &Context, checks: &mut Vec<Check>) {
             checks.push(match Record::load(&context.instance) {
                 Some(stale) if !stale.process.is_alive() => Check::warn(
                     NAME,
-                    format!("process {} ended without having stopped", stale.process.pid),
-                    format!("{} goes on with its data", next("up -d")),
+                    format!("process {} exited without stopping in order", stale.process.pid),
+                    format!("{} continues with its data", next("up -d")),
                 ),
                 Some(running) if running.phase == Phase::Starting => Check::warn(NAME, "it is starting", fix),
                 // Only that there is none is no trouble: one that is deployed and can't be reached is.
-                _ if failure.code == NOT_RUNNING => {
-                    Check::ok(NAME, format!("{}; to start one: {fix}", failure.message))
-                }
+                _ if failure.code == NOT_RUNNING => Check::ok(NAME, format!("{}; start one: {fix}", failure.message)),
                 _ => Check::fail(NAME, failure.message, fix),
             });
             return;
@@ -67,7 +65,7 @@ pub(super) async fn check(context: &Context, checks: &mut Vec<Check>) {
 
 fn workers(stats: &Stats, fix: String) -> Check {
     match stats.workers.len() {
-        0 => Check::fail("workers", "none is alive", fix),
+        0 => Check::fail("workers", "no worker is alive", fix),
         _ => Check::ok("workers", alive(stats.workers.iter().map(|worker| worker.last_seen), Instant::now())),
     }
 }
@@ -76,15 +74,13 @@ fn queue(stats: &Stats, next: impl Fn(&str) -> String, more: &str) -> Check {
     const NAME: &str = "queue";
     let queue = &stats.queue;
     let age = format_duration(std::time::Duration::from_millis(queue.oldest_age_ms));
-    let detail = format!(
-        "{} ready, {} running, {} retrying; the oldest waits {age}",
-        queue.ready, queue.running, queue.retrying
-    );
+    let detail =
+        format!("{} ready, {} running, {} retrying; oldest waiting {age}", queue.ready, queue.running, queue.retrying);
     if queue.paused {
         return Check::warn(NAME, format!("paused: {detail}"), next("queue resume"));
     }
     if queue.oldest_age_ms > OLD_MS {
-        return Check::warn(NAME, detail, format!("{more}, or look at {}", next("logs worker --level warn")));
+        return Check::warn(NAME, detail, format!("{more}, or check {}", next("logs worker --level warn")));
     }
     Check::ok(NAME, detail)
 }

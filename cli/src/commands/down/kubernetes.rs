@@ -66,14 +66,14 @@ pub(crate) async fn take_down(
         () = stop.cancelled() => {
             return Err(context.interruption()
                 .fix(format!("{} down", context.program()))
-                .left("what was deleted is gone; the same command goes on with it"));
+                .left("what was deleted stays deleted; run the same command again to continue"));
         }
     };
     let Down { deleted, kept, home } = &went;
     // As long as something is kept there, it is known where.
     if kept.is_empty() {
         Deployment::remove(&context.instance).map_err(|error| {
-            Failure::new("state-directory", Exit::NotReady, format!("it can't be written down: {error}"))
+            Failure::new("state-directory", Exit::NotReady, format!("the deployment can't be recorded: {error}"))
                 .evidence(context.instance.deployment().display())
         })?;
     }
@@ -99,7 +99,7 @@ pub(crate) async fn take_down(
         count => format!("{count} objects deleted"),
     };
     let data = match kept.len() {
-        0 => "nothing of it is left there".to_owned(),
+        0 => "nothing of it is left".to_owned(),
         _ => format!("kept: {} (--purge deletes them)", names(kept).join(", ")),
     };
     printer.text(format!("{what} in {place}; {data}"))?;
@@ -122,7 +122,7 @@ fn words(removal: &Removal) -> Option<String> {
         Removal::Gone(object) => matters(object).then(|| format!("{object} is gone")),
         // Kubernetes' own finalizer waits for the pods.
         Removal::Held(object, finalizers) if finalizers.iter().all(|name| name == "foregroundDeletion") => {
-            Some(format!("{object}: its pods finish what they have"))
+            Some(format!("{object}: its pods are finishing their work"))
         }
         Removal::Held(object, finalizers) => Some(format!("{object} is held by {}", finalizers.join(", "))),
     }
@@ -132,10 +132,10 @@ fn words(removal: &Removal) -> Option<String> {
 fn stays(home: &Home, namespace: &str) -> Option<String> {
     match home {
         Home::Deleted | Home::Absent | Home::HoldsKept => None,
-        Home::Found => Some(format!("the namespace {namespace} was there before and stays")),
+        Home::Found => Some(format!("the namespace {namespace} existed before and is kept")),
         Home::InUse(by) => {
             let names = by.iter().take(5).map(ToString::to_string).collect::<Vec<_>>().join(", ");
-            Some(format!("the namespace {namespace} stays: others have things in it ({names})"))
+            Some(format!("the namespace {namespace} is kept, because it contains other objects ({names})"))
         }
     }
 }
@@ -143,7 +143,8 @@ fn stays(home: &Home, namespace: &str) -> Option<String> {
 fn refused(error: &DownError) -> Failure {
     let failure = match error {
         DownError::Cluster(error) => {
-            return trouble::cluster(error).left("what was deleted is gone; the same command goes on with it");
+            return trouble::cluster(error)
+                .left("what was deleted stays deleted; run the same command again to continue");
         }
         DownError::StillThere { .. } => Failure::new("still-there", Exit::Timeout, error.to_string())
             .evidence(format!("it was given {}", format_duration(LIMIT))),
@@ -153,5 +154,5 @@ fn refused(error: &DownError) -> Failure {
         .fix()
         .into_iter()
         .fold(failure, Failure::fix)
-        .left("what was deleted is gone; the same command goes on with it")
+        .left("what was deleted stays deleted; run the same command again to continue")
 }

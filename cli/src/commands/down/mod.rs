@@ -61,9 +61,13 @@ pub async fn run(args: DownArgs, context: &Context) -> Result<Exit, Failure> {
         Target::Local(local) => local,
         Target::Kubernetes(kind) => return kubernetes::run(args.purge, kind, context).await,
         Target::Url(url) => {
-            return Err(Failure::new("usage", Exit::Usage, "down stops what up started on this machine, nothing else")
-                .evidence(format!("the target is {url}"))
-                .fix("cardctl --target embedded down"));
+            return Err(Failure::new(
+                "usage",
+                Exit::Usage,
+                "down only stops a platform that up started on this machine",
+            )
+            .evidence(format!("the target is {url}"))
+            .fix("cardctl --target embedded down"));
         }
     };
     let paths = &context.instance;
@@ -80,7 +84,7 @@ pub async fn run(args: DownArgs, context: &Context) -> Result<Exit, Failure> {
             tokio::select! {
                 ended = end(record.process, grace) => Some(ended?),
                 () = context.stop.cancelled() => return Err(context.interruption()
-                    .left(format!("process {} was asked to stop and still finishes what it has", record.process.pid))),
+                    .left(format!("process {} was asked to stop and is still finishing its work", record.process.pid))),
             }
         }
         None => None,
@@ -99,20 +103,20 @@ pub async fn run(args: DownArgs, context: &Context) -> Result<Exit, Failure> {
     })?;
     let what = match ended {
         Some(Ended::Drained) => "stopped",
-        Some(Ended::Killed) => "killed: it did not stop in time; what was accepted is in the ledger",
+        Some(Ended::Killed) => "killed, because it did not stop in time; accepted tasks are in the ledger",
         None => "nothing was running",
     };
     let on_cluster = running.as_ref().map_or(cluster.is_some(), |record| record.cluster.is_some());
-    let elsewhere = cluster.map(|cluster| format!("the data stays in Postgres {}", cluster.database));
+    let elsewhere = cluster.map(|cluster| format!("the data is kept in Postgres {}", cluster.database));
     let data = if args.purge {
         match elsewhere {
-            Some(stays) => format!("the state on this machine is deleted; {stays}: drop that database to delete it"),
+            Some(stays) => format!("the state on this machine is deleted; {stays}; drop that database to delete it"),
             None => "the data is deleted".to_owned(),
         }
     } else if let Some(stays) = elsewhere.filter(|_| on_cluster) {
         stays
     } else if paths.dir.exists() && running.as_ref().is_none_or(|record| !record.ephemeral) {
-        format!("the data stays in {}", paths.dir.display())
+        format!("the data is kept in {}", paths.dir.display())
     } else {
         "there is no data".to_owned()
     };
@@ -132,13 +136,9 @@ async fn find(context: &Context) -> Result<Option<Record>, Failure> {
             return Ok(None);
         }
         if Instant::now() >= deadline {
-            return Err(Failure::new(
-                "busy",
-                Exit::NotReady,
-                "a process holds the instance and does not say who it is",
-            )
-            .evidence(format!("{} is held", paths.lock().display()))
-            .fix(format!("fuser {} names it", paths.lock().display())));
+            return Err(Failure::new("busy", Exit::NotReady, "an unknown process holds the instance")
+                .evidence(format!("{} is held", paths.lock().display()))
+                .fix(format!("run fuser {} to find it", paths.lock().display())));
         }
         tokio::select! {
             () = tokio::time::sleep(Duration::from_millis(5)) => {}
@@ -160,16 +160,20 @@ async fn clear_up(purge: bool, context: &Context) -> Result<(), Failure> {
     let Some(_lock) = Lock::take(paths).map_err(failed)? else {
         return match purge {
             false => Ok(()),
-            true => Err(Failure::new("not-purged", Exit::NotReady, "the data is not deleted: another up was faster")
-                .evidence(format!("{} is held again", paths.lock().display()))
-                .fix(format!("{} down --purge", context.program()))
-                .left("what runs now was not touched")),
+            true => Err(Failure::new(
+                "not-purged",
+                Exit::NotReady,
+                "the data is not deleted, because another up started meanwhile",
+            )
+            .evidence(format!("{} is locked again", paths.lock().display()))
+            .fix(format!("{} down --purge", context.program()))
+            .left("the running platform was not changed")),
         };
     };
     end_orphans(paths, ORPHANS_LIMIT).await;
     if let Some(left) = clear_stale(paths).map_err(failed)? {
         context.printer.say(format!(
-            "instance.json named {} as temporary data; cardctl did not make that directory, so it is left as it is",
+            "instance.json named {} as temporary data; cardctl did not create that directory, so it is kept",
             left.display()
         ));
     }
@@ -186,11 +190,11 @@ fn confirm(what: &str, context: &Context) -> Result<(), Failure> {
             .left("nothing was stopped or deleted")
     };
     if !context.interactive {
-        return Err(refused("down --purge deletes all data, and nobody is here to confirm that"));
+        return Err(refused("down --purge deletes all data; that needs confirmation, and stdin is not a terminal"));
     }
-    context.printer.say(format!("This deletes {what} for good. Type yes to go on:"));
+    context.printer.say(format!("This deletes {what} for good. Type yes to continue:"));
     let _ = std::io::stderr().flush();
     let mut answer = String::new();
     let read = std::io::stdin().lock().read_line(&mut answer);
-    if read.is_ok() && matches!(answer.trim(), "y" | "yes") { Ok(()) } else { Err(refused("not confirmed")) }
+    if read.is_ok() && answer.trim() == "yes" { Ok(()) } else { Err(refused("not confirmed")) }
 }

@@ -29,23 +29,25 @@ pub(super) fn check(context: &Context) -> Result<(), Failure> {
     }
     if let Some(deployment) = Deployment::load(paths) {
         let (program, kind) = (context.program(), deployment.kind.name());
-        return Err(refused(paths, "the instance is deployed to a cluster as well, which would be forgotten")
-            .evidence(format!("context {:?}, namespace {}", deployment.context, deployment.namespace))
-            .fix(format!("{program} down -t {kind} --purge")));
+        return Err(refused(
+            paths,
+            "the instance is also deployed to a Kubernetes cluster, whose record would be lost",
+        )
+        .evidence(format!("context {:?}, namespace {}", deployment.context, deployment.namespace))
+        .fix(format!("{program} down -t {kind} --purge")));
     }
     // One of before there was a sign is known by its lock.
     if !is_made_here(&paths.dir) && !paths.lock().is_file() && !is_empty(&paths.dir) {
-        return Err(refused(paths, "it was not made by cardctl")
-            .evidence(format!("{} has no mark of cardctl's", paths.dir.display()))
-            .fix(format!("look at it, and remove it: rm -r {}", paths.dir.display())));
+        return Err(refused(paths, "it was not created by cardctl")
+            .evidence(format!("{} does not have cardctl's marker file", paths.dir.display()))
+            .fix(format!("check its contents, then remove it: rm -r {}", paths.dir.display())));
     }
     let mut foreign = mounts(&paths.dir).map_err(|error| unreadable(paths, &error))?;
     links(&paths.dir, &mut foreign).map_err(|error| unreadable(paths, &error))?;
     if !foreign.is_empty() {
-        let failure =
-            refused(paths, "data that belongs to it lies elsewhere, and only cardctl's own directory is deleted");
+        let failure = refused(paths, "part of the data is elsewhere, and cardctl only deletes its own directory");
         return Err(foreign.iter().take(SHOWN).fold(failure, Failure::evidence).fix(
-            "delete or keep what these lead to as you like, remove them (rm, umount), then the same command again",
+            "remove these links or mounts (rm, umount), with or without their data, then run the same command again",
         ));
     }
     Ok(())
@@ -61,7 +63,7 @@ pub(super) fn delete(context: &Context) -> Result<(), Failure> {
     let ledger = Paths::ledger(&paths.dir).with_extension("lock");
     if File::open(&ledger).is_ok_and(|file| Flock::lock(file, FlockArg::LockExclusiveNonblock).is_err()) {
         return Err(refused(paths, "another process has the ledger open")
-            .fix(format!("fuser {} names it; stop it, then the same command again", ledger.display())));
+            .fix(format!("find it with fuser {}, stop it, then run the same command again", ledger.display())));
     }
     let removed = remove(&paths.dir);
     // A directory that is a mount point itself can be emptied and not removed.
@@ -70,14 +72,14 @@ pub(super) fn delete(context: &Context) -> Result<(), Failure> {
             let failure = Failure::new(
                 "not-purged",
                 Exit::NotReady,
-                format!("{} is only deleted in part: {error}", paths.dir.display()),
+                format!("{} is only partly deleted: {error}", paths.dir.display()),
             );
             return Err(remains(&paths.dir)
                 .iter()
                 .take(SHOWN)
-                .fold(failure, |failure, path| failure.evidence(format!("{} is still there", path.display())))
-                .fix("let them be removable (chmod, chattr -i), then the same command again")
-                .left("the platform is stopped; part of its data is gone"));
+                .fold(failure, |failure, path| failure.evidence(format!("{} still exists", path.display())))
+                .fix("make them removable (chmod, chattr -i), then run the same command again")
+                .left("the platform is stopped; part of its data is deleted"));
         }
         _ => {}
     }
@@ -90,11 +92,11 @@ pub(super) fn delete(context: &Context) -> Result<(), Failure> {
 
 fn refused(paths: &Paths, why: &str) -> Failure {
     Failure::new("not-purged", Exit::NotReady, format!("{} is not deleted: {why}", paths.dir.display()))
-        .left("the data is as it was")
+        .left("the data is unchanged")
 }
 
 fn unreadable(paths: &Paths, error: &io::Error) -> Failure {
-    refused(paths, "it can't be looked through").evidence(error).fix("run this as the user who started the platform")
+    refused(paths, "it can't be searched").evidence(error).fix("run this as the user who started the platform")
 }
 
 fn is_empty(dir: &Path) -> bool {
@@ -124,7 +126,7 @@ fn mounts(dir: &Path) -> io::Result<Vec<String>> {
         table.split(|byte| *byte == b'\n').filter_map(|line| line.split(|byte| *byte == b' ').nth(4)).map(unescaped);
     Ok(points
         .filter(|point| point.starts_with(&dir) && *point != dir)
-        .map(|point| format!("{} is a file system of its own", point.display()))
+        .map(|point| format!("{} is a mount point", point.display()))
         .collect())
 }
 

@@ -83,8 +83,8 @@ struct Programs {
 pub async fn built_images(context: &Context, options: &BuildOptions) -> Result<Vec<Built>, Failure> {
     let platforms = match options.platforms.as_slice() {
         [] => vec![Platform::host().ok_or_else(|| {
-            Failure::new("platform", Exit::Usage, "no image is made for this machine's processor")
-                .fix("say for which, with --platform")
+            Failure::new("platform", Exit::Usage, "images for this machine's processor are not supported")
+                .fix("choose one with --platform")
         })?],
         platforms => platforms.to_vec(),
     };
@@ -131,7 +131,7 @@ async fn write(
             stop.store(true, Ordering::Relaxed);
             let _ = building.await;
             let written = written.load(Ordering::Relaxed);
-            Err(context.interruption().left(format!("{written} of {all} images are written; the others are as they were")))
+            Err(context.interruption().left(format!("{written} of {all} images are written; the others are unchanged")))
         }
     }
 }
@@ -153,8 +153,8 @@ async fn programs(context: &Context, options: &BuildOptions, platform: Platform)
         Some(source) => tree(source)?,
         None => compile::source_tree(&here()?).ok_or_else(|| {
             Failure::new(NO_SOURCE, Exit::NotReady, "there is nothing to build images from")
-                .evidence("this directory is in no source tree of cardctl, and no ready binaries are named")
-                .fix("run it in a clone of the source, or name ready binaries: cardctl images build --binaries DIR")
+                .evidence("this directory is not in a source tree of cardctl, and --binaries is not given")
+                .fix("run it in a clone of the source, or use existing binaries: cardctl images build --binaries DIR")
         })?,
     };
     let order = order(options, source, platform);
@@ -178,8 +178,8 @@ fn order(options: &BuildOptions, source: PathBuf, platform: Platform) -> Order {
 
 fn tree(dir: &Path) -> Result<PathBuf, Failure> {
     compile::source_tree(dir).ok_or_else(|| {
-        Failure::new("no-source", Exit::NotReady, format!("{} is in no source tree of cardctl", dir.display()))
-            .fix("name the directory of a clone with --source")
+        Failure::new("no-source", Exit::NotReady, format!("{} is not in a source tree of cardctl", dir.display()))
+            .fix("set --source to the directory of a clone")
     })
 }
 
@@ -190,7 +190,7 @@ fn ready(dir: &Path, components: &[Component], platform: Platform) -> Result<BTr
             let looked = places.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" and ");
             Failure::new("no-binary", Exit::NotReady, format!("there is no {} for {platform}", component.name))
                 .evidence(format!("looked for {looked}"))
-                .fix("name the directory that has it, or only the images that are wanted: cardctl images build server")
+                .fix("name the directory that has it, or build only some images: cardctl images build server")
         })?;
         Ok((component.name.to_owned(), found))
     };
@@ -224,7 +224,7 @@ fn created() -> Result<u64, Failure> {
     // The latest moment that RFC 3339 can write.
     const LAST: u64 = 253_402_207_200;
     text.to_str().and_then(|text| text.parse().ok()).filter(|seconds| *seconds <= LAST).ok_or_else(|| {
-        Failure::new("usage", Exit::Usage, format!("{NAME} is {text:?}, and not seconds since 1970"))
+        Failure::new("usage", Exit::Usage, format!("{NAME} is {text:?}, not a number of seconds since 1970"))
             .fix(format!("unset {NAME}, or set it to a number: git log -1 --format=%ct"))
     })
 }

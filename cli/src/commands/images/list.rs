@@ -33,7 +33,7 @@ pub(super) async fn run(args: ListArgs, context: &Context) -> Result<Exit, Failu
     let printer = &context.printer;
     printer.data(&Document { directory: store.dir(), images: &shown, indexes: shown::indexes(&images)? })?;
     if shown.is_empty() {
-        printer.say(format!("nothing was built in {}; cardctl images build does that", store.dir().display()));
+        printer.say(format!("no images in {}; build them with cardctl images build", store.dir().display()));
     } else {
         printer.text(printer.list(&shown::HEAD, shown.iter().map(ShownImage::row).collect()))?;
     }

@@ -90,7 +90,7 @@ impl Destination {
 pub(super) fn parse_runtime(text: &str) -> Result<String, String> {
     <Into as ValueEnum>::from_str(text, false)
         .map(|_| text.to_owned())
-        .map_err(|_| "there are minikube, docker, podman and containerd".to_owned())
+        .map_err(|_| "must be minikube, docker, podman or containerd".to_owned())
 }
 
 pub(super) async fn run(args: LoadArgs, context: &Context) -> Result<Exit, Failure> {
@@ -105,7 +105,7 @@ pub(super) async fn run(args: LoadArgs, context: &Context) -> Result<Exit, Failu
     };
     let lines: Vec<_> = images.iter().zip(loaded).map(line).collect();
     for line in &lines {
-        let how = if line.already { "was there already" } else { "loaded, verified by digest" };
+        let how = if line.already { "already loaded" } else { "loaded, verified by digest" };
         context.printer.text(format!("{}  {how}", line.reference))?;
     }
     context.printer.data(&Document { runtime: runtime.to_string(), images: lines })?;
@@ -131,5 +131,5 @@ pub async fn load_all(context: &Context, images: &[Image], runtime: &Runtime) ->
 }
 
 fn left(failure: Failure, done: usize, of: usize) -> Failure {
-    if done == 0 { failure } else { failure.left(format!("{done} of {of} images are loaded; they stay")) }
+    if done == 0 { failure } else { failure.left(format!("{done} of {of} images are loaded and stay loaded")) }
 }

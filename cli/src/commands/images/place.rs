@@ -24,7 +24,7 @@ fn default_directory(context: &Context) -> PathBuf {
 pub(super) fn parse_component(text: &str) -> Result<Component, String> {
     Component::find(text).ok_or_else(|| {
         let names: Vec<_> = Component::ALL.into_iter().map(|known| known.name).collect();
-        format!("there is no image of that name; there are {}", names.join(", "))
+        format!("no such image; known are {}", names.join(", "))
     })
 }
 
@@ -81,7 +81,7 @@ impl Which {
             let there: Vec<_> = images.iter().map(|image| image.platform.to_string()).collect();
             return Err(Failure::new("not-built", Exit::NotReady, "there is no image for this machine's platform")
                 .evidence(format!("there are images for {}", there.join(", ")))
-                .fix("say which is meant with --platform"));
+                .fix("choose one with --platform"));
         }
         Ok(kept)
     }

@@ -75,7 +75,7 @@ pub(super) async fn run(args: PushArgs, context: &Context) -> Result<Exit, Failu
     let lines: Vec<_> = push_all(context, &images, &place).await?.into_iter().map(Line::from).collect();
     for line in &lines {
         context.printer.step(format!(
-            "{}: {} sent, {} was there",
+            "{}: {} sent, {} already there",
             line.reference,
             megabytes(line.sent),
             megabytes(line.present)
@@ -112,7 +112,7 @@ pub async fn push_all(context: &Context, images: &[Image], place: &Place) -> Res
     let watch = watch(Doing::new(&context.printer));
     tokio::select! {
         pushed = push::push(images, place, credentials.as_ref(), &watch) => pushed.map_err(failure),
-        () = context.stop.cancelled() => Err(context.interruption().left("blobs that arrived stay in the registry")),
+        () = context.stop.cancelled() => Err(context.interruption().left("blobs that were uploaded stay in the registry")),
     }
 }
 
@@ -123,6 +123,6 @@ fn watch(doing: Doing) -> Watch {
             doing.bytes(size, format!("{name}: {} {what}", digest.short()));
         }
         Event::Sent(bytes) => doing.more(bytes),
-        Event::Again(why) => doing.at(format!("trying again: {why}")),
+        Event::Again(why) => doing.at(format!("retrying: {why}")),
     })
 }

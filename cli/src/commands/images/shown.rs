@@ -57,7 +57,7 @@ impl<'a> ShownImage<'a> {
 
     /// The cells of a table.
     pub(super) fn row(&self) -> Vec<String> {
-        let state = if self.present { "" } else { "the archive is gone" };
+        let state = if self.present { "" } else { "the archive is missing" };
         let size = megabytes(self.size);
         vec![self.reference.clone(), self.platform.to_string(), size, self.digest.to_owned(), state.to_owned()]
     }

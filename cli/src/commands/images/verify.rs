@@ -71,7 +71,7 @@ pub(super) async fn run(args: VerifyArgs, context: &Context) -> Result<Exit, Fai
     let mut checked = Vec::new();
     for subject in &subjects {
         let name = subject.name();
-        doing.at(format!("looking at {name}"));
+        doing.at(format!("verifying {name}"));
         let credentials = match subject {
             Subject::Remote(reference) => {
                 let place: Place = repository(reference).parse().map_err(failure)?;
@@ -166,7 +166,7 @@ impl Subject {
                 let presence = load::presence(image, runtime).await?;
                 let found = match presence {
                     Presence::Same => None,
-                    Presence::Absent => Some("nothing by that name".to_owned()),
+                    Presence::Absent => Some("no such image".to_owned()),
                     Presence::Other(digest) => Some(digest),
                 };
                 let expected = format!("{} (configuration {})", image.manifest_digest, image.config_digest);

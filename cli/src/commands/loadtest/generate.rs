@@ -62,7 +62,7 @@ async fn from_stdin() -> Result<String, Failure> {
 
 fn invalid(error: &InvalidAssignment) -> Failure {
     let (exit, fix) = match error {
-        InvalidAssignment::Version(_) => (Exit::NotReady, "let image and command line be of one version"),
+        InvalidAssignment::Version(_) => (Exit::NotReady, "use an image and a cardctl of the same version"),
         _ => (Exit::Usage, "use `cardctl loadtest run --generators N`: it starts the generators"),
     };
     Failure::new("assignment", exit, error.to_string()).fix(fix)

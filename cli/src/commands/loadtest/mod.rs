@@ -93,5 +93,5 @@ pub async fn run(args: LoadtestArgs, context: &Context) -> Result<Exit, Failure>
 /// A result that can't be read.
 fn unreadable(error: &card_loadtests::compare::LoadError) -> Failure {
     Failure::new("result", Exit::NotReady, error.to_string())
-        .fix("name the result.json that `cardctl loadtest run` wrote, of this version")
+        .fix("name a result.json written by `cardctl loadtest run` of this version")
 }

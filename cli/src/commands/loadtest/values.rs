@@ -60,7 +60,7 @@ impl FromStr for Promise {
 
 /// Text that is no percentage.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("a percentage is a number from 0 to 1000 and its sign, such as 10% or 2.5%")]
+#[error("must be a percentage from 0% to 1000%, such as 10% or 2.5%")]
 pub(super) struct InvalidPercentage;
 
 /// Reads `10%` as 0.1.
@@ -75,7 +75,7 @@ pub(super) fn percentage(text: &str) -> Result<f64, InvalidPercentage> {
 
 /// Text that is no model.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("a model is closed (users who wait for their answers) or open (arrivals at a rate)")]
+#[error("must be closed (users wait for their answers) or open (requests arrive at a fixed rate)")]
 pub(super) struct InvalidModel;
 
 /// Reads `closed` and `open`.
@@ -89,7 +89,7 @@ pub(super) fn model(text: &str) -> Result<Model, InvalidModel> {
 
 /// Text that is no size of a step.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("steps are users, or arrivals a second, with commas between them, such as 10,100,1000")]
+#[error("must be numbers of users, or arrivals per second, separated by commas, such as 10,100,1000")]
 pub(super) struct InvalidSize;
 
 /// Reads one step of `10,100,1000`.
@@ -103,7 +103,7 @@ pub(super) fn size(text: &str) -> Result<f64, InvalidSize> {
 
 /// Text that is no rest between two requests.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("a time to think is a duration or two with dots between them, the shorter first, such as 500ms or 200ms..1s")]
+#[error("must be a duration or a range, such as 500ms or 200ms..1s")]
 pub(super) struct InvalidThink;
 
 /// Reads `500ms` and `200ms..1s`.

@@ -66,7 +66,7 @@ pub(super) async fn run(args: LogsArgs, kind: Kind, context: &Context) -> Result
         printer.data(&Document { lines: gathered })?;
     }
     if !any {
-        printer.say(format!("no pod of it has said anything in namespace {}", cluster.namespace()));
+        printer.say(format!("its pods have not logged anything in namespace {}", cluster.namespace()));
     }
     Ok(Exit::Done)
 }
@@ -82,7 +82,7 @@ fn component(selector: &Selector) -> Result<String, Failure> {
             return Err(Failure::new(
                 "usage",
                 Exit::Usage,
-                "in a cluster each part is a pod of its own; the engine is in all of them",
+                "in a Kubernetes cluster each component is a pod, and the engine is part of all of them",
             )
             .fix("cardctl logs server worker issuer postgres redis, or some of them"));
         }

@@ -73,9 +73,9 @@ pub async fn run(args: LogsArgs, context: &Context) -> Result<Exit, Failure> {
         return kubernetes::run(args, kind, context).await;
     }
     if let Target::Url(url) = context.target()? {
-        return Err(Failure::new("usage", Exit::Usage, "logs reads the platform of this machine")
+        return Err(Failure::new("usage", Exit::Usage, "logs only reads the log of a platform on this machine")
             .evidence(format!("the target is {url}"))
-            .fix("read the log where that server runs"));
+            .fix("read the log on that server"));
     }
     let printer = &context.printer;
     if args.follow && printer.format() == Format::Json {
@@ -85,7 +85,7 @@ pub async fn run(args: LogsArgs, context: &Context) -> Result<Exit, Failure> {
     if let Some(record) = Record::running(&context.instance).filter(|record| !record.detached) {
         let pid = record.process.pid;
         printer.say(format!(
-            "the platform runs in the foreground of process {pid}, whose terminal has its log; this is from before"
+            "the platform runs in the foreground of process {pid} and logs to its terminal; this is the log of an earlier run"
         ));
     }
     let filter = Filter {
@@ -97,7 +97,7 @@ pub async fn run(args: LogsArgs, context: &Context) -> Result<Exit, Failure> {
     let paths = &context.instance;
     if !paths.log().exists() {
         return Err(Failure::new("no-log", Exit::Unknown, "there is no log")
-            .evidence(format!("{} is not there", paths.log().display()))
+            .evidence(format!("{} does not exist", paths.log().display()))
             .fix(format!("{} up -d", context.program())));
     }
     let mut follower = Follower::new(paths);

@@ -74,13 +74,9 @@ async fn applied(mut objects: Vec<Value>, args: &ApplyArgs, context: &Context) -
     if !args.dry_run {
         Deployment::of(kind, &cluster, "file").with_what_is_known(&context.instance).store(&context.instance).map_err(
             |error| {
-                Failure::new(
-                    "state-directory",
-                    Exit::NotReady,
-                    format!("it can't be written down where it is: {error}"),
-                )
-                .evidence(context.instance.deployment().display())
-                .left("nothing was applied")
+                Failure::new("state-directory", Exit::NotReady, format!("the deployment can't be recorded: {error}"))
+                    .evidence(context.instance.deployment().display())
+                    .left("nothing was applied")
             },
         )?;
         // The pods of the platform wait for it; the file does not have it.
@@ -96,10 +92,10 @@ async fn applied(mut objects: Vec<Value>, args: &ApplyArgs, context: &Context) -
     let printer = &context.printer;
     let pruned = args.prune && !args.dry_run && !stale.is_empty();
     if pruned {
-        printer.say(format!("not in the file, and deleted: {}", names.join(", ")));
+        printer.say(format!("deleted, because not in the file: {}", names.join(", ")));
         prune::prune(&cluster, &stale, &release, &|_| {}).await.map_err(|error| trouble::apply(&error))?;
     } else if !names.is_empty() {
-        printer.say(format!("in the inventory and not in the file (--prune deletes them): {}", names.join(", ")));
+        printer.say(format!("in the installation, but not in the file (--prune deletes them): {}", names.join(", ")));
     }
     for change in &done.changes {
         let would = if args.dry_run { " (dry run)" } else { "" };

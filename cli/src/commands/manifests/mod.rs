@@ -64,8 +64,8 @@ pub fn render_failure(error: &RenderError) -> Failure {
             Failure::new("usage", Exit::Usage, format!("--{value}: {message}")).fix("cardctl manifests render --help")
         }
         RenderError::NoImage { image } => {
-            Failure::new("no-image", Exit::NotReady, format!("which image is to run as {image} is not known"))
-                .evidence("none was built here, and none was named")
+            Failure::new("no-image", Exit::NotReady, format!("no image is known for {image}"))
+                .evidence("none was built here, and none is given")
                 .fix(format!("cardctl images build, or --image {image}=REGISTRY/{image}@sha256:…"))
         }
         // What is compiled in can't be wrong unless we were.

@@ -50,8 +50,8 @@ pub(super) fn run(args: PinArgs, context: &Context) -> Result<Exit, Failure> {
         Some(_) => images::references(&args.images, context)?,
     };
     if wanted.is_empty() {
-        return Err(Failure::new("no-image", Exit::NotReady, "there is no image to be pinned")
-            .evidence("none was named, and none was built here and pushed to a --registry")
+        return Err(Failure::new("no-image", Exit::NotReady, "there is no image to pin")
+            .evidence("none is given, and none was built here and pushed to a --registry")
             .fix("cardctl images build, cardctl images push REGISTRY/PATH, then pin with --registry REGISTRY/PATH"));
     }
     let Pinned { file, changed, images } =
@@ -59,7 +59,7 @@ pub(super) fn run(args: PinArgs, context: &Context) -> Result<Exit, Failure> {
     let lines: Vec<_> = images.into_iter().map(|(name, image)| Line { name, reference: image.to_string() }).collect();
     let printer = &context.printer;
     let what = match (changed, args.check) {
-        (false, _) => "says so already",
+        (false, _) => "unchanged",
         (true, false) => "changed",
         (true, true) => "differs",
     };
@@ -72,11 +72,11 @@ pub(super) fn run(args: PinArgs, context: &Context) -> Result<Exit, Failure> {
 }
 
 fn failure(error: &PinError) -> Failure {
-    let failure = Failure::new("pin", Exit::Usage, error.to_string()).left("the file is as it was");
+    let failure = Failure::new("pin", Exit::Usage, error.to_string()).left("the file is unchanged");
     match error {
         PinError::Missing { .. } => failure.fix("name a directory with a kustomization.yaml"),
         PinError::File { .. } => Failure { exit: Exit::NotReady, ..failure }.fix("make the file readable and writable"),
-        PinError::Wrong { .. } => failure.fix("correct the file; kubectl kustomize says whether it is one"),
+        PinError::Wrong { .. } => failure.fix("correct the file; check it with kubectl kustomize"),
         PinError::Reference { .. } => failure.fix("cardctl images push prints references with their digests"),
     }
 }

@@ -38,7 +38,7 @@ struct Document<'a> {
 }
 
 /// What tells the files that are ours to replace and to remove.
-const MARK: &str = "# Written by cardctl manifests render. What is changed here is lost with the next.\n";
+const MARK: &str = "# Written by cardctl manifests render, which overwrites any changes.\n";
 
 pub(super) fn run(args: RenderArgs, context: &Context) -> Result<Exit, Failure> {
     let objects = args.values.objects(context)?;
@@ -53,8 +53,8 @@ pub(super) fn run(args: RenderArgs, context: &Context) -> Result<Exit, Failure> 
     let files = files(&objects);
     write(&args.out, &files).map_err(|(path, error)| {
         Failure::new("output", Exit::NotReady, format!("{}: {error}", path.display()))
-            .fix("give --out a directory that can be written, of which no file has a name that is needed")
-            .left("files that were written before stay; once more puts that right")
+            .fix("set --out to a writable directory that has no other files of these names")
+            .left("files written before that are kept; running it again completes them")
     })?;
     let shown = args.out.display();
     printer.text(format!("{} objects in {shown}; to apply them: kubectl apply -k {shown}", objects.len()))?;
@@ -94,7 +94,7 @@ fn write(directory: &Path, files: &BTreeMap<String, String>) -> Result<(), (Path
         match (is_ours, files.contains_key(&name)) {
             (true, false) => fs::remove_file(&path).map_err(at(&path))?,
             (false, true) => {
-                return Err((path, std::io::Error::other("is there and was not written by cardctl manifests render")));
+                return Err((path, std::io::Error::other("exists and was not written by cardctl manifests render")));
             }
             _ => {}
         }

@@ -41,7 +41,7 @@ pub(super) fn check(pairs: &[(String, String)]) -> Result<(), Failure> {
     let Err(error) = tried.and_then(|()| layers.resolve().map(drop)) else { return Ok(()) };
     let fix = match &error {
         SettingsError::UnknownKey { suggestion: Some(known), .. } => format!("--set {known}=…"),
-        _ => "the settings and what they may be are explained in docs/operations.md".to_owned(),
+        _ => "docs/operations.md lists the settings and their values".to_owned(),
     };
     Err(Failure::new("usage", Exit::Usage, error.to_string()).fix(fix))
 }
@@ -103,7 +103,7 @@ fn of_place(object: &Value, path: &str, variables: Variables) -> Vec<Finding> {
         let nearest = known.keys().min_by_key(|known| strsim::levenshtein(known, name));
         let nearest = nearest.filter(|known| strsim::levenshtein(known, name) <= 4);
         let hint = nearest.map(|known| format!("; did you mean {known}?")).unwrap_or_default();
-        findings.push(finding(name, Level::Error, format!("there is no such setting{hint}")));
+        findings.push(finding(name, Level::Error, format!("no such setting{hint}")));
     }
     let mut layers = Layers::built_in();
     let told = |error: &SettingsError| match error {
@@ -169,7 +169,12 @@ mod tests {
             "spec": {"template": {"spec": {"containers": [{"name": "c", "image": "i", "env": env}]}}}});
         let found: Vec<_> = findings(&[settings, pods]).iter().map(|finding| finding.to_string()).collect();
         assert_eq!(found.len(), 3, "{found:#?}");
-        assert!(found[0].starts_with("configmap/s data.CARDCTL_WROKER_CONCURRENCY: there is no such setting; did you mean CARDCTL_WORKER_CONCURRENCY?"), "{found:#?}");
+        assert!(
+            found[0].starts_with(
+                "configmap/s data.CARDCTL_WROKER_CONCURRENCY: no such setting; did you mean CARDCTL_WORKER_CONCURRENCY?"
+            ),
+            "{found:#?}"
+        );
         assert!(
             found[1].starts_with("configmap/s data.CARDCTL_WORKER_CONCURRENCY: must be a whole number"),
             "{found:#?}"

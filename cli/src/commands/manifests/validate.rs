@@ -60,7 +60,7 @@ pub(super) fn run(args: ValidateArgs, context: &Context) -> Result<Exit, Failure
     }
     let count = |level| findings.iter().filter(|finding| finding.level == level).count();
     printer.text(match (count(Level::Error), count(Level::Warning)) {
-        (0, 0) => format!("{objects} objects: nothing is wrong"),
+        (0, 0) => format!("{objects} objects: no problems found"),
         (errors, warnings) => format!("{objects} objects: {errors} errors, {warnings} warnings"),
     })?;
     printer.data(&Document { valid, objects, findings: &findings })?;

@@ -106,12 +106,8 @@ impl ValuesArgs {
     pub fn values(&self, context: &Context) -> Result<Values, Failure> {
         let by_hpa = self.autoscaler == Some(Autoscaler::Hpa);
         if self.autoscaler.is_some() && !matches!(self.workers, Some(Count::Between(_))) {
-            return Err(Failure::new(
-                "usage",
-                Exit::Usage,
-                "--autoscaler says what counts the workers, and --workers not between what",
-            )
-            .fix("give --workers MIN..MAX, such as --workers 1..8"));
+            return Err(Failure::new("usage", Exit::Usage, "--autoscaler needs a range of workers")
+                .fix("give --workers MIN..MAX, such as --workers 1..8"));
         }
         settings::check(&self.set)?;
         let mut values = Values::new(self.overlay(context)?);
@@ -163,12 +159,12 @@ impl ValuesArgs {
         let loose = card_manifests::unpinned(&objects);
         match loose.first() {
             Some(first) if !self.allow_unpinned => {
-                let message = "an image is not pinned: what it means today it need not mean tomorrow";
+                let message = "an image is not pinned, so it can change at any time";
                 let mut failure = Failure::new("unpinned-image", Exit::NotReady, message);
                 for image in &loose {
                     failure = failure.evidence(image);
                 }
-                Err(failure.fix(format!("give --image the digest as well, {first}@sha256:…, or say --allow-unpinned")))
+                Err(failure.fix(format!("add the digest to --image, {first}@sha256:…, or use --allow-unpinned")))
             }
             _ => Ok(objects),
         }
@@ -196,7 +192,7 @@ fn provision(text: &str) -> Result<Provision, String> {
         "external" => Ok(Provision::External { port: None }),
         other => match other.strip_prefix("external:").map(str::parse) {
             Some(Ok(port)) => Ok(Provision::External { port: Some(port) }),
-            _ => Err("must be bundled, external or external:PORT; the URL itself belongs into the secret".to_owned()),
+            _ => Err("must be bundled, external or external:PORT; the URL itself belongs in the secret".to_owned()),
         },
     }
 }

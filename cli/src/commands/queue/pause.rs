@@ -18,9 +18,9 @@ pub(super) async fn run(paused: bool, context: &Context) -> Result<Exit, Failure
     let printer = &context.printer;
     printer.data(&Document { paused })?;
     if paused {
-        printer.text("paused: requests are accepted, none is taken up")?;
+        printer.text("paused: requests are accepted, but not processed")?;
         let resume = client::command(context, "queue resume");
-        printer.say(format!("to go on: {}", printer.err().accent(resume)));
+        printer.say(format!("to resume: {}", printer.err().accent(resume)));
     } else {
         printer.text("resumed")?;
     }

@@ -42,7 +42,7 @@ fn write(printer: &Printer, stats: &Stats) -> Result<(), Failure> {
         printer.text(format!("{name:<9} {value}"))?;
     }
     if queue.paused {
-        printer.text(paint.warn("paused    no work is taken up"))?;
+        printer.text(paint.warn("paused    no tasks are processed"))?;
     }
     let now = Instant::now();
     let row = |worker: &WorkerStats| {

@@ -29,10 +29,10 @@ impl Wanted {
             };
             let number = number.parse().ok().filter(|number| (1..=max).contains(number));
             let number = number.ok_or_else(|| {
-                usage(format!("{word}: there can be 1 to {max} {name}")).fix(format!("cardctl scale {name}={max}"))
+                usage(format!("{word}: must be 1 to {max} {name}")).fix(format!("cardctl scale {name}={max}"))
             })?;
             if place.replace(number).is_some() {
-                return Err(usage(format!("{name} is there twice")).fix(format!("cardctl scale {name}={number}")));
+                return Err(usage(format!("{name} is given twice")).fix(format!("cardctl scale {name}={number}")));
             }
         }
         Ok(wanted)
@@ -48,7 +48,7 @@ fn unknown(name: &str, number: &str) -> Failure {
     let nearest = NAMES.into_iter().min_by_key(|known| strsim::damerau_levenshtein(known, name));
     match nearest.filter(|nearest| strsim::damerau_levenshtein(nearest, name) <= 3) {
         Some(nearest) => failure.fix(format!("did you mean {nearest}={number}?")),
-        None => failure.fix("workers=N and servers=N are what there is"),
+        None => failure.fix("use workers=N and servers=N"),
     }
 }
 
@@ -71,7 +71,7 @@ mod tests {
         for (line, fix) in [
             ("worker=4", "did you mean workers=4?"),
             ("sevrers=2", "did you mean servers=2?"),
-            ("replicas=2", "workers=N and servers=N are what there is"),
+            ("replicas=2", "use workers=N and servers=N"),
             ("workers", "cardctl scale workers=4"),
             ("workers=0", "cardctl scale workers=64"),
             ("workers=65", "cardctl scale workers=64"),

@@ -36,7 +36,9 @@ pub(super) async fn run(wanted: Wanted, limit: Duration, kind: Kind, context: &C
         }
         changes.push(Change { from, to });
     }
-    let [workers, servers] = changes[..] else { return Err(Failure::internal("two kinds are scaled")) };
+    let [workers, servers] = changes[..] else {
+        return Err(Failure::internal("workers and servers can't be scaled together"));
+    };
     await_all(&wishes, limit, &cluster, context).await?;
     super::show(kind.name(), workers, servers, begun.elapsed(), context)?;
     Ok(Exit::Done)
@@ -74,9 +76,9 @@ async fn free(name: &str, cluster: &Cluster, context: &Context) -> Result<(), Fa
     });
     let Some(theirs) = theirs else { return Ok(()) };
     let scaler = theirs.metadata.name.unwrap_or_default();
-    Err(Failure::new("autoscaled", Exit::NotReady, format!("the number of {name}s is the autoscaler's affair"))
+    Err(Failure::new("autoscaled", Exit::NotReady, format!("the number of {name}s is managed by the autoscaler"))
         .evidence(format!("horizontalpodautoscaler/{scaler} targets deployment/{name}"))
-        .fix(command(context, "up -d --autoscale MIN..MAX sets its bounds; --workers N takes it away"))
+        .fix(command(context, "up -d --autoscale MIN..MAX sets its bounds; --workers N removes it"))
         .left("nothing was changed"))
 }
 
@@ -106,15 +108,15 @@ async fn await_all(
     let options = WaitOptions { cancel: context.stop.clone(), ..WaitOptions::new(limit) };
     let ending = wait(cluster.client(), &awaited, options, |snapshot| table.draw(snapshot)).await;
     drop(table);
-    let left = "the cluster goes on with it";
+    let left = "the cluster continues with it";
     match ending.verdict {
         Verdict::Ready => Ok(()),
         Verdict::Cancelled => Err(context.interruption().left(left)),
         Verdict::Failed { findings } => {
-            Err(trouble::findings("it will not come to that".to_owned(), Exit::DeployFailed, &findings).left(left))
+            Err(trouble::findings("it will not succeed".to_owned(), Exit::DeployFailed, &findings).left(left))
         }
         Verdict::TimedOut { findings, .. } => {
-            let message = format!("it did not come to that in {}", format_duration(limit));
+            let message = format!("timed out after {}", format_duration(limit));
             Err(trouble::findings(message, Exit::Timeout, &findings).left(left))
         }
         Verdict::Unreachable { message } => Err(Failure::new("cluster-unreachable", Exit::Unknown, message).left(left)),

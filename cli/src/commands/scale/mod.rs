@@ -80,7 +80,7 @@ pub async fn run(args: ScaleArgs, context: &Context) -> Result<Exit, Failure> {
         }
         tokio::select! {
             () = tokio::time::sleep(LOOK) => {}
-            () = context.stop.cancelled() => return Err(context.interruption().left("the supervisor goes on with it")),
+            () = context.stop.cancelled() => return Err(context.interruption().left("the supervisor continues with it")),
         }
         state = ask(&mut control, Ask::State, context).await?;
     }
@@ -108,14 +108,14 @@ fn show(target: &str, workers: Change, servers: Change, took: Duration, context:
 
 fn running(wanted: &Wanted, context: &Context) -> Result<Record, Failure> {
     if let Target::Url(url) = context.target()? {
-        return Err(Failure::new("usage", Exit::Usage, "scale is for a platform of this machine")
+        return Err(Failure::new("usage", Exit::Usage, "scale only changes a platform on this machine")
             .evidence(format!("the target is {url}"))
-            .fix("scale it where it runs"));
+            .fix("scale it on the machine where it runs"));
     }
     let record = Record::running(&context.instance).filter(|record| record.phase == Phase::Serving);
     let record = record.ok_or_else(|| context.nothing_runs())?;
     if record.target == Local::Embedded {
-        let message = "an embedded platform is one process: its number of workers is set when it starts";
+        let message = "an embedded platform is one process, and its number of workers is set when it starts";
         let workers = wanted.workers.unwrap_or(record.workers);
         return Err(Failure::new("not-scalable", Exit::NotReady, message)
             .fix(format!("{} up -d --workers {workers} --restart", context.program()))
@@ -144,7 +144,7 @@ fn pending(state: &State, wanted: &Wanted) -> Option<String> {
         let there: Vec<&Child> = state.children.iter().filter(|child| child.part == part).collect();
         let up = there.iter().filter(|child| child.condition == Condition::Up).count();
         (up != wanted || there.len() != wanted)
-            .then(|| format!("{}s: {up} of {wanted} up, {} in between", part.as_str(), there.len() - up))
+            .then(|| format!("{}s: {up} of {wanted} ready, {} starting", part.as_str(), there.len() - up))
     };
     let pending: Vec<_> =
         [of(Part::Server, wanted.servers), of(Part::Worker, wanted.workers)].into_iter().flatten().collect();
@@ -152,11 +152,11 @@ fn pending(state: &State, wanted: &Wanted) -> Option<String> {
 }
 
 fn late(state: &State, pending: &str, limit: Duration, context: &Context) -> Failure {
-    let message = format!("it did not come to that in {}: {pending}", format_duration(limit));
+    let message = format!("timed out after {}: {pending}", format_duration(limit));
     let stuck = state.children.iter().filter(|child| child.condition != Condition::Up);
     stuck
         .map(Child::words)
         .fold(Failure::new("not-scaled", Exit::Timeout, message), Failure::evidence)
-        .fix(format!("{} logs --level warn, or give it longer with --wait-timeout", context.program()))
-        .left("the supervisor goes on with it")
+        .fix(format!("{} logs --level warn, or wait longer with --wait-timeout", context.program()))
+        .left("the supervisor continues with it")
 }

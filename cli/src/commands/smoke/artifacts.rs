@@ -68,5 +68,5 @@ impl Artifacts {
 /// A file of evidence that can't be written.
 pub(super) fn unwritable(path: &Path, error: &std::io::Error) -> Failure {
     Failure::new("artifacts", Exit::NotReady, format!("{} can't be written: {error}", path.display()))
-        .fix("choose a directory that you may write")
+        .fix("choose a directory that you can write to")
 }

@@ -49,8 +49,8 @@ impl Host {
                 .fix(format!("cardctl up -d -t {}, then cardctl smoke", kind.name())));
         }
         let state = temporary("cardctl-smoke-").map_err(|error| {
-            Failure::new("state-directory", Exit::NotReady, format!("a temporary directory can't be made: {error}"))
-                .fix("let TMPDIR name a directory that you may write")
+            Failure::new("state-directory", Exit::NotReady, format!("a temporary directory can't be created: {error}"))
+                .fix("set TMPDIR to a directory that you can write to")
         })?;
         let paths = Paths { name: "smoke".to_owned(), dir: state.path().join("smoke") };
         let aside = Context {

@@ -16,7 +16,7 @@ pub struct Size {
 
 /// Text that is not a size.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("a load is users and a duration, such as 10u/10s; at most 10000u and 1h")]
+#[error("must be users and a duration, such as 10u/10s; at most 10000u and 1h")]
 pub struct InvalidSize;
 
 impl FromStr for Size {

@@ -131,7 +131,7 @@ impl<'a> Runner<'a> {
             }
             None => tokio::time::timeout(self.limit, step)
                 .await
-                .unwrap_or_else(|_| Err(Miss::Wrong(format!("not done within {} s", self.limit.as_secs())))),
+                .unwrap_or_else(|_| Err(Miss::Wrong(format!("not finished within {} s", self.limit.as_secs())))),
         };
         drop(spinner);
         let ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);

@@ -71,7 +71,7 @@ pub(crate) fn alive(last_seen: impl IntoIterator<Item = Instant>, now: Instant) 
     match silent.iter().max() {
         None => format!("{all} alive"),
         Some(longest) => {
-            format!("{all} alive ({} of them not heard of for {} s)", silent.len(), longest.as_secs())
+            format!("{all} alive ({} of them silent for {} s)", silent.len(), longest.as_secs())
         }
     }
 }
@@ -219,7 +219,7 @@ mod tests {
         let seconds = |ago: i64| Instant::from_micros(now.micros() - ago * 1_000_000);
         assert_eq!(alive([], now), "0 alive");
         assert_eq!(alive([seconds(0), seconds(3)], now), "2 alive");
-        assert_eq!(alive([seconds(1), seconds(12), seconds(7)], now), "3 alive (2 of them not heard of for 12 s)");
+        assert_eq!(alive([seconds(1), seconds(12), seconds(7)], now), "3 alive (2 of them silent for 12 s)");
         assert_eq!(alive([seconds(-9)], now), "1 alive", "of another clock");
     }
 }

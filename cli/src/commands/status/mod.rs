@@ -98,7 +98,7 @@ async fn wait(args: &StatusArgs, observer: &mut Observer<'_>, context: &Context)
             () = context.stop.cancelled() => return Err(context.interruption()),
             () = tokio::time::sleep_until(deadline) => {
                 show(&document, context)?;
-                context.printer.say(format!("it did not come to that in {}", format_duration(args.timeout)));
+                context.printer.say(format!("timed out after {}", format_duration(args.timeout)));
                 return Ok(Exit::Timeout);
             }
         }

@@ -194,9 +194,9 @@ pub async fn drive(
 }
 
 fn ledger_failure(error: &std::io::Error) -> Failure {
-    Failure::new("ledger", crate::exit::Exit::NotReady, "the ledger of what was accepted can't be written")
+    Failure::new("ledger", crate::exit::Exit::NotReady, "the journal of accepted tasks can't be written")
         .evidence(error)
-        .fix("make room on the disk, or choose another directory")
+        .fix("free space on the disk, or choose another directory")
 }
 
 #[derive(Default)]

@@ -138,7 +138,7 @@ pub async fn run(args: SubmitArgs, context: &Context) -> Result<Exit, Failure> {
 
 fn time(text: &str) -> Result<Timestamp, &'static str> {
     let time = text.parse::<jiff::Timestamp>();
-    time.map(Timestamp::from).map_err(|_| "a time has a date, a time and a zone, such as 2026-01-31T12:00:00Z")
+    time.map(Timestamp::from).map_err(|_| "must be a date, a time and a zone, such as 2026-01-31T12:00:00Z")
 }
 
 /// What a platform takes for granted is not said: an older one would not know the word.
@@ -157,8 +157,8 @@ fn check_patience(args: &SubmitArgs, due_at: Option<Timestamp>) -> Result<(), Fa
     if !args.watch || wait < args.timeout {
         return Ok(());
     }
-    let message = format!("the time to watch ({}) is up before they are due", format_duration(args.timeout));
-    Err(Failure::new("usage", Exit::Usage, message).fix("give it longer with --timeout, or leave out --watch"))
+    let message = format!("the tasks are due after the end of --timeout ({})", format_duration(args.timeout));
+    Err(Failure::new("usage", Exit::Usage, message).fix("increase --timeout, or leave out --watch"))
 }
 
 fn orders(args: &SubmitArgs, seed: u64) -> Result<Orders, Failure> {
@@ -175,7 +175,7 @@ fn orders(args: &SubmitArgs, seed: u64) -> Result<Orders, Failure> {
     let definition = registry.get(args.kind);
     let Some(payload) = &args.payload else {
         return definition.map(|definition| Orders::samples(seed, definition)).ok_or_else(|| {
-            usage(format!("this cardctl knows no payload of the kind {}; it knows {}", args.kind, registry.names()))
+            usage(format!("this cardctl can't generate payloads of kind {}, only of {}", args.kind, registry.names()))
                 .fix("give the payload: --payload JSON")
         });
     };
@@ -188,7 +188,7 @@ fn orders(args: &SubmitArgs, seed: u64) -> Result<Orders, Failure> {
         .map_err(|error| usage(format!("--payload is not JSON at line {}, column {}", error.line(), error.column())))?;
     // What this version does not know, the platform says.
     match definition.map(|definition| definition.read(payload.get().as_bytes())) {
-        Some(Err(error)) => Err(usage(format!("--payload is none of the kind {}: {error}", args.kind))),
+        Some(Err(error)) => Err(usage(format!("--payload is not valid for kind {}: {error}", args.kind))),
         _ => Ok(Orders::same(args.kind, payload.into())),
     }
 }
@@ -202,7 +202,7 @@ async fn follow(context: &Context, client: &Client, plan: &Plan) -> Result<Outco
             printer.data(&AcceptedLine { kind: "task.accepted", task: task.id, user: task.owner })
         }
         (Change::Waiting(why, limit), _) => {
-            printer.say(format!("not accepted yet, trying for up to {}s: {why}", limit.as_secs()));
+            printer.say(format!("not accepted yet, retrying for up to {}s: {why}", limit.as_secs()));
             Ok(())
         }
         (Change::State(task, seq), Format::Jsonl) => printer.data(&StateLine::of(task, seq)),
@@ -251,10 +251,10 @@ fn talk(context: &Context, plan: &Plan, outcome: &Outcome) -> Result<(), Failure
         printer.say(paint.bad(format!("{count} not accepted: {name}")));
     }
     for (name, count) in &outcome.by_gateway {
-        printer.say(paint.warn(format!("{count} answered by something in front of the platform: {name}")));
+        printer.say(paint.warn(format!("{count} answered by a proxy in front of the platform: {name}")));
     }
     if outcome.resent > 0 {
-        printer.say(paint.warn(format!("{} sent again, because no answer of the platform told", outcome.resent)));
+        printer.say(paint.warn(format!("{} resent, because the platform did not answer", outcome.resent)));
     }
     let complete = outcome.ending == Ending::Complete;
     if let Some(audit) = outcome.audit.as_ref().filter(|_| complete || report::is_wrong(outcome)) {
@@ -266,16 +266,16 @@ fn talk(context: &Context, plan: &Plan, outcome: &Outcome) -> Result<(), Failure
     }
     let rest = match (outcome.ending, lost, pending) {
         (Ending::Complete, ..) => None,
-        (Ending::TimeUp, 0, _) => Some("what is pending goes on".to_owned()),
-        (_, 0, _) => Some("what was accepted goes on".to_owned()),
-        (_, lost, 0) => Some(format!("{lost} accepted tasks are lost: the ledger does not know them")),
+        (Ending::TimeUp, 0, _) => Some("pending tasks continue".to_owned()),
+        (_, 0, _) => Some("accepted tasks continue".to_owned()),
+        (_, lost, 0) => Some(format!("{lost} accepted tasks are lost: the ledger does not have them")),
         (_, lost, pending) => {
-            Some(format!("{lost} accepted tasks are lost: the ledger does not know them; {pending} others go on"))
+            Some(format!("{lost} accepted tasks are lost: the ledger does not have them; {pending} others continue"))
         }
     };
     if let Some(rest) = rest {
         match outcome.ending {
-            Ending::TimeUp => printer.say(format!("the time ({}) was up; {rest}", format_duration(plan.timeout))),
+            Ending::TimeUp => printer.say(format!("timed out after {}; {rest}", format_duration(plan.timeout))),
             Ending::Interrupted => printer.say(format!("interrupted; {rest}")),
             _ => printer.say(paint.bad(format!("the event stream was lost; {rest}"))),
         }
@@ -293,7 +293,7 @@ async fn clean(context: &Context, client: &Client, plan: &Plan, outcome: &Outcom
     if outcome.board.counts().pending > 0 || exit == Exit::Incorrect || outcome.ending == Ending::Interrupted {
         let words = format!("users clean --run {}", plan.run);
         let command = printer.err().accent(client::command(context, &words));
-        printer.say(format!("not cleaned up, because it is not settled; to do it: {command}"));
+        printer.say(format!("not cleaned up, because tasks are still pending; to clean up: {command}"));
         return Ok(());
     }
     let cleaned = client.clean(&plan.run).await?;

@@ -11,7 +11,7 @@ pub struct Rate {
 
 /// Text that is not a pace.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("a rate is a number above 0 and a unit, such as 50/s or 600/m")]
+#[error("must be a rate above 0, such as 50/s or 600/m")]
 pub struct InvalidRate;
 
 impl Rate {

@@ -49,7 +49,7 @@ async fn queue_again(tasks: &[TaskId], context: &Context) -> Result<Vec<Task>, F
                 };
                 let before = queued.len();
                 return Err(if before > 0 {
-                    failure.left(format!("{before} before it are queued again"))
+                    failure.left(format!("the {before} before it are queued again"))
                 } else {
                     failure
                 });

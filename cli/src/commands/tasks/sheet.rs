@@ -91,6 +91,6 @@ impl Sheet {
 /// There is no such task.
 #[must_use]
 pub fn not_found(context: &Context, task: card_core::ids::TaskId) -> Failure {
-    Failure::new("not-found", Exit::Unknown, format!("there is no task {task} here"))
+    Failure::new("not-found", Exit::Unknown, format!("no such task: {task}"))
         .fix(crate::client::command(context, "tasks list"))
 }

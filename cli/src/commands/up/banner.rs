@@ -52,7 +52,7 @@ pub(super) fn show(converged: &Converged, stop: &str, context: &Context) -> Resu
         Some(cluster) => format!("Postgres {}, Redis {}", cluster.database, cluster.redis),
         None => record.data_dir.display().to_string(),
     };
-    let kept = if record.ephemeral { "removed at the end" } else { "kept when it stops" };
+    let kept = if record.ephemeral { "removed at the end" } else { "kept after it stops" };
     let state = if *already_up {
         format!("{} with this configuration; nothing was changed", paint.good("already up"))
     } else {
@@ -60,7 +60,7 @@ pub(super) fn show(converged: &Converged, stop: &str, context: &Context) -> Resu
     };
     let listens = listens(record);
     let open = (!listens.ip().is_loopback())
-        .then(|| format!("  listens {listens}: whoever reaches this machine by network reaches the API, without TLS"));
+        .then(|| format!("  listens {listens}: anyone who can reach this machine can reach the API, without TLS"));
     let lines = [
         Some(state),
         Some(format!("  page    {}", paint.accent(format!("{}/", record.url)))),
@@ -88,9 +88,8 @@ pub(super) async fn warn_of_eviction(converged: &Converged, args: &UpArgs, conte
     if let Ok(report) = try_redis(&redis, &context.settings.settings.delivery.prefix).await
         && let Some(policy) = report.evicts
     {
-        let said = format!(
-            "Redis has maxmemory-policy {policy}: when it is full it removes tasks that wait, and they are late"
-        );
+        let said =
+            format!("Redis has maxmemory-policy {policy}: when it is full, it evicts waiting tasks, which delays them");
         context.printer.say(format!("{said}; fix: CONFIG SET maxmemory-policy noeviction, and in redis.conf"));
     }
 }
@@ -100,12 +99,12 @@ pub(super) fn remark(converged: &Converged, context: &Context) {
     let Converged { record, already_up, proof, .. } = converged;
     if !already_up && let Some((asked, got)) = moved(record, context) {
         let holder = port::holder(asked).map(|holder| format!(" ({holder})")).unwrap_or_default();
-        context.printer.say(format!("port {asked} is in use{holder}: took {got}"));
+        context.printer.say(format!("port {asked} is in use{holder}; using {got}"));
     }
     match proof {
         Proof::Added => {}
         Proof::WorkedOff { waiting } => {
-            context.printer.say(format!("{waiting} tasks wait from before and are being worked off"));
+            context.printer.say(format!("{waiting} tasks are waiting from an earlier run and are being processed"));
         }
         Proof::Paused => {
             context

@@ -57,7 +57,7 @@ pub async fn converge(args: &UpArgs, attached: bool, context: &Context) -> Resul
             Ok(proof) => Ok(Converged { record, ready: began.elapsed(), already_up: false, proof, tie: started.tie }),
             Err(failure) => {
                 end(record.process, grace(record.target, plan.settings.server.drain_timeout)).await?;
-                Err(failure.left("nothing is running; the data is as it was"))
+                Err(failure.left("nothing is running; the data is unchanged"))
             }
         };
     }
@@ -107,7 +107,9 @@ async fn settled(
                     return Err(another_target(&record, plan.target(), context));
                 }
                 *restart = false;
-                context.printer.say(format!("stopping process {} to start it as asked", record.process.pid));
+                context
+                    .printer
+                    .say(format!("stopping process {} to restart it with the new configuration", record.process.pid));
                 end(record.process, grace(record.target, plan.settings.server.drain_timeout)).await?;
             }
             Some(record) if record.phase == Phase::Serving => {
@@ -123,7 +125,7 @@ async fn settled(
                     let pid = stale.process.pid;
                     context
                         .printer
-                        .say(format!("process {pid} is gone without having stopped; starting again on its data"));
+                        .say(format!("process {pid} exited without stopping in order; starting again with its data"));
                     // What it left is cleared up by who takes the lock; a directory that can't be written says so there.
                     if !stale.ephemeral && stale.children.is_empty() {
                         let _ = clear_stale(paths);
@@ -133,7 +135,9 @@ async fn settled(
             }
             _ if !waited => {
                 waited = true;
-                context.printer.say(format!("instance {:?} is starting or stopping elsewhere; waiting", paths.name));
+                context
+                    .printer
+                    .say(format!("instance {:?} is being started or stopped by another process; waiting", paths.name));
             }
             _ => {}
         }
@@ -141,7 +145,7 @@ async fn settled(
             () = tokio::time::sleep(Duration::from_millis(5)) => {}
             () = context.stop.cancelled() => return Err(context.interruption()),
             () = tokio::time::sleep_until(deadline) => return Err(Failure::new(
-                "busy", Exit::Timeout, format!("instance {:?} is still starting or stopping elsewhere", paths.name))
+                "busy", Exit::Timeout, format!("instance {:?} is still being started or stopped by another process", paths.name))
                 .evidence(format!("{} is held", paths.lock().display()))
                 .fix(format!("{} down", context.program()))),
         }
@@ -154,9 +158,13 @@ pub(super) async fn ready(record: &Record, deadline: Instant, context: &Context)
     if record.cluster.is_none()
         && let Err(error) = sqlite::room(&record.data_dir)
     {
-        return Err(Failure::new("state-disk-full", Exit::NotReady, format!("the platform accepts nothing: {error}"))
-            .evidence(record.data_dir.display())
-            .fix(format!("make room on the disk that holds {}", record.data_dir.display())));
+        return Err(Failure::new(
+            "state-disk-full",
+            Exit::NotReady,
+            format!("the platform accepts no requests: {error}"),
+        )
+        .evidence(record.data_dir.display())
+        .fix(format!("free space on the disk that holds {}", record.data_dir.display())));
     }
     let gone = async {
         while record.process.is_alive() {
@@ -169,7 +177,7 @@ pub(super) async fn ready(record: &Record, deadline: Instant, context: &Context)
             proof => proof,
         },
         () = context.stop.cancelled() => Err(context.interruption()),
-        () = gone => Err(Failure::new("start", Exit::NotReady, format!("process {} ended before it was ready", record.process.pid))
+        () = gone => Err(Failure::new("start", Exit::NotReady, format!("process {} exited before it was ready", record.process.pid))
             .fix(format!("{} logs --level warn", context.program()))),
     }
 }
@@ -178,9 +186,9 @@ pub(super) async fn ready(record: &Record, deadline: Instant, context: &Context)
 fn another_target(record: &Record, asked: Local, context: &Context) -> Failure {
     let (is, asked, program) = (record.target.name(), asked.name(), context.program());
     Failure::new("configuration-differs", Exit::NotReady, format!("the platform runs as {is}, with other data"))
-        .evidence(format!("without a target it would be started as {asked}"))
+        .evidence(format!("without --target it would start as {asked}"))
         .fix(format!("{program} up -t {is} --restart, or {program} up -t {asked} --restart"))
-        .left("what runs was not touched")
+        .left("the running platform was not changed")
 }
 
 /// What of a cluster can't be reached is the likely reason why a platform is not ready.
@@ -198,9 +206,9 @@ async fn explained(failure: Failure, record: &Record) -> Failure {
 }
 
 fn late(limit: Duration) -> Failure {
-    Failure::new("not-ready", Exit::Timeout, format!("the platform did not start in {}", format_duration(limit)))
-        .fix("cardctl doctor, or give it longer with --wait-timeout")
-        .left("nothing is running; the data is as it was")
+    Failure::new("not-ready", Exit::Timeout, format!("the platform did not start within {}", format_duration(limit)))
+        .fix("cardctl doctor, or wait longer with --wait-timeout")
+        .left("nothing is running; the data is unchanged")
 }
 
 fn differs(record: &Record, differences: &[Difference], context: &Context) -> Failure {
@@ -210,9 +218,9 @@ fn differs(record: &Record, differences: &[Difference], context: &Context) -> Fa
         .fold(
             Failure::new("configuration-differs", Exit::NotReady, message),
             |failure, Difference { setting, running, asked }| {
-                failure.evidence(format!("{setting}: runs with {running}, asked for {asked}"))
+                failure.evidence(format!("{setting}: running with {running}, requested {asked}"))
             },
         )
         .fix(format!("{} up --restart, with the same flags, applies it", context.program()))
-        .left("what runs was not touched")
+        .left("the running platform was not changed")
 }

@@ -41,7 +41,7 @@ pub(super) async fn run(args: &UpArgs, context: &Context) -> Result<Exit, Failur
         }
         Err(failure) => {
             serving.end().await;
-            return Err(failure.left("nothing is running; the data is as it was"));
+            return Err(failure.left("nothing is running; the data is unchanged"));
         }
     };
     // A reader of the banner that went away is no reason to stop serving.
@@ -52,17 +52,15 @@ pub(super) async fn run(args: &UpArgs, context: &Context) -> Result<Exit, Failur
         return Err(failure);
     }
     let failed = serving.until(&context.stop).await;
-    context
-        .printer
-        .say("stopping: finishing what is in flight; again to quit at once, nothing accepted is lost either way");
+    context.printer.say(
+        "stopping: finishing requests and tasks in flight; press again to quit at once (no accepted task is lost)",
+    );
     let drained = serving.end().await;
     if let Some(part) = failed {
-        return Err(
-            Failure::internal(format!("the {part} ended by itself")).left("nothing is running; the data is on disk")
-        );
+        return Err(Failure::internal(format!("the {part} exited unexpectedly"))
+            .left("nothing is running; the data is on disk"));
     }
-    let end =
-        if drained { "stopped" } else { "stopped; what was in flight longer than server.drain-timeout was cut off" };
+    let end = if drained { "stopped" } else { "stopped; work that took longer than server.drain-timeout was cut off" };
     context.printer.say(end);
     Ok(Exit::Done)
 }

@@ -182,7 +182,7 @@ impl UpArgs {
         let asked = match context.target()? {
             Target::Local(local) => local,
             Target::Kubernetes(kind) => {
-                return Err(usage("this starts a platform on this machine, not in a cluster")
+                return Err(usage("this starts a platform on this machine, not in a Kubernetes cluster")
                     .evidence(format!("the target is {}", kind.name()))
                     .fix(format!("cardctl up -d -t {}", kind.name())));
             }
@@ -204,8 +204,10 @@ impl UpArgs {
             ("--autoscale", self.autoscale.is_some()),
         ];
         match foreign.iter().find(|(_, is_given)| *is_given) {
-            Some((flag, _)) => Err(usage(&format!("{flag} is for -t processes; embedded is one process on one file"))
-                .fix("cardctl up -t processes --database URL --redis URL, or leave it out")),
+            Some((flag, _)) => {
+                Err(usage(&format!("{flag} needs -t processes; an embedded platform is one process with one file"))
+                    .fix("leave it out, or use cardctl up -t processes --database URL --redis URL"))
+            }
             None => Ok(Local::Embedded),
         }
     }
@@ -227,8 +229,8 @@ impl UpArgs {
         ];
         match flags.iter().find(|(_, is_given)| *is_given) {
             Some((flag, _)) => {
-                Err(Failure::new("usage", Exit::Usage, format!("{flag} is for -t minikube and -t kube"))
-                    .fix("add the target, or leave it out"))
+                Err(Failure::new("usage", Exit::Usage, format!("{flag} only works with -t minikube and -t kube"))
+                    .fix("add the target, or leave out the flag"))
             }
             None => Ok(()),
         }
@@ -241,9 +243,9 @@ impl UpArgs {
             return Err(Failure::new(
                 "usage",
                 Exit::Usage,
-                "--ephemeral is for embedded: with -t processes the data lies in Postgres",
+                "--ephemeral only works with -t embedded: with -t processes the data is in Postgres",
             )
-            .fix("leave it out, and give it a database of its own that you drop afterwards"));
+            .fix("leave it out, and use a separate database that you drop afterwards"));
         }
         let address = Address { database: from_everywhere(&address.database), ..address };
         Ok(ClusterPlan { address, servers: self.servers.map(usize::from), autoscale: self.autoscale })

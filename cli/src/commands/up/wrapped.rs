@@ -27,7 +27,7 @@ pub(super) async fn run(args: &UpArgs, context: &Context) -> Result<Exit, Failur
     let record = &converged.record;
     let outcome = around(&args.command, &endpoint(record)?, Some(record), context).await;
     if converged.already_up || was_up {
-        context.printer.say("the platform was up before, so it is left running");
+        context.printer.say("the platform was already running, so it is left running");
     } else {
         end(record.process, grace(record.target, context.settings.settings.server.drain_timeout)).await?;
     }

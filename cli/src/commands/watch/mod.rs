@@ -91,8 +91,8 @@ pub async fn run(args: WatchArgs, context: &Context) -> Result<Exit, Failure> {
 
 fn late(args: &WatchArgs) -> Failure {
     let limit = args.timeout.map(format_duration).unwrap_or_default();
-    let message = format!("the time ({limit}) was up before the platform said what there is to follow");
-    Failure::new("timeout", Exit::Timeout, message).fix("cardctl status; or give it longer with --timeout")
+    let message = format!("timed out after {limit} before the platform listed the tasks to follow");
+    Failure::new("timeout", Exit::Timeout, message).fix("cardctl status; or increase --timeout")
 }
 
 /// Subscribes and reads the present state.
@@ -140,7 +140,7 @@ impl Watch<'_> {
             None => present::of_tasks(self.context, &self.client, &self.args.tasks).await?,
         };
         if tasks.is_empty() && self.args.run.is_some() {
-            self.context.printer.say("the run has no tasks yet; waiting for the first");
+            self.context.printer.say("the run has no tasks yet; waiting for the first one");
         }
         for task in tasks {
             self.take(&task, None, told)?;
@@ -176,7 +176,7 @@ impl Watch<'_> {
                         Ok(Notice::Reconnected) => self.context.printer.step("reconnected; nothing was missed"),
                         Ok(Notice::Gap) => {
                             self.gaps += 1;
-                            self.context.printer.say("events are gone from the log: a gap; going on from the present state");
+                            self.context.printer.say("gap: events are no longer in the log; continuing from the current state");
                             self.present(true).await?;
                         }
                         Err(lost) => return Ok((Ending::Lost(lost), events.cursor())),
@@ -248,7 +248,7 @@ impl Watch<'_> {
         printer.data(&Summary::new(counts, self.gaps, exit))?;
         if counts.pending > 0 || matches!(ending, Ending::Interrupted | Ending::Lost(_)) {
             let again = client::command(self.context, &self.again(cursor));
-            printer.say(format!("to go on: {}", printer.err().accent(again)));
+            printer.say(format!("to resume: {}", printer.err().accent(again)));
         }
         match ending {
             Ending::Lost(lost) => {
@@ -258,8 +258,8 @@ impl Watch<'_> {
             }
             Ending::TimeUp if exit == Exit::Timeout => {
                 let limit = self.args.timeout.map(format_duration).unwrap_or_default();
-                let goes_on = if counts.pending > 0 { "; what is pending goes on" } else { "" };
-                printer.say(format!("the time ({limit}) was up{goes_on}"));
+                let goes_on = if counts.pending > 0 { "; pending tasks continue" } else { "" };
+                printer.say(format!("timed out after {limit}{goes_on}"));
             }
             _ => {}
         }

@@ -24,9 +24,9 @@ impl FromStr for Bounds {
             let (min, max) = text.split_once("..")?;
             Some(Self { min: min.trim().parse().ok()?, max: max.trim().trim_start_matches('=').parse().ok()? })
         };
-        let bounds = read().ok_or("it looks like 1..8")?;
+        let bounds = read().ok_or("use MIN..MAX, such as 1..8")?;
         if bounds.min < 1 || bounds.max > WORKERS_MAX {
-            return Err(format!("there can be 1 to {WORKERS_MAX} workers"));
+            return Err(format!("must be 1 to {WORKERS_MAX} workers"));
         }
         if bounds.min > bounds.max {
             return Err(format!("{} is more than {}", bounds.min, bounds.max));

@@ -75,7 +75,7 @@ impl Host {
             }
             let answer = match serde_json::from_str::<Line<Ask>>(&line) {
                 Ok(Line { v: VERSION, content }) => self.answer(content),
-                _ => refused(&Failure::new("control", Exit::Usage, "this is no question that this version knows")),
+                _ => refused(&Failure::new("control", Exit::Usage, "unknown request")),
             };
             let mut line = serde_json::to_string(&Line { v: VERSION, content: answer })?;
             line.push('\n');
@@ -109,14 +109,14 @@ impl Host {
             return Err(Failure::new(
                 "autoscaled",
                 Exit::NotReady,
-                format!("the autoscaler is in charge of the workers ({}..{})", view.min, view.max),
+                format!("workers are managed by the autoscaler ({}..{})", view.min, view.max),
             )
-            .fix("start it without --autoscale, or with other bounds, and with --restart")
+            .fix("restart without --autoscale, or with other bounds: up --restart")
             .left("nothing was changed"));
         }
         let within = |wanted: Option<usize>, max| wanted.is_none_or(|wanted| (1..=max).contains(&wanted));
         if !within(workers, WORKERS_MAX) || !within(servers, SERVERS_MAX) {
-            let message = format!("there can be 1 to {WORKERS_MAX} workers and 1 to {SERVERS_MAX} servers");
+            let message = format!("must be 1 to {WORKERS_MAX} workers and 1 to {SERVERS_MAX} servers");
             return Err(Failure::new("usage", Exit::Usage, message));
         }
         Ok(())

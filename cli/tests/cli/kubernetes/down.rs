@@ -54,7 +54,7 @@ fn a_namespace_that_was_there_before_stays() {
     lab.server.put(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "mine"}}));
     lab.sandbox.expect(124, &lab.up(&["--namespace", "mine"]));
     let ended = lab.sandbox.expect(0, &["down", "-t", "kube", "--purge", "--yes"]);
-    assert!(ended.stdout.contains("the namespace mine was there before and stays"), "{}", ended.stdout);
+    assert!(ended.stdout.contains("the namespace mine existed before and is kept"), "{}", ended.stdout);
     assert_eq!(lab.left(), ["Namespace/mine"]);
 }
 
@@ -68,7 +68,7 @@ fn a_purge_that_is_refused_in_the_middle_is_gone_on_with_by_the_same_command() {
     let ended = lab.sandbox.expect(4, &purge);
     let error = &ended.json()["error"];
     assert!(error["message"].as_str().unwrap().contains("secrets is forbidden"), "{error}");
-    assert_eq!(error["left"], "what was deleted is gone; the same command goes on with it");
+    assert_eq!(error["left"], "what was deleted stays deleted; run the same command again to continue");
     assert!(lab.server.all("StatefulSet").is_empty(), "it had begun");
     assert!(lab.server.get("Secret", Some(NAMESPACE), "card-secrets").is_some());
     // Where it is stays known: the same command needs no context, and finds the rest.

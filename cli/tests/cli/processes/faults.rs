@@ -74,7 +74,7 @@ fn a_child_that_can_not_start_ends_the_start_with_its_own_words() {
     let mut up = cluster.command(&["up", "-d", "-t", "processes", "--port", "0"]);
     let ended = Ended::of(up.env("CARDCTL_WORKER_ISSUER_URL", "nonsense").output().unwrap());
     assert_eq!(ended.code, Some(3), "{}", ended.stderr);
-    assert!(ended.stderr.contains("error[child]: worker-1 does not come up: exit 3"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("error[child]: worker-1 does not start: exit 3"), "{}", ended.stderr);
     assert!(ended.stderr.contains("worker.issuer.url"), "{}", ended.stderr);
     assert!(ended.stderr.contains("fix: cardctl logs worker-1"), "{}", ended.stderr);
     cluster.sandbox.assert_nothing_runs();

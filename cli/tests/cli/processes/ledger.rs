@@ -116,14 +116,14 @@ async fn a_login_that_is_refused_later_is_503_and_one_line_of_the_log() {
     let log = || std::fs::read_to_string(cluster.sandbox.paths().log()).unwrap();
     let said =
         |log: &str, text: &str| log.lines().filter(|line| line.contains("server-1") && line.contains(text)).count();
-    while said(&log(), "Postgres is away") == 0 {
+    while said(&log(), "Postgres is unreachable") == 0 {
         status().await;
     }
     for _ in 0..100 {
         assert_eq!(status().await, 503);
     }
     let lines = log();
-    assert_eq!(said(&lines, "Postgres is away"), 1, "{lines}");
+    assert_eq!(said(&lines, "Postgres is unreachable"), 1, "{lines}");
     assert!(said(&lines, "not permitted to log in") >= 1, "{lines}");
     let loud = said(&lines, "WARN") + said(&lines, "ERROR");
     assert!(loud <= 3, "{loud} lines for a hundred requests: {lines}");

@@ -64,11 +64,11 @@ fn what_differs_is_shown_and_restart_applies_it() {
     let cluster = Cluster::new();
     let before = cluster.up(&[]);
     let ended = cluster.expect(3, &["up", "-d", "-t", "processes", "--workers", "2", "--servers", "2"]);
-    for line in ["workers: runs with 1, asked for 2", "servers: runs with 1, asked for 2"] {
+    for line in ["workers: running with 1, requested 2", "servers: running with 1, requested 2"] {
         assert!(ended.stderr.contains(line), "{}", ended.stderr);
     }
     let embedded = cluster.expect(3, &["-t", "embedded", "up", "-d"]);
-    assert!(embedded.stderr.contains("target: runs with processes, asked for embedded"), "{}", embedded.stderr);
+    assert!(embedded.stderr.contains("target: running with processes, requested embedded"), "{}", embedded.stderr);
     let mut unspoken = cluster.sandbox.command(&["up", "-d", "--restart"]);
     let unspoken = Ended::of(unspoken.output().unwrap());
     assert_eq!(unspoken.code, Some(3), "another target has to be said: {}", unspoken.stderr);
@@ -91,7 +91,7 @@ fn the_foreground_stops_its_children_in_order() {
     Process::of(up.id()).unwrap().signal(Signal::SIGINT).unwrap();
     let ended = Ended::of(up.wait_with_output().unwrap());
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    let stopped: Vec<_> = ended.stderr.lines().filter(|line| line.contains("a child was stopped")).collect();
+    let stopped: Vec<_> = ended.stderr.lines().filter(|line| line.contains("a child process was stopped")).collect();
     let place = |name: &str| stopped.iter().position(|line| line.contains(&format!("\"child\":\"{name}\""))).unwrap();
     assert!(place("server-1") < place("worker-1") && place("worker-1") < place("issuer"), "{stopped:?}");
     cluster.sandbox.assert_nothing_runs();
@@ -169,10 +169,10 @@ fn purge_says_where_the_data_stays() {
     let cluster = Cluster::new();
     cluster.up(&[]);
     let down = cluster.expect(0, &["down"]);
-    assert!(down.stdout.contains("the data stays in Postgres 127.0.0.1:"), "{}", down.stdout);
+    assert!(down.stdout.contains("the data is kept in Postgres 127.0.0.1:"), "{}", down.stdout);
     let purged = cluster.expect(0, &["down", "--purge", "--yes"]);
     assert!(
-        purged.stdout.contains("the state on this machine is deleted; the data stays in Postgres"),
+        purged.stdout.contains("the state on this machine is deleted; the data is kept in Postgres"),
         "{}",
         purged.stdout
     );

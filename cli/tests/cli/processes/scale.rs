@@ -18,7 +18,7 @@ fn workers_and_servers_come_and_the_youngest_go() {
     assert_eq!(cluster.child("worker-1").unwrap()["pid"], oldest, "it was not touched");
     cluster.works();
     let up = cluster.expect(3, &["up", "-d", "-t", "processes", "--workers", "2"]);
-    assert!(up.stderr.contains("workers: runs with 1, asked for 2"), "{}", up.stderr);
+    assert!(up.stderr.contains("workers: running with 1, requested 2"), "{}", up.stderr);
     cluster.expect(0, &["down"]);
     cluster.sandbox.assert_nothing_runs();
 }

@@ -19,7 +19,7 @@ const SWITCHOVER: Duration = Duration::from_secs(8);
 /// Running processes are given longer: some of their connections may wait for a server that does not answer.
 const PATIENCE: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(250);
-const FOREIGN: &str = "a platform on another server's copy of this ledger is at work on the same Redis";
+const FOREIGN: &str = "another platform uses the same Redis with a copy of this ledger";
 const FIX: &str = "if it is a copy (of a dump, a snapshot, a standby), stop what runs on it and give it an identity of its own: \
      card-server migrate --new-identity; docs/operations.md";
 
@@ -86,7 +86,7 @@ pub(super) async fn identify(connection: &mut PgConnection) -> Result<Uuid, Engi
     let Some(first) = ledger.origin.as_deref().and_then(Origin::read) else {
         let noted = sqlx::query!("UPDATE ledger SET origin = $1 WHERE origin IS NULL", origin.write());
         if let Err(error) = noted.execute(connection).await {
-            tracing::debug!(%error, "where the ledger lies could not be noted");
+            tracing::debug!(%error, "the location of the ledger could not be stored");
         }
         return Ok(ledger.id);
     };
@@ -155,13 +155,13 @@ impl Watch {
         if turn != Some(Turn::Foreign) {
             self.since = None;
             if turn.is_some() && foreign.swap(false, std::sync::atomic::Ordering::AcqRel) {
-                tracing::info!("no other server's copy of this ledger is at work any more");
+                tracing::info!("no other copy of this ledger uses this Redis any more");
             }
             return;
         }
         let since = *self.since.get_or_insert_with(Instant::now);
         if since.elapsed() > PATIENCE && !foreign.swap(true, std::sync::atomic::Ordering::AcqRel) {
-            tracing::error!("{FOREIGN}: nothing is handed out here; fix: {FIX}");
+            tracing::error!("{FOREIGN}: tasks are not dispatched; fix: {FIX}");
         }
     }
 }

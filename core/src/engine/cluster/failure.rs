@@ -18,7 +18,7 @@ pub(super) enum Cause {
     Full,
     /// The server is not the primary, or not any more. Another connection may lead to the one that is.
     Demoted,
-    /// This process may not, or what it needs is not there: a login, a right, the database, the schema, a session of its
+    /// This process may not, or what it needs is not installed: a login, a right, the database, the schema, a session of its
     /// own. Nothing was done, and an operator has to do something; it may work again without a restart.
     Refused,
     /// The statement is at fault.
@@ -103,7 +103,7 @@ pub(super) fn at_start(error: Error) -> EngineError {
         error => error,
     };
     let (kind, message) = match cause(&error) {
-        Cause::Refused | Cause::Statement => (ErrorKind::Broken, "Postgres does not let us in"),
+        Cause::Refused | Cause::Statement => (ErrorKind::Broken, "Postgres refused the login"),
         Cause::Demoted => (ErrorKind::Unavailable, "there is no Postgres that takes writes"),
         Cause::Full => (ErrorKind::DiskFull, "the disk of Postgres is full"),
         _ => (ErrorKind::Unavailable, "Postgres can't be reached"),

@@ -110,7 +110,7 @@ impl<W: Work> Running<W> {
             if self.away {
                 // Who came meanwhile has waited for the same.
                 while let Ok((_, reply)) = receiver.try_recv() {
-                    let _ = reply.send(Err(EngineError::new(ErrorKind::Unavailable, "Postgres is away")));
+                    let _ = reply.send(Err(EngineError::new(ErrorKind::Unavailable, "Postgres is unreachable")));
                 }
             }
         }
@@ -148,7 +148,7 @@ impl<W: Work> Running<W> {
             }
             // The statement is at fault, so one of the writes is: each on its own shows which.
             Err((error, Cause::Statement)) if asks.len() > 1 => {
-                tracing::warn!(error = %error, writes = asks.len(), "a batch was refused, writing one by one");
+                tracing::warn!(error = %error, writes = asks.len(), "a batch was refused; writing its tasks one by one");
                 for (ask, reply) in asks.into_iter().zip(replies) {
                     Box::pin(self.write(vec![ask], vec![reply], doubt)).await;
                 }
@@ -182,7 +182,8 @@ impl<W: Work> Running<W> {
             let hopeless = matches!(cause, Cause::Statement | Cause::Refused | Cause::Full);
             if hopeless || Instant::now() + PAUSE >= deadline {
                 let error = if *doubt {
-                    EngineError::new(ErrorKind::Unknown, "Postgres went away during a write").caused_by(error)
+                    EngineError::new(ErrorKind::Unknown, "the connection to Postgres was lost during a write")
+                        .caused_by(error)
                 } else {
                     failure::classify(error)
                 };

@@ -81,7 +81,7 @@ pub(super) async fn events_after(
         }
     })
     .await?;
-    let Some(books) = rows.first() else { return Err(unreadable("page of the books")) };
+    let Some(books) = rows.first() else { return Err(unreadable("page of the counters")) };
     let (last, floor) = (books.last_seq, books.events_floor);
     // A reader from before the floor may have missed something: it goes on from there, and is told.
     let (from, reset) = (from.max(floor), from < floor);

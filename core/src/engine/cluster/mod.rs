@@ -77,7 +77,7 @@ struct Lanes {
 /// a tokio runtime.
 ///
 /// # Errors
-/// `Broken`: the schema is from a newer version, Postgres does not let us in, or an address means nothing.
+/// `Broken`: the schema is from a newer version, Postgres refused the login, or an address means nothing.
 /// `Unavailable`: Postgres can't be reached. A Redis that is away is no error: it only delays.
 pub async fn open(address: &Address, settings: &Settings, kinds: &[KnownKind]) -> Result<Store, EngineError> {
     let engine = Arc::new(open_engine(address, settings, kinds).await?);

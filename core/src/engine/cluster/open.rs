@@ -124,7 +124,7 @@ async fn bring_up_to_date(connection: &mut PgConnection) -> Result<Migrated, Eng
         MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) if is_forbidden(&error) => {
             let found = if from == 0 { "no ledger".to_owned() } else { format!("schema {from}") };
             let message =
-                format!("the database has {found}, this program needs schema {newest}, and this role may not make it");
+                format!("the database has {found}, this program needs schema {newest}, and this role may not upgrade it");
             EngineError::new(ErrorKind::Broken, message)
                 .caused_by(error)
                 .fixed_by("run card-server migrate once, as the owner of the ledger, and give this role its rights: SELECT grant_runtime('ROLE')")
@@ -132,7 +132,7 @@ async fn bring_up_to_date(connection: &mut PgConnection) -> Result<Migrated, Eng
         MigrateError::Execute(error) => at_start(error),
         // Postgres went away meanwhile, or its disk is full: that says nothing about the schema.
         MigrateError::ExecuteMigration(error, _) if !matches!(cause(&error), Cause::Statement) => at_start(error),
-        other => EngineError::new(ErrorKind::Broken, "the schema can't be brought up to date").caused_by(other),
+        other => EngineError::new(ErrorKind::Broken, "the schema can't be upgraded").caused_by(other),
     })?;
     Ok(Migrated { from, to: newest })
 }

@@ -286,11 +286,8 @@ pub(super) async fn can_write(pool: &PgPool) -> Result<(), EngineError> {
         return Err(open::lacks(ErrorKind::Unavailable, &missing));
     }
     if found.days < 2 {
-        return Err(EngineError::new(
-            ErrorKind::Unavailable,
-            "the log has no place for the events of today or tomorrow",
-        )
-        .fixed_by("card-server migrate, as the owner of the ledger, makes the days"));
+        return Err(EngineError::new(ErrorKind::Unavailable, "the log has no partitions for today or tomorrow")
+            .fixed_by("run card-server migrate as the owner of the ledger"));
     }
     let mut transaction = pool.begin().await.map_err(classify)?;
     sqlx::query!(

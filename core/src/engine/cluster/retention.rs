@@ -51,9 +51,9 @@ fn report(shared: &Shared, done: Result<(), EngineError>) {
     let Err(error) = done else { return };
     // That the ledger is away was said once.
     if shared.ledger_away.load(Ordering::Acquire) {
-        tracing::debug!(error = %error.shared(), "upkeep of the ledger is put off");
+        tracing::debug!(error = %error.shared(), "maintenance of the ledger is postponed");
     } else {
-        tracing::warn!(error = %error.shared(), "upkeep of the ledger is put off");
+        tracing::warn!(error = %error.shared(), "maintenance of the ledger is postponed");
     }
 }
 
@@ -90,7 +90,7 @@ async fn analyze(shared: &Shared) -> Result<(), EngineError> {
     .map_err(failure::classify)?;
     if stale {
         sqlx::query!("SELECT refresh_statistics()").execute(&shared.pool).await.map_err(failure::classify)?;
-        tracing::info!("made new statistics of the open tasks");
+        tracing::info!("refreshed the statistics of open tasks");
     }
     Ok(())
 }

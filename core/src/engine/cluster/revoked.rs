@@ -54,7 +54,7 @@ pub(super) async fn follow(shared: Arc<Shared>) {
         if shared.stop.run_until_cancelled(pause).await.is_none() {
             return;
         }
-        // That Postgres is away is said elsewhere, once.
+        // That Postgres is unreachable is said elsewhere, once.
         if shared.stop.run_until_cancelled(read_once(&shared)).await.is_none() {
             return;
         }

@@ -191,7 +191,7 @@ impl Sweep {
             stuck |= rung.passed < tasks.len();
         }
         if new > 0 {
-            tracing::info!(tasks = new, "offered tasks again that Redis would not have handed out");
+            tracing::info!(tasks = new, "dispatched tasks that Redis had lost");
         }
         let walk = self.walks.entry(way).or_default();
         if stuck {
@@ -233,7 +233,7 @@ impl Sweep {
             let open = still_open(shared, tasks.iter().map(|task| task.uuid()).collect()).await?;
             let over: Vec<TaskId> = tasks.into_iter().filter(|task| !open.contains(&task.uuid())).collect();
             if !over.is_empty() {
-                tracing::debug!(tasks = over.len(), %queue, "let go of tasks that are not open");
+                tracing::debug!(tasks = over.len(), %queue, "released tasks that are not open");
             }
             if shared.delivery.forget(shard, queue, &over).await.is_err() || !at_once {
                 return Ok(false);

@@ -111,7 +111,7 @@ pub(super) async fn look(shared: Arc<Shared>) {
                 if !shared.ledger_away.swap(true, Ordering::AcqRel) {
                     let reason = shared.sessions.refusal();
                     let reason = reason.as_deref().unwrap_or_default();
-                    tracing::error!(error = %error.shared(), reason, fix = error.fix(), "Postgres is away; accepts are refused until it is back");
+                    tracing::error!(error = %error.shared(), reason, fix = error.fix(), "Postgres is unreachable; requests are refused until it is back");
                 }
             }
         }
@@ -135,8 +135,7 @@ pub(super) async fn policy(shared: Arc<Shared>) {
         {
             tracing::warn!(
                 maxmemory_policy = policy,
-                "Redis removes keys when it is full: tasks are then found again by the sweep, late; fix: maxmemory-policy \
-                 noeviction"
+                "Redis evicts keys when it is full: the sweep then finds their tasks, late; fix: maxmemory-policy noeviction"
             );
         }
         before = evicts;

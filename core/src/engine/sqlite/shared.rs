@@ -29,14 +29,14 @@ impl Shared {
     pub(super) fn publish(&self, books: &Books) {
         self.books.lock().unwrap_or_else(PoisonError::into_inner).clone_from(books);
         if !self.storage_ok.swap(true, Ordering::AcqRel) {
-            tracing::info!("the ledger takes writes again");
+            tracing::info!("the ledger is writable again");
         }
     }
 
     /// Says it once, not with every write that fails.
     pub(super) fn storage_failed(&self, error: &EngineError) {
         if self.storage_ok.swap(false, Ordering::AcqRel) {
-            tracing::error!(error = %error.shared(), "the ledger does not take writes; accepts are refused until it does");
+            tracing::error!(error = %error.shared(), "the ledger is not writable; requests are refused until it is");
         }
     }
 }

@@ -43,7 +43,7 @@ pub(super) async fn run(shared: Weak<Shared>, readers: Arc<Readers>, writer: Wea
         let now = Instant::now();
         let due = alive.delivery.due_work(now);
         if due.expired > 0 {
-            tracing::info!(tasks = due.expired, "leases ran out, tasks are handed out again");
+            tracing::info!(tasks = due.expired, "leases expired, tasks are dispatched again");
         }
         if due.look_ahead {
             alive.delivery.begin_look_ahead();

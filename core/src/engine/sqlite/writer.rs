@@ -210,7 +210,7 @@ impl Thread {
             }
             // One write that can't be done must not fail its neighbours: each on its own shows which it is.
             Err(error) if batch.len() > 1 && !is_storage(&error) => {
-                tracing::warn!(error = %error, writes = batch.len(), "batch failed, writing one by one");
+                tracing::warn!(error = %error, writes = batch.len(), "a batch failed; writing its tasks one by one");
                 for write in batch.drain(..) {
                     self.write(&mut vec![write]);
                 }
@@ -286,10 +286,8 @@ pub(super) fn classify(error: rusqlite::Error) -> EngineError {
         _ if extended == SQLITE_IOERR_FSYNC => (ErrorKind::Unknown, "the disk did not confirm a write"),
         Some(ErrorCode::DiskFull) => (ErrorKind::DiskFull, "the disk is full"),
         // So SQLite calls a quota and a limit on the size of files, too.
-        _ if matches!(extended, SQLITE_IOERR_WRITE | SQLITE_IOERR_SHMSIZE) => {
-            (ErrorKind::DiskFull, "the disk takes no more")
-        }
-        Some(ErrorCode::SystemIoFailure) => (ErrorKind::Unavailable, "the disk does not take writes"),
+        _ if matches!(extended, SQLITE_IOERR_WRITE | SQLITE_IOERR_SHMSIZE) => (ErrorKind::DiskFull, "the disk is full"),
+        Some(ErrorCode::SystemIoFailure) => (ErrorKind::Unavailable, "the disk is not writable"),
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => (ErrorKind::Unavailable, "the ledger is locked"),
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => (ErrorKind::Broken, "the ledger is read-only"),
         Some(ErrorCode::CannotOpen) => (ErrorKind::Broken, "the ledger can't be opened"),

@@ -30,7 +30,7 @@ fn each_limit_has_its_evidence() {
             "refused",
             refused("overloaded", 0.12),
             Limit::Admission,
-            "12% of the requests were refused, 0% a size before",
+            "12% of the requests were refused, 0% at the previous size",
         ),
         (
             "refused on the way",
@@ -42,7 +42,7 @@ fn each_limit_has_its_evidence() {
                 ..bad()
             },
             Limit::Gateway,
-            "40% of the answers were not the platform's but a gateway's or proxy's, 0% a size before, mostly http-429",
+            "40% of the answers came from a gateway or proxy, 0% at the previous size, mostly http-429",
         ),
         (
             "not sent from here",
@@ -61,7 +61,7 @@ fn each_limit_has_its_evidence() {
         ("waiting for work", Step { work_p95: 300.0, ..waiting() }, Limit::Issuer, "300 ms instead of 40 ms"),
         ("working", Step { work_p95: 1500.0, ..bad() }, Limit::Issuer, "took 1.5 s instead of 40 ms, 75% of"),
         ("accepting", Step { accept_p95: 1200.0, ..bad() }, Limit::Ledger, "took 1.2 s instead of 20 ms, 60% of"),
-        ("nothing", bad(), Limit::Unknown, "nothing that is measured stands out"),
+        ("nothing", bad(), Limit::Unknown, "no measurement stands out"),
         ("failing", refused("internal", 0.2), Limit::Unknown, "20% of the requests failed, mostly as internal"),
     ];
     for (name, bad, limit, evidence) in cases {

@@ -65,7 +65,7 @@ fn a_generator_that_gives_up_before_the_platform_is_no_answer() {
     let report = judged(searched(&[50.0, 100.0, 200.0]), |report| report.steps[2].offered_ratio = Some(0.82));
     assert_eq!((ends(&report), report.exit), ((Some(100.0), None), 11));
     assert_eq!(found(&report).limit.as_deref(), Some("generator"));
-    assert!(report.validity.reasons[0].starts_with("at 200/s the generator was the limit: 82% of the planned"));
+    assert!(report.validity.reasons[0].starts_with("at 200/s the generator was the bottleneck: 82% of the planned"));
 }
 
 #[test]

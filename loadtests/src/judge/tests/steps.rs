@@ -123,6 +123,6 @@ fn the_rule_that_ended_a_step_is_what_broke_it() {
 fn a_step_of_a_generator_that_fell_behind_says_nothing() {
     let report = judged(stepped(&[10, 100], &[]), |report| report.steps[1].late_starts = 0.12);
     assert_eq!(verdicts(&report), [Verdict::Pass, Verdict::Inconclusive]);
-    let expected = "at 100 users: 12% of the requests began late, so the load was not what was planned";
+    let expected = "at 100 users: 12% of the requests started late, so the load was not as planned";
     assert_eq!(report.validity.reasons, [expected]);
 }

@@ -30,7 +30,7 @@ fn a_rate_that_was_not_reached_says_by_how_much_and_why() {
                 held 1,200 back";
     assert_eq!(open(0.873, 1200, 0.2), [held]);
     let saturated = open(0.873, 0, 0.95);
-    assert!(saturated[0].ends_with("; the generator had no processor left"), "{saturated:?}");
+    assert!(saturated[0].ends_with("; the generator's CPU was saturated"), "{saturated:?}");
     assert!(saturated[1].starts_with("the generator was saturated"), "{saturated:?}");
 }
 
@@ -70,8 +70,7 @@ fn what_a_gateway_answered_is_a_note_if_it_is_little_and_a_reason_if_it_is_not()
     assert_eq!((few.validity.reasons.len(), few.exit), (0, 0));
     assert!(few.validity.notes[0].contains("0.835% of the answers came from something in front"), "{:?}", few.validity);
     let many = with(1332);
-    let told =
-        "10% of the answers came from something in front of the platform, mostly as http-429: not the platform's";
+    let told = "10% of the answers came from a proxy in front of the platform, mostly as http-429";
     assert_eq!((many.validity.reasons, many.exit), (vec![told.to_owned()], 11));
 }
 
@@ -80,10 +79,10 @@ fn what_had_to_be_sent_again_often_is_a_reason() {
     let with = |repeated| judged(sound(&[]), |report| (report.errors.repeated, report.errors.resent) = (repeated, 900));
     assert_eq!(
         with(600).validity.notes,
-        ["requests that were sent again because no answer told: 600, 900 times in all"]
+        ["requests resent because the platform did not answer: 600, 900 times in all"]
     );
     let reasons = with(601).validity.reasons;
-    assert_eq!(reasons, ["5.01% of the requests had to be sent again, so the load was not what was planned"]);
+    assert_eq!(reasons, ["5.01% of the requests had to be resent, so the load was not as planned"]);
 }
 
 #[test]
@@ -92,7 +91,7 @@ fn a_request_that_this_machine_could_not_send_is_a_reason_and_no_error() {
         report.validity.unsent = 1;
         report.validity.by_lack = [("local-ports".to_owned(), 1)].into();
     });
-    assert!(report.validity.reasons[0].starts_with("this machine could not send 1 request: no local port was free; "));
+    assert!(report.validity.reasons[0].starts_with("this machine could not send 1 request: no free local port; "));
     // What it did not send it can't have had accepted: the promise is not broken by the platform.
     assert_eq!((report.slo.last().unwrap().verdict, report.exit), (Verdict::Inconclusive, 11));
 }
@@ -113,7 +112,7 @@ fn a_generator_that_stood_still_breaks_no_promise_about_time() {
     // A short one is known, and moves only what a few requests move.
     let short = still(0.6, "e2e.p95<1ms");
     assert_eq!((short.validity.reasons.len(), short.exit), (0, 7));
-    assert_eq!(short.validity.notes, ["the generator stood still for 600 ms, 2% of the measured time"]);
+    assert_eq!(short.validity.notes, ["the generator was stalled for 600 ms, 2% of the measured time"]);
     assert_eq!(still(0.6, "e2e.max<1ms").exit, 11);
     assert_eq!(still(0.4, "e2e.max<1ms").exit, 7);
 }
@@ -122,7 +121,7 @@ fn a_generator_that_stood_still_breaks_no_promise_about_time() {
 fn a_host_that_takes_the_processor_away_is_a_reason() {
     let with = |stolen| reasons(|report| report.timeline.iter_mut().for_each(|second| second.stolen = Some(stolen)));
     assert_eq!(with(0.09), Vec::<String>::new());
-    assert_eq!(with(0.25), ["the host of this machine gave 25% of its processor to others while it was measured"]);
+    assert_eq!(with(0.25), ["the host gave 25% of this machine's CPU to others during the measurement"]);
     // What was late because of that was not the platform.
     let late = judged(sound(&["e2e.p95<1ms"]), |report| {
         report.timeline.iter_mut().for_each(|second| second.stolen = Some(0.25));
@@ -137,7 +136,7 @@ fn a_generator_whose_quota_ran_out_again_and_again_says_so_and_breaks_no_promise
             report.timeline.iter_mut().for_each(|second| second.throttled = Some(throttled));
         })
     };
-    let told = "the generator's quota of processor time had run out in 30% of its periods: it stood still in each";
+    let told = "the generator was throttled in 30% of its CPU quota periods";
     for slo in ["e2e.p95<1ms", "accept.max<1ms", "accepted>=500/s"] {
         let report = with(0.3, slo);
         assert_eq!(report.validity.reasons, [told], "{slo}");
@@ -150,20 +149,21 @@ fn a_generator_whose_quota_ran_out_again_and_again_says_so_and_breaks_no_promise
 #[test]
 fn ends_that_were_not_heard_are_a_reason() {
     let unheard = reasons(|report| (report.e2e_ms.n, report.e2e_intended_ms.n) = (11_997, 11_997));
-    let told = "the ends of 11,997 of 12,000 accepted requests were heard, so the end-to-end times are not of all";
+    let told =
+        "completions of 11,997 of 12,000 accepted requests were observed, so the end-to-end times are incomplete";
     assert_eq!(unheard, [told]);
 }
 
 #[test]
 fn a_time_in_which_no_rate_was_taken_is_a_reason() {
     let none = reasons(|report| (report.rates.accepted, report.timeline) = (0.0, Vec::new()));
-    assert_eq!(none, ["the measured time was too short to tell any rate"]);
+    assert_eq!(none, ["the measured time was too short to compute rates"]);
 }
 
 #[test]
 fn a_weaker_promise_than_the_built_in_one_is_a_note() {
     let report = judged(sound(&["errors<5%", "dead<0.1%"]), |_| {});
-    let told = "errors<5% (< 5%) took the place of the built-in errors<1%, which is stricter";
+    let told = "errors<5% (< 5%) replaced the default errors<1%, which is stricter";
     assert_eq!((report.validity.notes, report.exit), (vec![told.to_owned()], 0));
 }
 
@@ -188,9 +188,9 @@ fn what_should_be_known_is_a_note_and_no_reason() {
         (report.validity.stream_reconnects, report.correctness.unanswered) = (2, 3);
     });
     let expected = [
-        "generator and platform share a machine that was 97% busy: each slows the other down",
-        "the event stream broke off 2 times and came back without a gap",
-        "requests without an answer: 3; nobody knows whether they were accepted",
+        "generator and platform share a machine that was 97% busy, and slow each other down",
+        "the event stream was interrupted 2 times and resumed without a gap",
+        "requests without an answer: 3; it is unknown whether they were accepted",
     ];
     assert_eq!((report.validity.notes.as_slice(), report.exit), (expected.map(str::to_owned).as_slice(), 0));
     let alone = judged(sound(&[]), |report| {

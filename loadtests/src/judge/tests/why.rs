@@ -12,8 +12,8 @@ fn of(fault: impl FnOnce(&mut Report)) -> String {
 
 #[test]
 fn what_is_sound_says_how_much_was_looked_at() {
-    assert_eq!(of(|_| {}), "12,000 accepted, each came to one end; all 3 promises are kept");
-    assert_eq!(of(|report| report.plan.slo.clear()), "12,000 accepted, each came to one end");
+    assert_eq!(of(|_| {}), "12,000 accepted, each completed exactly once; all 3 SLOs are met");
+    assert_eq!(of(|report| report.plan.slo.clear()), "12,000 accepted, each completed exactly once");
 }
 
 #[test]
@@ -49,10 +49,10 @@ fn what_could_not_be_found_out_is_told_with_its_reason() {
         regression.unlike.push("users: 50 and 100".to_owned());
         report.regression = Some(regression);
     });
-    assert_eq!(unlike, "the baseline can't be compared: users: 50 and 100");
+    assert_eq!(unlike, "the baseline is not comparable: users: 50 and 100");
     let noisy = of(|report| report.regression = Some(regression(Verdict::Inconclusive)));
     assert_eq!(noisy, "accept.p95 is 38% more than in the baseline, which may be chance");
-    assert_eq!(of(|report| report.correctness.accepted = 0), "nothing was accepted, so nothing could be looked at");
+    assert_eq!(of(|report| report.correctness.accepted = 0), "nothing was accepted, so nothing could be verified");
 }
 
 #[test]

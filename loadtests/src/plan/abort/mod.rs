@@ -100,14 +100,14 @@ fn last_for(text: &str) -> Option<usize> {
 }
 
 fn seconds(part: Part<'_>) -> Result<Duration, Flaw> {
-    let hint = "such as for 10s";
+    let hint = "add one such as: for 10s";
     if part.text.is_empty() {
-        return Err(part.flaw("for how long is missing", hint));
+        return Err(part.flaw("the duration is missing", hint));
     }
     match parse_duration(part.text) {
-        Ok(Duration::ZERO) => Err(part.flaw("a figure is looked at for a second at least", hint)),
+        Ok(Duration::ZERO) => Err(part.flaw("the time must be at least 1s", hint)),
         Ok(lasting) => Ok(Duration::from_secs(lasting.as_secs() + u64::from(lasting.subsec_nanos() > 0))),
-        Err(error) => Err(part.flaw(format!("{:?} is no duration", part.text), error.to_string())),
+        Err(error) => Err(part.flaw(format!("{:?} is not a duration", part.text), error.to_string())),
     }
 }
 
@@ -179,9 +179,9 @@ mod tests {
     #[test]
     fn a_duration_is_needed_after_for() {
         for (text, wrong) in [
-            ("errors>5% for", "for how long is missing"),
-            ("errors>5% for ten", "\"ten\" is no duration"),
-            ("errors>5% for 10", "\"10\" is no duration"),
+            ("errors>5% for", "the duration is missing"),
+            ("errors>5% for ten", "\"ten\" is not a duration"),
+            ("errors>5% for 10", "\"10\" is not a duration"),
             ("errors>5% for 0s", "a second at least"),
             ("errors>5% for10s", "errors is a share"),
             ("for 10s", "no comparison"),

@@ -42,7 +42,7 @@ fn comparison(text: Part<'_>) -> Result<Compared<'_>, Flaw> {
         Some(op) => Ok((figure, (sign, op), bound)),
         None => {
             let hint = suggestion(sign.text, Op::ALL.iter().map(|op| op.as_str()));
-            Err(sign.flaw(format!("{:?} is no comparison", sign.text), hint))
+            Err(sign.flaw(format!("{:?} is not a comparison", sign.text), hint))
         }
     }
 }
@@ -63,10 +63,10 @@ fn metric_and_stat(figure: Part<'_>) -> Result<(Metric, Option<Stat>), Flaw> {
 fn unknown_metric(name: Part<'_>) -> Flaw {
     let known = Metric::ALL.iter().map(|metric| metric.as_str());
     if name.text.is_empty() {
-        return name.flaw("what is promised is missing", format!("such as e2e.p95<2s; known: {}", join(known)));
+        return name.flaw("the metric is missing", format!("such as e2e.p95<2s; known: {}", join(known)));
     }
     if stat_named(name.text).is_some() {
-        let what = format!("{:?} is a statistic, and of what is missing", name.text);
+        let what = format!("{:?} is a statistic without a metric", name.text);
         return name.flaw(what, format!("did you mean e2e.{0} or accept.{0}?", name.text));
     }
     let what = format!("unknown metric {:?}", name.text);
@@ -122,7 +122,7 @@ fn number(part: Part<'_>, metric: Metric, whole: impl Fn(&str) -> String) -> Res
     }
     let plain = !digits.text.is_empty() && digits.text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
     let value = digits.text.parse().ok().filter(|_| plain);
-    let value: f64 = value.ok_or_else(|| part.flaw(format!("{:?} is no bound", part.text), such_as))?;
+    let value: f64 = value.ok_or_else(|| part.flaw(format!("{:?} is not a bound", part.text), such_as))?;
     let bound = value * factor(unit, digits, metric)?;
     if !bound.is_finite() {
         return Err(part.flaw("a bound must be finite", such_as));
@@ -132,7 +132,7 @@ fn number(part: Part<'_>, metric: Metric, whole: impl Fn(&str) -> String) -> Res
         let meant = || format!("did you mean {percent}? {}", whole(&percent));
         if bound > 1.0 {
             let hint = if unit.text.is_empty() { meant() } else { such_as.to_owned() };
-            return Err(part.flaw("more than 100% can't be", hint));
+            return Err(part.flaw("a bound can't be above 100%", hint));
         }
         // Whoever means all of them says so with the sign; without it, it was forgotten.
         if bound >= 1.0 && unit.text.is_empty() {
@@ -153,9 +153,15 @@ fn factor(unit: Part<'_>, digits: Part<'_>, metric: Metric) -> Result<f64, Flaw>
         (Unit::Rate, "/m") => Ok(1.0 / 60.0),
         (Unit::Time, "ms") | (Unit::Rate, "/s") | (Unit::Share | Unit::Rate | Unit::Count, "") => Ok(1.0),
         (Unit::Time, "") => Err(digits.flaw("a time needs a unit", format!("us, ms, s or m: {}ms", digits.text))),
-        (Unit::Time, other) => Err(unit.flaw(format!("{name} is a time, and {other:?} is none"), "us, ms, s or m")),
-        (Unit::Share, other) => Err(unit.flaw(format!("{name} is a share, and {other:?} is none"), "1% or 0.01")),
-        (Unit::Rate, other) => Err(unit.flaw(format!("{name} is a rate, and {other:?} is none"), "/s or /m")),
+        (Unit::Time, other) => {
+            Err(unit.flaw(format!("{name} is a time, and {other:?} is not a unit of time"), "us, ms, s or m"))
+        }
+        (Unit::Share, other) => {
+            Err(unit.flaw(format!("{name} is a share, and {other:?} is not a share"), "1% or 0.01"))
+        }
+        (Unit::Rate, other) => {
+            Err(unit.flaw(format!("{name} is a rate, and {other:?} is not a unit of rate"), "/s or /m"))
+        }
         (Unit::Count, other) => Err(unit.flaw(format!("{name} is a number, and {other:?} is a unit"), "none")),
     }
 }

@@ -8,8 +8,8 @@ use crate::result::Verdict;
 const HEIGHT: f64 = 150.0;
 const ABOVE: f64 = 14.0;
 const BELOW: f64 = 24.0;
-const DESCRIPTION: &str = "The figures are those of the table of steps. A filled mark: it held; a cross: it broke; an \
-                           empty mark: it can't be told.";
+const DESCRIPTION: &str =
+    "The figures are those of the table of steps. Filled mark: passed; cross: failed; empty mark: inconclusive.";
 /// Room left and right, so that the first and the last mark are whole.
 const MARGIN: f64 = 0.07;
 
@@ -83,7 +83,7 @@ pub(in super::super) fn sizes(
 
 /// What the marks mean.
 pub(in super::super) fn marks() -> Markup {
-    let meanings = [(Verdict::Pass, "held"), (Verdict::Fail, "broke"), (Verdict::Inconclusive, "can't be told")];
+    let meanings = [(Verdict::Pass, "held"), (Verdict::Fail, "broke"), (Verdict::Inconclusive, "inconclusive")];
     html! {
         ul.legend.marks {
             @for (verdict, meaning) in meanings {

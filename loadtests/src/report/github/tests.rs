@@ -24,7 +24,7 @@ fn a_run_that_passed_is_a_notice() {
     let lines = annotations(&report, PATH);
     assert_eq!(lines.len(), 1);
     assert!(
-        lines[0].starts_with("::notice title=Load test 7hq2m1%3A PASS::3,000 accepted, each came to one end"),
+        lines[0].starts_with("::notice title=Load test 7hq2m1%3A PASS::3,000 accepted, each completed exactly once"),
         "{lines:?}"
     );
     report.correctness.dead = 3;
@@ -32,7 +32,7 @@ fn a_run_that_passed_is_a_notice() {
     assert!(lines.len() == 2 && lines[1].contains("3 of 3,000 accepted died"), "{lines:?}");
     report.correctness.cancelled = 2;
     let lines = annotations(&report, PATH);
-    assert!(lines[2].contains("2 of 3,000 accepted were called off by an operator"), "{lines:?}");
+    assert!(lines[2].contains("2 of 3,000 accepted were cancelled by an operator"), "{lines:?}");
 }
 
 #[test]

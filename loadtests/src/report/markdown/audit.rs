@@ -23,14 +23,14 @@ pub(super) fn section(report: &Report) -> String {
     table.row(figures.map(|(_, figure)| count(figure)));
     let mut text = format!("## Correctness: {}\n\n{}", loud(found.verdict), table.markdown());
     text += &format!(
-        "\nBy the sender's own ledger of what was answered with 202. Drained in {}, watched for {} more, audited in {}.\n",
+        "\nCompared with the sender's journal of requests answered with 202. Drained in {}, watched for {} more, audited in {}.\n",
         whole_millis(found.drain_ms),
         whole_millis(found.settle_ms),
         whole_millis(found.audit_ms)
     );
     if found.unanswered > 0 {
         text += &format!(
-            "{} without an answer: nobody knows whether they were accepted.\n",
+            "{} without an answer: it is unknown whether they were accepted.\n",
             super::times(found.unanswered, "request")
         );
     }

@@ -30,7 +30,7 @@ pub(super) fn section(report: &Report) -> String {
     if let Some(reason) = &report.ended_early {
         row("ended early", reason.clone());
     }
-    super::details("What was run", &table.markdown())
+    super::details("Configuration", &table.markdown())
 }
 
 fn target(report: &Report) -> String {

@@ -58,15 +58,15 @@ pub(super) fn breakpoint(report: &Report) -> Option<String> {
     let size = |value: f64| format::size(report.plan.model, value);
     let mut text = "## Limit\n\n".to_owned();
     text += &match (found.holds, found.breaks) {
-        (Some(holds), Some(breaks)) => format!("Holds at **{}**, breaks at **{}**", size(holds), size(breaks)),
-        (Some(holds), None) => format!("Holds at **{}**, the largest size that was tried", size(holds)),
-        (None, Some(breaks)) => format!("Breaks at **{}**, the smallest size that was tried", size(breaks)),
-        (None, None) => "No size was tried to its end".to_owned(),
+        (Some(holds), Some(breaks)) => format!("Passes at **{}**, fails at **{}**", size(holds), size(breaks)),
+        (Some(holds), None) => format!("Passes at **{}**, the largest size tested", size(holds)),
+        (None, Some(breaks)) => format!("Fails at **{}**, the smallest size tested", size(breaks)),
+        (None, None) => "No size was tested completely".to_owned(),
     };
     text += &found.broke.as_deref().map_or_else(String::new, |broke| format!(": {}", escape::text(broke)));
     text += ".\n";
     if let Some(accepted) = found.accepted {
-        text += &format!("Accepted at the largest size that held: {}.\n", rate(accepted));
+        text += &format!("Accepted at the largest size that passed: {}.\n", rate(accepted));
     }
     if let Some(limit) = &found.limit {
         let because =

@@ -72,7 +72,7 @@ fn a_full_result_has_every_section() {
         "| `e2e.p95<2s`      |   2.31 s |  16,789 | fail         | 38 s to 52 s |",
         "| e2e             | 16,789 |  214 ms |  905 ms |  1.46 s |  2.38 s |  3.56 s |",
         "| rate-limited |       28 |",
-        "Holds at **200/s**, breaks at **400/s**: e2e.p95\\<2s.",
+        "Passes at **200/s**, fails at **400/s**: e2e.p95\\<2s.",
         "Generator 41% of the processor (at most 92%), machine 77%; late starts 0.12% (p99 4.10 ms); planned arrivals sent \
          99.9%.",
         "| course    | to 100% in 5 s, to 100% in 25 s; measured after 5 s; drain up to 1 min |",
@@ -121,5 +121,5 @@ fn a_search_without_a_limit_says_so() {
     let mut report = fixture::report();
     let found = report.breakpoint.as_mut().unwrap();
     (found.breaks, found.broke, found.limit) = (None, None, None);
-    assert!(render(&report).contains("Holds at **200/s**, the largest size that was tried.\n"));
+    assert!(render(&report).contains("Passes at **200/s**, the largest size tested.\n"));
 }

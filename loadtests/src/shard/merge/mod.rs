@@ -35,7 +35,7 @@ pub struct Missing {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MergeError {
     /// There are none.
-    #[error("no generator left anything behind")]
+    #[error("no generator returned results")]
     Nothing,
     /// One is of another version of this program.
     #[error("generator {number} speaks version {v} of the format, this program {VERSION}")]
@@ -46,7 +46,7 @@ pub enum MergeError {
         v: u32,
     },
     /// One is of another load test.
-    #[error("generator {number} did something else: its {what} is not that of the others")]
+    #[error("the {what} of generator {number} differs from that of the others")]
     Unlike {
         /// Which.
         number: u64,
@@ -54,7 +54,7 @@ pub enum MergeError {
         what: &'static str,
     },
     /// Two made the same part.
-    #[error("generator {number} is there twice")]
+    #[error("generator {number} reported twice")]
     Twice {
         /// Which.
         number: u64,

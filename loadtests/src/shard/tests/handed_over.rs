@@ -52,7 +52,7 @@ fn pieces_that_are_missing_or_changed_are_noticed() {
     let assembly = assembled(&lines);
     assert_eq!((assembly.is_complete(), assembly.progress()), (false, Some((all - 1, all as u32))));
     let message = assembly.open().unwrap_err().to_string();
-    assert_eq!(message, format!("what the generator left behind is damaged: {} of {all} pieces were read", all - 1));
+    assert_eq!(message, format!("the generator's results are damaged: {} of {all} pieces were read", all - 1));
     let Some(Line::Shard(mut piece)) = read(&last) else { panic!("{last}") };
     piece.data = piece.data.replacen(|c: char| c.is_ascii_lowercase(), "Z", 1);
     lines.push(serde_json::to_string(&Line::Shard(piece)).unwrap());

@@ -92,7 +92,7 @@ fn several_that_are_sound_pass_and_it_is_said_how_many_they_were() {
     judge(&mut report);
     assert_eq!((report.verdict, report.exit), (Verdict::Pass, 0), "{:?}", report.validity);
     assert_eq!(report.generators.iter().map(|part| part.accepted).sum::<Option<u64>>(), Some(600));
-    let note = "the load came from 4 generators; they began together by the platform's clock, and their own differ by 0.0 ms (±0.5 ms)";
+    let note = "the load came from 4 generators; they started together by the platform's clock; their own clocks differ by 0.0 ms (±0.5 ms)";
     assert_eq!(report.validity.notes, [note]);
     // Four on one machine of four cores, a fifth of it each.
     assert!(near(report.validity.generator_cpu, 0.8), "{}", report.validity.generator_cpu);
@@ -112,9 +112,9 @@ fn the_worst_generator_decides_whether_the_figures_can_be_believed() {
     assert_eq!(
         report.validity.reasons,
         [
-            "the event stream was lost, so ends were not heard: generator 2: gone for 60 s",
-            "generator 3: 12% of the requests began late, so the load was not what was planned",
-            "generator 4 began 4.2 s after the others",
+            "the event stream was lost, so completions are missing: generator 2: gone for 60 s",
+            "generator 3: 12% of the requests started late, so the load was not as planned",
+            "generator 4 started 4.2 s after the others",
         ]
     );
 }
@@ -186,10 +186,10 @@ fn an_interruption_is_a_reason_once_with_the_one_that_began_it() {
     for shard in &mut shards {
         shard.ended_early = Some("interrupted".to_owned());
     }
-    let mut report = merge(shards, &[], Some("interrupted: generator 2 ended before its time")).unwrap();
+    let mut report = merge(shards, &[], Some("interrupted: generator 2 exited early")).unwrap();
     judge(&mut report);
     assert_eq!(report.exit, 11, "no rule was broken");
-    let told = "only what came until it was interrupted (generator 2 ended before its time) is in the figures";
+    let told = "the measurements only cover the time until the interruption (generator 2 exited early)";
     assert_eq!(report.validity.reasons, [told]);
 }
 
@@ -211,12 +211,9 @@ fn what_does_not_belong_together_is_not_added_up() {
         merge(shards, &[], None).unwrap_err().to_string()
     };
     assert_eq!(with(|shard| shard.v = 9), "generator 2 speaks version 9 of the format, this program 1");
-    assert_eq!(with(|shard| shard.seed += 1), "generator 2 did something else: its seed is not that of the others");
-    assert_eq!(
-        with(|shard| shard.plan.min_samples += 1),
-        "generator 2 did something else: its plan is not that of the others"
-    );
-    assert_eq!(with(|shard| shard.share = Share::new(1, 2).unwrap()), "generator 1 is there twice");
+    assert_eq!(with(|shard| shard.seed += 1), "the seed of generator 2 differs from that of the others");
+    assert_eq!(with(|shard| shard.plan.min_samples += 1), "the plan of generator 2 differs from that of the others");
+    assert_eq!(with(|shard| shard.share = Share::new(1, 2).unwrap()), "generator 1 is given twice");
     assert_eq!(merge(Vec::new(), &[], None).unwrap_err(), MergeError::Nothing);
     assert!(plan().slo.len() > 1);
 }

@@ -20,7 +20,7 @@ fn a_look_is_at_all_of_them() {
     let mut watched = Watched::new(&plan(&[]), 2);
     assert_eq!(watched.moment().doing, Doing::Preparing);
     assert_eq!(watched.take(says(1, 1.0, 4.0)), None);
-    assert_eq!((watched.moment().doing, watched.present()), (Doing::Preparing, 1), "the other is not there");
+    assert_eq!((watched.moment().doing, watched.present()), (Doing::Preparing, 1), "the other does not exist");
     assert_eq!(watched.take(says(2, 1.1, 6.0)), None);
     let moment = watched.moment();
     assert_eq!((moment.doing, moment.accepted), (Doing::Steady, 10));

@@ -35,8 +35,7 @@ fn ingress(object: &Value) -> Vec<Finding> {
             let shows =
                 |private: &str| trimmed == private || !is_exact && (trimmed.is_empty() || path.starts_with(private));
             if shows("/metrics") || shows("/scaling") {
-                let message =
-                    format!("{path:?} shows /metrics or /scaling to the public; name the paths that are for it");
+                let message = format!("{path:?} exposes /metrics or /scaling; list the public paths");
                 let at = format!("spec.rules[{rule}].http.paths[{index}].path");
                 findings.push(finding(object, "private-path", Level::Error, at, message));
             }

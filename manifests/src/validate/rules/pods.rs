@@ -53,7 +53,7 @@ impl Look<'_> {
                 "restricted",
                 Level::Error,
                 format!("{at}.{field}"),
-                "pods share nothing with their node",
+                "pods must not share anything with their node",
             );
         }
         let allowed = [
@@ -78,11 +78,10 @@ impl Look<'_> {
             }
         }
         let account = text(pod, "serviceAccountName");
-        let message =
-            "a pod that does not speak to the API server needs no token; say automountServiceAccountToken: false";
+        let message = "a pod that does not use the API server needs no token; set automountServiceAccountToken: false";
         let has_no_token = pod["automountServiceAccountToken"] == false;
         self.insist(has_no_token, "token", Level::Warning, format!("{at}.automountServiceAccountToken"), message);
-        let message = "a pod under the account default gets whatever others give that; name an account of its own";
+        let message = "a pod with the default account gets every permission of that account; use a separate account";
         self.insist(
             !matches!(account, "" | "default"),
             "account",
@@ -97,7 +96,7 @@ impl Look<'_> {
         let of_pod = &pod["securityContext"];
         let either = |field: &str| if own[field].is_null() { of_pod[field].clone() } else { own[field].clone() };
         let restricted = [
-            (either("runAsNonRoot") == true, "runAsNonRoot", "say runAsNonRoot: true, here or for the pod"),
+            (either("runAsNonRoot") == true, "runAsNonRoot", "set runAsNonRoot: true, here or for the pod"),
             (
                 either("runAsUser").as_u64().is_some_and(|user| user > 0),
                 "runAsUser",
@@ -106,18 +105,18 @@ impl Look<'_> {
             (
                 matches!(text(&either("seccompProfile"), "type"), "RuntimeDefault" | "Localhost"),
                 "seccompProfile",
-                "say seccompProfile: {type: RuntimeDefault}, here or for the pod",
+                "set seccompProfile: {type: RuntimeDefault}, here or for the pod",
             ),
             (
                 own["allowPrivilegeEscalation"] == false,
                 "allowPrivilegeEscalation",
-                "say allowPrivilegeEscalation: false",
+                "set allowPrivilegeEscalation: false",
             ),
             (own["privileged"] != true, "privileged", "a privileged container is root on its node"),
             (
                 own["capabilities"]["drop"].as_array().is_some_and(|drop| drop.iter().any(|each| each == "ALL")),
                 "capabilities",
-                "say capabilities: {drop: [ALL]}",
+                "set capabilities: {drop: [ALL]}",
             ),
             (
                 own["capabilities"]["add"]
@@ -130,7 +129,7 @@ impl Look<'_> {
         for (holds, field, message) in restricted {
             self.insist(holds, "restricted", Level::Error, format!("{at}.securityContext.{field}"), message);
         }
-        let message = "say readOnlyRootFilesystem: true, with an emptyDir where it has to write";
+        let message = "set readOnlyRootFilesystem: true, with an emptyDir for the paths it writes to";
         let is_read_only = own["readOnlyRootFilesystem"] == true;
         self.insist(
             is_read_only,
@@ -140,14 +139,14 @@ impl Look<'_> {
             message,
         );
         let image = text(container, "image");
-        let message = format!("{image:?} may mean something else tomorrow; name its digest: {image}@sha256:…");
+        let message = format!("{image:?} can change at any time; add its digest: {image}@sha256:…");
         let is_pinned = Image::parse(image).is_some_and(|image| image.is_pinned());
         self.insist(is_pinned, "pinned-image", Level::Error, format!("{at}.image"), &message);
         let resources = &container["resources"];
         for (kind, resource, why) in [
-            ("requests", "cpu", "without it nobody can tell which node has room, nor how busy it is"),
-            ("requests", "memory", "without it nobody can tell which node has room"),
-            ("limits", "memory", "without it one container takes the memory of all others on its node"),
+            ("requests", "cpu", "without it, neither scheduling nor autoscaling works"),
+            ("requests", "memory", "without it, the scheduler can't choose a node"),
+            ("limits", "memory", "without it, one container can use all memory of its node"),
         ] {
             let is_there = !resources[kind][resource].is_null();
             self.insist(is_there, "resources", Level::Error, format!("{at}.resources.{kind}.{resource}"), why);
@@ -156,8 +155,8 @@ impl Look<'_> {
 
     fn probes(&mut self, container: &Value, at: &str) {
         for (probe, why) in [
-            ("readinessProbe", "without it traffic comes before it can be answered"),
-            ("livenessProbe", "without it one that hangs hangs for ever"),
+            ("readinessProbe", "without it, requests arrive before the container is ready"),
+            ("livenessProbe", "without it, a hung container is never restarted"),
         ] {
             self.insist(!container[probe].is_null(), "probes", Level::Error, format!("{at}.{probe}"), why);
         }
@@ -174,8 +173,7 @@ impl Look<'_> {
         let grace = pod["terminationGracePeriodSeconds"].as_u64().unwrap_or(30);
         let needed = drain.as_secs() + sleep;
         let message = format!(
-            "{grace} s are too few: it sleeps {sleep} s before it stops and may then take {} s (server.drain-timeout); more than \
-             {needed} are needed",
+            "{grace} s is too short: it sleeps {sleep} s before it stops and then takes up to {} s (server.drain-timeout); more than {needed} s are needed",
             drain.as_secs()
         );
         self.insist(grace > needed, "grace", Level::Error, at.to_owned(), &message);

@@ -15,14 +15,13 @@ pub(super) fn check(object: &Value, all: &[Value]) -> Vec<Finding> {
     if let [owner, ..] = owners[..]
         && !object["spec"]["replicas"].is_null()
     {
-        let message = format!(
-            "{} decides how many there are; leave replicas away, or each apply undoes what it did",
-            named(owner)
-        );
+        let message =
+            format!("{} manages the number of replicas; leave out replicas, or each apply resets it", named(owner));
         findings.push(finding(object, "replicas", Level::Error, "spec.replicas", message));
     }
     if let [one, other, ..] = owners[..] {
-        let message = format!("{} and {} both decide how many there are; keep one of them", named(one), named(other));
+        let message =
+            format!("{} and {} both manage the number of replicas; keep one of them", named(one), named(other));
         findings.push(finding(object, "replicas", Level::Error, "", message));
     }
     let labels = &object["spec"]["template"]["metadata"]["labels"];

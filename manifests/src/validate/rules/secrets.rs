@@ -13,7 +13,7 @@ pub(super) fn check(object: &Value) -> Vec<Finding> {
         for field in ["data", "stringData"] {
             if object[field].as_object().is_some_and(|values| !values.is_empty()) {
                 let message =
-                    "a secret's values don't belong into a manifest; let `cardctl up` make them, or make it by hand";
+                    "a secret's values don't belong in a manifest; let `cardctl up` create it, or create it by hand";
                 findings.push(finding(object, RULE, Level::Error, field, message));
             }
         }

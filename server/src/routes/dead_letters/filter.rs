@@ -21,7 +21,7 @@ pub(crate) struct Filter {
     /// Whose error (`code: message`) matches this regular expression.
     #[schema(max_length = 512)]
     error: Option<String>,
-    /// Died at or after this time (RFC 3339), or within this long (`15m`).
+    /// Filter by time of failure: at or after this time (RFC 3339), or within this long (`15m`).
     #[schema(example = "15m")]
     since: Option<String>,
     /// Of this kind.

@@ -80,12 +80,12 @@ pub(crate) struct Discard {
 /// Dead letters, newest first.
 #[utoipa::path(get, path = "/dead-letters", tag = "dead letters", security(("operator" = [])),
     params(
-        ("error" = Option<String>, Query, description = "Whose error (`code: message`) matches this regular expression of at most 512 bytes", max_length = 512),
-        ("since" = Option<String>, Query, description = "Died at or after this time (RFC 3339), or within this long (`15m`)", example = "15m"),
-        ("kind" = Option<Kind>, Query, description = "Of this kind"),
-        ("run" = Option<RunId>, Query, description = "Of this run"),
+        ("error" = Option<String>, Query, description = "Filter by a regular expression of at most 512 bytes that matches the error (`code: message`)", max_length = 512),
+        ("since" = Option<String>, Query, description = "Filter by time of failure: at or after this time (RFC 3339), or within this long (`15m`)", example = "15m"),
+        ("kind" = Option<Kind>, Query, description = "Filter by kind"),
+        ("run" = Option<RunId>, Query, description = "Filter by run"),
         ("limit" = Option<u32>, Query, description = "Items on a page: 1 to 1000, 50 if not given", minimum = 1, maximum = 1000),
-        ("cursor" = Option<String>, Query, description = "`next` of the page before")),
+        ("cursor" = Option<String>, Query, description = "`next` of the previous page")),
     responses((status = 200, description = "A page", body = TaskPage)))]
 pub(crate) async fn list(State(app): State<Arc<App>>, _: Operator, mut query: Query) -> Result<Response, Refusal> {
     let (mut filter, kind) = filter::of_query(&mut query);
@@ -98,11 +98,11 @@ pub(crate) async fn list(State(app): State<Arc<App>>, _: Operator, mut query: Qu
 /// Dead letters by error code, the largest group first. Counts what fits into 10 s; `next` says that there are more.
 #[utoipa::path(get, path = "/dead-letters/groups", tag = "dead letters", security(("operator" = [])),
     params(
-        ("error" = Option<String>, Query, description = "Whose error (`code: message`) matches this regular expression of at most 512 bytes", max_length = 512),
-        ("since" = Option<String>, Query, description = "Died at or after this time (RFC 3339), or within this long (`15m`)", example = "15m"),
-        ("kind" = Option<Kind>, Query, description = "Of this kind"),
-        ("run" = Option<RunId>, Query, description = "Of this run"),
-        ("cursor" = Option<String>, Query, description = "`next` of the answer before")),
+        ("error" = Option<String>, Query, description = "Filter by a regular expression of at most 512 bytes that matches the error (`code: message`)", max_length = 512),
+        ("since" = Option<String>, Query, description = "Filter by time of failure: at or after this time (RFC 3339), or within this long (`15m`)", example = "15m"),
+        ("kind" = Option<Kind>, Query, description = "Filter by kind"),
+        ("run" = Option<RunId>, Query, description = "Filter by run"),
+        ("cursor" = Option<String>, Query, description = "`next` of the previous answer")),
     responses((status = 200, description = "The groups", body = Groups)))]
 pub(crate) async fn groups(
     State(app): State<Arc<App>>,

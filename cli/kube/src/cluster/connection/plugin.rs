@@ -66,7 +66,7 @@ impl Plugin {
             ("Never", _) => false,
             ("IfAvailable", there) => there,
             ("Always", true) => true,
-            ("Always", false) => return Err("its exec plugin needs a terminal, and stdin is none".to_owned()),
+            ("Always", false) => return Err("its exec plugin needs a terminal, and stdin is not a terminal".to_owned()),
             ("", there) if exec.api_version != VERSIONS[0] => there,
             ("", _) => return Err("its exec plugin has no interactiveMode, which v1 needs".to_owned()),
             _ => return Err("the interactiveMode of its exec plugin is none of Never, IfAvailable, Always".to_owned()),
@@ -96,7 +96,7 @@ impl Plugin {
         let (status, answer) = match ended.await {
             Err(_) => {
                 return Err(LoginError {
-                    fix: Some(format!("run {name} by hand, and see what it waits for")),
+                    fix: Some(format!("run {name} by hand to see what it is waiting for")),
                     ..LoginError::new(format!(
                         "the exec plugin {name} did not answer in {} s, and was ended",
                         limit.as_secs()
@@ -137,8 +137,8 @@ impl Plugin {
         let name = self.name();
         let hint = Some(self.exec.install_hint.trim().to_owned()).filter(|hint| !hint.is_empty());
         if error.kind() == ErrorKind::NotFound {
-            let fix = hint.or_else(|| Some(format!("install {name}, or say where it is: PATH=/its/directory:$PATH")));
-            return LoginError { fix, ..LoginError::new(format!("the exec plugin {name} is not there")) };
+            let fix = hint.or_else(|| Some(format!("install {name}, or add its directory to PATH")));
+            return LoginError { fix, ..LoginError::new(format!("the exec plugin {name} does not exist")) };
         }
         LoginError { fix: hint, ..LoginError::new(format!("the exec plugin {name} can't be started: {error}")) }
     }
@@ -158,12 +158,12 @@ impl Plugin {
     }
 
     fn read(&self, answer: &[u8]) -> Result<(Login, Option<jiff::Timestamp>), String> {
-        let unreadable = || "answered what can't be read".to_owned();
+        let unreadable = || "gave an unreadable answer".to_owned();
         let text = card_yaml::decode(answer).map_err(|_| unreadable())?;
         let found = card_yaml::documents(&text, card_yaml::Repeated::LastCounts).map_err(|_| unreadable())?;
         let credential = found.into_iter().next().ok_or_else(unreadable)?.value;
         if credential["kind"] != "ExecCredential" {
-            return Err("answered what is no ExecCredential".to_owned());
+            return Err("did not answer with an ExecCredential".to_owned());
         }
         if credential["apiVersion"] != self.exec.api_version.as_str() {
             return Err(format!("answered in another apiVersion than {}", self.exec.api_version));

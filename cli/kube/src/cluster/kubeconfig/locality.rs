@@ -33,7 +33,7 @@ pub(super) fn why_remote(cluster: &Cluster, server: &Server, proxy: Option<&Prox
     }
     // No cluster serves its API like that; `kubectl proxy` does, for whichever cluster it was started with.
     if !server.is_tls() {
-        return Some(format!("it speaks without TLS, so {host} may be a proxy to anywhere, such as kubectl's"));
+        return Some(format!("it does not use TLS, so {host} may be a proxy to anywhere, such as kubectl's"));
     }
     let name = cluster.tls_server_name.as_str();
     if !name.is_empty() && !is_name_of_a_local_server(name) {

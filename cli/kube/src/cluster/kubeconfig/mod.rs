@@ -106,7 +106,7 @@ fn entry(config: &Kubeconfig, named: &NamedContext) -> Result<(Entry, Cluster, S
         return Err("it names no cluster".to_owned());
     }
     let cluster = config.clusters.iter().find(|cluster| cluster.name == context.cluster);
-    let cluster = cluster.ok_or_else(|| format!("it names a cluster {:?} that is not there", context.cluster))?;
+    let cluster = cluster.ok_or_else(|| format!("it names a cluster {:?} that does not exist", context.cluster))?;
     let cluster = cluster.cluster.clone();
     if cluster.server.is_empty() {
         return Err(format!("the cluster {:?} has no server", context.cluster));

@@ -1,4 +1,4 @@
-//! What is wrong with what does not come up: as a real cluster said it, and as others say it.
+//! What is wrong with what does not start: as a real cluster said it, and as others say it.
 
 mod recorded;
 mod scenes;

@@ -78,10 +78,10 @@ fn newest_alike(dirs: &[PathBuf], report: &Report, options: &Options) -> Regress
     }
     let mut none = missing("no comparable baseline", &named(options, "last"));
     if let Some(nearest) = nearest {
-        none.unlike.extend(nearest.unlike.into_iter().map(|unlike| format!("the newest result: {unlike}")));
+        none.unlike.extend(nearest.unlike.into_iter().map(|unlike| format!("the latest result: {unlike}")));
     }
     if is_believed(report) {
-        none.notes.push("the next run of this shape is compared with this one".to_owned());
+        none.notes.push("the next run with this configuration is compared with this one".to_owned());
     }
     none
 }

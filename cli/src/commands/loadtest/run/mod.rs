@@ -56,7 +56,7 @@ pub(super) async fn run(args: RunArgs, context: &Context) -> Result<Exit, Failur
     let options = args.options();
     let run = RunId::new();
     share::check(&plan, &run, args.generators).map_err(|error| {
-        Failure::new("usage", Exit::Usage, error.to_string()).fix("fewer --generators, or another load")
+        Failure::new("usage", Exit::Usage, error.to_string()).fix("use fewer --generators, or another load")
     })?;
     let job = match args.runner {
         Runner::Local => None,
@@ -119,7 +119,7 @@ pub(super) async fn run(args: RunArgs, context: &Context) -> Result<Exit, Failur
             place.abandon();
             tidy::meetings(&client, &runs).await;
             if nothing.made {
-                tidy::kept(context, &runs.own, "what was made until then is still there");
+                tidy::kept(context, &runs.own, "objects created before that still exist");
             }
             return Err(nothing.failure);
         }
@@ -155,8 +155,7 @@ fn warnings(plan: &Plan, generators: u64, files: Option<u64>) -> Vec<String> {
     let needed = plan.connections().map(|connections| connections.div_ceil(generators.max(1)) + OTHER_FILES);
     if let Some((needed, files)) = needed.zip(files).filter(|(needed, files)| needed > files) {
         warnings.push(format!(
-            "warning: a generator may have {files} files open (ulimit -n), and this load takes some {needed}: what can't be \
-             sent makes the result inconclusive"
+            "warning: a generator can open {files} files (ulimit -n), and this load needs about {needed}: requests that can't be sent make the result inconclusive"
         ));
     }
     warnings
@@ -208,7 +207,7 @@ async fn carry(setup: Setup, context: &Context) -> (Result<Report, RunError>, Re
             changed = seen.changed() => if changed.is_err() { break },
             () = context.stop.cancelled(), if !told => {
                 told = true;
-                context.printer.say("stopping: what was accepted is waited for and audited; again to quit at once");
+                context.printer.say("stopping: waiting for accepted tasks and the audit; press again to quit at once");
                 continue;
             }
         }
@@ -271,7 +270,7 @@ pub(super) fn failure(error: RunError, context: &Context) -> Failure {
         RunError::Stream(lost) => lost.into(),
         RunError::Users(error) => error.into(),
         RunError::Ledger(_) => Failure::new("ledger", Exit::NotReady, message)
-            .fix("make room on the disk, or choose another directory with --out"),
+            .fix("free space on the disk, or choose another directory with --out"),
         RunError::Generator(_) => Failure::new("generator", Exit::Internal, message),
     }
 }

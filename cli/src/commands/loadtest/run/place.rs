@@ -146,7 +146,7 @@ fn alone(dir: &Path) -> Result<Option<Flock<File>>, Failure> {
         Err((_, Errno::EWOULDBLOCK)) => {
             let message = format!("another load test is writing to {}", dir.display());
             Err(Failure::new("reports", Exit::NotReady, message)
-                .fix("let --out name another directory, or wait until that one has ended"))
+                .fix("set --out to another directory, or wait until that load test has finished"))
         }
         Err(_) => Ok(None),
     }
@@ -161,9 +161,9 @@ fn unwritable(path: &Path, error: &io::Error) -> Failure {
     let failure = Failure::new("reports", Exit::NotReady, format!("{} can't be written: {error}", path.display()));
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
-            failure.fix("make room on the disk that holds it, or choose another with --out")
+            failure.fix("free space on the disk that holds it, or choose another directory with --out")
         }
-        _ => failure.fix("let --out name a directory that you may write"),
+        _ => failure.fix("set --out to a directory that you can write to"),
     }
 }
 

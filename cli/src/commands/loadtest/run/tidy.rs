@@ -16,7 +16,7 @@ pub(super) async fn tidy(context: &Context, client: &Client, runs: &Runs, keep: 
     let printer = &context.printer;
     meetings(client, runs).await;
     match report.correctness.verdict {
-        _ if keep => kept(context, &runs.own, "not cleaned up, as asked"),
+        _ if keep => kept(context, &runs.own, "not cleaned up (--keep)"),
         Verdict::Pass => match clean(client, &runs.own).await {
             Ok(cleaned) => printer.say(in_words(cleaned)),
             Err(error) => {
@@ -24,8 +24,8 @@ pub(super) async fn tidy(context: &Context, client: &Client, runs: &Runs, keep: 
                 kept(context, &runs.own, "not cleaned up");
             }
         },
-        Verdict::Fail => kept(context, &runs.own, "not cleaned up, because it is evidence"),
-        Verdict::Inconclusive => kept(context, &runs.own, "not cleaned up, because the audit is not complete"),
+        Verdict::Fail => kept(context, &runs.own, "not cleaned up: kept as evidence"),
+        Verdict::Inconclusive => kept(context, &runs.own, "not cleaned up: the audit is incomplete"),
     }
 }
 
@@ -57,7 +57,7 @@ fn in_words(cleaned: Cleaned) -> String {
 pub(super) fn kept(context: &Context, runs: &[RunId], why: &str) {
     let commands = runs.iter().map(|run| client::command(context, &format!("users clean --run {run}")));
     let commands = commands.collect::<Vec<_>>().join("; ");
-    context.printer.say(format!("{why}; to remove it: {}", context.printer.err().accent(commands)));
+    context.printer.say(format!("{why}; to clean up: {}", context.printer.err().accent(commands)));
 }
 
 /// A failure that is not how the command ends.

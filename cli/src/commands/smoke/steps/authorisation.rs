@@ -21,7 +21,7 @@ pub(in crate::commands::smoke) async fn run(stage: &Stage) -> Result<String, Mis
         let answer = stage.client.probe(path, Caller::User(&owner.access_token)).await;
         expect(&format!("a user's token on {path}"), Code::Forbidden, answer)?;
     }
-    Ok("401 without a token, 404 for another's task, 403 for a user on operator calls".to_owned())
+    Ok("401 without a token, 404 for another user's task, 403 for a user on operator routes".to_owned())
 }
 
 fn expect<T>(what: &str, code: Code, answer: Result<T, ClientError>) -> Result<(), Miss> {
@@ -29,6 +29,6 @@ fn expect<T>(what: &str, code: Code, answer: Result<T, ClientError>) -> Result<(
         Err(error) if error.code() == Some(code) => Ok(()),
         Err(error) if error.problem().is_none() => Err(error.into()),
         Err(error) => Err(Miss::Wrong(format!("{what}: {} instead of {code}", error.name()))),
-        Ok(_) => Err(Miss::Wrong(format!("{what} was let through instead of {code}"))),
+        Ok(_) => Err(Miss::Wrong(format!("{what} was accepted instead of {code}"))),
     }
 }

@@ -15,7 +15,7 @@ pub(in crate::commands::smoke) async fn run(stage: &Stage) -> Result<String, Mis
         let effects = stage.client.effects(run, None).await?.items.len();
         let again = stage.client.clean(run).await?;
         if left + effects > 0 || again.users + again.tasks > 0 {
-            return Err(Miss::Wrong(format!("something of {run} is left")));
+            return Err(Miss::Wrong(format!("data of {run} is left")));
         }
     }
     Ok(format!("{users} users and {tasks} tasks removed, nothing left"))

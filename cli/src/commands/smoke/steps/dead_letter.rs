@@ -1,4 +1,4 @@
-//! While the bureau is down a request becomes a dead letter that can be listed; when it is up again a retry succeeds.
+//! While the issuer is down a request becomes a dead letter that can be listed; when it is up again a retry succeeds.
 
 use card_core::ids::TaskId;
 use card_core::tasks::{Status, Task};
@@ -13,10 +13,10 @@ const OUTAGE_MS: u64 = 60_000;
 
 pub(in crate::commands::smoke) async fn run(stage: &Stage) -> Result<String, Miss> {
     let Some(issuer) = &stage.issuer else {
-        return Err(Miss::Skipped("it is not known where the issuer is; CARDCTL_ISSUER_URL can say it".to_owned()));
+        return Err(Miss::Skipped("the address of the issuer is unknown; set CARDCTL_ISSUER_URL".to_owned()));
     };
     let Ok(before) = issuer.behaviour().await else {
-        return Err(Miss::Skipped(format!("the issuer at {} can't be reached from here", issuer.url())));
+        return Err(Miss::Skipped(format!("the issuer at {} can't be reached from this machine", issuer.url())));
     };
     issuer.set_behaviour(&Behaviour(json!({ "outage": { "for_ms": OUTAGE_MS } }))).await?;
     let died = tokio::select! {
@@ -53,7 +53,7 @@ async fn die(stage: &Stage) -> Result<Task, Miss> {
 async fn restore(issuer: &Client, before: &Behaviour) -> Result<(), Miss> {
     let outage = before.0.get("outage").cloned().unwrap_or_default();
     issuer.set_behaviour(&Behaviour(json!({ "outage": outage }))).await.map_err(|error| {
-        Miss::Wrong(format!("the issuer's outage could not be ended ({error}); it ends by itself within a minute"))
+        Miss::Wrong(format!("the simulated outage could not be ended ({error}); it ends by itself within a minute"))
     })
 }
 
@@ -62,7 +62,7 @@ async fn listed(stage: &Stage, task: TaskId) -> Result<(), Miss> {
     let page = stage.client.dead_letters(&filter, None, None).await?;
     let attempts = stage.client.attempts(task, Caller::Operator).await?;
     if !page.items.iter().any(|dead| dead.id == task) {
-        return Err(Miss::Incorrect(format!("{task} is dead and not listed as a dead letter")));
+        return Err(Miss::Incorrect(format!("{task} is dead, but not listed as a dead letter")));
     }
     if attempts.is_empty() || attempts.iter().any(|attempt| attempt.error.is_none()) {
         return Err(Miss::Wrong(format!("the attempts of {task} do not say why they failed")));

@@ -66,10 +66,10 @@ fn all_final(seen: &[Seen], awaited: &HashSet<TaskId>) -> bool {
 async fn read(events: &mut Events, seen: &mut Vec<Seen>, enough: impl Fn(&[Seen]) -> bool) -> Result<(), Miss> {
     while !enough(seen) {
         let notice = timeout(SILENCE, events.next()).await;
-        match notice.map_err(|_| Miss::Incorrect(format!("nothing more came after {} events", seen.len())))?? {
+        match notice.map_err(|_| Miss::Incorrect(format!("no more events arrived after {}", seen.len())))?? {
             Notice::State { task, seq: Some(seq) } => seen.push((seq, task.id, task.status.is_final())),
             Notice::State { task, seq: None } if task.status.is_final() => {
-                return Err(Miss::Incorrect(format!("{} ended without a place in the log", task.id)));
+                return Err(Miss::Incorrect(format!("{} ended without an event id", task.id)));
             }
             Notice::Gap => return Err(Miss::Incorrect("the stream reports a gap".to_owned())),
             Notice::State { .. } | Notice::Reconnected => {}

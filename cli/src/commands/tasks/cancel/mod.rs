@@ -27,7 +27,7 @@ use crate::output::Format;
 
 /// Calls under way at once: writes share commits.
 const CONCURRENCY: usize = 16;
-const GO_ON: &str = "the same command again goes on with the rest";
+const GO_ON: &str = "run the same command again to continue with the rest";
 
 /// Cancel tasks that are not final; they end without an effect
 #[derive(Debug, clap::Args)]
@@ -68,7 +68,7 @@ pub(super) struct CancelArgs {
 
 fn open(text: &str) -> Result<Status, String> {
     match text.parse::<Status>() {
-        Ok(status) if status.is_final() => Err(format!("what is {status} is final, and can't be cancelled")),
+        Ok(status) if status.is_final() => Err(format!("a {status} task is final and can't be cancelled")),
         Ok(status) => Ok(status),
         Err(_) => Err("must be one of queued, running, retrying".to_owned()),
     }

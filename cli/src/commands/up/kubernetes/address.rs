@@ -25,7 +25,7 @@ pub(super) async fn forward(port: Option<u16>, cluster: &Cluster, context: &Cont
         // Nobody asked for that very port.
         Err(ForwardError::Busy(busy)) if port.is_none() => {
             let holder = port::holder(busy).map(|holder| format!(" ({holder})")).unwrap_or_default();
-            context.printer.say(format!("port {busy} is in use{holder}: taking another one"));
+            context.printer.say(format!("port {busy} is in use{holder}; using another one"));
             start(None).await
         }
         started => started,
@@ -37,17 +37,17 @@ pub(super) async fn forward(port: Option<u16>, cluster: &Cluster, context: &Cont
 pub(super) async fn stay(mut forward: Forward, kind: Kind, context: &Context) -> Result<Exit, Failure> {
     let printer = &context.printer;
     let (program, kind) = (context.program(), kind.name());
-    printer.say(format!("forwarding http://{} until Ctrl-C; the platform runs on", forward.address()));
+    printer.say(format!("forwarding http://{} until Ctrl-C; the platform keeps running", forward.address()));
     loop {
         tokio::select! {
             event = forward.event() => match event {
                 Some(event) => printer.say(event.to_string()),
-                None => return Err(Failure::new("forward", Exit::Unknown, "the forwarded port ended by itself")
+                None => return Err(Failure::new("forward", Exit::Unknown, "port forwarding ended unexpectedly")
                     .fix(format!("{program} up -t {kind}"))),
             },
             () = context.stop.cancelled() => {
                 forward.stop().await;
-                printer.say(format!("the platform runs on; {program} up -t {kind} forwards it again, {program} down stops it"));
+                printer.say(format!("the platform keeps running; {program} up -t {kind} forwards it again, {program} down stops it"));
                 return Ok(context.interrupted());
             }
         }

@@ -47,7 +47,7 @@ pub(super) fn show(ready: &Ready, forwarded: Option<SocketAddr>, context: &Conte
     match ready.proof {
         Proof::Added => {}
         Proof::WorkedOff { waiting } => {
-            printer.say(format!("{waiting} tasks wait from before and are being worked off"));
+            printer.say(format!("{waiting} tasks are waiting from an earlier run and are being processed"));
         }
         Proof::Paused => printer.say(format!("the queue is paused: accepted tasks wait until {program} queue resume")),
     }

@@ -56,13 +56,13 @@ pub(super) async fn ready(
         Err(failure) if failure.code == NO_SOURCE && !kept(context, &options.components).is_empty() => {
             let kept = kept(context, &options.components);
             context.printer.step(format!(
-                "nothing to build images from here: those in {} are taken",
+                "nothing to build images from here; using those in {}",
                 store(context, None).dir().display()
             ));
             kept
         }
         Err(failure) if failure.code == NO_SOURCE && [SERVER, WORKER].iter().all(|name| last.contains_key(*name)) => {
-            context.printer.step("nothing to build images from here: those that are deployed stay");
+            context.printer.step("nothing to build images from here; keeping the deployed ones");
             for (name, reference) in last {
                 named.entry(name.clone()).or_insert_with(|| reference.clone());
             }
@@ -86,7 +86,7 @@ pub(super) async fn ready(
         load_all(context, &images, &runtime).await?;
     } else if images.iter().any(|image| last.get(&image.name) != Some(&image.reference().tagged())) {
         context.printer.say(
-            "no registry is given: the nodes must have the images already (cardctl images load --into containerd, on each)",
+            "no registry is given, so the nodes must have the images already (cardctl images load --into containerd, on each node)",
         );
     }
     for image in &images {

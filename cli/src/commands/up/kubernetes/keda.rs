@@ -40,8 +40,8 @@ pub(super) fn check(install: Option<&str>) -> Result<(), Failure> {
     }
     let message = "--install-keda: an address must not hold a user name or a password";
     Err(Failure::new("usage", Exit::Usage, message)
-        .fix("fetch it by another way, and --install-keda FILE")
-        .left("nothing was deployed; change that password if others work on this machine"))
+        .fix("download it some other way, then use --install-keda FILE")
+        .left("nothing was deployed; change that password if other people use this machine"))
 }
 
 /// Chooses, and says aloud what the choice means.
@@ -68,16 +68,15 @@ pub(super) async fn choose(
             return Ok(());
         }
         Keda::Stopped => {
-            let message = "the cluster knows KEDA's kinds, and no keda-operator runs: nothing would be scaled";
+            let message = "the cluster has KEDA's CRDs, but no keda-operator is running, so nothing would be scaled";
             return Err(Failure::new("keda-not-running", Exit::NotReady, message)
-                .fix("kubectl get pods -A -l app=keda-operator; or bring it: cardctl up --install-keda")
+                .fix("kubectl get pods -A -l app=keda-operator; or install it: cardctl up --install-keda")
                 .left("nothing was deployed"));
         }
         Keda::Absent => {}
     }
     context.printer.say(
-        "the cluster has no KEDA: workers are scaled by their CPU, which does not follow a backlog (docs/scaling.md); \
-         --install-keda brings it",
+        "the cluster has no KEDA: workers are scaled by CPU, which does not follow the backlog (docs/scaling.md); --install-keda installs it",
     );
     values.workers = Some(Scale::Cpu(bounds));
     Ok(())
@@ -86,7 +85,7 @@ pub(super) async fn choose(
 /// Applies KEDA's manifests. They are nobody's but the cluster's afterwards: `down` leaves them, others may use them.
 async fn bring(source: &str, cluster: &Cluster, deadline: Instant, context: &Context) -> Result<(), Failure> {
     let printer = &context.printer;
-    printer.say(format!("bringing KEDA from {source}; down leaves it, since others may come to use it"));
+    printer.say(format!("installing KEDA from {source}; down keeps it, because others may use it"));
     let mut objects = read(source).await?;
     in_apply_order(&mut objects);
     let home = cluster.in_namespace(NAMESPACE).await.map_err(|error| trouble::cluster(&error))?;
@@ -101,21 +100,21 @@ async fn bring(source: &str, cluster: &Cluster, deadline: Instant, context: &Con
     let limit = deadline.saturating_duration_since(Instant::now()).max(Duration::from_secs(1));
     let options = WaitOptions { cancel: context.stop.clone(), ..WaitOptions::new(limit) };
     let ending = wait(home.client(), &awaited, options, |_| {}).await;
-    let stays = "KEDA's objects stay, nothing of the platform was deployed";
+    let stays = "KEDA's objects are kept; nothing of the platform was deployed";
     match ending.verdict {
         Verdict::Ready => Ok(()),
         Verdict::Cancelled => Err(context.interruption().left(stays)),
         Verdict::Failed { findings } => {
-            Err(trouble::findings("KEDA does not come up".to_owned(), Exit::DeployFailed, &findings).left(stays))
+            Err(trouble::findings("KEDA does not start".to_owned(), Exit::DeployFailed, &findings).left(stays))
         }
         Verdict::TimedOut { findings, .. } => {
-            let message = format!("KEDA was not ready in {}", format_duration(limit));
+            let message = format!("KEDA was not ready within {}", format_duration(limit));
             Err(trouble::findings(message, Exit::Timeout, &findings).left(stays))
         }
         Verdict::Unreachable { message } => Err(Failure::new(
             "cluster-unreachable",
             Exit::Unknown,
-            format!("the cluster can't be asked any more: {message}"),
+            format!("the cluster can't be reached any more: {message}"),
         )
         .left(stays)),
     }
@@ -133,7 +132,7 @@ async fn read(source: &str) -> Result<Vec<Value>, Failure> {
         let pinned = PINNED.split_once('#').map_or(PINNED, |(address, _)| address);
         Failure::new("keda", Exit::NotReady, format!("KEDA's manifests can't be used: {reason}"))
             .evidence(source)
-            .fix(format!("fetch {pinned} by another way, and --install-keda FILE"))
+            .fix(format!("download {pinned} some other way, then use --install-keda FILE"))
             .left("nothing was deployed")
     };
     if !source.starts_with("https://") && !source.starts_with("http://") {

@@ -12,16 +12,16 @@ pub(super) async fn ready(context: &Context) -> Result<(), Failure> {
     let profile = minikube.profile();
     match minikube.state().await? {
         State::Running => return Ok(()),
-        State::Absent => printer.say(format!("minikube has no profile {profile:?}: making it")),
+        State::Absent => printer.say(format!("minikube has no profile {profile:?}; creating it")),
         State::Stopped(what) => {
-            printer.say(format!("minikube's profile {profile:?} does not run ({what}): starting it"))
+            printer.say(format!("minikube's profile {profile:?} is not running ({what}); starting it"))
         }
         // To mend it would change what other programs use.
         State::Misconfigured => {
             return Err(Failure::new(
                 "minikube",
                 Exit::NotReady,
-                "the kubeconfig has another address for minikube than it has",
+                "the kubeconfig has an outdated address for minikube",
             )
             .fix(format!("minikube update-context --profile {profile}")));
         }

@@ -73,14 +73,18 @@ pub(super) async fn run(args: UpArgs, kind: Kind, context: &Context) -> Result<E
     let asked = Asked::read(&args, last.as_ref().map(|last| &last.asked), kind, context)?;
     if let Some(record) = Record::running(&context.instance) {
         let name = &context.instance.name;
-        return Err(Failure::new("busy", Exit::NotReady, format!("instance {name:?} runs on this machine already"))
-            .evidence(format!("process {}, {}", record.process.pid, record.url))
-            .fix(format!(
-                "{} down, or another one beside it: cardctl --instance NAME up -t {}",
-                context.program(),
-                kind.name()
-            ))
-            .left("what runs was not touched"));
+        return Err(Failure::new(
+            "busy",
+            Exit::NotReady,
+            format!("instance {name:?} is already running on this machine"),
+        )
+        .evidence(format!("process {}, {}", record.process.pid, record.url))
+        .fix(format!(
+            "{} down, or start a second instance: cardctl --instance NAME up -t {}",
+            context.program(),
+            kind.name()
+        ))
+        .left("the running platform was not changed"));
     }
     let begun = Instant::now();
     if kind == Kind::Minikube {
@@ -93,7 +97,7 @@ pub(super) async fn run(args: UpArgs, kind: Kind, context: &Context) -> Result<E
         converged = converge(&args, &asked, kind, &cluster, begun, context) => converged,
         () = context.stop.cancelled() => Err(context.interruption()
             .fix(format!("{} up -t {}", context.program(), kind.name()))
-            .left("what was applied stays and goes on starting; the same command goes on with it")),
+            .left("applied objects are kept and continue to start; run the same command again to continue")),
     };
     let unasked = CancellationToken::new();
     let taken_down = || take_down(false, kind, &cluster, &unasked, context);
@@ -116,7 +120,7 @@ pub(super) async fn run(args: UpArgs, kind: Kind, context: &Context) -> Result<E
     let endpoint = context.endpoint().await?;
     let ended = wrapped::around(&args.command, &endpoint, None, context).await;
     if was_there {
-        context.printer.say("the platform was up before, so it is left running");
+        context.printer.say("the platform was already running, so it is left running");
     } else {
         taken_down().await?;
     }
@@ -143,17 +147,13 @@ async fn converge(
     keda::choose(asked, args.install_keda.as_deref(), &mut values, cluster, deadline, context).await?;
     scaled::keep(&mut values, cluster).await;
     let mut objects = render(&values).map_err(|error| {
-        Failure::new("manifests", Exit::Usage, error.to_string()).fix("cardctl up --help names what can be set")
+        Failure::new("manifests", Exit::Usage, error.to_string()).fix("cardctl up --help lists the flags")
     })?;
     let deployment = Deployment { generator, asked: asked_now, ..Deployment::of(kind, cluster, values.overlay.name()) };
     deployment.store(&context.instance).map_err(|error| {
-        Failure::new(
-            "state-directory",
-            Exit::NotReady,
-            format!("it can't be written down where it is deployed: {error}"),
-        )
-        .evidence(context.instance.deployment().display())
-        .left("nothing was deployed")
+        Failure::new("state-directory", Exit::NotReady, format!("the deployment can't be recorded: {error}"))
+            .evidence(context.instance.deployment().display())
+            .left("nothing was deployed")
     })?;
     ensure_secrets(cluster, &release, &asked.addresses).await?;
     stamp(&mut objects, cluster).await?;
@@ -161,7 +161,7 @@ async fn converge(
         let ca = ensure_certificate(cluster, &release, host, context).await?;
         if let Some(ca) = ca {
             printer.say(format!(
-                "the ingress has a certificate by a CA of your own; who is to believe it trusts {}",
+                "the certificate of the ingress is signed by a local CA; clients must trust {}",
                 ca.display()
             ));
         }
@@ -187,7 +187,7 @@ async fn converge(
         },
         () = context.stop.cancelled() => return Err(context.interruption()),
     };
-    printer.step("one add task went all the way through");
+    printer.step("smoke test passed");
     let workers = address::workers(&endpoint).await;
     Ok(Ready { url: place, deployment, took: begun.elapsed(), already_up, applied, pruned, workers, proof })
 }
@@ -235,13 +235,13 @@ async fn apply_all(
     let applied = apply(cluster, objects, release, &options, &said).await.map_err(|error| trouble::apply(&error))?;
     for kept in &applied.kept {
         let replicas = kept.replicas.map(|replicas| format!(" ({replicas} now)")).unwrap_or_default();
-        printer.step(format!("the replicas of {} are left to {}{replicas}", kept.object, kept.autoscaler));
+        printer.step(format!("the replicas of {} are managed by {}{replicas}", kept.object, kept.autoscaler));
     }
     let stale = prune::preview(cluster, objects).await.map_err(|error| trouble::apply(&error))?;
     let said = |members: &[Member], when: &str| {
         let names: Vec<_> = members.iter().map(|member| member.object.to_string()).collect();
         if !names.is_empty() {
-            printer.say(format!("no longer wanted, and deleted{when}: {}", names.join(", ")));
+            printer.say(format!("no longer needed, deleted{when}: {}", names.join(", ")));
         }
     };
     let (later, now): (Vec<_>, Vec<_>) = stale.into_iter().partition(may_be_needed);
@@ -295,7 +295,7 @@ async fn wait_for(
     let mut table = Table::new(context);
     let ending = wait(cluster.client(), awaited, options, |snapshot| table.draw(snapshot)).await;
     drop(table);
-    let stays = "what was applied stays, for a look at it; cardctl down takes it away, up goes on with it";
+    let stays = "applied objects are kept for inspection; cardctl down removes them, up continues";
     match ending.verdict {
         Verdict::Ready => Ok(()),
         Verdict::Cancelled => Err(context.interruption().left(stays)),
@@ -304,15 +304,15 @@ async fn wait_for(
                 findings.iter().filter(|finding| finding.terminal).map(|f| f.owner.to_string()).collect();
             let mut names = if names.is_empty() { vec!["it".to_owned()] } else { names };
             names.dedup();
-            let message = format!("{} will not come up", names.join(", "));
+            let message = format!("{} will not start", names.join(", "));
             Err(trouble::findings(message, Exit::DeployFailed, &findings).left(stays))
         }
         Verdict::TimedOut { findings, missing } => {
             let names: Vec<_> = missing.iter().map(|row| format!("{} {}", row.object, words(row))).collect();
-            let message = format!("not ready in {}: {}", format_duration(limit), names.join(", "));
+            let message = format!("not ready within {}: {}", format_duration(limit), names.join(", "));
             let failure = trouble::findings(message, Exit::Timeout, &findings).left(stays);
             Err(if failure.fix.is_none() {
-                failure.fix("give it longer with --wait-timeout; cardctl logs")
+                failure.fix("wait longer with --wait-timeout; cardctl logs")
             } else {
                 failure
             })
@@ -320,7 +320,7 @@ async fn wait_for(
         Verdict::Unreachable { message } => Err(Failure::new(
             "cluster-unreachable",
             Exit::Unknown,
-            format!("the cluster can't be asked any more: {message}"),
+            format!("the cluster can't be reached any more: {message}"),
         )
         .fix("check that the cluster runs: kubectl cluster-info")
         .left(stays)),

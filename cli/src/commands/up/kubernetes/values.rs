@@ -38,14 +38,14 @@ impl Asked {
         let usage = |message: String| Failure::new("usage", Exit::Usage, message);
         for (flag, is_given, instead) in [
             ("--ephemeral", args.ephemeral, "cardctl down --purge deletes the data of a cluster"),
-            ("--restart", args.restart, "up applies what is different by itself"),
+            ("--restart", args.restart, "up applies the differences without it"),
         ] {
             if is_given {
-                return Err(usage(format!("{flag} is for a platform of this machine")).fix(instead));
+                return Err(usage(format!("{flag} only works for a platform on this machine")).fix(instead));
             }
         }
         if args.port.is_some() && args.detach {
-            return Err(usage("--port is forwarded as long as up runs, and -d ends it".to_owned())
+            return Err(usage("--port is forwarded only while up is running, which excludes -d".to_owned())
                 .fix("leave out -d, or --port"));
         }
         let overlay = match args.overlay.as_deref().unwrap_or(&settings.kube.overlay) {
@@ -57,12 +57,12 @@ impl Asked {
             store(Service::Postgres, args.database.as_deref(), last.and_then(|last| last.database))?;
         let (redis_address, redis) = store(Service::Redis, args.redis.as_deref(), last.and_then(|last| last.redis))?;
         if database.is_none() && !overlay.has_bundled_database() {
-            return Err(usage(format!("the overlay {overlay} has no Postgres of its own, and none is given")).fix(
+            return Err(usage(format!("the overlay {overlay} has no bundled Postgres, and no database is given")).fix(
                 "CARDCTL_DATABASE=postgres://… CARDCTL_REDIS=redis://… cardctl up -t kube, or another --overlay",
             ));
         }
         if args.tls && args.ingress.is_none() {
-            return Err(usage("--tls is for an ingress, and none is asked for".to_owned()).fix("add --ingress HOST"));
+            return Err(usage("--tls needs --ingress".to_owned()).fix("add --ingress HOST"));
         }
         let class = args.ingress_class.clone();
         Ok(Self {

@@ -26,14 +26,14 @@ fn backlog(settings: &Autoscale, sample: &Sample) -> Option<Proposal> {
     let backlog = sample.backlog?;
     let wanted = backlog as f64 / settings.target_backlog as f64;
     let workers = unless_near(wanted / sample.workers as f64, sample.workers, wanted);
-    Some(Proposal { workers, reason: format!("backlog {backlog}, {} for each worker", settings.target_backlog) })
+    Some(Proposal { workers, reason: format!("backlog {backlog}, {} per worker", settings.target_backlog) })
 }
 
 fn age(settings: &Autoscale, sample: &Sample) -> Option<Proposal> {
     let age = sample.oldest_age?;
     let ratio = age.as_secs_f64() / settings.target_age.as_secs_f64();
     let workers = unless_near(ratio, sample.workers, ratio * sample.workers as f64);
-    let reason = format!("the oldest waits {}, {} at most", format_duration(age), format_duration(settings.target_age));
+    let reason = format!("oldest waiting {}, {} at most", format_duration(age), format_duration(settings.target_age));
     Some(Proposal { workers, reason })
 }
 
@@ -52,7 +52,7 @@ fn cpu(settings: &Autoscale, sample: &Sample) -> Option<Proposal> {
     let turned = (ratio < 1.0) != (mean < target);
     let workers =
         if turned { sample.workers } else { unless_near(ratio, sample.workers, ratio * sample.workers as f64) };
-    Some(Proposal { workers, reason: format!("CPU {mean:.2} cores a worker, target {target}") })
+    Some(Proposal { workers, reason: format!("CPU {mean:.2} cores per worker, target {target}") })
 }
 
 fn unless_near(ratio: f64, workers: usize, wanted: f64) -> usize {

@@ -57,7 +57,7 @@ fn the_largest_metric_wins() {
     let old = Sample { oldest_age: Some(3 * SECOND), ..sample(0, 2, 10) };
     let decision = rule(1, 64).decide(&old);
     assert_eq!(decision.workers, 3);
-    assert!(decision.reason.starts_with("the oldest waits 3s, 2s at most"), "{decision:?}");
+    assert!(decision.reason.starts_with("oldest waiting 3s, 2s at most"), "{decision:?}");
     assert_eq!(rule(1, 64).decide(&Sample { backlog: Some(500), ..old }).workers, 5);
 }
 

@@ -158,7 +158,7 @@ fn of_uri(rest: &str, secrets: &mut Vec<String>) -> Result<Vec<(String, String)>
     let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
     let (authority, name) = rest.split_once('/').unwrap_or((rest, ""));
     if name.contains('@') || query.contains('@') {
-        return Err("a password with '/', '?' or '@' has to have them as %2F, %3F and %40".to_owned());
+        return Err("escape '/', '?' and '@' in a password as %2F, %3F and %40".to_owned());
     }
     let (user, hosts) = authority.rsplit_once('@').unwrap_or(("", authority));
     let (user, password) = user.split_once(':').unwrap_or((user, ""));

@@ -148,7 +148,7 @@ impl Link {
         }
         state.refused.insert(code, Instant::now());
         drop(state);
-        tracing::warn!(%error, "Redis refuses a command; work waits in the ledger meanwhile");
+        tracing::warn!(%error, "Redis refuses a command; tasks wait in the ledger meanwhile");
     }
 
     async fn connection(&self) -> RedisResult<(Connection, u64)> {
@@ -185,7 +185,7 @@ impl Link {
     fn open(&self) -> RedisResult<Option<(Connection, u64)>> {
         let state = self.state();
         if state.failed_at.is_some_and(|at| at.elapsed() < PAUSE) {
-            return Err(RedisError::from((ErrorKind::Io, "Redis was away a moment ago")));
+            return Err(RedisError::from((ErrorKind::Io, "Redis was unreachable a moment ago")));
         }
         Ok(state.open.clone().map(|open| (open, state.generation)))
     }
@@ -218,9 +218,9 @@ impl Link {
             Ok(connection)
         };
         // Asking sentinels and nodes in turn can take longer than any one of them may.
-        tokio::time::timeout(2 * CONNECT, connecting)
-            .await
-            .unwrap_or_else(|_| Err(RedisError::from((ErrorKind::Io, "Redis did not let us in within two seconds"))))
+        tokio::time::timeout(2 * CONNECT, connecting).await.unwrap_or_else(|_| {
+            Err(RedisError::from((ErrorKind::Io, "Redis did not accept the login within two seconds")))
+        })
     }
 
     /// A connection of its own for messages. In a cluster any node hears what is published on any other; `turn` says
@@ -235,9 +235,9 @@ impl Link {
                 Source::Sentinel(clients) => master(clients).await?.get_async_pubsub().await,
             }
         };
-        tokio::time::timeout(2 * CONNECT, connecting)
-            .await
-            .unwrap_or_else(|_| Err(RedisError::from((ErrorKind::Io, "Redis did not let us in within two seconds"))))
+        tokio::time::timeout(2 * CONNECT, connecting).await.unwrap_or_else(|_| {
+            Err(RedisError::from((ErrorKind::Io, "Redis did not accept the login within two seconds")))
+        })
     }
 }
 
@@ -250,8 +250,8 @@ fn say_away(mut state: std::sync::MutexGuard<'_, State>, error: &RedisError) {
     state.away = Some(Instant::now());
     drop(state);
     match before {
-        None => tracing::warn!(%error, "Redis is away: work is found by the sweep when it is back"),
-        Some(_) => tracing::warn!(%error, "Redis is still away"),
+        None => tracing::warn!(%error, "Redis is unreachable; the sweep finds waiting tasks when it is back"),
+        Some(_) => tracing::warn!(%error, "Redis is still unreachable"),
     }
 }
 

@@ -144,7 +144,7 @@ async fn ring(delivery: &Delivery, batch: &[Ready]) {
     }
     for rung in join_all(calls).await {
         if let Err(error) = rung {
-            tracing::debug!(%error, "tasks were not rung for; the sweep finds them");
+            tracing::debug!(%error, "tasks were not dispatched; the sweep will find them");
         }
     }
 }
@@ -157,7 +157,7 @@ async fn let_go(delivery: &Delivery, batch: &[Letting]) {
     let calls = places.iter().map(|((shard, queue), tasks)| delivery.forget(*shard, *queue, tasks));
     for told in join_all(calls).await {
         if let Err(error) = told {
-            tracing::debug!(%error, "tasks were not let go; they are when their leases run out");
+            tracing::debug!(%error, "tasks were not released; they will be when their leases expire");
         }
     }
 }

@@ -144,7 +144,7 @@ async fn trouble(link: &Link, error: &RedisError) -> Option<RedisTrouble> {
     let address = &link.address;
     match (error.kind(), error.code()) {
         (ErrorKind::AuthenticationFailed, _) | (_, Some("NOAUTH" | "WRONGPASS")) => trouble(
-            format!("it does not let this user in ({error})"),
+            format!("it refuses this user ({error})"),
             "correct user and password in its address: redis://USER:PASSWORD@HOST:PORT/0",
         ),
         (

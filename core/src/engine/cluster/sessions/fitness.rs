@@ -89,7 +89,7 @@ pub(super) async fn prepare(
     if encoding != "UTF8" {
         return refused(
             format!("the database's encoding is {encoding}, which can't hold every text"),
-            "make one that can: CREATE DATABASE … TEMPLATE template0 ENCODING 'UTF8'",
+            "create one that can: CREATE DATABASE … TEMPLATE template0 ENCODING 'UTF8'",
         );
     }
     if found("schema")? != "true" {

@@ -7,7 +7,7 @@ use super::{facts, nothing, section};
 use crate::report::format;
 use crate::result::{Correctness, Report, Verdict};
 
-const LEAD: &str = "What the sender has written down as accepted, against what the platform says became of it.";
+const LEAD: &str = "The sender's journal of accepted requests, compared with the platform's records.";
 
 pub(in super::super) fn audit(report: &Report) -> Markup {
     let found = &report.correctness;
@@ -16,14 +16,14 @@ pub(in super::super) fn audit(report: &Report) -> Markup {
         (bar(found))
         @if found.accepted > 0 { p.check { (check(found)) } }
         (facts(&[
-            ("Drain", text(format!("{} until the last end", format::whole_millis(found.drain_ms)))),
+            ("Drain", text(format!("{} until the last completion", format::whole_millis(found.drain_ms)))),
             ("Settle window", html! {
-                (format::whole_millis(found.settle_ms)) " of watching for what comes late and twice"
+                (format::whole_millis(found.settle_ms)) " of watching for late and duplicate events"
             }),
             ("Audit", text(format::whole_millis(found.audit_ms))),
             ("Unanswered", text(match found.unanswered {
                 0 => "none: every request got its answer".to_owned(),
-                n => format!("{}: nobody knows whether they were accepted", format::count(n)),
+                n => format!("{}: it is unknown whether they were accepted", format::count(n)),
             })),
         ]))
         @if let Some(reason) = &found.unverified_reason {
@@ -100,7 +100,9 @@ fn check(found: &Correctness) -> String {
         "The parts add up to what was accepted.".to_owned()
     } else if sum > found.accepted {
         let beyond = format::count(sum - found.accepted);
-        format!("The parts are {beyond} more than what was accepted: tasks that nobody asked for count as duplicate.")
+        format!(
+            "The parts exceed the accepted requests by {beyond}: tasks that were never requested count as duplicates."
+        )
     } else {
         let missing = format::count(found.accepted - sum);
         format!("The parts do not add up: {missing} of the accepted tasks are in none of them.")
@@ -112,10 +114,10 @@ fn findings(found: &Correctness) -> Markup {
     if found.findings.is_empty() {
         return match unsound {
             0 if found.verdict == Verdict::Pass => {
-                nothing("No findings: nothing was lost, nothing was done twice, nothing was left lying.")
+                nothing("No findings: nothing was lost, duplicated or left pending.")
             }
-            0 => nothing("No findings among what could be looked at."),
-            _ => nothing("The result names none of the tasks that are not sound."),
+            0 => nothing("No findings in the verified part."),
+            _ => nothing("The result does not name the affected tasks."),
         };
     }
     let rows: Vec<_> = found

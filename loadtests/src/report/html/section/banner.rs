@@ -15,13 +15,13 @@ pub(in super::super) fn banner(report: &Report) -> Markup {
     let unsound = found.lost + found.duplicate + found.stuck;
     let sound = found.sound();
     let audit = if unsound > 0 {
-        format!("{} not sound", format::count(unsound))
+        format!("{} not completed exactly once", format::count(unsound))
     } else {
         format!("{} of {} sound", format::count(sound), format::count(found.accepted))
     };
     let believed = match report.validity.verdict {
-        Verdict::Pass => "the figures can be believed",
-        _ => "the figures say little",
+        Verdict::Pass => "the measurements are valid",
+        _ => "the measurements are of limited use",
     };
     let compared = report.regression.as_ref().map(|regression| match &regression.baseline_run {
         Some(run) => format!("against run {run}"),

@@ -9,16 +9,16 @@ use crate::result::{Breakpoint, Report};
 
 pub(in super::super) fn breakpoint(report: &Report) -> Markup {
     let Some(found) = &report.breakpoint else {
-        return section("breakpoint", "Limit", None, "", &nothing("No limit was searched for."));
+        return section("breakpoint", "Limit", None, "", &nothing("This run did not search for a limit."));
     };
     let size = |value| format::size(report.plan.model, value);
     let sentence = match (found.holds, found.breaks) {
-        (Some(holds), Some(breaks)) => format!("It holds at {} and breaks at {}.", size(holds), size(breaks)),
+        (Some(holds), Some(breaks)) => format!("Passes at {}, fails at {}.", size(holds), size(breaks)),
         (Some(holds), None) => {
-            format!("It holds at {}, the largest size that was tried: the limit lies beyond.", size(holds))
+            format!("Passes at {}, the largest size tested; the limit is higher.", size(holds))
         }
-        (None, Some(breaks)) => format!("It breaks at {}, the smallest size that was tried already.", size(breaks)),
-        (None, None) => "The search found no size that holds and none that breaks.".to_owned(),
+        (None, Some(breaks)) => format!("Fails at {}, the smallest size tested.", size(breaks)),
+        (None, None) => "The search found no size that passes and none that fails.".to_owned(),
     };
     section("breakpoint", "Limit", None, "", &html! { p.finding { (sentence) } (evidence(found)) })
 }
@@ -27,8 +27,8 @@ fn evidence(found: &Breakpoint) -> Markup {
     let none = || text(format::NONE);
     facts(&[
         ("What broke", found.broke.as_ref().map_or_else(none, code)),
-        ("Accepted at the largest size that held", found.accepted.map_or_else(none, |rate| text(format::rate(rate)))),
-        ("What was the limit", found.limit.as_ref().map_or_else(none, text)),
+        ("Accepted at the largest size that passed", found.accepted.map_or_else(none, |rate| text(format::rate(rate)))),
+        ("Bottleneck", found.limit.as_ref().map_or_else(none, text)),
         ("Evidence", found.because.as_ref().map_or_else(none, text)),
     ])
 }

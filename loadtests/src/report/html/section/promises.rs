@@ -10,9 +10,9 @@ use crate::report::format;
 use crate::result::{Report, SloResult, Verdict};
 
 pub(in super::super) fn promises(report: &Report) -> Markup {
-    let lead = format!("A promise is judged from {} samples on.", format::count(report.plan.min_samples));
+    let lead = format!("An SLO needs at least {} samples.", format::count(report.plan.min_samples));
     if report.slo.is_empty() {
-        let text = "No promises were made: this run says how it was, not whether that is good enough.";
+        let text = "No SLOs were set: the run was measured, but not judged.";
         return section("promises", "Promises", None, "", &nothing(text));
     }
     let verdict = worst(report.slo.iter().map(|result| result.verdict));
@@ -26,7 +26,7 @@ pub(in super::super) fn promises(report: &Report) -> Markup {
         figures("Samples"),
         words("Broken"),
     ];
-    section("promises", "Promises", verdict, &lead, &table("Promises and what was measured", &columns, &rows))
+    section("promises", "Promises", verdict, &lead, &table("SLOs and measured values", &columns, &rows))
 }
 
 fn row(report: &Report, result: &SloResult) -> Vec<Markup> {

@@ -16,7 +16,7 @@ pub(in super::super) fn run(report: &Report) -> Markup {
         h3 { "Plan" }
         (facts(&plan(&report.plan)))
     };
-    section("run", "What was run", None, "", &content)
+    section("run", "Configuration", None, "", &content)
 }
 
 fn identity(report: &Report) -> Vec<(&'static str, Markup)> {

@@ -19,9 +19,8 @@ pub(in super::super) fn steps(report: &Report) -> Markup {
         || "How much slower than the first a step may be was not bounded.".to_owned(),
         |bound| format!("A step may be {} slower than the first.", format::percent(bound)),
     );
-    let lead = format!(
-        "Each size had a course of its own. Below a latency stands how much slower it is than the first step's. {bound}"
-    );
+    let lead =
+        format!("Each size ran separately. The slowdown against the first step is shown below each latency. {bound}");
     let rows: Vec<_> = report.steps.iter().map(|step| row(report, step)).collect();
     let columns = [
         words("Size"),

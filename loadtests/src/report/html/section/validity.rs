@@ -1,4 +1,4 @@
-//! Whether the figures can be believed.
+//! Whether the measurements are valid.
 
 use maud::{Markup, html};
 
@@ -9,7 +9,7 @@ use crate::report::{crew, format};
 use crate::result::{Report, Validity, Verdict};
 
 const LEAD: &str =
-    "A generator out of breath, a missed rate or an observer that missed something measures itself, not the platform.";
+    "A saturated generator, a missed rate or a gap in the observation measures the generator, not the platform.";
 
 pub(in super::super) fn validity(report: &Report) -> Markup {
     let found = &report.validity;
@@ -18,7 +18,7 @@ pub(in super::super) fn validity(report: &Report) -> Markup {
         @else { div.warning { (list(&found.reasons)) } }
         (facts(&measured(found, report.plan.model)))
         @if !report.generators.is_empty() {
-            h3 { "Who made the load" }
+            h3 { "Load generators" }
             (generators(report))
         }
         @if !found.notes.is_empty() {
@@ -36,8 +36,8 @@ fn generators(report: &Report) -> Markup {
 
 fn unopposed(verdict: Verdict) -> &'static str {
     match verdict {
-        Verdict::Pass => "Nothing speaks against the figures.",
-        _ => "The result does not say why they can't be believed.",
+        Verdict::Pass => "Nothing limits the validity of the measurements.",
+        _ => "The result does not give a reason.",
     }
 }
 

@@ -117,7 +117,7 @@ async fn a_plugin_that_is_not_there_is_told_with_its_hint() {
         &format!("{{exec: {{command: of-a-test-not-there, apiVersion: {V1}, interactiveMode: Never{hint}}}}}"),
     );
     let error = place.error().await;
-    assert!(error.to_string().contains("the exec plugin of-a-test-not-there is not there"), "{error}");
+    assert!(error.to_string().contains("the exec plugin of-a-test-not-there does not exist"), "{error}");
     assert_eq!(error.fix().as_deref(), Some("brew install cloud-cli"));
 }
 

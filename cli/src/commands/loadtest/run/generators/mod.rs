@@ -96,12 +96,12 @@ pub(super) async fn carry(
             }
             () = context.stop.cancelled(), if !told => {
                 told = true;
-                context.printer.say("stopping: what was accepted is waited for and audited; again to quit at once");
+                context.printer.say("stopping: waiting for accepted tasks and the audit; press again to quit at once");
                 Some(INTERRUPTED.to_owned())
             }
             () = &mut limit, if !crew.kill.is_cancelled() => {
                 crew.kill.cancel();
-                Some(format!("{INTERRUPTED}: the generators did not end in time"))
+                Some(format!("{INTERRUPTED}: the generators did not finish in time"))
             }
         };
         if let Some(why) = why.filter(|_| cause.is_none()) {
@@ -130,7 +130,7 @@ fn hear(heard: Heard, generators: &mut [Generator], watched: &mut Watched, conte
             // Without it the load is not the planned one: the others need not go on. One that was ended by somebody else (its
             // node is emptied) hands over what it has.
             let in_time = generator.assembly.open().is_ok_and(|shard| shard.ended_early.is_none());
-            return (!in_time).then(|| format!("{INTERRUPTED}: generator {number} ended before its time"));
+            return (!in_time).then(|| format!("{INTERRUPTED}: generator {number} exited early"));
         }
         Heard::Line(number, line) => (number, line),
     };

@@ -125,9 +125,9 @@ async fn pass_on(number: u64, from: impl AsyncRead + Unpin, tell: mpsc::Sender<H
 fn in_words(ended: io::Result<ExitStatus>) -> String {
     use std::os::unix::process::ExitStatusExt;
     match ended {
-        Err(error) => format!("it can't be waited for: {error}"),
+        Err(error) => format!("waiting for it failed: {error}"),
         Ok(status) => match (status.code(), status.signal()) {
-            (Some(code), _) => format!("it ended with exit code {code}"),
+            (Some(code), _) => format!("it exited with code {code}"),
             (None, Some(signal)) => {
                 let name = Signal::try_from(signal).map_or_else(|_| signal.to_string(), |signal| signal.to_string());
                 format!("it was killed by {name}")

@@ -14,7 +14,7 @@ pub(super) fn of(generators: &[Generator], cause: Option<&str>) -> Result<Report
         match generator.assembly.open() {
             Ok(shard) => shards.push(shard),
             Err(damaged) => {
-                let ended = generator.ended.as_deref().unwrap_or("nothing was heard of it");
+                let ended = generator.ended.as_deref().unwrap_or("no results from it");
                 let why = match generator.assembly.progress() {
                     None => ended.to_owned(),
                     Some(_) => format!("{ended}; {damaged}"),
@@ -34,7 +34,7 @@ fn failure(error: &MergeError, missing: &[Missing]) -> Failure {
         missing.last_lines.iter().fold(failure, |failure, line| failure.evidence(format!("  {line}")))
     });
     match error {
-        MergeError::Version { .. } => failure.fix("let the image of the generators be of this program's version"),
-        _ => failure.fix("look at the lines above; then run it again"),
+        MergeError::Version { .. } => failure.fix("use a generator image of the same version as cardctl"),
+        _ => failure.fix("see the messages above, then run it again"),
     }
 }

@@ -99,7 +99,7 @@ impl Following {
                 () = stop.cancelled(), if !self.removed => self.remove(None).await,
                 () = kill.cancelled() => {
                     self.remove(Some(0)).await;
-                    self.all_gone("it did not end in time").await;
+                    self.all_gone("it did not finish in time").await;
                 }
             }
         }
@@ -146,7 +146,7 @@ impl Following {
         let listed = match pods.list(&self.of_the_job()).await {
             Ok(listed) => listed.items,
             Err(error) if self.answered.elapsed() > SILENCE => {
-                self.all_gone(&format!("the cluster does not say what its pod is at: {}", reason(&error))).await;
+                self.all_gone(&format!("the status of its pod can't be read: {}", reason(&error))).await;
                 return;
             }
             Err(_) => return,
@@ -222,7 +222,7 @@ impl Following {
             let found = diagnose(&recorded, &self.object("batch", "Job", &self.name), &now);
             match found.iter().find(|finding| finding.terminal).or(found.first().filter(|_| late)) {
                 Some(finding) => self.all_gone(&in_words(finding)).await,
-                None if late => self.all_gone("no pod was made for it").await,
+                None if late => self.all_gone("no pod was created for it").await,
                 None => {}
             }
         }
@@ -257,7 +257,8 @@ impl Following {
                 }
                 self.gone(number, how).await;
             } else if lost {
-                let how = if generator.seen.is_some() { "its pod was deleted" } else { "it was ended before it began" };
+                let how =
+                    if generator.seen.is_some() { "its pod was deleted" } else { "it was stopped before it started" };
                 self.gone(number, how.to_owned()).await;
             }
         }
@@ -295,7 +296,7 @@ impl Following {
         if let Err(error) = said {
             let (name, namespace) = (&self.name, self.cluster.namespace());
             self.say(format!(
-                "the job is still there: {error}; to remove it: kubectl delete job {name} -n {namespace}"
+                "the job could not be deleted: {error}; to delete it: kubectl delete job {name} -n {namespace}"
             ))
             .await;
         }

@@ -37,7 +37,7 @@ pub(super) fn at(pod: &Value) -> At {
         } else {
             format!("; its pod: {evicted}, {}", text(&status["message"]))
         };
-        return At::Ended(format!("its container ended with exit code {}{reason}{pod}", terminated["exitCode"]));
+        return At::Ended(format!("its container exited with code {}{reason}{pod}", terminated["exitCode"]));
     }
     match status["phase"].as_str() {
         Some(phase @ ("Failed" | "Succeeded")) => {
@@ -91,9 +91,9 @@ mod tests {
             other => format!("{other:?}"),
         };
         let terminated = |code: i32, reason: &str| json!({"terminated": {"exitCode": code, "reason": reason}});
-        assert_eq!(ended(terminated(0, "Completed")), "its container ended with exit code 0");
-        assert_eq!(ended(terminated(4, "Error")), "its container ended with exit code 4");
-        assert_eq!(ended(terminated(137, "OOMKilled")), "its container ended with exit code 137 (OOMKilled)");
+        assert_eq!(ended(terminated(0, "Completed")), "its container exited with code 0");
+        assert_eq!(ended(terminated(4, "Error")), "its container exited with code 4");
+        assert_eq!(ended(terminated(137, "OOMKilled")), "its container exited with code 137 (OOMKilled)");
         let evicted =
             json!({"status": {"phase": "Failed", "reason": "Evicted", "message": "The node was low on\nmemory."}});
         assert_eq!(at(&evicted), At::Ended("its pod is Failed: Evicted, The node was low on memory.".to_owned()));

@@ -134,7 +134,7 @@ async fn both_are_heard_to_the_end_and_the_job_is_removed() {
         lab.pod(number, &ended(0, "Completed"));
     }
     let heard = lab.rest().await;
-    let well = "its container ended with exit code 0";
+    let well = "its container exited with code 0";
     assert_eq!(gone(&heard), [(1, well), (2, well)], "{}", words(&heard));
     for number in [1, 2] {
         let lines = lines(&heard, number);
@@ -151,7 +151,7 @@ async fn one_that_leaves_nothing_behind_is_gone_with_its_reason_and_last_words()
     lab.wrote(2, &["error: memory is full".to_owned()]);
     lab.pod(2, &ended(137, "OOMKilled"));
     let heard = lab.rest().await;
-    assert_eq!(gone(&heard)[1], (2, "its container ended with exit code 137 (OOMKilled)"));
+    assert_eq!(gone(&heard)[1], (2, "its container exited with code 137 (OOMKilled)"));
     assert!(lines(&heard, 2).contains(&"error: memory is full"), "{}", words(&heard));
 }
 
@@ -186,7 +186,7 @@ async fn told_to_stop_the_job_goes_and_what_pods_say_on_their_way_is_heard() {
         lab.pod(number, &ended(0, "Completed"));
     }
     let heard = lab.rest().await;
-    let well = "its container ended with exit code 0";
+    let well = "its container exited with code 0";
     assert_eq!(gone(&heard), [(1, well), (2, well)]);
     assert!([1, 2].into_iter().all(|number| lines(&heard, number).len() >= 2), "{}", words(&heard));
 }
@@ -200,7 +200,7 @@ async fn killed_the_pods_are_deleted_without_grace() {
     // Whether they are known already or not.
     lab.crew.kill.cancel();
     let heard = lab.rest().await;
-    assert_eq!(gone(&heard), [(1, "it did not end in time"), (2, "it did not end in time")]);
+    assert_eq!(gone(&heard), [(1, "it did not finish in time"), (2, "it did not finish in time")]);
     assert!(!lab.job_is_there());
     assert!([1, 2].iter().all(|number| lab.server.get("Pod", Some(N), &pod_of(*number)).is_none()));
 }

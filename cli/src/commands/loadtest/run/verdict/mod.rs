@@ -112,7 +112,7 @@ fn promise(report: &Report, slo: &SloResult, widest: usize) -> String {
     let mut text =
         format!("{:<widest$}  {:<8} n={}", slo.expr, format::actual(&report.plan, slo), format::count(slo.n));
     if let Some((from, to)) = slo.broken_s {
-        text.push_str(&format!("  broken from {} to {}", format::point(from), format::point(to)));
+        text.push_str(&format!("  missed from {} to {}", format::point(from), format::point(to)));
     }
     text
 }
@@ -125,7 +125,7 @@ fn regression(of: &Regression, paint: Paint) -> Vec<String> {
     let changes = changes.collect::<Vec<_>>().join(", ");
     let first = match of.unlike.is_empty() {
         true => format!("{changes} against {} (tolerance {})", of.baseline, format::percent(of.tolerance)),
-        false => format!("can't be compared with {}", of.baseline),
+        false => format!("not comparable with {}", of.baseline),
     };
     let more = of.unlike.iter().chain(&of.notes).map(|text| line("", None, text, paint));
     std::iter::once(line("regression", Some(of.verdict), first, paint)).chain(more).collect()
@@ -159,10 +159,10 @@ fn validity(of: &Validity, report: &Report, paint: Paint) -> Vec<String> {
         parts.push(format!("errors {} (most: {} {code})", format::percent(report.errors.rate), format::count(*count)));
     }
     for (name, count) in &report.errors.by_gateway {
-        parts.push(format!("{} answered {name} by a gateway", format::count(*count)));
+        parts.push(format!("{} answered with {name} by a gateway", format::count(*count)));
     }
     if report.errors.resent > 0 {
-        parts.push(format!("{} sent again", format::count(report.errors.resent)));
+        parts.push(format!("{} resent", format::count(report.errors.resent)));
     }
     if of.unsent > 0 {
         parts.push(format!("{} not sent by this machine", format::count(of.unsent)));

@@ -43,18 +43,18 @@ fn row(report: &Report, step: &Step, paint: Paint) -> Vec<String> {
 pub(super) fn breakpoint(report: &Report, found: &Breakpoint) -> (Verdict, String) {
     let size = |value: f64| format::size(report.plan.model, value);
     let accepted = found.accepted.map(|rate| format!(" ({} accepted)", format::rate(rate))).unwrap_or_default();
-    let broke = found.broke.as_deref().unwrap_or("a promise");
+    let broke = found.broke.as_deref().unwrap_or("an SLO");
     let (verdict, mut sentence) = match (found.holds, found.breaks) {
         (Some(holds), Some(breaks)) => {
-            (Verdict::Pass, format!("holds at {}{accepted}, breaks at {}: {broke}", size(holds), size(breaks)))
+            (Verdict::Pass, format!("passes at {}{accepted}, fails at {}: {broke}", size(holds), size(breaks)))
         }
         (Some(holds), None) => {
-            (Verdict::Inconclusive, format!("holds at {}{accepted}, the largest that was tried", size(holds)))
+            (Verdict::Inconclusive, format!("passes at {}{accepted}, the largest size tested", size(holds)))
         }
         (None, Some(breaks)) => {
-            (Verdict::Fail, format!("breaks at {}, the smallest that was tried: {broke}", size(breaks)))
+            (Verdict::Fail, format!("fails at {}, the smallest size tested: {broke}", size(breaks)))
         }
-        (None, None) => (Verdict::Inconclusive, "no size was tried to its end".to_owned()),
+        (None, None) => (Verdict::Inconclusive, "no size was tested completely".to_owned()),
     };
     if let Some(limit) = &found.limit {
         sentence.push_str(&format!("; the limit: {limit}"));

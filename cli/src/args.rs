@@ -73,7 +73,7 @@ pub fn parse(arguments: &[std::ffi::OsString]) -> Result<Cli, clap::Error> {
 /// so with an argument of its own by this name, which then stands in for the global one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum Output {
-    /// For people.
+    /// Text for people.
     #[default]
     Text,
     /// One JSON document.

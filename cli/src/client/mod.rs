@@ -11,7 +11,7 @@ pub use card_loadtests::client::{
 };
 pub use card_loadtests::events::{Events, Follower, Notice, Scope, StreamLost};
 
-pub use self::hint::command;
+pub use self::hint::{command, quote, words};
 
 use crate::context::{Context, Endpoint};
 use crate::failure::Failure;

@@ -3,6 +3,7 @@
 use card_core::plain;
 use clap::ValueEnum;
 
+use crate::client::quote;
 use crate::context::{Context, Endpoint, Target};
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -99,19 +100,4 @@ pub fn variables(endpoint: &Endpoint, record: Option<&Record>, instance: &str) -
         variables.push(("CARDCTL_ISSUER_URL", issuer.clone()));
     }
     variables
-}
-
-/// Safe in any POSIX shell.
-fn quote(value: &str) -> String {
-    format!("'{}'", value.replace('\'', r"'\''"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_value_can_not_leave_its_quotes() {
-        assert_eq!(quote("a'b; rm"), r"'a'\''b; rm'");
-    }
 }

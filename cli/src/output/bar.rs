@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{Block, Paint};
+use super::{Block, Paint, folded, terminal};
 
 /// A line, or several, that can be drawn again. Gone from the terminal when it is dropped.
 #[derive(Debug)]
@@ -22,7 +22,8 @@ impl Bar {
 
     /// What it says now, for `{msg}` in the template.
     pub fn show(&self, block: impl Into<Block>) {
-        self.bar.set_message(self.paint.lines(&block.into()));
+        let columns = terminal::err_size().columns;
+        self.bar.set_message(folded(&self.paint.lines(&block.into()), columns));
     }
 
     /// Moves by itself.

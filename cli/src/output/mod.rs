@@ -9,11 +9,13 @@
 mod bar;
 mod bars;
 mod block;
+mod fold;
 mod paint;
 mod table;
 mod terminal;
 
 use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use card_core::plain;
@@ -45,7 +47,7 @@ pub enum Format {
 /// `--color`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum Color {
-    /// On a terminal that can, unless `NO_COLOR` is set.
+    /// Colour on a terminal, unless `NO_COLOR` is set.
     #[default]
     Auto,
     /// Always.
@@ -57,14 +59,14 @@ pub enum Color {
 /// `--progress`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum ProgressChoice {
-    /// A bar on a terminal, plain lines elsewhere.
+    /// Bar on a terminal, plain lines elsewhere.
     #[default]
     Auto,
-    /// A line that is drawn over and over.
+    /// Bar that is redrawn.
     Bar,
-    /// One line for each change.
+    /// Line for each change.
     Plain,
-    /// Nothing.
+    /// No progress.
     None,
 }
 
@@ -196,7 +198,7 @@ impl Printer {
     /// # Errors
     /// As [`Printer::data`].
     pub fn text(&self, block: impl Into<Block>) -> Result<(), Failure> {
-        if self.is_text() { self.write_out(&self.out.lines(&block.into())) } else { Ok(()) }
+        if self.is_text() { self.write_out(&self.out_lines(&block.into())) } else { Ok(()) }
     }
 
     /// The same in place of what the terminal shows.
@@ -205,7 +207,7 @@ impl Printer {
     /// As [`Printer::data`].
     pub fn redraw(&self, block: impl Into<Block>) -> Result<(), Failure> {
         // Home, and clear below: no flicker.
-        self.write_out(&format!("\x1b[H\x1b[J{}", self.out.lines(&block.into())))
+        self.write_out(&format!("\x1b[H\x1b[J{}", self.out_lines(&block.into())))
     }
 
     /// Text on stdout whatever the format, for what is data in itself: shell variables, a document, a report. Lines stay
@@ -244,7 +246,13 @@ impl Printer {
 
     /// Talk on stderr, without secrets that others put into it (P7). A stderr that can't be written is nobody's concern.
     pub fn say(&self, block: impl Into<Block>) {
-        self.say_own(secrets(&self.err.lines(&block.into())));
+        let lines = self.err.lines(&block.into());
+        let lines = secrets(&lines);
+        // A line of others is a line of the log that somebody reads; only a terminal needs it broken.
+        match terminal::err_is_capable() {
+            true => self.say_own(folded(&lines, terminal::err_size().columns)),
+            false => self.say_own(lines),
+        }
     }
 
     /// Progress on stderr, if progress is shown as lines.
@@ -259,6 +267,20 @@ impl Printer {
     #[must_use]
     pub fn table(&self, head: &[&str], rows: Vec<Vec<String>>, keep: usize) -> Block {
         table::render(head, rows, self.out, self.size(), keep)
+    }
+
+    /// The same behind so many columns.
+    #[must_use]
+    pub fn table_behind(&self, indent: usize, head: &[&str], rows: Vec<Vec<String>>, keep: usize) -> Block {
+        let size = self.size().map(|size| Size { columns: size.columns.saturating_sub(indent), ..size });
+        table::render(head, rows, self.out, size, keep).behind(&" ".repeat(indent))
+    }
+
+    /// A table for a [`Bar`], bounded by the terminal at stderr.
+    #[must_use]
+    pub fn panel(&self, head: &[&str], rows: Vec<Vec<String>>) -> Block {
+        let size = Size { rows: usize::MAX, ..terminal::err_size() };
+        table::render(head, rows, self.err, Some(size), 0)
     }
 
     /// A table bounded by the terminal's width only, for what is searched rather than looked at.
@@ -278,6 +300,14 @@ impl Printer {
         let _ = self.data(&failure.document());
     }
 
+    fn out_lines(&self, block: &Block) -> String {
+        let lines = self.out.lines(block);
+        match self.size().filter(|_| terminal::out_is_capable()) {
+            Some(size) => folded(&lines, size.columns),
+            None => lines,
+        }
+    }
+
     fn write_out(&self, text: &str) -> Result<(), Failure> {
         self.while_still(|| {
             let mut out = io::stdout().lock();
@@ -295,6 +325,21 @@ impl Printer {
         let _writing = self.writing.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if self.progress == Progress::Bar { self.bars.suspend(write) } else { write() }
     }
+}
+
+/// A path as people write it: `~` is their home directory.
+#[must_use]
+pub fn home(path: &Path) -> String {
+    let home = std::env::var_os("HOME").map(PathBuf::from).filter(|home| home.is_absolute() && home.parent().is_some());
+    match home.and_then(|home| path.strip_prefix(home).ok()) {
+        Some(rest) => Path::new("~").join(rest).display().to_string(),
+        None => path.display().to_string(),
+    }
+}
+
+/// Lines that fit.
+fn folded(lines: &str, columns: usize) -> String {
+    lines.split('\n').map(|line| fold::fold(line, columns)).collect::<Vec<_>>().join("\n")
 }
 
 #[derive(Serialize)]

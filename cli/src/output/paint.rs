@@ -12,7 +12,7 @@ use card_core::tasks::Status;
 use clap::builder::styling::{AnsiColor, Style};
 use rand::RngExt;
 
-use super::{Block, Color};
+use super::{Block, Color, fold};
 
 /// Styles text, or leaves it as it is.
 #[derive(Debug, Clone, Copy)]
@@ -155,6 +155,16 @@ impl Paint {
         }
         written.push_str(&inert(&foreign));
         plain::inert(&written).into_owned()
+    }
+
+    /// Columns that a terminal needs for it.
+    pub(super) fn width(self, text: &str) -> usize {
+        fold::width(&self.always().line(text))
+    }
+
+    /// Its beginning in so many columns, the last of which says that there is more.
+    pub(super) fn cut(self, text: &str, columns: usize) -> String {
+        self.hide(&fold::cut(&self.always().line(text), columns))
     }
 
     /// The same of several.

@@ -1,8 +1,7 @@
 //! Tables that fit.
 
 use tabled::builder::Builder;
-use tabled::settings::peaker::Priority;
-use tabled::settings::{Padding, Style, Width};
+use tabled::settings::{Padding, Style};
 
 use super::{Block, Paint, Size};
 
@@ -11,13 +10,11 @@ const FURNITURE: usize = 2;
 const FEWEST_ROWS: usize = 3;
 
 /// Rows under a head; cut to the size with a last line that says how many are not shown.
-pub(super) fn render(
-    head: &[&str],
-    mut rows: Vec<Vec<String>>,
-    paint: Paint,
-    size: Option<Size>,
-    keep: usize,
-) -> Block {
+pub(super) fn render(head: &[&str], rows: Vec<Vec<String>>, paint: Paint, size: Option<Size>, keep: usize) -> Block {
+    let (head, mut rows) = match size {
+        Some(size) => fitting(head, rows, paint, size.columns),
+        None => (head.to_vec(), rows),
+    };
     let room = size.map(|size| size.rows.saturating_sub(FURNITURE + keep).max(FEWEST_ROWS));
     let hidden = room.map_or(0, |room| rows.len().saturating_sub(room));
     rows.truncate(rows.len() - hidden);
@@ -31,14 +28,69 @@ pub(super) fn render(
     }
     let mut table = builder.build();
     table.with(Style::empty()).with(Padding::new(0, 2, 0, 0));
-    if let Some(size) = size {
-        table.with(Width::truncate(size.columns).suffix("…").priority(Priority::max(true)));
-    }
     let mut block = Block::of(table.to_string().lines().map(|line| widths.hide(line.trim_end())));
     if hidden > 0 {
         block.push(paint.dim(format!("… and {hidden} more")));
     }
     block
+}
+
+/// Columns that name something: cut, they name nothing, so they are whole.
+const WHOLE: [&str; 4] = ["task", "run", "worker", "image"];
+/// Columns to go without where not even short texts leave room for all, the first one first.
+const SPARED: [&str; 4] = ["kind", "attempts", "host", "kinds"];
+/// Texts are not cut below this.
+const SHORTEST: usize = 8;
+const GAP: usize = 2;
+
+/// The columns and cells that fit into the width: texts are cut first, then columns go.
+fn fitting<'a>(
+    head: &[&'a str],
+    mut rows: Vec<Vec<String>>,
+    paint: Paint,
+    columns: usize,
+) -> (Vec<&'a str>, Vec<Vec<String>>) {
+    let mut head = head.to_vec();
+    loop {
+        let mut widths: Vec<usize> = (0..head.len())
+            .map(|at| {
+                let cells = rows.iter().filter_map(|row| row.get(at)).map(|cell| paint.width(cell));
+                cells.max().unwrap_or(0).max(head[at].len())
+            })
+            .collect();
+        let total = |widths: &[usize]| widths.iter().sum::<usize>() + GAP * widths.len().saturating_sub(1);
+        let mut over = total(&widths).saturating_sub(columns);
+        while over > 0 {
+            let shrinkable = (0..head.len()).filter(|at| !WHOLE.contains(&head[*at]));
+            let widest =
+                shrinkable.filter(|at| widths[*at] > head[*at].len().max(SHORTEST)).max_by_key(|at| widths[*at]);
+            let Some(widest) = widest else { break };
+            widths[widest] -= 1;
+            over -= 1;
+        }
+        if over > 0
+            && let Some(spared) = SPARED.iter().find_map(|name| head.iter().position(|title| title == name))
+        {
+            head.remove(spared);
+            rows.iter_mut().for_each(|row| drop((row.len() > spared).then(|| row.remove(spared))));
+            continue;
+        }
+        // Narrower than any table is made for.
+        if over > 0 && head.len() > 1 {
+            head.pop();
+            let count = head.len();
+            rows.iter_mut().for_each(|row| row.truncate(count));
+            continue;
+        }
+        for row in &mut rows {
+            for (cell, width) in row.iter_mut().zip(&widths) {
+                if paint.width(cell) > *width {
+                    *cell = paint.cut(cell, *width);
+                }
+            }
+        }
+        return (head, rows);
+    }
 }
 
 #[cfg(test)]
@@ -56,6 +108,29 @@ mod tests {
         assert_eq!(block.lines().len(), 8);
         assert!(block.lines().iter().all(|line| line.chars().count() <= 40), "{block:?}");
         assert_eq!(block.lines()[7], "… and 24 more");
+    }
+
+    #[test]
+    fn ids_are_whole_where_texts_are_cut_and_columns_left_out() {
+        let id = "tsk_0190b6a5-8f4e-7c3d-9a1b-2c3d4e5f6a7b";
+        let cells = [id, "replacement", "retrying", "3", "12.3 ms", "issuer-unavailable: the issuer can't be reached"];
+        let head = ["task", "kind", "status", "attempts", "e2e", "error"];
+        let lines = |columns| {
+            let row = cells.iter().map(ToString::to_string).collect();
+            let block = render(&head, vec![row], Paint::plain(), Some(Size { columns, rows: 24 }), 0);
+            block.lines().to_vec()
+        };
+        assert_eq!(lines(80)[0], format!("{:<40}  STATUS    E2E      ERROR", "TASK"));
+        assert_eq!(lines(80)[1], format!("{id}  retrying  12.3 ms  issuer-unavail…"));
+        assert!(lines(120)[1].starts_with(&format!("{id}  replacement  retrying  3 ")), "{:?}", lines(120));
+        assert_eq!(lines(44)[1], id);
+        for columns in 40..140 {
+            assert!(
+                lines(columns)
+                    .iter()
+                    .all(|line| line.chars().count() <= columns && (line.starts_with("TASK") || line.starts_with(id)))
+            );
+        }
     }
 
     #[test]

@@ -30,6 +30,14 @@ pub(super) fn out_size() -> Option<Size> {
     Some(Size { columns: usize::from(width.0), rows: usize::from(height.0) })
 }
 
+/// Of the terminal that progress is drawn on; a usual one if stderr does not say.
+pub(super) fn err_size() -> Size {
+    terminal_size::terminal_size_of(stderr()).map_or(Size { columns: 80, rows: 24 }, |(width, height)| Size {
+        columns: usize::from(width.0),
+        rows: usize::from(height.0),
+    })
+}
+
 /// Returns when nobody can read stdout any more, as the other end of a pipe or socket is closed; never for what has no such
 /// end, a file or a terminal.
 pub(super) async fn out_closes() {

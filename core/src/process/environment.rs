@@ -28,7 +28,7 @@ pub enum EnvironmentError {
         source: std::io::Error,
     },
     /// Bytes that are no text.
-    #[error("{name} is not UTF-8 text; set it anew")]
+    #[error("{name} is not valid UTF-8; set it again")]
     NotText {
         /// The variable.
         name: String,
@@ -185,7 +185,7 @@ mod tests {
         assert!(missing.starts_with("TOKEN_FILE: /nowhere/token: "), "{missing}");
         assert!(environment(&[("TOKEN", ""), ("TOKEN_FILE", "")]).value("TOKEN").unwrap().is_none());
         let bytes = Environment(|name: &str| (name == "TOKEN").then(|| OsString::from_vec(vec![b's', 0xff])));
-        assert_eq!(error(bytes.value("TOKEN")), "TOKEN is not UTF-8 text; set it anew");
+        assert_eq!(error(bytes.value("TOKEN")), "TOKEN is not valid UTF-8; set it again");
     }
 
     #[test]

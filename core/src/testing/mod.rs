@@ -24,6 +24,7 @@ mod sentinels;
 #[cfg(test)]
 mod tests;
 mod waiting;
+pub mod words;
 
 pub use self::cluster::RedisCluster;
 pub use self::database::Database;

@@ -127,3 +127,24 @@ mod tests {
         Arguments::command().debug_assert();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use card_core::testing::words::{flaw_of_help, private_word};
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn every_text_of_help_stands_by_itself() {
+        let command = Arguments::command();
+        let texts = command.get_arguments().map(|argument| argument.get_help());
+        for text in texts.chain([command.get_about()]).map(|text| text.map(ToString::to_string).unwrap_or_default()) {
+            assert!(!text.is_empty());
+            assert_eq!(flaw_of_help(&text), None, "{text}");
+        }
+        for text in [command.get_long_about(), command.get_after_help()].into_iter().flatten() {
+            assert_eq!(private_word(&text.to_string()), None, "{text}");
+        }
+    }
+}

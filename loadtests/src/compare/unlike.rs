@@ -23,7 +23,7 @@ pub(super) fn unlike(before: &Report, after: &Report) -> Vec<String> {
         // A search goes on from what it finds, and the figures are over all that it tried.
         unlike.add("the sizes tested", tried(before), tried(after));
     }
-    unlike.add("the course", course(&then.stages), course(&now.stages));
+    unlike.add("the load profile", course(&then.stages), course(&now.stages));
     unlike.add("the warm-up", time(then.warm_up), time(now.warm_up));
     unlike.add("the think time", think(&then.think), think(&now.think));
     unlike.add("the journey", &then.journey, &now.journey);

@@ -50,9 +50,9 @@ fn needed(slo: &Slo, min_samples: u64) -> u64 {
     if slo.is_latency() || slo.unit() == Unit::Share { min_samples.max(1) } else { 1 }
 }
 
-/// A broken promise in words: `e2e.p95 2.31 s, promised < 2 s`.
+/// A broken promise in words: `e2e.p95 2.31 s, SLO < 2 s`.
 pub(super) fn told(slo: &Slo, actual: f64) -> String {
-    format!("{} {}, promised {}", slo.figure(), slo.describe(actual), slo.promised())
+    format!("{} {}, SLO {}", slo.figure(), slo.describe(actual), slo.promised())
 }
 
 /// A promise that is not judged, in words: `e2e.p95 of 7 samples, at least 20 are needed`.

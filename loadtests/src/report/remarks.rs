@@ -31,7 +31,7 @@ pub(super) fn remarks(report: &Report) -> Vec<Remark> {
     correctness(report, &mut say);
     for promise in &report.slo {
         if let Some(weight) = weight(promise.verdict) {
-            say(weight, "promise", broken(report, promise));
+            say(weight, "slo", broken(report, promise));
         }
     }
     for step in judged_steps(report) {
@@ -214,8 +214,8 @@ mod tests {
                     "2 of 16,794 accepted could not be verified: 2 tasks: the ledger answered 503 three times"
                 ),
                 (warning, "correctness", "25 of 16,794 accepted died"),
-                (error, "promise", "e2e.p95<2s: 2.31 s of 16,789 samples, missed from 38 s to 52 s"),
-                (warning, "promise", "work.p99<500ms: 7 samples are too few"),
+                (error, "slo", "e2e.p95<2s: 2.31 s of 16,789 samples, missed from 38 s to 52 s"),
+                (warning, "slo", "work.p99<500ms: 7 samples are too few"),
                 (
                     warning,
                     "step",

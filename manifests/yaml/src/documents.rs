@@ -57,7 +57,9 @@ fn split(text: &str) -> Result<Vec<(usize, String)>, YamlError> {
                 // What is on the line belongs to the document, in its column.
                 parts.push((index + 1, format!("   {rest}")));
             }
-            Some(_) => return Err(YamlError::at(index + 1, "a line that begins with --- and goes on is no separator")),
+            Some(_) => {
+                return Err(YamlError::at(index + 1, "a line that begins with --- and continues is not a separator"));
+            }
             None => {
                 if let Some((_, part)) = parts.last_mut() {
                     part.push_str(if part.trim().is_empty() { bare } else { line });

@@ -54,6 +54,12 @@ SIGTERM or SIGINT stops accepting work, finishes requests and tasks in flight (s
 second signal exits at once.
 Exit codes: 0 stopped, 1 a component failed, 2 usage, 3 environment not ready.";
 
+/// Its command line, for who looks at its help.
+#[must_use]
+pub fn command() -> clap::Command {
+    <Arguments as clap::CommandFactory>::command()
+}
+
 /// Runs the program. The first argument is its name.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     process::without_empty_variables();

@@ -85,8 +85,8 @@ impl ClusterError {
                 "the server's certificate does not match the kubeconfig; download the kubeconfig again".to_owned()
             }
             Self::ClientCertificate { .. } => {
-                "fetch the kubeconfig anew; a certificate of one's own must be signed by the cluster's CA, be in its time, and \
-                 where the server insists on X.509 version 3 be made with extensions: openssl x509 -req -extfile …"
+                "download the kubeconfig again; a client certificate of your own must be signed by the cluster's CA and be valid \
+                 now, and some servers require X.509 version 3: openssl x509 -req -extfile …"
                     .to_owned()
             }
             Self::Login { fix: Some(fix), .. } => fix.clone(),

@@ -11,7 +11,7 @@ use crate::commands::up::Converged;
 use crate::commands::watch::{lines, screen};
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::output::Block;
+use crate::output::{Block, home};
 
 pub(super) fn title(context: &Context) -> Result<(), Failure> {
     let paint = context.printer.out();
@@ -25,10 +25,8 @@ pub(super) fn platform(converged: &Converged, context: &Context) -> Result<(), F
         false => format!("ready in {} ms", converged.ready.as_millis()),
     };
     head(context, 1, "The platform", &format!("{}: {state}", paint.accent(&converged.record.url)))?;
-    printer.text(format!(
-        "   API, workers and card issuer in one process; data in {}",
-        converged.record.data_dir.display()
-    ))
+    printer
+        .text(format!("   API, workers and card issuer in one process; data in {}", home(&converged.record.data_dir)))
 }
 
 pub(super) fn requests(plan: &Plan, context: &Context) -> Result<(), Failure> {
@@ -40,7 +38,7 @@ pub(super) fn requests_done(outcome: &Outcome, context: &Context) -> Result<(), 
     let (printer, paint) = (&context.printer, context.printer.out());
     let rows = outcome.board.gravest_first().into_iter().map(|row| screen::cells(row, paint)).collect();
     // The rest of the demo needs some twenty lines: the table takes what is left of the screen.
-    printer.text(printer.table(&screen::HEAD, rows, 22).behind("   "))?;
+    printer.text(printer.table_behind(3, &screen::HEAD, rows, 22))?;
     let mut line = lines::summary(outcome.board.counts(), 0, paint);
     if let Some(latency) = latency_line("e2e", &outcome.end_to_end) {
         line = format!("{line}  {latency}");

@@ -1,11 +1,14 @@
 //! `cardctl dlq list`.
 
 use super::{Which, groups};
-use crate::client;
+use crate::client::{self, BulkFilter};
 use crate::commands::tasks::list::Listing;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
+
+/// Of `--limit`.
+const DEFAULT_LIMIT: u64 = 50;
 
 /// List dead letters, newest first, or count them by error
 #[derive(Debug, clap::Args)]
@@ -16,7 +19,7 @@ pub(super) struct ListArgs {
     #[arg(long, conflicts_with_all = ["limit", "cursor"])]
     group: bool,
     /// Maximum number of tasks
-    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_LIMIT, value_parser = clap::value_parser!(u64).range(1..))]
     limit: u64,
     /// Page token: `next` of the previous page
     #[arg(long, value_name = "CURSOR")]
@@ -29,6 +32,7 @@ pub(super) async fn run(args: ListArgs, context: &Context) -> Result<Exit, Failu
     if args.group {
         return groups::run(context, &client, &filter).await;
     }
+    let again = client::words("dlq list", &flags(&filter, args.limit));
     let mut listing = Listing::new(&context.printer, args.limit);
     let mut cursor = args.cursor;
     loop {
@@ -39,10 +43,20 @@ pub(super) async fn run(args: ListArgs, context: &Context) -> Result<Exit, Failu
         }
     }
     let cut = cursor.is_some();
-    listing.finish(cursor, &client::command(context, "dlq list … --cursor"))?;
+    listing.finish(cursor, &client::command(context, &again))?;
     if cut && context.printer.is_text() {
         let groups = client::command(context, "dlq list --group");
         context.printer.say(context.printer.err().dim(format!("count by error: {groups}")));
     }
     Ok(if context.stop.is_cancelled() { context.interrupted() } else { Exit::Done })
+}
+
+fn flags(filter: &BulkFilter, limit: u64) -> [(&'static str, Option<String>); 5] {
+    [
+        ("--error", filter.error.clone()),
+        ("--since", filter.since.clone()),
+        ("--kind", filter.kind.map(|kind| kind.to_string())),
+        ("--run", filter.run.as_ref().map(ToString::to_string)),
+        ("--limit", (limit != DEFAULT_LIMIT).then(|| limit.to_string())),
+    ]
 }

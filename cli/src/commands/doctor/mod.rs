@@ -88,9 +88,9 @@ pub async fn run(_: DoctorArgs, context: &Context) -> Result<Exit, Failure> {
             Verdict::Warn => paint.warn("warn"),
             Verdict::Fail => paint.bad("fail"),
         };
-        printer.text(format!("{verdict}  {name:<16}{detail}"))?;
+        printer.text(format!("{verdict}  {name:<17} {detail}"))?;
         if let Some(fix) = fix {
-            printer.text(format!("      {:<16}{} {fix}", "", paint.bold("fix:")))?;
+            printer.text(format!("      {:<17} {} {fix}", "", paint.bold("fix:")))?;
         }
     }
     printer.data(&Document { ok, checks })?;

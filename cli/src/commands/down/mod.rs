@@ -15,6 +15,7 @@ use crate::context::{Context, Target};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::instance::{Ended, Lock, Record, clear_stale, end, end_orphans, grace, is_held};
+use crate::output::home;
 
 /// Stop the platform and keep its data
 ///
@@ -116,7 +117,7 @@ pub async fn run(args: DownArgs, context: &Context) -> Result<Exit, Failure> {
     } else if let Some(stays) = elsewhere.filter(|_| on_cluster) {
         stays
     } else if paths.dir.exists() && running.as_ref().is_none_or(|record| !record.ephemeral) {
-        format!("the data is kept in {}", paths.dir.display())
+        format!("the data is kept in {}", home(&paths.dir))
     } else {
         "there is no data".to_owned()
     };

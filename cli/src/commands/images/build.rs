@@ -64,7 +64,7 @@ pub(super) struct BuildArgs {
     /// state directory]
     #[arg(long, value_name = "DIR|FILE.tar")]
     out: Option<PathBuf>,
-    /// Also write an OCI layout with every image of the output directory to its oci/
+    /// Write an OCI layout too, with every image of the output directory, to its oci/
     #[arg(long)]
     layout: bool,
     /// CA certificates (PEM) to put into the images [default: this machine's]

@@ -10,13 +10,13 @@ use clap::ValueEnum;
 /// A report that can be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Kind {
-    /// With charts, in one file.
+    /// Page with charts, in one file.
     Html,
-    /// For a page or a comment.
+    /// Markdown, for a page or a comment.
     Md,
-    /// The result itself.
+    /// Result document.
     Json,
-    /// For CI systems.
+    /// JUnit report, for CI systems.
     Junit,
 }
 
@@ -35,9 +35,9 @@ impl Kind {
 /// Where the load comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Runner {
-    /// This process.
+    /// Run in this process.
     Local,
-    /// A job beside the platform.
+    /// Run as a Kubernetes Job beside the platform.
     Job,
 }
 

@@ -43,7 +43,7 @@ pub struct LogsArgs {
     /// Filter by age, such as 10m
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     since: Option<Duration>,
-    /// Minimum level: error, warn, info, debug or trace
+    /// Minimum level: error, warn, info, debug or trace [default: trace]
     #[arg(long, value_enum, value_name = "LEVEL")]
     level: Option<Level>,
     /// Filter by task id

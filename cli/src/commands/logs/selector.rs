@@ -52,7 +52,7 @@ pub(super) struct SelectorParser;
 fn examples() -> Vec<PossibleValue> {
     let parts = Component::value_variants().iter().filter_map(ValueEnum::to_possible_value);
     let others =
-        [(supervisor::NAME, "Who starts the processes"), ("server-1", "One server"), ("worker-1", "One worker")];
+        [(supervisor::NAME, "Supervisor of the processes"), ("server-1", "One server"), ("worker-1", "One worker")];
     parts.chain(others.map(|(name, help)| PossibleValue::new(name).help(help))).collect()
 }
 

@@ -72,20 +72,20 @@ pub struct ValuesArgs {
 /// See [`ValuesArgs::pull`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Pull {
-    /// If the node does not have it.
+    /// Pull images that the node does not have.
     IfNotPresent,
-    /// The node must have it.
+    /// Never pull: the node must have the image.
     Never,
-    /// Before each start.
+    /// Pull before each start.
     Always,
 }
 
 /// See [`ValuesArgs::autoscaler`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Autoscaler {
-    /// Backlog and age of the oldest.
+    /// Scale by backlog and age of the oldest task.
     Keda,
-    /// CPU.
+    /// Scale by CPU.
     Hpa,
 }
 

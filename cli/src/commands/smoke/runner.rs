@@ -193,7 +193,9 @@ fn line(step: &Step, paint: Paint) -> String {
         (true, true) => paint.warn("-"),
         (false, _) => paint.bad("✘"),
     };
-    let took = milliseconds(Duration::from_millis(step.ms));
+    let took = if step.ms < 10_000 { format!("{} ms", step.ms) } else { format!("{} s", step.ms / 1000) };
+    // The style takes no room.
+    let took = format!("{}{}", " ".repeat(7_usize.saturating_sub(took.len())), paint.dim(took));
     let skipped = if step.ok && step.skipped { "skipped: " } else { "" };
-    format!("{mark} {:<22} {:>9}  {skipped}{}", step.name, paint.dim(took), step.detail)
+    format!("{mark} {:<22} {took}  {skipped}{}", step.name, step.detail)
 }

@@ -12,7 +12,7 @@ use super::kubernetes::Place;
 use super::processes;
 use crate::cluster::Remembered;
 use crate::exit::Exit;
-use crate::output::{Block, Paint};
+use crate::output::{Block, Paint, home};
 use crate::supervisor::autoscale::View;
 
 /// How far the platform is.
@@ -163,22 +163,19 @@ impl Document {
         }
         match (&self.cluster, &self.state_dir) {
             (Some(cluster), _) => line("data", format!("Postgres {}, Redis {}", cluster.database, cluster.redis)),
-            (None, Some(dir)) if self.kubernetes.is_none() => line("data", dir.display().to_string()),
+            (None, Some(dir)) if self.kubernetes.is_none() => line("data", home(dir)),
             (None, _) => {}
         }
         if let Some(queue) = &self.queue {
             let age = Duration::from_millis(queue.oldest_age_ms);
             let paused = if queue.paused { paint.warn("  paused") } else { String::new() };
-            line("queue", format!("{}{paused}", depth(queue)));
-            line("oldest", format_duration(age));
+            line("queue", format!("{}; oldest waiting {}{paused}", depth(queue), format_duration(age)));
         }
         if let (Some(accepted), Some(settled)) = (self.accepted_total, self.settled_total) {
             line("totals", format!("{accepted} accepted, {settled} settled"));
         }
         if let Some(workers) = &self.workers {
-            let inflight: u64 = workers.iter().map(|worker| worker.inflight).sum();
-            let alive = alive(workers.iter().map(|worker| worker.last_seen), Instant::now());
-            line("workers", format!("{alive}, {inflight} tasks in flight"));
+            line("workers", alive(workers.iter().map(|worker| worker.last_seen), Instant::now()));
         }
         if let Some(view) = &self.autoscale {
             line("autoscale", processes::autoscale(view));

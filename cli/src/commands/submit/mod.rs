@@ -17,12 +17,13 @@ use card_loadtests::audit::Wrong;
 use card_loadtests::orders::Orders;
 use serde::Serialize;
 use serde_json::value::RawValue;
+use tokio::time::Instant;
 
 use self::campaign::{Change, Ending, Outcome, Plan, drive};
 use self::rate::Rate;
 use self::report::Document;
 use crate::client::{self, Client, Order};
-use crate::commands::watch::board::Board;
+use crate::commands::watch::board::{Board, Counts};
 use crate::commands::watch::lines::{self, StateLine};
 use crate::commands::watch::screen::{self, Screen};
 use crate::context::Context;
@@ -79,6 +80,9 @@ pub struct SubmitArgs {
     /// Watch until all tasks are final, including delayed ones, then audit them
     #[arg(short, long)]
     watch: bool,
+    /// Print every change of every task on stderr; without it, counts every second, or a bar on a terminal
+    #[arg(short, long)]
+    verbose: bool,
     /// Maximum wait (exit 124 after that)
     #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = parse_duration)]
     timeout: Duration,
@@ -122,7 +126,7 @@ pub async fn run(args: SubmitArgs, context: &Context) -> Result<Exit, Failure> {
     };
     let printer = &context.printer;
     printer.say(printer.err().dim(format!("run {}  seed {}", plan.run, plan.seed)));
-    let outcome = follow(context, &client, &plan).await?;
+    let outcome = follow(context, &client, &plan, args.verbose).await?;
     if outcome.board.counts().tasks == 0
         && let Some(error) = outcome.first_error
     {
@@ -193,8 +197,24 @@ fn orders(args: &SubmitArgs, seed: u64) -> Result<Orders, Failure> {
     }
 }
 
+/// Once a second, if something changed since.
+#[derive(Default)]
+struct Ticks {
+    said: Option<(Instant, Counts)>,
+}
+
+impl Ticks {
+    fn next(&mut self, counts: Counts) -> Option<Counts> {
+        let now = Instant::now();
+        let (at, before) = *self.said.get_or_insert((now, Counts::default()));
+        let is_due = now.duration_since(at) >= Duration::from_secs(1) && counts != before;
+        is_due.then(|| self.said = Some((now, counts)))?;
+        Some(counts)
+    }
+}
+
 /// Drives the campaign and shows it.
-async fn follow(context: &Context, client: &Client, plan: &Plan) -> Result<Outcome, Failure> {
+async fn follow(context: &Context, client: &Client, plan: &Plan, verbose: bool) -> Result<Outcome, Failure> {
     let printer = &context.printer;
     let mut screen = Screen::new(context, Some(plan.count));
     let show = |change: Change<'_>| match (change, printer.format()) {
@@ -207,12 +227,18 @@ async fn follow(context: &Context, client: &Client, plan: &Plan) -> Result<Outco
         }
         (Change::State(task, seq), Format::Jsonl) => printer.data(&StateLine::of(task, seq)),
         (Change::Accepted(task) | Change::State(task, _), _) => {
-            printer.step(lines::state(task, printer.err()));
+            if verbose {
+                printer.say(lines::state(task, printer.err()));
+            }
             Ok(())
         }
     };
+    let mut ticks = Ticks::default();
     let frame = |board: &Board| {
         screen.draw(printer, board);
+        if !verbose && let Some(counts) = ticks.next(board.counts()) {
+            printer.step(lines::counts(counts, plan.count));
+        }
         // What is accepted goes on; to follow it for nobody could take hours.
         if context.reader_gone.is_cancelled() && board.counts().tasks >= plan.count {
             return Err(Failure::closed_output());

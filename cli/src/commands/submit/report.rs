@@ -1,6 +1,7 @@
 //! What came of a submission: the document, the lines for people and the exit code.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use card_core::ids::{RunId, TaskId, UserId};
 use card_core::tasks::{Kind, Status};
@@ -9,6 +10,7 @@ use card_loadtests::latency::Percentiles;
 use serde::Serialize;
 
 use super::campaign::{Ending, Outcome, Plan};
+use crate::commands::watch::screen::milliseconds;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -168,6 +170,8 @@ pub fn verdict_line(audit: &Audit, ending: Ending, paint: Paint) -> String {
 #[must_use]
 pub fn latency_line(label: &str, of: &Percentiles) -> Option<String> {
     (of.n > 0).then(|| {
-        format!("{label}  p50 {:.1} ms  p95 {:.1} ms  p99 {:.1} ms  max {:.1} ms", of.p50, of.p95, of.p99, of.max)
+        let [p50, p95, p99, max] =
+            [of.p50, of.p95, of.p99, of.max].map(|of| milliseconds(Duration::from_secs_f64(of / 1000.0)));
+        format!("{label}  p50 {p50}  p95 {p95}  p99 {p99}  max {max}")
     })
 }

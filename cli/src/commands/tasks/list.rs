@@ -2,6 +2,7 @@
 
 use card_core::ids::{RunId, UserId};
 use card_core::tasks::{Kind, Status, Task, TaskPage};
+use card_core::time::Instant as Timestamp;
 
 use crate::client::{self, TaskQuery};
 use crate::commands::watch::screen::milliseconds;
@@ -12,6 +13,8 @@ use crate::output::{Format, Paint, Printer};
 
 /// What a page of the API holds at most.
 const PAGE: u64 = 1000;
+/// Of `--limit`.
+const DEFAULT_LIMIT: u64 = 50;
 
 /// List tasks, newest first
 #[derive(Debug, clap::Args)]
@@ -32,7 +35,7 @@ pub(super) struct ListArgs {
     #[arg(long, value_name = "REGEX")]
     error: Option<String>,
     /// Maximum number of tasks
-    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_LIMIT, value_parser = clap::value_parser!(u64).range(1..))]
     limit: u64,
     /// Page token: `next` of the previous page
     #[arg(long, value_name = "CURSOR")]
@@ -49,6 +52,7 @@ pub(super) async fn run(args: ListArgs, context: &Context) -> Result<Exit, Failu
         error: args.error,
         limit: None,
     };
+    let again = client::words("tasks list", &flags(&query, args.limit));
     let mut listing = Listing::new(&context.printer, args.limit);
     let mut cursor = args.cursor;
     loop {
@@ -59,8 +63,19 @@ pub(super) async fn run(args: ListArgs, context: &Context) -> Result<Exit, Failu
             break;
         }
     }
-    listing.finish(cursor, &client::command(context, "tasks list … --cursor"))?;
+    listing.finish(cursor, &client::command(context, &again))?;
     Ok(if context.stop.is_cancelled() { context.interrupted() } else { Exit::Done })
+}
+
+fn flags(query: &TaskQuery, limit: u64) -> [(&'static str, Option<String>); 6] {
+    [
+        ("--kind", query.kind.map(|kind| kind.to_string())),
+        ("--status", query.status.map(|status| status.to_string())),
+        ("--run", query.run.as_ref().map(ToString::to_string)),
+        ("--owner", query.owner.map(|owner| owner.to_string())),
+        ("--error", query.error.clone()),
+        ("--limit", (limit != DEFAULT_LIMIT).then(|| limit.to_string())),
+    ]
 }
 
 /// Pages of tasks on their way to stdout.
@@ -111,28 +126,43 @@ impl<'a> Listing<'a> {
                 // Most are due at once: then there is nothing to tell.
                 let timed = self.items.iter().any(|task| task.due_at.is_some());
                 let head: Vec<_> = HEAD.into_iter().filter(|name| timed || *name != DUE).collect();
-                let rows = self.items.iter().map(|task| cells(task, timed, printer.out())).collect();
+                let aged = printer.size().is_some();
+                let head: Vec<_> =
+                    head.into_iter().map(|name| if aged && name == ACCEPTED { "age" } else { name }).collect();
+                let rows = self.items.iter().map(|task| cells(task, timed, aged, printer.out())).collect();
                 printer.text(printer.table(&head, rows, 3))?;
             }
         }
         if let Some(next) = next.filter(|_| printer.format() != Format::Json) {
-            printer.say(printer.err().dim(format!("there are more: {more} {next}")));
+            printer.say(printer.err().dim(format!("more: {more} --cursor {next}")));
         }
         Ok(())
     }
 }
 
+const ACCEPTED: &str = "accepted";
 const DUE: &str = "due";
-const HEAD: [&str; 8] = ["task", "kind", "status", "attempts", "accepted", DUE, "took", "error"];
+const HEAD: [&str; 8] = ["task", "kind", "status", "attempts", ACCEPTED, DUE, "took", "error"];
 
-fn cells(task: &Task, timed: bool, paint: Paint) -> Vec<String> {
+/// How long ago it was accepted, in the largest unit: a terminal has room for no more beside the id.
+fn age(task: &Task) -> String {
+    let seconds = Timestamp::now().since(task.accepted_at).as_secs();
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3600 => format!("{}m", seconds / 60),
+        3600..86_400 => format!("{}h", seconds / 3600),
+        _ => format!("{}d", seconds / 86_400),
+    }
+}
+
+fn cells(task: &Task, timed: bool, aged: bool, paint: Paint) -> Vec<String> {
     let took = task.settled_at.filter(|_| task.status.is_final()).map(|settled| settled.since(task.accepted_at));
     let mut cells = vec![
         task.id.to_string(),
         task.kind.to_string(),
         paint.status(task.status),
         task.attempts.to_string(),
-        task.accepted_at.to_string(),
+        if aged { age(task) } else { task.accepted_at.to_string() },
     ];
     if timed {
         cells.push(task.due_at.map(|at| at.to_string()).unwrap_or_default());

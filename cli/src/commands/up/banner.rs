@@ -11,7 +11,7 @@ use crate::cluster::{self, Service};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::instance::{Proof, Record, port};
-use crate::output::Block;
+use crate::output::{Block, home};
 
 #[derive(Serialize)]
 struct Document<'a> {
@@ -50,7 +50,7 @@ pub(super) fn show(converged: &Converged, stop: &str, context: &Context) -> Resu
     let paint = printer.out();
     let data = match &record.cluster {
         Some(cluster) => format!("Postgres {}, Redis {}", cluster.database, cluster.redis),
-        None => record.data_dir.display().to_string(),
+        None => home(&record.data_dir),
     };
     let kept = if record.ephemeral { "removed at the end" } else { "kept after it stops" };
     let state = if *already_up {

@@ -79,7 +79,7 @@ pub struct UpArgs {
     /// Build images from the binaries in this directory instead of compiling
     #[arg(long, value_name = "DIR")]
     pub binaries: Option<PathBuf>,
-    /// Registry and path to push images to, for -t kube, such as registry.example/cards
+    /// Registry and path to push images to, for -t kube, such as registry.example/cards [default: none, the nodes have the images]
     #[arg(long, value_name = "PATH")]
     pub registry: Option<String>,
     /// Host name of an ingress for the API [default: no ingress]

@@ -63,7 +63,9 @@ impl Summary {
 /// A change for people.
 #[must_use]
 pub fn state(task: &Task, paint: Paint) -> String {
-    let mut line = format!("{}  {}  {}", changed_at(task), task.id, paint.status(task.status));
+    // As many digits in each line: columns stay columns.
+    let at = jiff::Timestamp::from(changed_at(task));
+    let mut line = format!("{at:.6}  {}  {}", task.id, paint.status(task.status));
     if task.status.is_final() {
         if let Some(settled) = task.settled_at {
             let took = super::screen::milliseconds(settled.since(task.accepted_at));
@@ -94,6 +96,25 @@ pub fn summary(counts: Counts, gaps: u64, paint: Paint) -> String {
     ] {
         if count > 0 {
             parts.push(text);
+        }
+    }
+    parts.join(", ")
+}
+
+/// How far a submission is, for who sees no bar.
+#[must_use]
+pub fn counts(counts: Counts, expected: u64) -> String {
+    let mut parts = vec![format!("{}/{expected} accepted", counts.tasks)];
+    for (count, what) in [
+        (counts.succeeded, "succeeded"),
+        (counts.declined, "declined"),
+        (counts.dead, "dead"),
+        (counts.cancelled, "cancelled"),
+        (counts.retrying, "retrying"),
+        (counts.pending, "pending"),
+    ] {
+        if count > 0 {
+            parts.push(format!("{count} {what}"));
         }
     }
     parts.join(", ")

@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use card_core::tasks::Status;
-use indicatif::HumanDuration;
 use tokio::time::Instant;
 
 use super::board::{Board, Row};
@@ -46,7 +45,7 @@ impl Screen {
         let rows = board.latest(room).map(|row| cells(row, printer.err())).collect::<Vec<_>>();
         let mut block = Block::from(progress_line(board, self.expected, self.begun.elapsed(), printer.err()));
         if !rows.is_empty() && room > 0 {
-            block = block.above(printer.table(&HEAD, rows, 0));
+            block = block.above(printer.panel(&HEAD, rows));
         }
         bar.show(block);
     }
@@ -108,8 +107,16 @@ fn progress_line(board: &Board, expected: Option<u64>, elapsed: Duration, paint:
         }
     }
     line.push_str("  ");
-    line.push_str(&paint.dim(format!("{}", HumanDuration(elapsed))));
+    line.push_str(&paint.dim(clock(elapsed)));
     line
+}
+
+/// A time that runs.
+#[must_use]
+pub fn clock(time: Duration) -> String {
+    let seconds = time.as_secs();
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes:02}:{seconds:02}") }
 }
 
 /// A bar of fixed width.

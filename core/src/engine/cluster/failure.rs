@@ -141,7 +141,7 @@ pub(super) fn reason(error: &Error) -> String {
 /// What an operator can do about an error of Postgres.
 fn fix(code: &str) -> Option<&'static str> {
     Some(match code {
-        "28P01" => "correct the password in the address of the database, or set it anew: ALTER ROLE … PASSWORD",
+        "28P01" => "correct the password in the address of the database, or reset it: ALTER ROLE … PASSWORD",
         "28000" => "let the role in: CREATE ROLE … LOGIN, a line in pg_hba.conf, and TLS if that line asks for it",
         "3D000" => "make the database: CREATE DATABASE …, or correct its name in the address",
         "3F000" => "make the schema: CREATE SCHEMA …, or correct the role's search_path",

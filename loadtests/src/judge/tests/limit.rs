@@ -128,7 +128,7 @@ fn a_full_machine_that_only_the_load_comes_from_says_nothing_of_the_platform() {
 
 #[test]
 fn few_refusals_are_a_limit_if_they_are_what_broke() {
-    let broke = Some("errors 0.5%, promised < 0.1%".to_owned());
+    let broke = Some("errors 0.5%, SLO < 0.1%".to_owned());
     let bad = Step { main_error: Some("overloaded".to_owned()), error_rate: 0.005, broke, ..bad() };
     assert_eq!(guess(&bad, |_| {}).0, Limit::Admission);
 }

@@ -24,7 +24,7 @@ fn the_limit_lies_between_the_largest_that_held_and_the_smallest_that_did_not() 
     let report = judged(broken_from_300(), |report| report.steps[5].rates.accepted = 249.0);
     assert_eq!(ends(&report), (Some(250.0), Some(300.0)));
     assert_eq!(found(&report).accepted, Some(249.0));
-    assert_eq!(found(&report).broke.as_deref(), Some("e2e.p95 2 s, promised < 1 s"));
+    assert_eq!(found(&report).broke.as_deref(), Some("e2e.p95 2 s, SLO < 1 s"));
     assert_eq!(found(&report).limit.as_deref(), Some("workers"));
 }
 

@@ -70,7 +70,7 @@ fn a_degradation_of_few_samples_is_not_judged() {
 fn each_step_keeps_the_promises_by_itself() {
     let report = judged(stepped(&[10, 100], &["e2e.p95<2s"]), |report| slow(&mut report.steps[1], None, Some(2310.0)));
     assert_eq!(verdicts(&report), [Verdict::Pass, Verdict::Fail]);
-    assert_eq!(report.steps[1].broke.as_deref(), Some("e2e.p95 2.31 s, promised < 2 s"));
+    assert_eq!(report.steps[1].broke.as_deref(), Some("e2e.p95 2.31 s, SLO < 2 s"));
 }
 
 #[test]
@@ -82,7 +82,7 @@ fn errors_of_a_step_are_of_what_it_sent() {
         (step.error_rate, step.n, step.accept_intended_ms) = (1.0, 0, Default::default());
     });
     assert_eq!(verdicts(&report), [Verdict::Pass, Verdict::Fail, Verdict::Fail]);
-    assert_eq!(report.steps[2].broke.as_deref(), Some("errors 100%, promised < 1%"));
+    assert_eq!(report.steps[2].broke.as_deref(), Some("errors 100%, SLO < 1%"));
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn a_step_has_its_own_seconds() {
         report.timeline.insert(8, Sample { t: 8.1, phase: Phase::Ramp, backlog: Some(999), ..Sample::default() });
     });
     assert_eq!(verdicts(&report), [Verdict::Pass, Verdict::Fail]);
-    assert_eq!(report.steps[1].broke.as_deref(), Some("backlog 500, promised < 100"));
+    assert_eq!(report.steps[1].broke.as_deref(), Some("backlog 500, SLO < 100"));
 }
 
 #[test]

@@ -20,9 +20,9 @@ fn what_is_sound_says_how_much_was_looked_at() {
 fn what_is_wrong_is_told_with_its_figures() {
     let lost = of(|report| (report.correctness.lost, report.correctness.duplicate) = (3, 1));
     assert_eq!(lost, "3 lost, 1 duplicate of 12,000 accepted");
-    assert_eq!(of(|report| report.e2e_intended_ms.p95 = 2310.0), "e2e.p95 2.31 s, promised < 2 s");
+    assert_eq!(of(|report| report.e2e_intended_ms.p95 = 2310.0), "e2e.p95 2.31 s, SLO < 2 s");
     let two = of(|report| (report.errors.rate, report.e2e_intended_ms.p95) = (0.072, 2310.0));
-    assert_eq!(two, "errors 7.2%, promised < 1%; and 1 more");
+    assert_eq!(two, "errors 7.2%, SLO < 1%; and 1 more");
     assert_eq!(of(|report| report.ended_early = Some(broken_rule())), "ended early: errors 10% (> 5%) for 1 s");
     let worse = of(|report| report.regression = Some(regression(Verdict::Fail)));
     assert_eq!(worse, "accept.p95 is 38% more than in the baseline");
@@ -32,7 +32,7 @@ fn what_is_wrong_is_told_with_its_figures() {
 fn a_step_that_failed_alone_is_named() {
     let steps = stepped(&[10, 1000], &["e2e.p95<2s"]);
     let told = told(steps, |report| slow(&mut report.steps[1], None, Some(2310.0)));
-    assert_eq!(told, "at 1,000 users: e2e.p95 2.31 s, promised < 2 s");
+    assert_eq!(told, "at 1,000 users: e2e.p95 2.31 s, SLO < 2 s");
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn a_search_tells_where_the_limit_is() {
         slow(&mut report.steps[2], None, Some(1400.0));
         (report.steps[2].queue_wait_p95, report.steps[2].backlog_growth) = (1300.0, Some(9.0));
     });
-    assert_eq!(found, "1,600/s hold, 1,700/s do not: e2e.p95 1.4 s, promised < 1 s; the limit: workers");
+    assert_eq!(found, "1,600/s hold, 1,700/s do not: e2e.p95 1.4 s, SLO < 1 s; the limit: workers");
     let unbroken = told(searched(&[50.0, 100.0]), |_| {});
     assert_eq!(unbroken, "100/s hold, and nothing larger was tried");
 }

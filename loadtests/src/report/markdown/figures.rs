@@ -12,7 +12,7 @@ pub(super) fn promises(report: &Report) -> Option<String> {
         return None;
     }
     let mut table = Table::new([
-        ("promise", Side::Left),
+        ("SLO", Side::Left),
         ("measured", Side::Right),
         ("samples", Side::Right),
         ("verdict", Side::Left),

@@ -67,13 +67,13 @@ pub(in super::super) struct RunArgs {
     /// Load model: closed (users wait for their answers) or open (requests arrive at a fixed rate) [default: closed]
     #[arg(long, value_name = "MODEL", help_heading = "Load", value_parser = model)]
     model: Option<Model>,
-    /// Arrival rate, such as 200/s; implies the open model
+    /// Arrival rate, such as 200/s; implies the open model [default: none]
     #[arg(long, value_name = "RATE", help_heading = "Load")]
     rate: Option<Rate>,
     /// Think time of a user between requests, such as 500ms, or random from 200ms..1s [default: 0]
     #[arg(long, value_name = "DURATION", help_heading = "Load", value_parser = think)]
     think: Option<Think>,
-    /// Journey of the users: submit, submit-status, add or mixed, or several with weights: submit:6,add:1
+    /// Journey of the users: submit, submit-status, add or mixed, or several with weights: submit:6,add:1 [default: submit]
     #[arg(long, value_name = "MIX", help_heading = "Load")]
     journey: Option<Mix>,
     /// Seed of the generated requests [default: random; printed]
@@ -114,7 +114,7 @@ pub(in super::super) struct RunArgs {
     /// Keep watching this long after the drain for late or duplicate events [default: 3s]
     #[arg(long, value_name = "DURATION", help_heading = "Verdict", value_parser = parse_duration)]
     settle: Option<Duration>,
-    /// Baseline to compare with: a result.json, or last for this instance's latest comparable result
+    /// Baseline to compare with: a result.json, or last for this instance's latest comparable result [default: none]
     #[arg(long, value_name = "FILE|last", help_heading = "Verdict")]
     pub(super) baseline: Option<Named>,
     /// Tolerance against the baseline: smaller differences are ignored

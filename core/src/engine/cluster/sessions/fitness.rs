@@ -110,7 +110,7 @@ pub(super) async fn prepare(
     }
     if found("fsync")? != "on" {
         return refused(
-            "Postgres runs with fsync = off: what was accepted would not survive a loss of power".to_owned(),
+            "Postgres runs with fsync = off: accepted tasks would not survive a power loss".to_owned(),
             "set fsync = on in postgresql.conf, and reload it",
         );
     }

@@ -84,7 +84,7 @@ fn bar(found: &Correctness) -> Markup {
     let place = |value: f64| format!("{:.2}%", value * 100.0 / whole);
     html! {
         svg.shares width="100%" height="14" role="img" aria-labelledby="shares-title shares-desc" {
-            title id="shares-title" { "Shares of what was accepted" }
+            title id="shares-title" { "Shares of accepted requests" }
             desc id="shares-desc" { (said(found)) }
             @for (((_, number, style), wide), begin) in parts(found).iter().zip(&wide).zip(begins) {
                 @if *number > 0 { rect.(style) x=(place(begin)) width=(place(*wide)) height="14" {} }
@@ -97,7 +97,7 @@ fn bar(found: &Correctness) -> Markup {
 fn check(found: &Correctness) -> String {
     let sum: u64 = parts(found).iter().map(|part| part.1).sum();
     if sum == found.accepted {
-        "The parts add up to what was accepted.".to_owned()
+        "The parts add up to the accepted requests.".to_owned()
     } else if sum > found.accepted {
         let beyond = format::count(sum - found.accepted);
         format!(

@@ -42,7 +42,7 @@ pub(in super::super) fn banner(report: &Report) -> Markup {
             }
             nav aria-label="The verdicts" {
                 (tile("#audit", "Audit", Some(found.verdict), &audit))
-                (tile("#promises", "Promises", worst(promises), &match report.slo.len() {
+                (tile("#promises", "SLOs", worst(promises), &match report.slo.len() {
                     0 => "none were made".to_owned(),
                     n => format!("{kept} of {n} kept"),
                 }))

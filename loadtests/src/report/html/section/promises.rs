@@ -13,7 +13,7 @@ pub(in super::super) fn promises(report: &Report) -> Markup {
     let lead = format!("An SLO needs at least {} samples.", format::count(report.plan.min_samples));
     if report.slo.is_empty() {
         let text = "No SLOs were set: the run was measured, but not judged.";
-        return section("promises", "Promises", None, "", &nothing(text));
+        return section("promises", "SLOs", None, "", &nothing(text));
     }
     let verdict = worst(report.slo.iter().map(|result| result.verdict));
     let rows: Vec<_> = report.slo.iter().map(|result| row(report, result)).collect();
@@ -26,7 +26,7 @@ pub(in super::super) fn promises(report: &Report) -> Markup {
         figures("Samples"),
         words("Broken"),
     ];
-    section("promises", "Promises", verdict, &lead, &table("SLOs and measured values", &columns, &rows))
+    section("promises", "SLOs", verdict, &lead, &table("SLOs and measured values", &columns, &rows))
 }
 
 fn row(report: &Report, result: &SloResult) -> Vec<Markup> {

@@ -76,13 +76,13 @@ fn plan(plan: &Plan) -> Vec<(&'static str, Markup)> {
         facts.push(("Search", text(format!("from {from} up to {up_to}, {} halvings", growth.refinements))));
     }
     facts.extend([
-        ("Promises", listed(plan.slo.iter().map(|slo| slo.text.as_str()).collect())),
+        ("SLOs", listed(plan.slo.iter().map(|slo| slo.text.as_str()).collect())),
         ("Ends early on", listed(plan.abort_on.iter().map(|rule| rule.text.as_str()).collect())),
         ("Samples needed", text(format::count(plan.min_samples))),
         ("Degradation, at most", text(plan.max_degradation.map_or_else(|| "any".to_owned(), format::percent))),
         ("Drain, at most", text(format::duration(plan.drain))),
         ("Settle window", text(format::duration(plan.settle))),
-        ("Patience for one task", text(format::duration(plan.patience))),
+        ("Timeout of one task", text(format::duration(plan.patience))),
     ]);
     facts
 }

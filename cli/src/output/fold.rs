@@ -104,9 +104,21 @@ fn pieces(line: &str) -> Vec<Piece<'_>> {
                 }
             }
         }
+        // A number keeps its unit.
+        while let Some((_, _, end)) =
+            rest.next_if(|(gap, unit, end)| *gap == 1 && is_unit(&line[from..to], &line[*unit..*end]))
+        {
+            to = end;
+        }
         pieces.push(Piece { gap, text: &line[from..to], is_command });
     }
     pieces
+}
+
+fn is_unit(number: &str, unit: &str) -> bool {
+    let unit = bare(unit);
+    bare(number).ends_with(|letter: char| letter.is_ascii_digit())
+        && ["ms", "s", "%", "MiB", "users"].contains(&unit.trim_end_matches([',', ';', ')']))
 }
 
 /// Where prose goes on behind a command.
@@ -181,7 +193,7 @@ mod tests {
         assert_eq!(fold("short", 80), "short");
         assert_eq!(
             fold("  latency   p50 4.1 ms  p95 11.0 ms  p99 19.2 ms", 34),
-            "  latency   p50 4.1 ms  p95 11.0\n            ms  p99 19.2 ms"
+            "  latency   p50 4.1 ms  p95\n            11.0 ms  p99 19.2 ms"
         );
         assert_eq!(fold("error[x]: something went wrong here", 24), "error[x]: something went\n  wrong here");
         let painted = "\u{1b}[31merror:\u{1b}[0m something went wrong here";

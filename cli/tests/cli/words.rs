@@ -57,9 +57,9 @@ fn every_text_of_help_stands_by_itself() {
 }
 
 /// What an option does that begins so is not done where it is left out; another has a default, and says it.
-const DOES: [&str; 19] = [
-    "Add", "Allow", "Build", "Check", "Compare", "Create", "Filter", "Install", "Keep", "Maximum", "Resume", "Retry",
-    "Run", "Scale", "Seed", "Stop", "Take", "Use", "Wait",
+const DOES: [&str; 20] = [
+    "Add", "Allow", "Build", "Check", "Compare", "Create", "Filter", "Follow", "Install", "Keep", "Maximum", "Resume",
+    "Retry", "Run", "Scale", "Seed", "Stop", "Take", "Use", "Wait",
 ];
 /// Said in the text, or what is meant is plain: a setting, an image or a reason that was not given is none.
 const WITHOUT_DEFAULT: [&str; 7] = ["image", "page", "postgres url", "redis url", "reason", "setting", "slo"];

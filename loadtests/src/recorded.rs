@@ -27,7 +27,7 @@ pub struct Packed(String);
 
 /// Text that is no histogram.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("this is no histogram: {0}")]
+#[error("this is not a histogram: {0}")]
 pub struct InvalidHistogram(String);
 
 impl Default for Recorded {

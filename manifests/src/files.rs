@@ -20,7 +20,7 @@ impl Disk {
     /// And what a directory is called there.
     pub(crate) fn at(directory: &Path) -> std::io::Result<(Self, String)> {
         let path = directory.canonicalize()?;
-        let name = path.to_str().ok_or_else(|| std::io::Error::other("its name is no text"))?;
+        let name = path.to_str().ok_or_else(|| std::io::Error::other("its name is not text"))?;
         Ok((Self, name.trim_start_matches('/').to_owned()))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// A reference such as `registry.example/cards/card-server:1.2@sha256:…`, taken apart.
+/// A reference such as `registry.example/cards/card-server:1.2@sha256:DIGEST`, taken apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Image {
     /// With its registry, if it names one.

@@ -62,13 +62,13 @@ pub(crate) fn text<'a>(value: &'a Value, field: &str) -> &'a str {
 pub(crate) fn mapping<'a>(value: &'a mut Value, path: &[&str]) -> Result<&'a mut Map<String, Value>, String> {
     let mut at = value;
     for field in path {
-        let Some(fields) = at.as_object_mut() else { return Err(format!("{} is no mapping", path.join("."))) };
+        let Some(fields) = at.as_object_mut() else { return Err(format!("{} is not a mapping", path.join("."))) };
         at = fields.entry(*field).or_insert(Value::Null);
         if at.is_null() {
             *at = Value::Object(Map::new());
         }
     }
-    at.as_object_mut().ok_or_else(|| format!("{} is no mapping", path.join(".")))
+    at.as_object_mut().ok_or_else(|| format!("{} is not a mapping", path.join(".")))
 }
 
 /// As `kubectl` names an object: `deployment/server`.

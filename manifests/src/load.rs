@@ -201,7 +201,7 @@ mod tests {
     fn what_is_wrong_is_named_with_file_and_line() {
         for (text, reason) in [
             (format!("{A}data:\n  x: no\n"), "/x.yaml:6: no without quotes"),
-            (format!("{A}---\n# b\nkind: Secret\n"), "/x.yaml:7: this is no object"),
+            (format!("{A}---\n# b\nkind: Secret\n"), "/x.yaml:7: not an object"),
             (format!("{A}---\napiVersion: v1\nkind: Secret\n"), "/x.yaml:6: an object has no metadata.name"),
             (format!("{A}---\n{A}"), "/x.yaml:6: configmap/a is given twice"),
             ("a: [\n".to_owned(), "/x.yaml:1: "),
@@ -212,7 +212,7 @@ mod tests {
             ("apiVersion: v1\nkind: List\nitems: [1]\n".to_owned(), "/x.yaml:1: an item of a list is not an object"),
             ("apiVersion: v1\nkind: List\nitems: {a: b}\n".to_owned(), "/x.yaml:1: the items of a list are no list"),
             (format!("{A}...\n{A}"), "/x.yaml:6: kubectl ignores what comes after"),
-            ("- 1\n".to_owned(), "/x.yaml:1: this is no object"),
+            ("- 1\n".to_owned(), "/x.yaml:1: not an object"),
             ("# nothing\n".to_owned(), "/x.yaml: there are no objects in it"),
             (
                 "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n".to_owned(),
@@ -256,7 +256,7 @@ mod tests {
         write("mine/kustomization.yml", "labels: [{pairs: {a: b}}]\nresources: [a.yaml]\n");
         write("mine/a.yaml", &A.replace("  name: a", "  name: a\n  labels: []"));
         assert!(
-            load(&directory.path().join("mine")).unwrap_err().to_string().contains("metadata.labels is no mapping")
+            load(&directory.path().join("mine")).unwrap_err().to_string().contains("metadata.labels is not a mapping")
         );
     }
 

@@ -12,7 +12,7 @@ use crate::error::{ErrorKind, ImageError};
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Repository(String);
 
-/// `repository/name:tag`, with or without `@sha256:…`.
+/// `repository/name:tag`, with or without `@sha256:DIGEST`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Reference {
     /// Repository and name, such as `cardctl/card-server`.
@@ -87,7 +87,7 @@ impl FromStr for Repository {
         let path = host.map_or(text, |host| text[host.len()..].strip_prefix('/').unwrap_or_default());
         if let Some(host) = host {
             if !is_host(host) {
-                return refused("the registry is no host");
+                return refused("the registry is not a host");
             }
             if text.len() == host.len() {
                 return Ok(Self(host.to_owned()));
@@ -137,13 +137,13 @@ impl Reference {
         format!("{}:{}", self.name, self.tag)
     }
 
-    /// `name@sha256:…`: what a registry gives nothing else for.
+    /// `name@sha256:DIGEST`: what a registry gives nothing else for.
     #[must_use]
     pub fn pinned(&self) -> String {
         format!("{}@{}", self.name, self.digest)
     }
 
-    /// `name:tag@sha256:…`, with the registry that Docker and Kubernetes leave out: what a pod is to run, whatever the tag
+    /// `name:tag@sha256:DIGEST`, with the registry that Docker and Kubernetes leave out: what a pod is to run, whatever the tag
     /// means by then.
     #[must_use]
     pub fn exact(&self) -> String {

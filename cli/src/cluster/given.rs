@@ -117,7 +117,7 @@ fn exposed(names: &Names) -> Failure {
     let message = format!("{flag} holds a password, and every user of this machine can read the command line");
     Failure::new("password-in-flag", Exit::Usage, message)
         .fix(format!(
-            "{variable}=… cardctl up -t processes, without {flag}; or {file} with the path of a file that holds it"
+            "leave out {flag}, and set {variable} to the address or {file} to the path of a file that holds it"
         ))
         .left("nothing was started; change that password if other people use this machine")
 }
@@ -172,7 +172,7 @@ mod tests {
             let failure = with(flags, &[]).unwrap_err();
             assert_eq!((failure.exit, failure.code), (Exit::Usage, "password-in-flag"));
             assert!(!format!("{failure:?}").contains("hunter2"), "{failure:?}");
-            assert!(failure.fix.unwrap().contains("=… cardctl up"));
+            assert!(failure.fix.unwrap().contains("leave out --"));
         }
     }
 

@@ -21,16 +21,17 @@ pub(super) fn fold(line: &str, columns: usize) -> Cow<'_, str> {
         return Cow::Borrowed(line);
     }
     let hang = hang(line, columns);
-    let indent = " ".repeat(hang);
     let mut folded = String::with_capacity(line.len() + 16);
     let mut at = 0;
     let mut is_first = true;
     for piece in pieces(line) {
         let size = width(piece.text);
         if !is_first && at + piece.gap + size > columns {
+            // What is too long for its column, such as a path, begins farther left.
+            let indent = if hang + size > columns { hang.min(2) } else { hang };
             folded.push('\n');
-            folded.push_str(&indent);
-            at = hang;
+            folded.push_str(&" ".repeat(indent));
+            at = indent;
         } else {
             folded.push_str(&" ".repeat(piece.gap));
             at += piece.gap;

@@ -58,7 +58,7 @@ fn long(sandbox: &Sandbox, more: &[&str]) -> (std::process::Child, Vec<i32>) {
         arguments
     };
     let child = sandbox.command(&arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let ledger = sandbox.work().join("out/ledger-3.jsonl");
+    let ledger = sandbox.work().join("out/journal-3.jsonl");
     eventually("the load runs", || std::fs::read_to_string(&ledger).is_ok_and(|text| text.lines().count() > 3));
     let generators = generators_of(child.id());
     assert_eq!(generators.len(), 3);
@@ -93,7 +93,7 @@ fn three_processes_make_one_load_and_one_result() {
     for (part, accepted) in generators.iter().zip(of_each) {
         let run = part["run"].as_str().unwrap();
         let ledger =
-            std::fs::read_to_string(sandbox.work().join(format!("out/ledger-{}.jsonl", part["number"]))).unwrap();
+            std::fs::read_to_string(sandbox.work().join(format!("out/journal-{}.jsonl", part["number"]))).unwrap();
         assert!(ledger.starts_with(&format!(r#"{{"type":"run","v":1,"run":"{run}""#)), "{ledger}");
         assert_eq!(ledger.matches(r#""type":"accepted""#).count() as u64, accepted);
         let users: std::collections::HashSet<_> =

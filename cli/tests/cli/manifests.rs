@@ -105,14 +105,14 @@ fn values_that_can_not_be_meant_are_mistakes_of_usage() {
     let sandbox = Sandbox::new();
     let images = images();
     for (flags, reason) in [
-        (&["--overlay", "huge"][..], "there is no overlay \"huge\""),
+        (&["--overlay", "huge"][..], "no such overlay: \"huge\""),
         (&["--workers", "many"], "must be a number, or MIN..MAX"),
         (&["--workers", "0"], "--workers: must be at least 1"),
         (&["--postgres", "postgres://u:hunter2@h/d"], "the URL itself belongs into the secret"),
         (&["--set", "server.port=1"], "--set: server.port is where"),
         (
             &["--set", "wroker.concurrency=64", "--set", "worker.concurrency=banana"],
-            "there is no setting \"wroker.concurrency\"; did you mean \"worker.concurrency\"?",
+            "no such setting: \"wroker.concurrency\"; did you mean \"worker.concurrency\"?",
         ),
         (&["--set", "worker.concurrency=banana"], "worker.concurrency: must be a whole number"),
         (&["--ingress", "192.168.49.2"], "--ingress: must be a host name"),

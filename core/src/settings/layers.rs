@@ -339,7 +339,7 @@ mod tests {
     fn an_unknown_setting_names_the_nearest_one() {
         let (_dir, path) = file("[server]\nprot = 1\n");
         let error = Layers::built_in().file(&path).unwrap_err().to_string();
-        assert!(error.ends_with("there is no setting \"server.prot\"; did you mean \"server.port\"?"), "{error}");
+        assert!(error.ends_with("no such setting: \"server.prot\"; did you mean \"server.port\"?"), "{error}");
     }
 
     #[test]

@@ -136,7 +136,7 @@ mod tests {
         assert_eq!(refused(b"[]"), " is not a load-test result of version 1: `v` is missing");
         assert_eq!(refused(b"{\"v\":1}"), " is not a load-test result: at `.`: missing field `run`");
         assert_eq!(refused_with("/v", json!(2)), " is not a load-test result of version 1: `v` is 2");
-        assert_eq!(refused_with("/v", json!("1")), " is not a load-test result of version 1: `v` is no number");
+        assert_eq!(refused_with("/v", json!("1")), " is not a load-test result of version 1: `v` is not a number");
     }
 
     #[test]

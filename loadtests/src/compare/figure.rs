@@ -90,7 +90,7 @@ mod tests {
         let message = |text: &str| text.parse::<Figure>().unwrap_err().message;
         assert_eq!(
             message("p59"),
-            "there is no figure \"p59\"; did you mean p95? Known are p50, p95, p99, errors and throughput"
+            "unknown metric \"p59\"; did you mean p95? Known are p50, p95, p99, errors and throughput"
         );
         assert!(message("troughput").contains("did you mean throughput?"));
         assert!(message("error").contains("did you mean errors?"));

@@ -109,6 +109,7 @@ fn kept(report: &Report) -> String {
     let promises = match report.slo.len() {
         0 => String::new(),
         1 => "; the SLO is met".to_owned(),
+        2 => "; both SLOs are met".to_owned(),
         count => format!("; all {count} SLOs are met"),
     };
     format!("{accepted} accepted, each completed exactly once{promises}")

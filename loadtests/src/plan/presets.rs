@@ -219,7 +219,7 @@ mod tests {
     fn a_name_that_is_nearly_one_is_suggested() {
         assert_eq!(
             "basline".parse::<Preset>().unwrap_err().to_string(),
-            "there is no preset \"basline\"; did you mean baseline? known: smoke baseline ramp spike soak breakpoint"
+            "no such preset: \"basline\"; did you mean baseline? known: smoke baseline ramp spike soak breakpoint"
         );
     }
 }

@@ -32,7 +32,7 @@ pub struct Assignment {
     pub plan: Plan,
     /// How many they are.
     pub generators: u64,
-    /// Where the senders' ledgers are kept, `ledger-1.jsonl` and so on; in memory if nowhere.
+    /// Where the senders' ledgers are kept, `journal-1.jsonl` and so on; in memory if nowhere.
     pub ledgers: Option<PathBuf>,
 }
 

@@ -56,7 +56,7 @@ pub enum RenderError {
         message: String,
     },
     /// Nobody said which image to run.
-    #[error("no image is given for {image}; set its reference, such as {image}=registry.example/{image}@sha256:…")]
+    #[error("no image is given for {image}; set its reference, such as {image}=registry.example/{image}@sha256:DIGEST")]
     NoImage {
         /// Its name in the manifests.
         image: String,
@@ -154,7 +154,7 @@ fn deeper(
         let name = join(directory, path).ok_or_else(|| wrong(format!("{path} leads out of the manifests")))?;
         let component = load(files, &name)?;
         if !component.is_component() {
-            return Err(wrong(format!("{path} is no Component")));
+            return Err(wrong(format!("{path} is not a Component")));
         }
         // A component changes what is there already.
         deeper(files, &name, &component, resources, depth + 1)?;

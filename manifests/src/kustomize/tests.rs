@@ -44,7 +44,7 @@ fn what_is_not_supported_is_an_error_and_never_ignored() {
         ("configMapGenerator:\n  - name: c\n    behavior: replace\n", "unknown variant"),
         ("kind: Other\n", "top/kustomization.yaml: kind Other is not supported"),
         ("apiVersion: v1\n", "apiVersion v1 is not supported"),
-        ("components: [../plain]\n", "../plain is no Component"),
+        ("components: [../plain]\n", "../plain is not a Component"),
         ("resources: [nothing.yaml]\n", "top/kustomization.yaml: there is no top/nothing.yaml"),
         ("resources: [../../etc]\n", "../../etc leads out of the manifests"),
         ("resources: [bad.yaml]\n", "top/bad.yaml:5: kind Widget is not known here"),

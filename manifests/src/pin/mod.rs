@@ -99,8 +99,8 @@ fn checked(called: &str, reference: &str) -> Result<(String, Image), PinError> {
     };
     match Image::parse(reference) {
         Some(image) if image.digest.is_some() => Ok((name.to_owned(), image)),
-        Some(_) => wrong("it has no digest, so it can change at any time; use NAME=REPOSITORY@sha256:…"),
-        None => wrong("it is not an image reference; give NAME=REPOSITORY@sha256:…"),
+        Some(_) => wrong("it has no digest, so it can change at any time; use NAME=REPOSITORY@sha256:DIGEST"),
+        None => wrong("it is not an image reference; give NAME=REPOSITORY@sha256:DIGEST"),
     }
 }
 

@@ -86,7 +86,7 @@ fn what_can_not_be_changed_safely_is_left_alone() {
 fn a_reference_that_may_mean_something_else_tomorrow_is_refused() {
     for (called, reference, reason) in [
         ("card-server", "a:1.2", "it has no digest"),
-        ("card-server", "A B", "it is no reference"),
+        ("card-server", "A B", "it is not a reference"),
         ("card-sever", "a@sha256:1", "there is no such image"),
     ] {
         let error = pinned("", &[(called, reference)]).unwrap_err();

@@ -54,7 +54,7 @@ fn settings(values: &Values) -> Result<(), RenderError> {
     for (name, value) in &values.settings {
         let good = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-".contains(&byte);
         if name.is_empty() || !name.bytes().all(good) {
-            return wrong(format!("{name:?} is no name of a setting, such as worker.concurrency"));
+            return wrong(format!("{name:?} is not a setting name, such as worker.concurrency"));
         }
         if value.contains(['\n', '\0']) {
             return wrong(format!("{name} has several lines"));

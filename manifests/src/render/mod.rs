@@ -129,7 +129,9 @@ fn images(values: &Values) -> Result<Vec<ImageChange>, RenderError> {
             ))
         })?;
         let image = Image::parse(reference).ok_or_else(|| {
-            wrong(format!("{reference:?} is not an image reference, such as registry.example/card-server@sha256:…"))
+            wrong(format!(
+                "{reference:?} is not an image reference, such as registry.example/card-server@sha256:DIGEST"
+            ))
         })?;
         if let Some(other) = changes.insert(name, image.clone())
             && other != image

@@ -174,10 +174,7 @@ fn what_can_not_be_meant_is_refused_with_what_may_be_there() {
             "ingress: must be a host name",
         ),
         (error(|values| drop(values.settings.insert("server.port".into(), "1".into()))), "set: server.port is where"),
-        (
-            error(|values| drop(values.settings.insert("x=y".into(), "1".into()))),
-            "set: \"x=y\" is no name of a setting",
-        ),
+        (error(|values| drop(values.settings.insert("x=y".into(), "1".into()))), "set: \"x=y\" is not a setting name"),
         (
             error(|values| drop(values.settings.insert("server.drain-timeout".into(), "soon".into()))),
             "set: server.drain",
@@ -187,7 +184,7 @@ fn what_can_not_be_meant_is_refused_with_what_may_be_there() {
             "image: there is no image \"card-sever\"",
         ),
         (error(|values| drop(values.images.insert("server".into(), "a:1".into()))), "image: server is given twice"),
-        (error(|values| drop(values.images.insert("redis".into(), "A B".into()))), "image: \"A B\" is no reference"),
+        (error(|values| drop(values.images.insert("redis".into(), "A B".into()))), "image: \"A B\" is not a reference"),
     ] {
         assert!(message.starts_with(reason), "{message}");
     }

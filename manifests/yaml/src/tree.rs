@@ -204,7 +204,7 @@ impl Reading {
     }
 
     fn scalar(&mut self, node: &Node, text: &str, is_plain: bool) -> Result<Value, YamlError> {
-        let none = || YamlError::at(node.line, format!("{text} is no number that JSON has"));
+        let none = || YamlError::at(node.line, format!("{text} is not a JSON number"));
         let asked = match node.tag {
             None if is_plain => {
                 let value = as_kubectl(text).ok_or_else(none)?;

@@ -158,8 +158,8 @@ fn reason(error: &serde_json::Error) -> String {
     }
     if text.starts_with("unknown field ") {
         return match expected {
-            Some(expected) => format!("is no field here, expected {expected}"),
-            None => "is no field here; there are none".to_owned(),
+            Some(expected) => format!("is not a field here, expected {expected}"),
+            None => "is not a field here; there are none".to_owned(),
         };
     }
     text.to_owned()

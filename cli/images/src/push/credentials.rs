@@ -146,17 +146,17 @@ impl Config {
         let fields = match document {
             None | Some(Value::Null) => Map::new(),
             Some(Value::Object(fields)) => fields,
-            Some(_) => return Err(wrong("it is no mapping".to_owned())),
+            Some(_) => return Err(wrong("it is not a mapping".to_owned())),
         };
         let mapping = |field_name: &str| match field(&fields, field_name) {
             None => Ok(Map::new()),
             Some(Value::Object(inner)) => Ok(inner.clone()),
-            Some(_) => Err(wrong(format!("{field_name} is no mapping"))),
+            Some(_) => Err(wrong(format!("{field_name} is not a mapping"))),
         };
         let store = match field(&fields, "credsStore") {
             None => None,
             Some(Value::String(store)) => Some(store.clone()).filter(|store| !store.is_empty()),
-            Some(_) => return Err(wrong("credsStore is no text".to_owned())),
+            Some(_) => return Err(wrong("credsStore is not text".to_owned())),
         };
         Ok(Self { name: name.to_owned(), auths: mapping("auths")?, store, helpers: mapping("credHelpers")? })
     }

@@ -114,7 +114,8 @@ impl Http {
     pub(super) fn location(&self, answer: &Response) -> Result<Option<Url>, Trouble> {
         let Some(place) = answer.headers().get(LOCATION) else { return Ok(None) };
         let place = place.to_str().ok().and_then(|place| answer.url().join(place).ok());
-        let place = place.ok_or_else(|| Trouble::Nonsense("it answers a Location that is no address".to_owned()))?;
+        let place =
+            place.ok_or_else(|| Trouble::Nonsense("it answers a Location that is not an address".to_owned()))?;
         if self.base.scheme() == "https" && place.scheme() != "https" {
             return Err(Trouble::Nonsense("it answers a Location without TLS, where nothing is sent".to_owned()));
         }

@@ -20,7 +20,7 @@ const MANIFESTS: [&str; 4] = [
     "application/vnd.docker.distribution.manifest.list.v2+json",
 ];
 
-/// Fetches `name:tag` or `name@sha256:…` whole, every platform of it, and computes all digests.
+/// Fetches `name:tag` or `name@sha256:DIGEST` whole, every platform of it, and computes all digests.
 ///
 /// # Errors
 /// The registry can't be reached, refuses, or does not have it.
@@ -32,7 +32,7 @@ pub async fn registry(
     let registry = Registry::new(place, credentials)?;
     let image: Remote = reference.parse().map_err(|error| {
         ImageError::new("reference", ErrorKind::Usage, format!("{reference:?} is not an image reference: {error}"))
-            .fix("use REGISTRY/PATH/NAME:TAG or REGISTRY/PATH/NAME@sha256:…")
+            .fix("use REGISTRY/PATH/NAME:TAG or REGISTRY/PATH/NAME@sha256:DIGEST")
     })?;
     registry.enter(&image, Right::Pull).await?;
     let mut verified = Verified { blobs: 0, bytes: 0, differences: Vec::new() };

@@ -46,8 +46,9 @@ fn labels_that_are_a_list_are_named() {
                 let mut object = config("a", "1");
                 object["metadata"][field] = value;
                 let error = super::tests::run(&cluster, &[object.clone()]).await.unwrap_err().to_string();
-                let wanted =
-                    format!("object 0, configmap/a, can't be applied: metadata.{field} is no mapping of text to text");
+                let wanted = format!(
+                    "object 0, configmap/a, can't be applied: metadata.{field} is not a mapping of text to text"
+                );
                 assert_eq!(error, wanted);
                 assert_eq!(crate::diff::diff(&cluster, &[object]).await.unwrap_err().to_string(), wanted);
             }

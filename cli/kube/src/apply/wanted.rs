@@ -90,11 +90,11 @@ fn misshapen(manifest: &Value) -> Option<String> {
         let value = &metadata[field];
         let texts =
             value.as_object().is_some_and(|fields| fields.values().all(|value| value.is_string() || value.is_null()));
-        (!value.is_null() && !texts).then(|| format!("metadata.{field} is no mapping of text to text"))
+        (!value.is_null() && !texts).then(|| format!("metadata.{field} is not a mapping of text to text"))
     };
     let namespace = &metadata["namespace"];
     if !namespace.is_null() && !namespace.is_string() {
-        return Some("metadata.namespace is no text".to_owned());
+        return Some("metadata.namespace is not text".to_owned());
     }
     of_text("labels").or_else(|| of_text("annotations"))
 }

@@ -86,7 +86,7 @@ impl ClusterError {
             }
             Self::ClientCertificate { .. } => {
                 "download the kubeconfig again; a client certificate of your own must be signed by the cluster's CA and be valid \
-                 now, and some servers require X.509 version 3: openssl x509 -req -extfile …"
+                 now, and some servers require X.509 version 3: openssl x509 -req -extfile FILE"
                     .to_owned()
             }
             Self::Login { fix: Some(fix), .. } => fix.clone(),

@@ -154,7 +154,7 @@ async fn clear_up(purge: bool, context: &Context) -> Result<(), Failure> {
         return Ok(());
     }
     let failed = |error: std::io::Error| {
-        Failure::new("state-directory", Exit::NotReady, format!("{} can't be cleared up: {error}", paths.dir.display()))
+        Failure::new("state-directory", Exit::NotReady, format!("{} can't be cleaned up: {error}", paths.dir.display()))
             .fix("run this as the user who started the platform")
     };
     // Whoever has the lock now is a new platform: it is not ours to clear up after.

@@ -18,7 +18,7 @@ pub fn reference(text: &str) -> Result<String, String> {
     if is_image && !text.contains("://") {
         return Ok(text.to_owned());
     }
-    Err("must be an image such as registry.example/cards/card-server@sha256:…, without http:// and without a password"
+    Err("must be an image such as registry.example/cards/card-server@sha256:DIGEST, without http:// and without a password"
         .to_owned())
 }
 
@@ -29,7 +29,7 @@ pub fn reference(text: &str) -> Result<String, String> {
 pub fn named_reference(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, image)) if !name.is_empty() => Ok((name.to_owned(), reference(image)?)),
-        _ => Err("must be NAME=REFERENCE, such as card-server=registry.example/card-server@sha256:…".to_owned()),
+        _ => Err("must be NAME=REFERENCE, such as card-server=registry.example/card-server@sha256:DIGEST".to_owned()),
     }
 }
 

@@ -66,7 +66,7 @@ pub fn render_failure(error: &RenderError) -> Failure {
         RenderError::NoImage { image } => {
             Failure::new("no-image", Exit::NotReady, format!("no image is known for {image}"))
                 .evidence("none was built here, and none is given")
-                .fix(format!("cardctl images build, or --image {image}=REGISTRY/{image}@sha256:…"))
+                .fix(format!("cardctl images build, or --image {image}=REGISTRY/{image}@sha256:DIGEST"))
         }
         // What is compiled in can't be wrong unless we were.
         other => Failure::internal(other),

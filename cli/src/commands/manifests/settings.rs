@@ -40,7 +40,7 @@ pub(super) fn check(pairs: &[(String, String)]) -> Result<(), Failure> {
     let tried = pairs.iter().try_for_each(|(name, value)| layers.flag(name, value, "--set").map(drop));
     let Err(error) = tried.and_then(|()| layers.resolve().map(drop)) else { return Ok(()) };
     let fix = match &error {
-        SettingsError::UnknownKey { suggestion: Some(known), .. } => format!("--set {known}=…"),
+        SettingsError::UnknownKey { suggestion: Some(known), .. } => format!("--set {known}=VALUE"),
         _ => "docs/operations.md lists the settings and their values".to_owned(),
     };
     Err(Failure::new("usage", Exit::Usage, error.to_string()).fix(fix))
@@ -148,7 +148,7 @@ mod tests {
             (
                 "wroker.concurrency",
                 "64",
-                "--set: there is no setting \"wroker.concurrency\"; did you mean \"worker.concurrency\"?",
+                "--set: no such setting: \"wroker.concurrency\"; did you mean \"worker.concurrency\"?",
             ),
             ("worker.concurrency", "banana", "--set: worker.concurrency: must be a whole number"),
             ("worker.concurrency", "0", "--set: worker.concurrency: "),

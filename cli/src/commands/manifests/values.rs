@@ -164,7 +164,7 @@ impl ValuesArgs {
                 for image in &loose {
                     failure = failure.evidence(image);
                 }
-                Err(failure.fix(format!("add the digest to --image, {first}@sha256:…, or use --allow-unpinned")))
+                Err(failure.fix(format!("add the digest to --image, {first}@sha256:DIGEST, or use --allow-unpinned")))
             }
             _ => Ok(objects),
         }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use card_core::tasks::{Stats, WorkerStats};
-use card_core::time::Instant;
+use card_core::time::{Instant, format_duration};
 
 use crate::client;
 use crate::commands::watch::screen::milliseconds;
@@ -34,7 +34,7 @@ fn write(printer: &Printer, stats: &Stats) -> Result<(), Failure> {
         ("retrying", queue.retrying.to_string()),
         ("scheduled", queue.scheduled.to_string()),
         ("dead", dead),
-        ("oldest", milliseconds(Duration::from_millis(queue.oldest_age_ms))),
+        ("oldest", format!("waiting {}", format_duration(Duration::from_millis(queue.oldest_age_ms)))),
         ("accepted", stats.accepted_total.to_string()),
         ("settled", stats.settled_total.to_string()),
     ];

@@ -185,7 +185,7 @@ pub(super) async fn ready(record: &Record, deadline: Instant, context: &Context)
 /// A restart as something else goes on with other data: that has to be said, not left out.
 fn another_target(record: &Record, asked: Local, context: &Context) -> Failure {
     let (is, asked, program) = (record.target.name(), asked.name(), context.program());
-    Failure::new("configuration-differs", Exit::NotReady, format!("the platform runs as {is}, with other data"))
+    Failure::new("configuration-differs", Exit::NotReady, format!("the platform is running as {is}, with other data"))
         .evidence(format!("without --target it would start as {asked}"))
         .fix(format!("{program} up -t {is} --restart, or {program} up -t {asked} --restart"))
         .left("the running platform was not changed")

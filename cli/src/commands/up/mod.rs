@@ -73,7 +73,7 @@ pub struct UpArgs {
     /// Size preset in a Kubernetes cluster: minikube, small, medium, large or ha [default: minikube for -t minikube, else small]
     #[arg(long, value_name = "NAME")]
     pub overlay: Option<String>,
-    /// Image to use, such as card-server=registry.example/card-server@sha256:…; can be repeated [default: built here]
+    /// Image to use, such as card-server=registry.example/card-server@sha256:DIGEST; can be repeated [default: built here]
     #[arg(long, value_name = "NAME=REFERENCE")]
     pub image: Vec<String>,
     /// Build images from the binaries in this directory instead of compiling
@@ -94,7 +94,7 @@ pub struct UpArgs {
     /// Create a TLS certificate for the ingress by a local CA, unless there is one
     #[arg(long)]
     pub tls: bool,
-    /// Install KEDA if missing, from a file or a URL (#sha256=… verifies it) [default: a pinned release]
+    /// Install KEDA if missing, from a file or a URL (#sha256=DIGEST verifies it) [default: a pinned release]
     #[arg(long, value_name = "SOURCE", num_args = 0..=1, default_missing_value = kubernetes::keda::PINNED)]
     pub install_keda: Option<String>,
     /// Setting of the platform in a Kubernetes cluster, such as worker.concurrency=64; later `up`s keep it until it is unset with NAME=

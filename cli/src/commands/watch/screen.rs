@@ -14,8 +14,8 @@ use crate::output::{Bar, Block, Paint, Printer};
 const FRAME: Duration = Duration::from_millis(100);
 /// Rows under the progress line, if the terminal has room for them.
 const MOST_ROWS: usize = 12;
-/// Lines of the terminal that are not for rows: the progress line, the head, the prompt, what was typed.
-const KEPT: usize = 6;
+/// Lines of the live part that are not rows: the progress line and the head.
+const KEPT: usize = 2;
 
 /// The live part of a command.
 pub struct Screen {
@@ -41,7 +41,9 @@ impl Screen {
             return;
         }
         self.drawn = Some(Instant::now());
-        let room = terminal_rows().saturating_sub(KEPT).min(MOST_ROWS);
+        // Half of the screen: in a window that is made narrower each line may become two, and what the terminal scrolls away
+        // can't be erased.
+        let room = (terminal_rows() / 2).saturating_sub(KEPT).min(MOST_ROWS);
         let rows = board.latest(room).map(|row| cells(row, printer.err())).collect::<Vec<_>>();
         let mut block = Block::from(progress_line(board, self.expected, self.begun.elapsed(), printer.err()));
         if !rows.is_empty() && room > 0 {

@@ -20,7 +20,7 @@ fn a_password_in_a_flag_is_refused_and_not_repeated() {
     ] {
         let ended = sandbox.expect(2, arguments);
         assert!(
-            ended.stderr.contains("error[password-in-flag]") && ended.stderr.contains("=… cardctl up"),
+            ended.stderr.contains("error[password-in-flag]") && ended.stderr.contains("leave out --"),
             "{}",
             ended.stderr
         );

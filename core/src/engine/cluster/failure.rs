@@ -141,10 +141,12 @@ pub(super) fn reason(error: &Error) -> String {
 /// What an operator can do about an error of Postgres.
 fn fix(code: &str) -> Option<&'static str> {
     Some(match code {
-        "28P01" => "correct the password in the address of the database, or reset it: ALTER ROLE … PASSWORD",
-        "28000" => "let the role in: CREATE ROLE … LOGIN, a line in pg_hba.conf, and TLS if that line asks for it",
-        "3D000" => "make the database: CREATE DATABASE …, or correct its name in the address",
-        "3F000" => "make the schema: CREATE SCHEMA …, or correct the role's search_path",
+        "28P01" => "correct the password in the address of the database, or reset it: ALTER ROLE NAME PASSWORD",
+        "28000" => {
+            "allow the role to log in: CREATE ROLE NAME LOGIN, a line in pg_hba.conf, and TLS if that line asks for it"
+        }
+        "3D000" => "create the database: CREATE DATABASE NAME, or correct its name in the address",
+        "3F000" => "create the schema: CREATE SCHEMA NAME, or correct the role's search_path",
         "42501" => "give the role its rights, as the owner of the ledger: SELECT grant_runtime('ROLE')",
         "42P01" | "42703" | "42883" => "look whether the schema of the ledger is whole, then: card-server migrate",
         "23514" => "make the days of the log, as the owner of the ledger: card-server migrate",

@@ -139,7 +139,7 @@ pub fn secrets(text: &str) -> Cow<'_, str> {
         (!is_hint).then(|| format!("{}[credentials]@", &found[1]))
     });
     let text = replace(text, &BARE_CREDENTIALS, |found| {
-        // `name:tag@sha256:…` is an image.
+        // `name:tag@sha256:DIGEST` is an image.
         let is_digest = found[2].starts_with("sha256:") || found[2].starts_with("sha512:");
         (!is_digest).then(|| format!("{}[credentials]@{}", &found[1], &found[2]))
     });

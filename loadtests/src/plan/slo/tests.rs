@@ -74,8 +74,8 @@ fn every_refusal_says_what_is_wrong_and_what_would_be_right() {
         ("e2e.p95<-2s", "a bound can't be negative", "such as 250ms"),
         ("e2e.p95<NaN", "\"NaN\" is not a bound", "such as 250ms"),
         ("e2e.p95<inf", "\"inf\" is not a bound", "such as 250ms"),
-        ("e2e.p95<1.2.3s", "is no bound", "such as 250ms"),
-        ("e2e.p95<s", "is no bound", "such as 250ms"),
+        ("e2e.p95<1.2.3s", "is not a bound", "such as 250ms"),
+        ("e2e.p95<s", "is not a bound", "such as 250ms"),
         ("e2e.p95<2%", "e2e is a time, and \"%\" is none", "us, ms, s or m"),
         ("e2e.p95<1e3ms", "\"e3ms\" is none", "us, ms, s or m"),
         ("errors<1s", "errors is a share, and \"s\" is none", "1% or 0.01"),
@@ -110,7 +110,7 @@ fn a_promise_holds_up_to_its_bound_and_not_beyond() {
     assert_eq!([1.9, 2.0, 2.1].map(|s| kept("e2e.p95<=2s", s * 1000.0)), [true, true, false]);
     assert_eq!([499.0, 500.0, 501.0].map(|rate| kept("accepted>500/s", rate)), [false, false, true]);
     assert_eq!([499.0, 500.0, 501.0].map(|rate| kept("accepted>=500/s", rate)), [false, true, true]);
-    assert!(!kept("e2e.p95<2s", f64::NAN) && !kept("accepted>=1", f64::NAN), "what is no number keeps nothing");
+    assert!(!kept("e2e.p95<2s", f64::NAN) && !kept("accepted>=1", f64::NAN), "what is not a number keeps nothing");
 }
 
 #[test]

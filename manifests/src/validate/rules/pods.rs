@@ -139,7 +139,7 @@ impl Look<'_> {
             message,
         );
         let image = text(container, "image");
-        let message = format!("{image:?} can change at any time; add its digest: {image}@sha256:…");
+        let message = format!("{image:?} can change at any time; add its digest: {image}@sha256:DIGEST");
         let is_pinned = Image::parse(image).is_some_and(|image| image.is_pinned());
         self.insist(is_pinned, "pinned-image", Level::Error, format!("{at}.image"), &message);
         let resources = &container["resources"];

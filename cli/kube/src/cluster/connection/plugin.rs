@@ -172,7 +172,7 @@ impl Plugin {
         let field = |name: &str| match &status[name] {
             Value::Null => Ok(""),
             Value::String(text) => Ok(text.as_str()),
-            _ => Err(format!("answered a {name} that is no text")),
+            _ => Err(format!("answered a {name} that is not text")),
         };
         let (token, certificate, key) = (field("token")?, field("clientCertificateData")?, field("clientKeyData")?);
         let identity = match (certificate, key) {
@@ -186,7 +186,7 @@ impl Plugin {
         };
         let until = match field("expirationTimestamp")? {
             "" => None,
-            text => Some(text.parse().map_err(|_| "answered an expirationTimestamp that is no time".to_owned())?),
+            text => Some(text.parse().map_err(|_| "answered an expirationTimestamp that is not a time".to_owned())?),
         };
         let token = Some(token).filter(|token| !token.is_empty()).map(bearer).transpose();
         let token = token.map_err(|_| "answered a token that no request can have".to_owned())?;

@@ -62,7 +62,8 @@ impl Proxy {
     /// # Errors
     /// It is none that can be used.
     pub(in crate::cluster) fn parse(text: &str, by: &str) -> Result<Self, String> {
-        let refused = || format!("{by} is no proxy such as http://proxy.example.com:3128 or socks5://127.0.0.1:1080");
+        let refused =
+            || format!("{by} is not a proxy such as http://proxy.example.com:3128 or socks5://127.0.0.1:1080");
         let (scheme, rest) = text.trim().split_once("://").ok_or_else(refused)?;
         let (speaks, port) = match scheme.to_ascii_lowercase().as_str() {
             "http" => (Speaks::Http, 80),
@@ -201,7 +202,7 @@ mod tests {
         assert_eq!(chosen("https://a.example", "socks5h://s:1", &all).unwrap().as_deref(), Some("socks5://s:1"));
         for wrong in ["ftp://hunter2", "hunter2", "http://", "http://hunter2:0", "socks4://hunter2"] {
             let reason = chosen("https://a.example", wrong, &[]).unwrap_err();
-            assert!(reason.starts_with("proxy-url is no proxy") && !reason.contains("hunter2"), "{reason}");
+            assert!(reason.starts_with("proxy-url is not a proxy") && !reason.contains("hunter2"), "{reason}");
         }
     }
 

@@ -21,7 +21,7 @@ impl Server {
     /// It is no address. The sentence does not repeat it.
     pub(in crate::cluster) fn parse(text: &str) -> Result<Self, String> {
         let text = text.trim();
-        let refused = || "its server is no address such as https://192.168.49.2:8443".to_owned();
+        let refused = || "its server is not an address such as https://192.168.49.2:8443".to_owned();
         let (scheme, rest) = match text.split_once("://") {
             Some((scheme, rest)) if scheme.eq_ignore_ascii_case("https") => (Scheme::HTTPS, rest),
             Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => (Scheme::HTTP, rest),

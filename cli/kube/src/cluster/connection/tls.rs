@@ -36,7 +36,7 @@ impl Trust {
         }
         let roots = authority.map(|pem| roots(&pem)).transpose()?;
         let name = Some(cluster.tls_server_name.clone()).filter(|name| !name.is_empty());
-        let name = name.map(ServerName::try_from).transpose().map_err(|_| "tls-server-name is no name of a host")?;
+        let name = name.map(ServerName::try_from).transpose().map_err(|_| "tls-server-name is not a host name")?;
         let mut config = kube::Config::new(http::Uri::from_static("https://localhost"));
         config.root_cert = roots;
         config.accept_invalid_certs = cluster.insecure_skip_tls_verify;

@@ -45,7 +45,7 @@ fn bytes(path: &Path) -> Result<Option<Vec<u8>>, String> {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error.to_string()),
         Ok(found) if found.is_dir() => return Err("it is a directory".to_owned()),
-        Ok(found) if found.len() > LARGEST => return Err("larger than 16 MiB; this is no kubeconfig".to_owned()),
+        Ok(found) if found.len() > LARGEST => return Err("larger than 16 MiB; this is not a kubeconfig".to_owned()),
         Ok(_) => {}
     }
     let file = std::fs::File::open(path).map_err(|error| error.to_string())?;
@@ -58,12 +58,12 @@ fn bytes(path: &Path) -> Result<Option<Vec<u8>>, String> {
 /// The first document of a file, as `kubectl` reads it. Of what can't be read only the line is told: all of it may be secret.
 pub(super) fn parse(bytes: &[u8]) -> Result<Kubeconfig, String> {
     let at = |line: usize, what: &str| if line == 0 { what.to_owned() } else { format!("line {line}: {what}") };
-    let text = decode(bytes).map_err(|error| at(error.line, "this is no text in UTF-8 or UTF-16"))?;
-    let found = documents(&text, Repeated::LastCounts).map_err(|error| at(error.line, "this is no YAML"))?;
+    let text = decode(bytes).map_err(|error| at(error.line, "this is not text in UTF-8 or UTF-16"))?;
+    let found = documents(&text, Repeated::LastCounts).map_err(|error| at(error.line, "this is not YAML"))?;
     let Some(first) = found.into_iter().next() else { return Ok(Kubeconfig::default()) };
     let config = Kubeconfig::of(first.value)?;
     if !matches!(config.kind.as_str(), "" | "Config") || !matches!(config.api_version.as_str(), "" | "v1") {
-        return Err("it is no kubeconfig: its kind is not Config of v1".to_owned());
+        return Err("it is not a kubeconfig: its kind is not Config of v1".to_owned());
     }
     let names = [
         ("clusters", config.clusters.iter().map(|named| &named.name).collect::<Vec<_>>()),

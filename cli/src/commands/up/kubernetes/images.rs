@@ -34,7 +34,7 @@ pub(super) async fn ready(
     for text in &args.image {
         let (name, reference) = named_reference(text).map_err(|why| {
             Failure::new("usage", Exit::Usage, format!("--image {why}"))
-                .fix("--image card-server=registry.example/card-server@sha256:…")
+                .fix("--image card-server=registry.example/card-server@sha256:DIGEST")
         })?;
         named.insert(name, reference);
     }

@@ -126,7 +126,7 @@ fn in_home(mut object: ObjectRef, home: &Cluster) -> Awaited {
     Awaited::new(object)
 }
 
-/// From a file, or from an address, which may say what it must be: `https://…#sha256=…`.
+/// From a file, or from an address, which may say what it must be: `https://…#sha256=DIGEST`.
 async fn read(source: &str) -> Result<Vec<Value>, Failure> {
     let unusable = |reason: String| {
         let pinned = PINNED.split_once('#').map_or(PINNED, |(address, _)| address);

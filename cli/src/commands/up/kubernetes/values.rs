@@ -57,9 +57,8 @@ impl Asked {
             store(Service::Postgres, args.database.as_deref(), last.and_then(|last| last.database))?;
         let (redis_address, redis) = store(Service::Redis, args.redis.as_deref(), last.and_then(|last| last.redis))?;
         if database.is_none() && !overlay.has_bundled_database() {
-            return Err(usage(format!("the overlay {overlay} has no bundled Postgres, and no database is given")).fix(
-                "CARDCTL_DATABASE=postgres://… CARDCTL_REDIS=redis://… cardctl up -t kube, or another --overlay",
-            ));
+            return Err(usage(format!("the overlay {overlay} has no bundled Postgres, and no database is given"))
+                .fix("set CARDCTL_DATABASE and CARDCTL_REDIS to their addresses, or choose another --overlay"));
         }
         if args.tls && args.ingress.is_none() {
             return Err(usage("--tls needs --ingress".to_owned()).fix("add --ingress HOST"));

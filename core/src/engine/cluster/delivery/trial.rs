@@ -24,7 +24,7 @@ const ANSWER: Duration = Duration::from_secs(2);
 /// The only policy under which what is offered stays until it is claimed.
 const KEEPS: &str = "noeviction";
 
-const NO_CLUSTER: (&str, &str) = ("it is no Redis Cluster", "redis:// instead of redis-cluster://");
+const NO_CLUSTER: (&str, &str) = ("it is not a Redis Cluster", "redis:// instead of redis-cluster://");
 
 /// What is known of a Redis that can be used.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -213,7 +213,10 @@ async fn unreachable(link: &Link, error: &RedisError) -> Option<(String, &'stati
     match &address.reach {
         Reach::Cluster => is_no_cluster(link).await.then(|| (NO_CLUSTER.0.to_owned(), NO_CLUSTER.1)),
         Reach::Sentinel { master, .. } => unknown_to_sentinels(link, master).await.then(|| {
-            (format!("the sentinels know no master {master:?}"), "name it as the sentinels do: redis-sentinel://…/NAME")
+            (
+                format!("the sentinels know no master {master:?}"),
+                "name it as the sentinels do: redis-sentinel://HOST:PORT/NAME",
+            )
         }),
         Reach::Single { .. } => None,
     }

@@ -89,13 +89,13 @@ pub(super) async fn prepare(
     if encoding != "UTF8" {
         return refused(
             format!("the database's encoding is {encoding}, which can't hold every text"),
-            "create one that can: CREATE DATABASE … TEMPLATE template0 ENCODING 'UTF8'",
+            "create one that can: CREATE DATABASE NAME TEMPLATE template0 ENCODING 'UTF8'",
         );
     }
     if found("schema")? != "true" {
         return refused(
             "no schema of the search_path is there, or none may be used".to_owned(),
-            "CREATE SCHEMA …, or correct the role's search_path (ALTER ROLE … SET search_path)",
+            "CREATE SCHEMA NAME, or correct the role's search_path (ALTER ROLE NAME SET search_path)",
         );
     }
     // A standby, or an old primary that was told to take no more writes.

@@ -156,8 +156,8 @@ async fn what_kubectl_refuses_of_a_plugin_is_refused() {
         (json!({}), "neither a token nor a certificate"),
         (json!({"clientCertificateData": "x"}), "without its key"),
         (json!({"token": "a\nb"}), "that no request can have"),
-        (json!({"token": "t", "expirationTimestamp": "soon"}), "that is no time"),
-        (json!({"token": 1}), "that is no text"),
+        (json!({"token": "t", "expirationTimestamp": "soon"}), "that is not a time"),
+        (json!({"token": 1}), "that is not text"),
     ] {
         let error = place(&server, &answer(&status), "").error().await;
         assert!(error.to_string().contains(reason), "{error}");

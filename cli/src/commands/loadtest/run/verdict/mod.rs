@@ -10,7 +10,7 @@ use super::super::word;
 use super::place::{Place, Written};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::output::{Paint, Printer};
+use crate::output::{Paint, Printer, home};
 
 /// The widest title, and the widest verdict.
 const TITLE: usize = 11;
@@ -177,7 +177,7 @@ fn reports(place: &Place, written: &Written) -> String {
         None => "none could be written".to_owned(),
         Some((first, others)) => {
             let path = place.dir().join(first);
-            std::iter::once(path.display().to_string())
+            std::iter::once(home(&path))
                 .chain(others.iter().map(|name| (*name).to_owned()))
                 .collect::<Vec<_>>()
                 .join("  ")

@@ -118,6 +118,7 @@ fn say(error: &str) {
 
 #[cfg(test)]
 mod tests {
+    use card_core::testing::words::{flaw_of_help, private_word};
     use clap::CommandFactory;
 
     use super::*;
@@ -126,14 +127,6 @@ mod tests {
     fn the_definition_is_consistent() {
         Arguments::command().debug_assert();
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use card_core::testing::words::{flaw_of_help, private_word};
-    use clap::CommandFactory;
-
-    use super::*;
 
     #[test]
     fn every_text_of_help_stands_by_itself() {

@@ -48,7 +48,7 @@ fn what_can_not_be_read_is_exit_2_with_what_is_allowed() {
         (&["--ramp", "slow"], "250ms, 30s, 5m"),
         (&["--drain=-1s"], "250ms, 30s, 5m"),
         (&["--steps", "10,ten"], "10,100,1000"),
-        (&["--model", "opened"], "open (arrivals at a rate)"),
+        (&["--model", "opened"], "open (requests arrive at a fixed rate)"),
         (&["--rate", "fast"], "50/s or 600/m"),
         (&["--think", "1s..200ms"], "200ms..1s"),
         (&["--journey", "submits"], "submit:6,add:1"),
@@ -124,7 +124,7 @@ fn what_is_in_the_way_is_said_before_anything_is_sent() {
     for (arguments, code, evidence) in [
         (["--out", "file/out"], "reports", "file/out"),
         (["--baseline", "nowhere.json"], "result", "there is no such file"),
-        (["--baseline", "file"], "result", "no load-test result"),
+        (["--baseline", "file"], "result", "not a load-test result"),
     ] {
         let ended = sandbox.expect(3, &[&run(&arguments)[..], &["-o", "json"]].concat());
         let document = ended.json();

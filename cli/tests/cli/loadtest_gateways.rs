@@ -91,7 +91,7 @@ fn a_search_behind_a_gateway_that_limits_names_the_gateway() {
     let because = document["breakpoint"]["because"].as_str().unwrap();
     assert!(because.contains("mostly http-429"), "{because}");
     assert_eq!(document["validity"]["verdict"], "inconclusive");
-    assert!(reasons(&document).contains("in front of the platform was the limit"), "{document}");
+    assert!(reasons(&document).contains("in front of the platform was the bottleneck"), "{document}");
 }
 
 #[test]
@@ -147,7 +147,9 @@ fn what_a_gateway_asks_to_wait_for_is_waited_for_and_shown() {
 #[test]
 fn every_command_says_that_a_gateway_refused_it() {
     let (sandbox, address) = platform();
-    for (status, fix) in [(401, "signed in"), (403, "signed in"), (429, "more slowly"), (502, "reaches it")] {
+    for (status, fix) in
+        [(401, "asks for a login"), (403, "asks for a login"), (429, "more slowly"), (502, "can reach it")]
+    {
         let nginx = Nginx::start(address, "", &format!("location /api/ {{ return {status}; }}"));
         for arguments in [&["tasks", "list"][..], &["queue", "stats"], &["dlq", "list"]] {
             let run = ended(through(&sandbox, nginx.address(), arguments));

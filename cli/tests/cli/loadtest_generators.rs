@@ -71,7 +71,7 @@ fn told(sandbox: &Sandbox, arguments: &[&str]) -> Value {
     let ended = sandbox.run(&[arguments, &["-o", "json"]].concat());
     let document = ended.json();
     let reasons = document["validity"]["reasons"].as_array().unwrap();
-    let late = |reason: &Value| reason.as_str().is_some_and(|reason| reason.contains("began late"));
+    let late = |reason: &Value| reason.as_str().is_some_and(|reason| reason.contains("started late"));
     let sound = ended.code == Some(0) || (ended.code == Some(11) && !reasons.is_empty() && reasons.iter().all(late));
     assert!(sound, "{:?}\n{}\n{}", ended.code, ended.stdout, ended.stderr);
     assert_eq!(document["correctness"]["verdict"], "pass");
@@ -201,8 +201,8 @@ fn a_rule_is_held_against_the_sum_and_ends_the_load_of_all() {
 fn what_can_not_be_shared_is_exit_2() {
     let sandbox = Sandbox::new();
     for (arguments, told) in [
-        (&["breakpoint", "--generators", "2"][..], "it takes one generator"),
-        (&["-u", "3", "--generators", "4"], "4 generators need as many users"),
+        (&["breakpoint", "--generators", "2"][..], "needs a single generator"),
+        (&["-u", "3", "--generators", "4"], "4 generators need at least as many users"),
         (&["--generators", "0"], "1..=100"),
         (&["--generators", "101"], "1..=100"),
     ] {
@@ -218,7 +218,7 @@ fn an_assignment_that_is_none_is_refused() {
         sandbox.run(&["loadtest", "generate", "--assignment", assignment, "--number", number])
     };
     let ended = generate("{}", "1");
-    assert_eq!((ended.code, ended.stderr.contains("no assignment")), (Some(2), true), "{}", ended.stderr);
+    assert_eq!((ended.code, ended.stderr.contains("not an assignment")), (Some(2), true), "{}", ended.stderr);
     let ended = generate(r#"{"v":99,"new":true}"#, "1");
     assert_eq!((ended.code, ended.stderr.contains("version 99")), (Some(3), true), "{}", ended.stderr);
 }

@@ -108,7 +108,7 @@ fn values_that_can_not_be_meant_are_mistakes_of_usage() {
         (&["--overlay", "huge"][..], "no such overlay: \"huge\""),
         (&["--workers", "many"], "must be a number, or MIN..MAX"),
         (&["--workers", "0"], "--workers: must be at least 1"),
-        (&["--postgres", "postgres://u:hunter2@h/d"], "the URL itself belongs into the secret"),
+        (&["--postgres", "postgres://u:hunter2@h/d"], "the URL itself belongs in the secret"),
         (&["--set", "server.port=1"], "--set: server.port is where"),
         (
             &["--set", "wroker.concurrency=64", "--set", "worker.concurrency=banana"],
@@ -117,7 +117,7 @@ fn values_that_can_not_be_meant_are_mistakes_of_usage() {
         (&["--set", "worker.concurrency=banana"], "worker.concurrency: must be a whole number"),
         (&["--ingress", "192.168.49.2"], "--ingress: must be a host name"),
         (&["--namespace", "A"], "--namespace: "),
-        (&["--autoscaler", "hpa"], "--autoscaler says what counts the workers"),
+        (&["--autoscaler", "hpa"], "--autoscaler needs a range of workers"),
         (&["--image", "card-sever=a"], "--image: there is no image \"card-sever\""),
         (&["--no-tls"], "--ingress"),
     ] {

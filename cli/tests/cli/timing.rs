@@ -52,9 +52,9 @@ fn a_time_that_can_not_be_waited_for_is_refused() {
     let sandbox = Sandbox::new();
     sandbox.up();
     for (arguments, said) in [
-        (&["--due-in", "20m", "-w", "--timeout", "10m"][..], "before they are due"),
-        (&["--due-in", "soon"], "a duration is"),
-        (&["--due-at", "tomorrow"], "a time has"),
+        (&["--due-in", "20m", "-w", "--timeout", "10m"][..], "due after the end of --timeout"),
+        (&["--due-in", "soon"], "must be a number and a unit"),
+        (&["--due-at", "tomorrow"], "must be a date, a time and a zone"),
         (&["--due-in", "1m", "--due-at", "2030-01-01T00:00:00Z"], "cannot be used with"),
         (&["--priority", "urgent"], "high, normal, low"),
         (&["--due-in", "400d"], "366 days"),

@@ -503,7 +503,7 @@ fn a_purge_deletes_all_of_it_or_says_that_it_did_not() {
     std::fs::remove_file(dir.join(".made-by-cardctl")).unwrap();
     std::fs::remove_file(dir.join("lock")).unwrap();
     let said = refused("somebody's directory");
-    assert!(said.contains("not made by cardctl"), "{said}");
+    assert!(said.contains("not created by cardctl"), "{said}");
     sandbox.up();
     // A state home that is a link leads to what is meant.
     sandbox.expect(0, &["down"]);
@@ -544,10 +544,10 @@ fn a_purge_that_is_done_in_part_names_what_is_left_and_goes_on_later() {
     assert_eq!(ended.code, Some(3), "{}", ended.stderr);
     let error = &ended.json()["error"];
     assert_eq!(error["code"], "not-purged", "{error}");
-    assert!(error["message"].as_str().unwrap().contains("only deleted in part"), "{error}");
+    assert!(error["message"].as_str().unwrap().contains("only partly deleted"), "{error}");
     let remains = error["evidence"].as_array().unwrap();
     assert!(remains.contains(&json!(format!("{} still exists", kept.display()))), "{error}");
-    assert!(error["left"].as_str().unwrap().contains("part of its data is gone"), "{error}");
+    assert!(error["left"].as_str().unwrap().contains("part of its data is deleted"), "{error}");
     assert!(left);
     sandbox.expect(0, &["down", "--purge", "--yes"]);
     assert!(!dir.exists());
@@ -568,7 +568,7 @@ fn a_purge_leaves_what_another_up_has_taken_meanwhile() {
     let reaped = std::thread::spawn(move || ending.wait().unwrap());
     let before = all(&paths.dir);
     let ended = sandbox.expect(3, &["down", "--purge", "--yes"]);
-    assert!(ended.stderr.contains("another up was faster"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("another up started meanwhile"), "{}", ended.stderr);
     assert!(ended.stderr.contains("the running platform was not changed"), "{}", ended.stderr);
     assert_eq!(all(&paths.dir), before);
     reaped.join().unwrap();

@@ -31,7 +31,7 @@ fn a_platform_that_ran_before_and_is_started_anew_for_a_command_is_left_running_
     sandbox.up();
     let other = crate::sandbox::free_port().to_string();
     let ended = sandbox.expect(0, &["up", "--restart", "--port", &other, "--", "true"]);
-    assert!(ended.stderr.contains("was up before"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("was already running"), "{}", ended.stderr);
     sandbox.expect(0, &["status"]);
 }
 

@@ -91,8 +91,8 @@ async fn a_redis_that_is_demoted_is_away_and_that_is_said_once() {
     for name in ["server", "worker-1"] {
         let log = std::fs::read_to_string(platform.log(name)).unwrap();
         let said = |what: &str| log.lines().filter(|line| line.contains(what)).count();
-        assert!(said("Redis is away") <= 1 && said("Redis is back") <= 1, "{log}");
-        assert!(said("Redis is away") == said("Redis is back"), "{log}");
+        assert!(said("Redis is unreachable") <= 1 && said("Redis is back") <= 1, "{log}");
+        assert!(said("Redis is unreachable") == said("Redis is back"), "{log}");
         assert!(log.lines().count() < 100, "{log}");
     }
     platform.prove(400, load, parts).await;

@@ -193,10 +193,10 @@ fn what_can_not_be_done_is_said_in_a_line_and_by_the_exit_code() {
     let other = assignment.replacen(&format!("\"v\":{VERSION}"), "\"v\":99", 1);
     let unwritable = assignment.replacen(&*lab.dir().to_string_lossy(), &nowhere, 1);
     for ((code, told), (exit, words)) in [
-        (given("{}", "0", &token), (2, "no assignment")),
+        (given("{}", "0", &token), (2, "not an assignment")),
         (given(&assignment, "2", &token), (2, "no generator 3 of 2")),
         (given(&assignment, &u64::MAX.to_string(), &token), (2, "no generator")),
-        (given(&other, "0", &token), (3, "of one version")),
+        (given(&other, "0", &token), (3, "of the same version")),
         (given(&assignment, "0", Path::new("/nowhere/token")), (3, "CARDCTL_OPERATOR_TOKEN_FILE: /nowhere/token")),
         (at("nowhere", &assignment, "0", &token), (3, "--target: ")),
         (at("http://198.51.100.7:7400", &assignment, "0", &token), (3, "CARDCTL_PLAIN_HTTP=198.51.100.7")),

@@ -31,7 +31,7 @@ fn what_a_runtime_said_is_in_the_error() {
         Ended { well: true, how: "exit status: 0".into(), stdout: String::new(), stderr: "no space left".into() };
     let runtime = Runtime::Minikube { profile: Some("two".into()) };
     let error = not_loaded(&image(), &runtime, &ended, &Presence::Absent);
-    assert!(error.message.contains("and does not have it"), "{error}");
+    assert!(error.message.contains("but does not have it"), "{error}");
     assert_eq!(error.evidence, ["no space left"]);
     assert_eq!(error.fix.as_deref(), Some("minikube -p two logs --problems, then try again"));
 }

@@ -105,7 +105,7 @@ mod tests {
     fn a_refusal_is_told_by_what_it_means() {
         for (code, said, is, fix) in [
             (401, "", "registry-refused", "docker login r.io"),
-            (403, "", "registry-refused", "ask for the right"),
+            (403, "", "registry-refused", "ask for push permission"),
             (403, r#"{"errors": [{"code": "DENIED", "message": "quota exceeded"}]}"#, "registry-full", "make room"),
             (413, "", "registry-full", "make room"),
             (429, "", "registry-busy", "wait"),

@@ -190,7 +190,7 @@ async fn a_registry_that_is_full_is_not_told_to_know_us_better() {
         vec![("POST", 403, r#"{"errors":[{"code":"DENIED","message":"requested access is denied"}]}"#)];
     let error = send(&image, &address).await.unwrap_err();
     assert_eq!(error.code, "registry-refused");
-    assert!(error.to_string().contains("requested access is denied") && error.fix.unwrap().contains("right to push"));
+    assert!(error.to_string().contains("requested access is denied") && error.fix.unwrap().contains("push permission"));
 }
 
 #[tokio::test]

@@ -26,7 +26,7 @@ fn a_minikube_that_says_it_loaded_and_did_not_is_found_out() {
     let ended = yard.expect(3, &["images", "load", "--into", "minikube", "-o", "json"]);
     let error = &ended.json()["error"];
     assert_eq!(error["code"], "not-loaded");
-    assert!(error["message"].as_str().unwrap().contains("and does not have it"), "{error}");
+    assert!(error["message"].as_str().unwrap().contains("but does not have it"), "{error}");
     assert!(error["evidence"][0].as_str().unwrap().contains("no space"), "{error}");
 }
 

@@ -108,7 +108,7 @@ fn a_platform_that_was_up_stays_whatever_up_changed() {
         for more in ways {
             let arguments = up(&[more, &["--", "true"]].concat());
             let ended = lab.sandbox.expect(0, &arguments);
-            assert!(ended.stderr.contains("was up before"), "{more:?}: {}", ended.stderr);
+            assert!(ended.stderr.contains("was already running"), "{more:?}: {}", ended.stderr);
             assert_eq!(replicas(), json!(2), "{more:?}");
         }
     });

@@ -83,7 +83,7 @@ fn a_purge_of_this_machine_does_not_forget_what_is_in_a_cluster() {
     lab.deployed();
     let before = lab.left();
     let ended = lab.sandbox.expect(3, &["down", "-t", "embedded", "--purge", "--yes"]);
-    assert!(ended.stderr.contains("the instance is deployed to a cluster as well"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("the instance is also deployed to a Kubernetes cluster"), "{}", ended.stderr);
     assert!(ended.stderr.contains("fix: cardctl down -t kube --purge"), "{}", ended.stderr);
     assert_eq!(lab.left(), before);
     lab.sandbox.expect(0, &[&DOWN[..], &["--purge", "--yes"]].concat());

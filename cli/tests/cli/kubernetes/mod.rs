@@ -134,7 +134,7 @@ fn what_does_not_come_up_is_named_and_stays_for_a_look() {
     let ended = lab.sandbox.expect(124, &lab.up(&["-o", "json"]));
     let error = &ended.json()["error"];
     assert!(error["message"].as_str().unwrap().contains("deployment/server"), "{error}");
-    assert!(error["left"].as_str().unwrap().contains("cardctl down takes it away"), "{error}");
+    assert!(error["left"].as_str().unwrap().contains("cardctl down removes them"), "{error}");
     assert!(lab.server.get("Deployment", Some(NAMESPACE), "server").is_some());
     assert!(lab.server.get("StatefulSet", Some(NAMESPACE), "postgres").is_some());
     // Made once, and in no argument and no other object.

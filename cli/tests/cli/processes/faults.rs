@@ -38,7 +38,7 @@ fn a_supervisor_that_is_killed_leaves_nobody_and_up_goes_on() {
     cluster.until_nothing_runs();
     cluster.expect(4, &["status"]);
     let again = cluster.expect(0, &["up", "-d", "-t", "processes", "--port", &record.port().to_string()]);
-    assert!(again.stderr.contains("is gone without having stopped"), "{}", again.stderr);
+    assert!(again.stderr.contains("exited without stopping in order"), "{}", again.stderr);
     cluster.works();
 }
 

@@ -23,7 +23,7 @@ fn a_redis_that_can_not_be_used_ends_up_at_once_with_the_reason_and_the_fix() {
     redis.command::<()>(&["ACL", "SETUSER", "card", "on", ">hunter2", "~*", "&*", "+@all", "-@scripting"]);
     let here = redis.address();
     for (address, reason, fix) in [
-        (format!("redis://card:wrong@{here}"), "does not let this user in", "correct user and password"),
+        (format!("redis://card:wrong@{here}"), "refuses this user", "correct user and password"),
         (format!("redis://card:hunter2@{here}"), "refuses what delivery needs", "docs/operations.md"),
         (format!("redis://{here}/99"), "no database 99", "the number after the last /"),
         (format!("rediss://{here}"), "asks for TLS", "redis:// instead of rediss://"),
@@ -101,7 +101,8 @@ fn a_wait_that_ends_with_lost_work_says_that_it_is_lost() {
     });
     let ended = Ended::of(submit.wait_with_output().unwrap());
     assert_eq!(ended.code, Some(9), "{}", ended.stderr);
-    for words in ["audit failed", "5 accepted", "2 lost", "3 pending", "2 accepted tasks are lost", "3 others go on"] {
+    for words in ["audit failed", "5 accepted", "2 lost", "3 pending", "2 accepted tasks are lost", "3 others continue"]
+    {
         assert!(ended.stderr.contains(words), "{words}: {}", ended.stderr);
     }
     assert!(!ended.stderr.contains("pending tasks continue"), "{}", ended.stderr);

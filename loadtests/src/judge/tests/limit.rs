@@ -48,7 +48,7 @@ fn each_limit_has_its_evidence() {
             "not sent from here",
             Step { unsent: 12, foreign_ratio: 0.4, ..bad() },
             Limit::Generator,
-            "12 requests could not be sent by this machine",
+            "this machine could not send 12 requests",
         ),
         ("full", Step { machine_cpu: Some(0.97), ..bad() }, Limit::Processor, "97% busy; the generator shares it"),
         ("waiting", waiting(), Limit::Workers, "waited 1.8 s in the queue, 90% of the end-to-end p95, and the backlog"),
@@ -123,7 +123,7 @@ fn a_generator_that_is_late_on_a_full_machine_shares_the_limit_with_the_platform
 fn a_full_machine_that_only_the_load_comes_from_says_nothing_of_the_platform() {
     let full = Step { machine_cpu: Some(0.97), ..bad() };
     let (limit, because) = guess(&full, |steps| steps.shared = false);
-    assert!(limit == Limit::Generator && because.contains("the machine that the load came from was 97% busy"));
+    assert!(limit == Limit::Generator && because.contains("the generator's machine was 97% busy"));
 }
 
 #[test]

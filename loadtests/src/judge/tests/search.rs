@@ -57,7 +57,7 @@ fn a_search_in_which_nothing_breaks_names_no_limit() {
     let report = judged(searched(&[50.0, 100.0]), |report| report.plan.growth.as_mut().unwrap().up_to = 100.0);
     assert_eq!((ends(&report), report.exit), ((Some(100.0), None), 0));
     assert_eq!((&found(&report).limit, &found(&report).broke), (&None, &None));
-    assert!(found(&report).because.as_deref().unwrap().contains("nothing promised broke"));
+    assert!(found(&report).because.as_deref().unwrap().contains("every SLO was met"));
 }
 
 #[test]

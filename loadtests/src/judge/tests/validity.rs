@@ -102,7 +102,7 @@ fn a_generator_that_stood_still_breaks_no_promise_about_time() {
     for slo in ["e2e.p95<1ms", "accept.max<1ms", "work.p50<1ms", "accepted>=500/s"] {
         let report = still(2.5, slo);
         assert_eq!(report.validity.reasons.len(), 1, "{slo}");
-        assert!(report.validity.reasons[0].starts_with("the generator stood still for 2.5 s of 30 s"), "{slo}");
+        assert!(report.validity.reasons[0].starts_with("the generator was stalled for 2.5 s of 30 s"), "{slo}");
         assert_eq!((report.slo.last().unwrap().verdict, report.exit), (Verdict::Inconclusive, 11), "{slo}");
     }
     // What was refused was refused, and a promise that is kept is kept.
@@ -174,7 +174,9 @@ fn nothing_measured_is_a_reason() {
 
 #[test]
 fn an_interruption_is_a_reason_and_a_broken_rule_is_none() {
-    assert!(reasons(|report| report.ended_early = Some("interrupted".to_owned()))[0].contains("it was interrupted"));
+    assert!(
+        reasons(|report| report.ended_early = Some("interrupted".to_owned()))[0].contains("until the interruption")
+    );
     assert_eq!(
         reasons(|report| report.ended_early = Some("errors 7% (> 5%) for 3 s".to_owned())),
         Vec::<String>::new()

@@ -43,7 +43,7 @@ fn what_could_not_be_found_out_is_told_with_its_reason() {
     });
     assert_eq!(unverified, "2 of 12,000 accepted could not be verified: the ledger answered 503");
     assert_eq!(of(|report| report.e2e_intended_ms.n = 1), "e2e.p95 of 1 sample, at least 20 needed");
-    assert!(of(|report| report.ended_early = Some("interrupted".to_owned())).contains("it was interrupted"));
+    assert!(of(|report| report.ended_early = Some("interrupted".to_owned())).contains("until the interruption"));
     let unlike = of(|report| {
         let mut regression = regression(Verdict::Inconclusive);
         regression.unlike.push("users: 50 and 100".to_owned());

@@ -182,7 +182,7 @@ mod tests {
             ("errors>5% for", "the duration is missing"),
             ("errors>5% for ten", "\"ten\" is not a duration"),
             ("errors>5% for 10", "\"10\" is not a duration"),
-            ("errors>5% for 0s", "a second at least"),
+            ("errors>5% for 0s", "must be at least 1s"),
             ("errors>5% for10s", "errors is a share"),
             ("for 10s", "no comparison"),
         ] {

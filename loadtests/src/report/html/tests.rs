@@ -40,7 +40,7 @@ fn what_is_missing_is_said_in_words() {
     for words in [
         "Nothing was accepted, so there is nothing to account for.",
         "No findings in the verified part.",
-        "No promises were made",
+        "No SLOs were set",
         "No errors: in the measured time nothing was sent.",
         "There is no timeline",
         "No latencies were measured.",

@@ -56,7 +56,7 @@ fn pieces_that_are_missing_or_changed_are_noticed() {
     let Some(Line::Shard(mut piece)) = read(&last) else { panic!("{last}") };
     piece.data = piece.data.replacen(|c: char| c.is_ascii_lowercase(), "Z", 1);
     lines.push(serde_json::to_string(&Line::Shard(piece)).unwrap());
-    assert!(assembled(&lines).open().unwrap_err().to_string().contains("are not what was written"));
+    assert!(assembled(&lines).open().unwrap_err().to_string().contains("are damaged"));
     assert!(assembled(&[]).open().is_err());
 }
 

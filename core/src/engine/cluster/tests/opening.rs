@@ -182,7 +182,7 @@ async fn the_fix_fits_the_mistake() {
         (format!("shut@{at}/{name}"), ErrorKind::Broken, "not permitted to log in", "CREATE ROLE"),
         (format!("card@{at}/missing"), ErrorKind::Broken, "does not exist", "CREATE DATABASE"),
         (format!("card@{at}/{name}?sslmode=require"), ErrorKind::Broken, "TLS", "sslmode"),
-        (format!("strict:right@{at}/{name}"), ErrorKind::Broken, "may not make it", "card-server migrate"),
+        (format!("strict:right@{at}/{name}"), ErrorKind::Broken, "may not upgrade it", "card-server migrate"),
         (format!("card@127.0.0.1:1/{name}"), ErrorKind::Unavailable, "refused", ""),
     ] {
         let error = open_at(&url(&address), &database).await.err().unwrap_or_else(|| panic!("{address} is opened"));

@@ -146,7 +146,7 @@ async fn a_role_without_the_rights_is_told_which_and_how_to_get_them() {
         &["SELECT grant_runtime('\"run time\"')", "DELETE FROM _sqlx_migrations WHERE version > 1"],
     )
     .await;
-    told(&["schema 1", "may not make it", "card-server migrate"]).await;
+    told(&["schema 1", "may not upgrade it", "card-server migrate"]).await;
 }
 
 /// Whoever may call what the owner may has no way to make it mean something else.

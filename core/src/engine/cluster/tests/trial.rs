@@ -91,7 +91,7 @@ async fn a_wrong_login_or_database_is_told_at_once() {
     assert!(trouble.reason.contains("no database 99"), "{trouble:?}");
     set_user(&redis, &["on", ">word", "~*", "&*", "+@all"]);
     let trouble = refused(&login(&redis, "card:hunter2")).await;
-    assert!(trouble.reason.contains("does not let this user in") && trouble.fix.contains("password"), "{trouble:?}");
+    assert!(trouble.reason.contains("refuses this user") && trouble.fix.contains("password"), "{trouble:?}");
     assert!(refused(&login(&redis, "nobody:hunter2")).await.fix.contains("password"));
     redis.command::<()>(&["ACL", "SETUSER", "default", "off"]);
     assert!(refused(&redis.url()).await.fix.contains("password"), "no login at all");

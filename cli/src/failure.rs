@@ -7,6 +7,7 @@ use std::fmt;
 use card_core::telemetry::mask::secrets;
 use serde::{Deserialize, Serialize};
 
+use crate::codes;
 use crate::exit::Exit;
 use crate::output::{Block, Paint};
 
@@ -61,6 +62,7 @@ const CLOSED_OUTPUT: &str = "closed-output";
 impl Failure {
     /// A failure with its code, its end and one sentence.
     pub fn new(code: &'static str, exit: Exit, message: impl Into<String>) -> Self {
+        debug_assert!(codes::is_known(code), "{code} is not in codes::CODES");
         Self { code, message: masked(message.into()), evidence: Vec::new(), fix: None, left: None, exit }
     }
 

@@ -4,6 +4,7 @@
 pub mod args;
 pub mod client;
 pub mod cluster;
+pub mod codes;
 pub mod commands;
 pub mod context;
 pub mod exit;

@@ -1,4 +1,4 @@
-//! The closed list of problems (RFC 9457) that the API answers with. `docs/problems.md` has one section for each;
+//! The closed list of problems (RFC 9457) that the API answers with. `docs/reference/problems.md` has one section for each;
 //! a test compares the two.
 
 use serde::{Deserialize, Serialize};
@@ -160,11 +160,11 @@ mod tests {
 
     #[test]
     fn every_code_has_its_section_and_no_section_is_left_over() {
-        let page = include_str!("../../docs/problems.md");
+        let page = include_str!("../../docs/reference/problems.md");
         let sections: Vec<_> = page.lines().filter_map(|line| line.strip_prefix("## `")).collect();
         let sections: Vec<_> = sections.iter().filter_map(|line| line.split('`').next()).collect();
         let codes: Vec<_> = Code::ALL.iter().map(|code| code.as_str()).collect();
-        assert_eq!(sections, codes, "docs/problems.md has one section for each code, in this order");
+        assert_eq!(sections, codes, "docs/reference/problems.md has one section for each code, in this order");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Prints docs/kinds.md.
+//! Prints docs/reference/kinds.md.
 
 #[expect(clippy::print_stdout, reason = "that is what it is for")]
 fn main() {

@@ -21,7 +21,7 @@ use crate::step::Handler;
 pub trait TaskKind: 'static {
     /// Its name on the wire.
     const KIND: Kind;
-    /// What a task of it does, as one sentence that begins with a verb: for the API, `--help` and docs/kinds.md.
+    /// What a task of it does, as one sentence that begins with a verb: for the API, `--help` and docs/reference/kinds.md.
     const SUMMARY: &'static str;
     /// What it is asked with. A JSON object; its schema describes every field.
     type Payload: Serialize + DeserializeOwned + ToSchema;

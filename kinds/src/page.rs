@@ -1,4 +1,4 @@
-//! The page about kinds, docs/kinds.md, made of what they say of themselves.
+//! The page about kinds, docs/reference/kinds.md, made of what they say of themselves.
 
 use std::fmt::Write as _;
 
@@ -10,7 +10,7 @@ use crate::definition::{Definition, Schemas};
 use crate::registry::Registry;
 
 /// How the page is made anew.
-const COMMAND: &str = "cargo run -p card-kinds --example page > docs/kinds.md";
+const COMMAND: &str = "cargo run -p card-kinds --example page > docs/reference/kinds.md";
 
 /// The page, as Markdown.
 #[must_use]
@@ -19,7 +19,7 @@ pub fn page(registry: &Registry) -> String {
         "# Kinds of tasks\n\n\
          What can be asked of the platform, with `POST /api/v1/tasks` `{{\"kind\", \"payload\"}}` or `cardctl submit --kind KIND`. \
          This page is made by\n`{COMMAND}`; a test compares it with the program. How to add a kind: \
-         [ARCHITECTURE.md](ARCHITECTURE.md#how-to-add-a-kind).\n\n\
+         [ARCHITECTURE.md](../ARCHITECTURE.md#how-to-add-a-kind).\n\n\
          Every task is durable when it is answered 202, reaches one final status, and has its effect once, whatever its \
          kind.\n"
     );
@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn the_page_is_what_the_kinds_say() {
-        let written = include_str!("../../docs/kinds.md");
-        assert!(written == page(&Registry::default()), "docs/kinds.md is out of date: {COMMAND}");
+        let written = include_str!("../../docs/reference/kinds.md");
+        assert!(written == page(&Registry::default()), "docs/reference/kinds.md is out of date: {COMMAND}");
     }
 }

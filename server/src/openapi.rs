@@ -17,7 +17,7 @@ pub(crate) fn info() -> Info {
         .version(card_core::VERSION)
         .description(Some(
             "Replaces bank cards. A 2xx to a write means that it is on disk. Every error is `application/problem+json` \
-             with a stable `code`; docs/problems.md explains each.",
+             with a stable `code`; docs/reference/problems.md explains each.",
         ))
         .build()
 }

@@ -26,6 +26,7 @@ mod manifests;
 mod masked;
 mod minikube;
 mod output;
+mod pages;
 mod place;
 mod processes;
 mod proxies;

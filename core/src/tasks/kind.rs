@@ -117,7 +117,7 @@ impl utoipa::PartialSchema for Kind {
     fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
         utoipa::openapi::ObjectBuilder::new()
             .schema_type(utoipa::openapi::schema::Type::String)
-            .description(Some("What a task does; docs/kinds.md lists the kinds"))
+            .description(Some("What a task does; docs/reference/kinds.md lists the kinds"))
             .pattern(Some("^[a-z](-?[a-z0-9])*$"))
             .max_length(Some(LIMIT))
             .examples(["replacement"])

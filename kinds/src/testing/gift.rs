@@ -2,7 +2,7 @@
 //! product.
 //!
 //! To make it one: move this file to `kinds/src/kinds/`, add `2 = gift::Gift;` to `kinds.rs`, and a section to
-//! docs/kinds.md.
+//! docs/reference/kinds.md.
 
 use card_core::engine::Claim;
 use card_core::problem::FieldError;

@@ -18,7 +18,7 @@ static STYLE: LazyLock<Asset> =
 static SCRIPT: LazyLock<Asset> =
     LazyLock::new(|| asset(include_bytes!("../../page/app.js"), "text/javascript; charset=utf-8"));
 static PROBLEMS: LazyLock<Asset> =
-    LazyLock::new(|| asset(include_bytes!("../../../docs/problems.md"), "text/plain; charset=utf-8"));
+    LazyLock::new(|| asset(include_bytes!("../../../docs/reference/problems.md"), "text/plain; charset=utf-8"));
 
 fn asset(bytes: &'static [u8], content_type: &'static str) -> Asset {
     Asset::new(Bytes::from_static(bytes), HeaderValue::from_static(content_type)).policy(POLICY)

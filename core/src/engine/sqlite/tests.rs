@@ -272,7 +272,7 @@ async fn keeps_all(fixture: &str, schema: u32) {
     assert_eq!((stats.accepted_total, stats.settled_total, stats.queue.ready), (18, 18, 0));
 }
 
-/// The rule of docs/api.md. Here a task is kept until its run is cleaned up, and its key with it.
+/// The rule of docs/reference/api.md. Here a task is kept until its run is cleaned up, and its key with it.
 #[tokio::test]
 async fn a_key_is_remembered_as_long_as_its_task() {
     use crate::tasks::{Idempotency, Outcome};

@@ -139,7 +139,7 @@ async fn days_are_dropped_while_others_write_and_read() {
     assert_eq!(bed.engine.stats().await.unwrap().settled_total, 650);
 }
 
-/// The rule of docs/api.md: as long as its task, and at least seven days.
+/// The rule of docs/reference/api.md: as long as its task, and at least seven days.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_key_is_remembered_as_long_as_its_task_and_at_least_seven_days() {
     let mut bed = Bed::new().await;

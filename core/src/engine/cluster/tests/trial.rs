@@ -8,7 +8,7 @@ use crate::engine::conformance::{accepted, add, claim_one, replacement};
 use crate::ids::UserId;
 use crate::testing::{Redis, RedisCluster, Sentinels};
 
-const OPERATIONS: &str = include_str!("../../../../../docs/operations.md");
+const OPERATIONS: &str = include_str!("../../../../../docs/guides/postgres-redis.md");
 
 /// The rights in the documentation, as words of `ACL SETUSER card`.
 fn documented() -> Vec<&'static str> {

@@ -43,11 +43,8 @@ fn block(sandbox: &Sandbox, command: &str) -> String {
 
 /// The page with the help of these commands as it is now.
 fn renewed(sandbox: &Sandbox, page: &str, command: &str, under: &[String]) -> String {
-    let mut page = if page.is_empty() {
-        format!("# `cardctl {command}`\n\n{}\n{END}\n", begin(command))
-    } else {
-        page.to_owned()
-    };
+    let mut page =
+        if page.is_empty() { format!("# `cardctl {command}`\n\n{}\n{END}\n", begin(command)) } else { page.to_owned() };
     for one in [command.to_owned()].iter().chain(under) {
         if !page.contains(&begin(one)) {
             // Writing to a String can't fail.

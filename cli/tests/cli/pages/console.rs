@@ -140,7 +140,8 @@ mod tests {
 
     #[test]
     fn a_block_is_commands_and_what_they_print() {
-        let page = "```console\n$ a \\\n    b\n> c\nout\n$ d\n```\n```console no-run: slow\n$ e\n```\n```text\n$ f\n```\n";
+        let page =
+            "```console\n$ a \\\n    b\n> c\nout\n$ d\n```\n```console no-run: slow\n$ e\n```\n```text\n$ f\n```\n";
         let found = commands(page).unwrap();
         assert_eq!(found.iter().map(|one| one.text.as_str()).collect::<Vec<_>>(), ["a \\\n    b\nc", "d", "e"]);
         assert_eq!(found[0].shown, ["out"]);

@@ -41,7 +41,9 @@ fn leads_somewhere(from: &Path, link: &str) -> bool {
     let Ok(target) = root().join(target).canonicalize() else { return false };
     match anchor {
         None => true,
-        Some(anchor) => std::fs::read_to_string(target).is_ok_and(|page| anchors(&page).iter().any(|one| one == anchor)),
+        Some(anchor) => {
+            std::fs::read_to_string(target).is_ok_and(|page| anchors(&page).iter().any(|one| one == anchor))
+        }
     }
 }
 

@@ -67,7 +67,11 @@ async fn each_route_and_each_metric_is_on_its_page() {
     let document: serde_json::Value = serde_json::from_str(&get("/openapi.json").await).unwrap();
     let mut routes = Vec::new();
     for (path, operations) in document["paths"].as_object().unwrap() {
-        let methods = operations.as_object().unwrap().keys().filter(|key| ["get", "post", "put", "delete", "patch"].contains(&key.as_str()));
+        let methods = operations
+            .as_object()
+            .unwrap()
+            .keys()
+            .filter(|key| ["get", "post", "put", "delete", "patch"].contains(&key.as_str()));
         routes.extend(methods.map(|method| format!("{} {}", method.to_uppercase(), nameless(path))));
     }
     let page = read(API);
@@ -77,22 +81,36 @@ async fn each_route_and_each_metric_is_on_its_page() {
             let Some((method, path)) = call.split_once(" /") else { continue };
             let path = path.split([' ', '?']).next().unwrap();
             let path = format!("/{path}");
-            let is_outside = ["/health", "/ready", "/metrics", "/scaling", "/openapi.json", "/docs/", "/", "/problems"].contains(&path.as_str());
+            let is_outside = ["/health", "/ready", "/metrics", "/scaling", "/openapi.json", "/docs/", "/", "/problems"]
+                .contains(&path.as_str());
             let prefix = if is_outside { "" } else { "/api/v1" };
             on_page.push(format!("{method} {}", nameless(&format!("{prefix}{path}"))));
         }
     }
     // Pages, which no OpenAPI document describes; and the issuer, a server of its own.
-    let apart = ["GET /", "GET /docs/", "GET /problems", "GET /openapi.json", "POST /api/v1/issue", "GET /api/v1/behaviour", "PUT /api/v1/behaviour"];
+    let apart = [
+        "GET /",
+        "GET /docs/",
+        "GET /problems",
+        "GET /openapi.json",
+        "POST /api/v1/issue",
+        "GET /api/v1/behaviour",
+        "PUT /api/v1/behaviour",
+    ];
     on_page.retain(|route| !apart.contains(&route.as_str()));
     routes.retain(|route| !apart.contains(&route.as_str()));
     assert_same(API, on_page, routes);
 
     const METRICS: &str = "docs/reference/metrics.md";
     let page = read(METRICS);
-    let on_page = rows(page.lines()).iter().flat_map(|row| quoted(&row[0])).map(|metric| metric.split('{').next().unwrap().to_owned()).collect();
+    let on_page = rows(page.lines())
+        .iter()
+        .flat_map(|row| quoted(&row[0]))
+        .map(|metric| metric.split('{').next().unwrap().to_owned())
+        .collect();
     let text = get("/metrics").await;
-    let mut metrics: Vec<String> = text.lines().filter_map(|line| Some(line.strip_prefix("# TYPE ")?.split(' ').next()?.to_owned())).collect();
+    let mut metrics: Vec<String> =
+        text.lines().filter_map(|line| Some(line.strip_prefix("# TYPE ")?.split(' ').next()?.to_owned())).collect();
     // Of Redis alone.
     metrics.push("redis_evicts".to_owned());
     assert_same(METRICS, on_page, metrics);
@@ -104,7 +122,8 @@ fn each_error_code_of_a_task_is_on_the_page_of_the_api() {
     let registry = Registry::default();
     let own = registry.all().flat_map(|kind| kind.errors.iter().map(|(code, _)| (*code).to_owned()));
     // Of the platform, whatever the kind: `Registry::error_for_owner` names them.
-    let common = strings(["cancelled", "invalid-payload", "step-panicked", "worker-stopped", "unknown-kind", "internal"]);
+    let common =
+        strings(["cancelled", "invalid-payload", "step-panicked", "worker-stopped", "unknown-kind", "internal"]);
     let page = read(PAGE);
     let on_page = rows(section(&page, "### Error codes of tasks")).iter().flat_map(|row| quoted(&row[0])).collect();
     assert_same(PAGE, on_page, own.chain(common).collect());
@@ -117,4 +136,31 @@ fn each_reason_of_a_cluster_is_on_its_page() {
     let on_page = rows(section(&page, "### Reasons"));
     let on_page = on_page.iter().flat_map(|row| quoted(&row[0])).collect();
     assert_same(PAGE, on_page, Reason::ALL.iter().map(|reason| reason.as_str().to_owned()).collect());
+}
+
+#[test]
+fn each_flag_and_variable_of_the_servers_is_on_their_page() {
+    const PAGE: &str = "docs/reference/servers.md";
+    let sandbox = Sandbox::new();
+    let mut in_program = Vec::new();
+    for program in [
+        &["card-server"][..],
+        &["card-server", "serve"],
+        &["card-server", "issuer"],
+        &["card-server", "migrate"],
+        &["card-worker"],
+    ] {
+        let help = sandbox.expect(0, &[program, &["--help"]].concat()).stdout;
+        let flags = help.lines().filter_map(|line| line.trim_start().strip_prefix("--"));
+        in_program.extend(flags.map(|flag| format!("--{}", flag.split(' ').next().unwrap())));
+        in_program.extend(help.split("[env: ").skip(1).map(|rest| rest.split('=').next().unwrap().to_owned()));
+    }
+    let page = read(PAGE);
+    let table = |heading| rows(section(&page, heading)).iter().flat_map(|row| quoted(&row[0])).collect::<Vec<_>>();
+    let flags = table("## Flags").iter().map(|flag| flag.split(' ').next().unwrap().to_owned()).collect::<Vec<_>>();
+    let variables = table("## Variables");
+    // Of secrets and addresses, which are no flags.
+    let apart = ["SIGNING_KEY", "OPERATOR_TOKEN", "DATABASE_URL", "REDIS_URL", "COMPONENT", "_FILE", "HOSTNAME"];
+    let variables = variables.into_iter().filter(|name| !apart.iter().any(|apart| name.ends_with(apart)));
+    assert_same(PAGE, flags.into_iter().chain(variables).collect(), in_program);
 }

@@ -123,5 +123,8 @@ fn assert_same(page: &str, mut on_page: Vec<String>, mut in_program: Vec<String>
         of.iter().filter(|one| !from.contains(one)).cloned().collect()
     };
     let (lacks, invents) = (missing(&on_page, &in_program), missing(&in_program, &on_page));
-    assert!(lacks.is_empty() && invents.is_empty(), "{page} lacks {lacks:#?}\n{page} has, and the program has not {invents:#?}");
+    assert!(
+        lacks.is_empty() && invents.is_empty(),
+        "{page} lacks {lacks:#?}\n{page} has, and the program has not {invents:#?}"
+    );
 }

@@ -44,10 +44,7 @@ pub(super) fn run(path: &str) {
         }
         let printed = session.run(&command.text);
         let told = |why: &str| -> ! {
-            panic!(
-                "{path}:{}: {why}\n$ {}\n{}\n(exit code {})",
-                command.line, command.text, printed.text, printed.code
-            )
+            panic!("{path}:{}: {why}\n$ {}\n{}\n(exit code {})", command.line, command.text, printed.text, printed.code)
         };
         if let Some(line) = console::difference(&command.shown, &printed.text) {
             told(&format!("this line was not printed: {line}"));
@@ -57,7 +54,8 @@ pub(super) fn run(path: &str) {
             told("it failed, and the page shows no error");
         }
         for line in &command.shown {
-            if let Some(code) = line.split("(exit ").nth(1).and_then(|rest| rest.split(')').next()?.parse::<i32>().ok()) {
+            if let Some(code) = line.split("(exit ").nth(1).and_then(|rest| rest.split(')').next()?.parse::<i32>().ok())
+            {
                 // `&` ends with 0 before the command does.
                 let background = command.text.contains('&');
                 if !background && printed.code != code {
@@ -86,8 +84,7 @@ impl Session {
                 .env("REDIS", database.redis())
                 .env("CARDCTL_DELIVERY_PREFIX", database.prefix());
         }
-        let mut shell =
-            command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let mut shell = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let stdin = shell.stdin.take().unwrap();
         Self { shell, stdin, sandbox, ports, services, number: 0 }
     }

@@ -152,7 +152,7 @@ fn each_flag_and_variable_of_the_servers_is_on_their_page() {
     ] {
         let help = sandbox.expect(0, &[program, &["--help"]].concat()).stdout;
         let flags = help.lines().filter_map(|line| line.trim_start().strip_prefix("--"));
-        in_program.extend(flags.map(|flag| format!("--{}", flag.split(' ').next().unwrap())));
+        in_program.extend(flags.map(|flag| format!("--{}", flag.split([' ', '.']).next().unwrap())));
         in_program.extend(help.split("[env: ").skip(1).map(|rest| rest.split('=').next().unwrap().to_owned()));
     }
     let page = read(PAGE);

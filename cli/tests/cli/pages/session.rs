@@ -73,7 +73,7 @@ impl Session {
         let programs = sandbox.path().join("bin");
         std::fs::create_dir(&programs).unwrap();
         link(&programs);
-        let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap_or_default());
+        let path = format!("{}:{}:/usr/sbin", programs.display(), std::env::var("PATH").unwrap_or_default());
         let ports = PORTS.map(|port| (port, free_port().to_string())).to_vec();
         copy_examples(&sandbox, &ports);
         let mut command = sandbox.program("bash", &["--norc"]);

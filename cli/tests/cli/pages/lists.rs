@@ -59,7 +59,7 @@ async fn each_route_and_each_metric_is_on_its_page() {
     let url = sandbox.up().url;
     sandbox.expect(0, &["submit", "-c", "2", "-w", "--kind", "add"]);
     let get = async |path: &str| {
-        let client = reqwest::Client::builder().timeout(Duration::from_secs(10)).no_proxy().build().unwrap();
+        let client = card_http::local().timeout(Duration::from_secs(10)).build().unwrap();
         client.get(format!("{url}{path}")).send().await.unwrap().text().await.unwrap()
     };
 

@@ -43,7 +43,8 @@ fn each_error_code_in_the_source_is_in_the_list() {
     assert!(unknown.is_empty(), "add to codes::CODES and {PAGE}: {unknown:?}");
 }
 
-fn sources(folder: &Path, see: &mut impl FnMut(&str)) {
+/// Shows every source file below a folder.
+pub(super) fn sources(folder: &Path, see: &mut impl FnMut(&str)) {
     for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
         let path = entry.path();
         if path.is_dir() {

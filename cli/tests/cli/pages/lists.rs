@@ -5,7 +5,8 @@ use std::time::Duration;
 use card_kinds::Registry;
 use card_kube::diagnose::Reason;
 
-use super::{assert_same, quoted, read, rows, section};
+use super::codes::sources;
+use super::{assert_same, quoted, read, root, rows, section};
 use crate::sandbox::Sandbox;
 
 fn strings(names: impl IntoIterator<Item = impl Into<String>>) -> Vec<String> {
@@ -163,4 +164,19 @@ fn each_flag_and_variable_of_the_servers_is_on_their_page() {
     let apart = ["SIGNING_KEY", "OPERATOR_TOKEN", "DATABASE_URL", "REDIS_URL", "COMPONENT", "_FILE", "HOSTNAME"];
     let variables = variables.into_iter().filter(|name| !apart.iter().any(|apart| name.ends_with(apart)));
     assert_same(PAGE, flags.into_iter().chain(variables).collect(), in_program);
+}
+
+#[test]
+fn each_log_line_of_the_page_is_in_the_source() {
+    let mut source = String::new();
+    for folder in ["core/src", "kinds/src", "worker/src", "server/src", "cli/src"] {
+        sources(&root().join(folder), &mut |text| source.push_str(text));
+    }
+    let page = read("docs/operations/monitoring.md");
+    let lines = rows(section(&page, "## Logs")).iter().flat_map(|row| quoted(&row.join(" "))).collect::<Vec<_>>();
+    // Some are put together while it runs: their parts are there.
+    let parts =
+        lines.iter().flat_map(|line| line.split(['…', ';'])).map(|part| part.trim().trim_start_matches("can't "));
+    let missing: Vec<&str> = parts.filter(|part| !source.contains(part)).collect();
+    assert!(lines.len() > 10 && missing.is_empty(), "{missing:#?}");
 }

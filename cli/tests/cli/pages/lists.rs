@@ -48,6 +48,19 @@ fn each_exit_code_is_on_its_page() {
     assert_same(PAGE, on_page, codes);
 }
 
+#[test]
+fn each_global_option_is_on_the_page_of_the_command_line() {
+    const PAGE: &str = "docs/reference/cli.md";
+    let help = Sandbox::new().expect(0, &["status", "--help"]).stdout;
+    let (_, global) = help.split_once("Global options:").unwrap();
+    let long = |text: &str| Some(format!("--{}", text.split_once("--")?.1.split([' ', '<']).next()?.trim()));
+    let in_program = global.lines().filter(|line| line.trim_start().starts_with('-')).filter_map(long).collect();
+    let page = read(PAGE);
+    let on_page =
+        rows(section(&page, "## Global options")).iter().filter_map(|row| long(&quoted(&row[0])[0])).collect();
+    assert_same(PAGE, on_page, in_program);
+}
+
 /// A path with its parameters' names left out: pages may name them as they like.
 fn nameless(path: &str) -> String {
     let parts = path.split('/').map(|part| if part.starts_with('{') { "{}" } else { part });

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::OnceLock;
 
+use card_client::ClientError;
 use card_core::files::{self, Distrust};
 use card_core::settings::{Origin, Resolved, holds_credentials};
 use card_http::PlainHttp;
-use card_loadtests::client::ClientError;
 use nix::sys::signal::Signal;
 use tokio_util::sync::CancellationToken;
 

@@ -8,11 +8,11 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::client::{Client, ClientError};
 use crate::moment::{Doing, Moment};
 use crate::run::{RunError, carry_share};
 use crate::shard::wire::{Line, Progress, pieces};
 use crate::shard::{Assignment, InvalidAssignment};
+use card_client::{Client, ClientError};
 
 /// A pod that was told to end goes with its log; who reads that has so long to do it.
 const LINGER: Duration = Duration::from_secs(1);

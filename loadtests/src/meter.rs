@@ -9,11 +9,11 @@ use std::time::Duration;
 use card_core::tasks::Status;
 use tokio::time::Instant;
 
-use crate::client::ClientError;
-use crate::latency::Latency;
-use crate::observer::Final;
-use crate::sender::FailedAttempt;
 use crate::shard::Figures;
+use card_client::ClientError;
+use card_client::latency::Latency;
+use card_client::observer::Final;
+use card_client::sender::FailedAttempt;
 
 /// A start that is later than this is a late one: below it is the grain of timers and threads.
 pub const LATE: Duration = Duration::from_millis(10);

@@ -1,8 +1,8 @@
 //! What a call's error means for the person at the terminal.
 
+use card_client::events::StreamLost;
+use card_client::{ClientError, GatewayAnswer, LocalFault};
 use card_core::problem::{Code, Problem};
-use card_loadtests::client::{ClientError, GatewayAnswer, LocalFault};
-use card_loadtests::events::StreamLost;
 
 use crate::exit::Exit;
 use crate::failure::Failure;

@@ -4,12 +4,12 @@
 mod failures;
 mod hint;
 
-use card_core::problem::Code;
-pub use card_loadtests::client::{
+pub use card_client::events::{Events, Follower, Notice, Scope, StreamLost};
+pub use card_client::{
     Accept, Behaviour, Bulk, BulkFilter, BulkPace, Caller, Client, ClientError, DeadLetterGroup, DeadLetterGroups,
     Order, Readiness, Refused, SyntheticUser, TaskQuery, Token, raise_connection_limit,
 };
-pub use card_loadtests::events::{Events, Follower, Notice, Scope, StreamLost};
+use card_core::problem::Code;
 
 pub use self::hint::{command, quote, words};
 

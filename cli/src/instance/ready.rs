@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use card_client::{Accept, Caller, Client, ClientError, Order};
 use card_core::problem::Code;
 use card_core::tasks::{Stats, Status};
 use card_kinds::add::{Add, Addition};
-use card_loadtests::client::{Accept, Caller, Client, ClientError, Order};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::client;

@@ -6,10 +6,10 @@ use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 
+use card_client::{Accept, Caller, Client, ClientError, Order};
 use card_core::ids::RunId;
 use card_core::problem::Code;
 use card_kinds::add::{Add, Addition};
-use card_loadtests::client::{Accept, Caller, Client, ClientError, Order};
 
 use crate::kill::audit;
 use crate::sandbox::{Sandbox, eventually};

@@ -1,7 +1,7 @@
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
-use card_loadtests::client::{Behaviour, Client, Token};
+use card_client::{Behaviour, Client, Token};
 use cardctl::instance::{Paths, Process};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};

@@ -5,10 +5,10 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use card_client::{Accept, Caller, Client, Order, Token};
 use card_core::ids::{RunId, TaskId};
 use card_kinds::add::{Add, Addition};
 use card_kinds::replacement::{CardReplacement, Reason, Replacement};
-use card_loadtests::client::{Accept, Caller, Client, Order, Token};
 use cardctl::instance::{Paths, Process, Record, detached};
 use nix::sys::signal::Signal;
 use rand::rngs::StdRng;

@@ -3,9 +3,9 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 
+use card_client::{Accept, Caller, Order};
 use card_core::tasks::Status;
 use card_kinds::add::{Add, Addition};
-use card_loadtests::client::{Accept, Caller, Order};
 use cardctl::instance::{Lock, Paths, Process, Record};
 use nix::sys::signal::Signal;
 

@@ -1,6 +1,6 @@
 //! `loadtest compare`: two results held against each other.
 
-use card_loadtests::latency::Percentiles;
+use card_client::latency::Percentiles;
 use card_loadtests::plan::presets;
 use card_loadtests::result::{
     Correctness, Distribution, Errors, Generator, Phase, Platform, Rates, Report, Sample, Validity, Verdict,

@@ -2,8 +2,8 @@
 
 use std::process::Command;
 
+use card_client::{Behaviour, Client, Token};
 use card_core::testing::Database;
-use card_loadtests::client::{Behaviour, Client, Token};
 use cardctl::instance::{Paths, Process};
 use nix::sys::signal::Signal;
 use serde_json::Value;

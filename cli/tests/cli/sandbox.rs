@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use card_loadtests::client::{Client, Token};
+use card_client::{Client, Token};
 use cardctl::instance::{Paths, Process, Record};
 use nix::sys::signal::Signal;
 use regex::Regex;

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use card_client::{Accept, Caller, Order};
 use card_core::problem::Code;
 use card_core::testing::Shutdown;
 use card_kinds::add::{Add, Addition};
-use card_loadtests::client::{Accept, Caller, Order};
 use tokio::time::{Instant, sleep};
 
 use crate::platform::{PATIENCE, Platform};

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use card_client::{Client, Token};
 use card_core::tasks::Stats;
 use card_core::testing::{Postgres, PostgresOptions, Proxy, Redis};
-use card_loadtests::client::{Client, Token};
 use tempfile::TempDir;
 use tokio::net::TcpSocket;
 use tokio::process::Command;

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use card_client::Caller;
 use card_core::ids::{TaskId, UserId, WorkerId};
 use card_core::tasks::Stats;
 use card_core::time::Instant;
 use card_kinds::replacement::Reason;
 use card_kinds::replacement::{IssueRequest, IssuedCard};
-use card_loadtests::client::Caller;
 use futures::future::join_all;
 use serde_json::json;
 use sqlx::{Connection, PgConnection};

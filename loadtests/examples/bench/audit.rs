@@ -4,15 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use card_client::Caller;
+use card_client::audit::{Drain, Stage, prove};
+use card_client::identities::Identities;
+use card_client::ledger::Ledger;
+use card_client::observer::Observer;
+use card_client::orders::Orders;
+use card_client::sender::{Sender, Sent};
 use card_core::ids::RunId;
 use card_kinds::add::Addition;
-use card_loadtests::audit::{Drain, Stage, prove};
-use card_loadtests::client::Caller;
-use card_loadtests::identities::Identities;
-use card_loadtests::ledger::Ledger;
-use card_loadtests::observer::Observer;
-use card_loadtests::orders::Orders;
-use card_loadtests::sender::{Sender, Sent};
 use tokio_util::sync::CancellationToken;
 
 use crate::platform::Platform;

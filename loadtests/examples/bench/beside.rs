@@ -4,11 +4,11 @@
 
 use std::time::{Duration, Instant};
 
+use card_client::observer::Observer;
+use card_client::{Accept, Caller, Order, Token};
 use card_core::ids::RunId;
 use card_kinds::add::{Add, Addition};
 use card_kinds::replacement::{CardReplacement, Reason, Replacement};
-use card_loadtests::client::{Accept, Caller, Order, Token};
-use card_loadtests::observer::Observer;
 
 use crate::given::{Engine, Given};
 use crate::platform::{Platform, ms, percentile};

@@ -5,8 +5,8 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use card_client::{Client, Token};
 use card_core::ids::RunId;
-use card_loadtests::client::{Client, Token};
 use card_loadtests::plan::{Journey, Mix, Plan, Stage, Think, presets};
 use card_loadtests::run::{Setup, carry_out};
 use goose::client::GooseClientBuilder;

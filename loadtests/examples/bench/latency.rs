@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use card_client::observer::Observer;
+use card_client::{Accept, Caller, Order};
 use card_core::ids::RunId;
 use card_kinds::add::{Add, Addition};
-use card_loadtests::client::{Accept, Caller, Order};
-use card_loadtests::observer::Observer;
 
 use crate::given::Given;
 use crate::platform::{ms, percentile};

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use card_client::{Client, Token};
 use card_core::ids::RunId;
-use card_loadtests::client::{Client, Token};
 use tokio::process::Command;
 
 use crate::Failed;

@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
+use card_client::{Client, Token};
 use card_core::ids::RunId;
-use card_loadtests::client::{Client, Token};
 use card_loadtests::plan::{Journey, Mix, Model, Plan, Stage, presets};
 use card_loadtests::result::{Phase, Report, Verdict};
 use card_loadtests::run::{Setup, carry_out};

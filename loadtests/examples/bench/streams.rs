@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use card_client::{Accept, Caller, Order};
 use card_core::ids::RunId;
 use card_kinds::add::{Add, Addition};
-use card_loadtests::client::{Accept, Caller, Order};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 

@@ -4,11 +4,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use card_client::{Accept, Caller, Client, Order, SyntheticUser};
 use card_core::ids::{RunId, TaskId};
 use card_core::tasks::Stats;
 use card_core::time;
 use card_kinds::replacement::{CardReplacement, Reason, Replacement};
-use card_loadtests::client::{Accept, Caller, Client, Order, SyntheticUser};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::task::JoinSet;

@@ -4,9 +4,9 @@
 use std::io::Write;
 use std::process::ExitCode;
 
+use card_client::{Client, ClientError, Token, raise_connection_limit};
 use card_core::process::{Environment, Exit, NotReady, Stop, run, without_empty_variables};
 use card_http::PlainHttp;
-use card_loadtests::client::{Client, ClientError, Token, raise_connection_limit};
 use card_loadtests::generate::{GenerateError, generate};
 use card_loadtests::shard::{Assignment, InvalidAssignment};
 use clap::Parser;

@@ -2,8 +2,8 @@
 
 use super::Options;
 use super::noise::noise;
-use crate::latency::Percentiles;
 use crate::result::{Change, Report, Verdict};
+use card_client::latency::Percentiles;
 
 /// A latency that rose by no more than this is no worse, whatever the fraction: timers and schedulers are no better.
 pub const FLOOR_MS: f64 = 0.5;

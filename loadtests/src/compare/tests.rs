@@ -3,10 +3,10 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::latency::Percentiles;
 use crate::plan::{Growth, Journey, Mix, Model, Stage, Think};
 use crate::report::fixture;
 use crate::result::{Correctness, Errors, Phase, Rates, Sample, Step, Validity};
+use card_client::latency::Percentiles;
 
 /// A sound run of 30 measured seconds in which every second is like every other.
 pub(crate) fn report() -> Report {

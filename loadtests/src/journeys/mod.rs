@@ -17,14 +17,14 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::client::{Client, ClientError, SyntheticUser};
-use crate::identities::Identities;
 use crate::meter::{Meter, Start};
-use crate::observer::{Final, Observer};
-use crate::orders::Orders;
 use crate::plan::{Journey, Mix};
-use crate::sender::{Sender, Sent};
 use crate::share::Share;
+use card_client::identities::Identities;
+use card_client::observer::{Final, Observer};
+use card_client::orders::Orders;
+use card_client::sender::{Sender, Sent};
+use card_client::{Client, ClientError, SyntheticUser};
 
 /// What the users of a load share.
 pub struct Crew {

@@ -5,8 +5,8 @@ use std::io;
 use card_core::tasks::Kind;
 
 use super::{Crew, Visit, Went};
-use crate::client::SyntheticUser;
-use crate::orders::Orders;
+use card_client::SyntheticUser;
+use card_client::orders::Orders;
 
 /// The user comes back if it can be used again: of a kind that an owner can have only one of, a second order while the first
 /// is open would be refused (P3).

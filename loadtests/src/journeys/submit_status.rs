@@ -8,7 +8,7 @@ use card_kinds::replacement;
 use tokio::time::Instant;
 
 use super::{Crew, Visit, Went};
-use crate::client::{Caller, SyntheticUser};
+use card_client::{Caller, SyntheticUser};
 
 /// Between two looks: at first as quick as the work can be, then slower, as well-behaved pollers do.
 const FIRST: Duration = Duration::from_millis(20);

@@ -1,7 +1,7 @@
 //! Whether what was accepted was done, once.
 
-use crate::audit;
 use crate::result::{Correctness, Verdict};
+use card_client::audit;
 
 /// A generator that is missing took its ledger with it: what that owes nobody knows, so what the others prove is not all.
 pub(super) fn verdict(found: &Correctness, one_is_missing: bool) -> Verdict {

@@ -1,8 +1,8 @@
 //! What was measured of a promise: in a whole run, and in one step of it.
 
-use crate::latency::Percentiles;
 use crate::plan::{Metric, Slo, Stat};
 use crate::result::{Phase, Report, Sample, Step};
+use card_client::latency::Percentiles;
 
 /// A figure and of how many samples it is.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]

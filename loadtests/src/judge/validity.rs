@@ -2,9 +2,9 @@
 
 use super::limit::{BUSY, Limit, MANY_REFUSED};
 use super::{generators, interrupted, measured, standstill, step};
-use crate::client::LocalFault;
 use crate::plan::{Slo, grouped, percent};
 use crate::result::{Report, Sample, Step, Verdict};
+use card_client::LocalFault;
 
 /// Of the planned arrivals, fewer than this are another load than was planned.
 const REACHED: f64 = 0.99;

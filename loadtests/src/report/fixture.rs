@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::latency::Percentiles;
 use crate::plan::{Metric, Mix, Model, Op, Plan, Slo, Stage, Stat, presets};
 use crate::result::{
     Breakpoint, Change, Correctness, Distribution, Errors, Finding, Generator, Part, Phase, Platform, Rates,
     Regression, Report, Sample, SloResult, Step, Validity, Verdict,
 };
+use card_client::latency::Percentiles;
 
 /// 12,000 accepted less a few, 96 seconds, exit code 9.
 pub(crate) fn report() -> Report {

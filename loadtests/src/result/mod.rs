@@ -13,6 +13,7 @@ mod steps;
 mod timeline;
 mod validity;
 
+pub use card_client::audit::Verdict;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -24,21 +25,8 @@ pub use self::schema::schema;
 pub use self::steps::{Breakpoint, Step};
 pub use self::timeline::{Phase, Sample};
 pub use self::validity::Validity;
-use crate::latency::Percentiles;
 use crate::plan::Plan;
-
-/// A judgement in one word.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Verdict {
-    /// It holds.
-    Pass,
-    /// It does not.
-    Fail,
-    /// Could not find out, or what was found says nothing.
-    #[default]
-    Inconclusive,
-}
+use card_client::latency::Percentiles;
 
 /// The whole document.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Rates, Verdict};
-use crate::latency::Percentiles;
+use card_client::latency::Percentiles;
 
 /// One step of a rising load.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -2,9 +2,9 @@
 
 use super::course::Course;
 use super::{Run, machine};
-use crate::audit::Audit;
 use crate::result::{Correctness, Finding, Generator, Platform};
 use crate::shard::{CourseFigures, Shard, Stream, VERSION};
+use card_client::audit::Audit;
 
 impl Run<'_> {
     /// Everything that was measured so far; nothing of it is judged, and nothing audited.

@@ -32,22 +32,22 @@ use tokio_util::task::AbortOnDropHandle;
 pub(crate) use self::course::LAST_ANSWERS;
 use self::course::{Course, Which};
 use self::timeline::Timeline;
-use crate::audit::{Drain, Stage, prove};
-use crate::client::Client;
-use crate::events::StreamLost;
-use crate::identities::Identities;
 use crate::journeys::Crew;
 use crate::judge;
-use crate::ledger::Ledger;
 use crate::meter::Second;
 use crate::moment::{AtStep, Doing, Moment};
-use crate::observer::Observer;
 use crate::plan::{Model, Plan};
 use crate::result::Report;
-use crate::retries::past_a_gateway;
-use crate::sender::{OnRefusal, Sender};
 use crate::shard::{Shard, merge};
 use crate::share::{Muster, MusterError, Share, Start};
+use card_client::Client;
+use card_client::audit::{Drain, Stage, prove};
+use card_client::events::StreamLost;
+use card_client::identities::Identities;
+use card_client::ledger::Ledger;
+use card_client::observer::Observer;
+use card_client::retries::past_a_gateway;
+use card_client::sender::{OnRefusal, Sender};
 
 /// How long a lost answer is followed up before nobody knows.
 const SEND_PATIENCE: Duration = Duration::from_secs(15);
@@ -87,7 +87,7 @@ pub enum RunError {
     Stream(#[from] StreamLost),
     /// The users can't be generated.
     #[error(transparent)]
-    Users(#[from] crate::client::ClientError),
+    Users(#[from] card_client::ClientError),
     /// The sender's ledger can't be written.
     #[error("the journal of accepted tasks can't be written: {0}")]
     Ledger(#[from] std::io::Error),

@@ -12,14 +12,14 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::machine::Processor;
 use super::standstill::Standstill;
-use crate::client::Client;
-use crate::latency::Percentiles;
 use crate::meter::Second;
 use crate::moment::{AtStep, Doing, Moment};
 use crate::plan::{AbortRule, Plan, Watch};
 use crate::result::{Phase, Sample};
 use crate::shard::Taken;
 use crate::share::Share;
+use card_client::Client;
+use card_client::latency::Percentiles;
 
 const SECOND: Duration = Duration::from_secs(1);
 /// How often a new look is shown.

@@ -7,10 +7,10 @@ use card_core::ids::RunId;
 use serde::{Deserialize, Serialize};
 
 use super::VERSION;
-use crate::client::Client;
 use crate::plan::Plan;
 use crate::run::Setup;
 use crate::share::{InvalidShare, Share};
+use card_client::Client;
 
 /// A search doubles from the first size to the last and then halves: it tries no more sizes than these.
 const MOST_SIZES: usize = 30;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::recorded::Recorded;
+use card_client::recorded::Recorded;
 
 /// A [`crate::meter::Meter`] that was read.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

@@ -25,9 +25,9 @@ pub use self::figures::Figures;
 pub use self::merge::{MergeError, Missing, merge};
 pub use self::watched::Watched;
 use crate::plan::Plan;
-use crate::recorded::{Packed, Recorded};
 use crate::result::{Correctness, Generator, Platform, Sample};
 use crate::share::{Share, Skew};
+use card_client::recorded::{Packed, Recorded};
 
 /// The version of the document.
 pub const VERSION: u32 = 1;

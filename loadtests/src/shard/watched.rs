@@ -7,10 +7,10 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::wire::Progress;
-use crate::latency::Percentiles;
 use crate::moment::{Doing, Moment};
 use crate::plan::{AbortRule, Plan, Watch};
 use crate::result::Sample;
+use card_client::latency::Percentiles;
 
 /// Seconds that one may be behind before the others go on without it.
 const BEHIND: usize = 3;

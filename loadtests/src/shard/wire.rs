@@ -18,9 +18,9 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::Shard;
-use crate::latency::Percentiles;
 use crate::moment::{AtStep, Doing, Moment};
 use crate::result::Sample;
+use card_client::latency::Percentiles;
 
 /// The version of the lines.
 const VERSION: u32 = 1;

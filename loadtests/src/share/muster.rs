@@ -18,8 +18,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Share;
-use crate::client::{Accept, Caller, Client, ClientError, Order, TaskQuery};
-use crate::retries::patiently;
+use card_client::retries::patiently;
+use card_client::{Accept, Caller, Client, ClientError, Order, TaskQuery};
 
 /// From the last sign to the beginning: all must have seen it by then.
 const LEAD: Duration = Duration::from_secs(2);

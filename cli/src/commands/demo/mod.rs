@@ -6,11 +6,11 @@ mod script;
 
 use std::time::Duration;
 
+use card_client::audit::Audit;
+use card_client::latency::Percentiles;
+use card_client::orders::Orders;
 use card_core::ids::RunId;
 use card_kinds::replacement::CardReplacement;
-use card_loadtests::audit::Audit;
-use card_loadtests::latency::Percentiles;
-use card_loadtests::orders::Orders;
 use card_loadtests::result::{Correctness, Report, Verdict};
 use serde::Serialize;
 

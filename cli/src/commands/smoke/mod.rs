@@ -11,7 +11,7 @@ mod steps;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use card_loadtests::orders::Orders;
+use card_client::orders::Orders;
 
 use self::artifacts::Artifacts;
 use self::host::Host;

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use card_client::ClientError;
+use card_client::events::StreamLost;
 use card_core::ids::RunId;
-use card_loadtests::client::ClientError;
-use card_loadtests::events::StreamLost;
 use serde::Serialize;
 use tokio::time::Instant;
 

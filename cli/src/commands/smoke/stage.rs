@@ -4,12 +4,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use card_client::identities::Identities;
+use card_client::orders::Orders;
 use card_core::ids::{RunId, TaskId};
 use card_core::tasks::Task;
 use card_kinds::add::Addition;
 use card_kinds::replacement::CardReplacement;
-use card_loadtests::identities::Identities;
-use card_loadtests::orders::Orders;
 use tokio_util::sync::CancellationToken;
 
 use super::artifacts::Artifacts;

@@ -1,6 +1,6 @@
 //! Looks at a platform once, whatever state it is in.
 
-use card_loadtests::client::Client;
+use card_client::Client;
 
 use super::document::{Api, Document, State};
 use super::kubernetes::Place;

@@ -8,13 +8,13 @@ mod senders;
 use std::io::Read;
 use std::time::Duration;
 
+use card_client::audit::Wrong;
+use card_client::orders::Orders;
 use card_core::ids::{RunId, TaskId, UserId};
 use card_core::tasks::{Kind, Priority};
 use card_core::time::{Instant as Timestamp, format_duration, parse_duration};
 use card_kinds::Registry;
 use card_kinds::replacement::{self, CardReplacement, Reason, Replacement};
-use card_loadtests::audit::Wrong;
-use card_loadtests::orders::Orders;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::time::Instant;

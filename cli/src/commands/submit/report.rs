@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use card_client::audit::{Audit, Verdict};
+use card_client::latency::Percentiles;
 use card_core::ids::{RunId, TaskId, UserId};
 use card_core::tasks::{Kind, Status};
-use card_loadtests::audit::{Audit, Verdict};
-use card_loadtests::latency::Percentiles;
 use serde::Serialize;
 
 use super::campaign::{Ending, Outcome, Plan};

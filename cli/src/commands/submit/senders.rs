@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use card_client::identities::Identities;
+use card_client::ledger::Ledger;
+use card_client::retries::{Retries, patience};
+use card_client::sender::{FailedAttempt, Sender, Sent};
 use card_core::tasks::Task;
-use card_loadtests::identities::Identities;
-use card_loadtests::ledger::Ledger;
-use card_loadtests::retries::{Retries, patience};
-use card_loadtests::sender::{FailedAttempt, Sender, Sent};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};

@@ -1,9 +1,9 @@
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
+use card_client::{Accept, Caller, Order};
 use card_core::tasks::Status;
 use card_kinds::add::{Add, Addition};
-use card_loadtests::client::{Accept, Caller, Order};
 use cardctl::instance::Process;
 use nix::sys::signal::Signal;
 

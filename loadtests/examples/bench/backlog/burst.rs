@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use card_client::{Accept, Caller, Client, Order};
 use card_kinds::add::{Add, Addition};
-use card_loadtests::client::{Accept, Caller, Client, Order};
 use tokio::task::JoinSet;
 
 use crate::Failed;

@@ -1,8 +1,8 @@
 use super::*;
 use crate::compare::tests::slower;
 use crate::compare::{Options, compare};
-use crate::latency::Percentiles;
 use crate::result::Verdict;
+use card_client::latency::Percentiles;
 
 #[test]
 fn students_quantiles_are_those_of_the_tables() {

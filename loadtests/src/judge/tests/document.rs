@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::judge::judge;
-use crate::latency::Percentiles;
 use crate::plan::{AbortRule, Growth, Model, Overrides, Plan, Slo, presets};
 use crate::result::{
     Change, Correctness, Distribution, Errors, Generator, Phase, Platform, Rates, Regression, Report, Sample, Step,
     Validity, Verdict,
 };
+use card_client::latency::Percentiles;
 
 /// 50 users for 30 s: 12,000 requests, all accepted, all done once. Every promise of `slo` comes to the defaults.
 pub(super) fn sound(slo: &[&str]) -> Report {

@@ -1,11 +1,11 @@
 //! What was promised and what was measured.
 
 use super::escape;
-use crate::latency::Percentiles;
 use crate::report::format::{NONE, actual, count, millis, percent, point, rate};
 use crate::report::remarks::word;
 use crate::report::table::{Side, Table};
 use crate::result::Report;
+use card_client::latency::Percentiles;
 
 pub(super) fn promises(report: &Report) -> Option<String> {
     if report.slo.is_empty() {

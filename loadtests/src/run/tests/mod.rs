@@ -7,9 +7,9 @@ use std::collections::HashSet;
 
 use self::platform::{Mood, TestPlatform, Wire};
 use super::*;
-use crate::client::TaskQuery;
 use crate::plan::{Growth, Mix, Stage as Stretch, Think, presets};
 use crate::result::{Phase, Verdict};
+use card_client::TaskQuery;
 
 fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)

@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-use crate::client::{Client, Token};
+use card_client::{Client, Token};
 
 const OPERATOR: &str = "op_0123456789abcdef0123456789abcdef";
 

@@ -5,9 +5,9 @@
 //! either end goes to the nearest.
 
 use super::place::Places;
-use crate::recorded::Recorded;
 use crate::result::Sample;
 use crate::shard::{Shard, Taken};
+use card_client::recorded::Recorded;
 
 /// The timeline.
 pub(super) fn merge(shards: &[Shard], places: &Places) -> Vec<Sample> {
@@ -116,7 +116,7 @@ impl<'s> Second<'s> {
 /// those were left out, the slowest generator's.
 fn latency(
     takes: &[(&Taken, &Shard)],
-    packed: fn(&Taken) -> &Option<crate::recorded::Packed>,
+    packed: fn(&Taken) -> &Option<card_client::recorded::Packed>,
     told: fn(&Sample) -> [Option<f64>; 3],
 ) -> [Option<f64>; 3] {
     let having: Vec<&Taken> =
@@ -126,7 +126,7 @@ fn latency(
     }
     let mut all = Recorded::default();
     for taken in &having {
-        match packed(taken).as_ref().map(crate::recorded::Packed::open) {
+        match packed(taken).as_ref().map(card_client::recorded::Packed::open) {
             Some(Ok(recorded)) => all.add(&recorded),
             _ => return slowest(&having, told),
         }

@@ -5,10 +5,10 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use crate::plan::{Overrides, Plan, presets};
-use crate::recorded::Recorded;
 use crate::result::{Correctness, Finding, Generator, Phase, Platform, Sample, Verdict};
 use crate::shard::{CourseFigures, Figures, Shard, Stream, Taken, VERSION};
 use crate::share::{Share, Skew};
+use card_client::recorded::Recorded;
 
 /// Seconds of a course that are measured, after one of ramp.
 pub(super) const SECONDS: usize = 5;

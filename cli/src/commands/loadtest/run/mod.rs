@@ -14,14 +14,14 @@ mod verdict;
 
 use std::path::PathBuf;
 
+use card_client::ClientError;
+use card_client::orders::Orders;
+use card_client::retries::past_a_gateway;
 use card_core::ids::RunId;
-use card_loadtests::client::ClientError;
 use card_loadtests::judge::{self, judge};
 use card_loadtests::moment::Moment;
-use card_loadtests::orders::Orders;
 use card_loadtests::plan::Plan;
 use card_loadtests::result::{Report, Verdict};
-use card_loadtests::retries::past_a_gateway;
 use card_loadtests::run::{RunError, Setup, carry_out};
 use card_loadtests::shard::{self, Assignment};
 use card_loadtests::share;

@@ -1,9 +1,9 @@
 //! Removes what a load test made, unless it is evidence.
 
+use card_client::retries::past_a_gateway;
 use card_core::engine::Cleaned;
 use card_core::ids::RunId;
 use card_loadtests::result::{Report, Verdict};
-use card_loadtests::retries::past_a_gateway;
 
 use super::generators::Runs;
 use crate::client::{self, Client, ClientError};

@@ -4,8 +4,8 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use card_client::events::{Events, Follower, Notice, Scope};
 use card_core::ids::TaskId;
-use card_loadtests::events::{Events, Follower, Notice, Scope};
 use tokio::time::timeout;
 
 use crate::commands::smoke::runner::Miss;

@@ -1,8 +1,8 @@
 //! A request is accepted, followed on the event stream to its end, and the card is there.
 
+use card_client::observer::Observer;
 use card_core::tasks::Status;
 use card_kinds::replacement::CardStatus;
-use card_loadtests::observer::Observer;
 use tokio::time::{Instant, timeout};
 
 use crate::client::Caller;

@@ -3,9 +3,9 @@
 use maud::{Markup, html};
 
 use super::{nothing, section};
-use crate::latency::Percentiles;
 use crate::report::chart::{Heap, Mark, Scale, histogram};
 use crate::result::Report;
+use card_client::latency::Percentiles;
 
 const LEAD: &str = "From the intended start, over the measured time. The axis is logarithmic and the same for both.";
 

@@ -4,9 +4,9 @@ use maud::{Markup, html};
 
 use super::table::{Column, code, figures as number, table, text, words};
 use super::{nothing, section};
-use crate::latency::Percentiles;
 use crate::report::format;
 use crate::result::Report;
+use card_client::latency::Percentiles;
 
 const LEAD: &str = "Over the measured time: what came before it, the first ramp, is not in them.";
 

@@ -1,6 +1,6 @@
 //! A load test as a block of four lines, for a terminal.
 
-use card_loadtests::latency::Percentiles;
+use card_client::latency::Percentiles;
 use card_loadtests::moment::{Doing, Moment};
 use card_loadtests::plan::Model;
 use card_loadtests::report::format;

@@ -132,7 +132,7 @@ fn regression(of: &Regression, paint: Paint) -> Vec<String> {
 }
 
 fn latency(report: &Report) -> String {
-    let of = |name: &str, of: &card_loadtests::latency::Percentiles| {
+    let of = |name: &str, of: &card_client::latency::Percentiles| {
         let [p50, p95, p99] = [of.p50, of.p95, of.p99]
             .map(|value| if of.n == 0 { format::NONE.to_owned() } else { format::millis(value) });
         format!("{name} p50 {p50}  p95 {p95}  p99 {p99}")

@@ -13,7 +13,7 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::{Caller, Client, ClientError};
+use crate::{Caller, Client, ClientError};
 
 /// The server ends a long poll after this much at the latest.
 const WAIT_LIMIT: Duration = Duration::from_secs(60);

@@ -10,14 +10,14 @@ use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
+use card_client::ledger::Ledger;
+use card_client::sender::{Sender, Sent};
+use card_client::{Client, Order, SyntheticUser, Token};
 use card_core::ids::{RunId, TaskId, UserId};
 use card_core::problem::{Code, Problem};
 use card_core::tasks::{Priority, Status, Task};
 use card_kinds::replacement;
 use card_kinds::replacement::{CardReplacement, Reason, Replacement};
-use card_loadtests::client::{Client, Order, SyntheticUser, Token};
-use card_loadtests::ledger::Ledger;
-use card_loadtests::sender::{Sender, Sent};
 use tokio_util::sync::CancellationToken;
 
 /// How the stage answers a request that it has, of course, carried out.

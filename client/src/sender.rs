@@ -13,9 +13,9 @@ use card_core::tasks::Task;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::client::{Accept, Caller, Client, ClientError, Order, SyntheticUser};
 use crate::ledger::Ledger;
 use crate::retries::Retries;
+use crate::{Accept, Caller, Client, ClientError, Order, SyntheticUser};
 
 /// What became of an order.
 #[derive(Debug)]

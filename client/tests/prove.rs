@@ -9,14 +9,14 @@ use axum::extract::RawQuery;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use card_client::audit::{Drain, Verdict, prove};
+use card_client::ledger::Ledger;
+use card_client::observer::Observer;
+use card_client::{Client, Token};
 use card_core::engine::{EffectCount, EffectPage};
 use card_core::ids::{RunId, TaskId, UserId};
 use card_core::tasks::Status;
 use card_kinds::replacement;
-use card_loadtests::audit::{Drain, Verdict, prove};
-use card_loadtests::client::{Client, Token};
-use card_loadtests::ledger::Ledger;
-use card_loadtests::observer::Observer;
 use futures::StreamExt;
 
 /// A stream that says where it begins and then nothing.
@@ -54,7 +54,7 @@ fn page(tasks: &[TaskId], next: Option<&str>) -> EffectPage {
     EffectPage { items: tasks.iter().map(sound).collect(), next: next.map(ToOwned::to_owned) }
 }
 
-async fn audit(client: &Client, accepted: &[TaskId]) -> card_loadtests::audit::Audit {
+async fn audit(client: &Client, accepted: &[TaskId]) -> card_client::audit::Audit {
     let run = RunId::new();
     let ledger = Ledger::create(None, &run, 0, true).unwrap();
     for task in accepted {

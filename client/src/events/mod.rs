@@ -19,7 +19,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use self::frames::{Broken, Frame, frames};
-use crate::client::{Caller, Client, ClientError, Token};
+use crate::{Caller, Client, ClientError, Token};
 
 /// Opening a stream takes no longer than this.
 const OPEN_LIMIT: Duration = Duration::from_secs(10);

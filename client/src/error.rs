@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use card_core::problem::{Code, Problem};
 
-use super::gateway::GatewayAnswer;
-use super::local::LocalFault;
+use crate::gateway::GatewayAnswer;
+use crate::local::LocalFault;
 
 /// The error of every call.
 #[derive(Debug, Clone, thiserror::Error)]

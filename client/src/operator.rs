@@ -9,7 +9,7 @@ use reqwest::Method;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Caller, Client, ClientError, GatewayAnswer, Token};
+use crate::{Caller, Client, ClientError, GatewayAnswer, Token};
 
 /// A clean-up of a large run takes as long as it takes to delete it.
 const CLEAN_LIMIT: Duration = Duration::from_secs(600);

@@ -11,7 +11,7 @@ use reqwest::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Caller, Client, ClientError};
+use crate::{Caller, Client, ClientError};
 
 /// A call does what fits into 50 s; it can take longer by what is under way then.
 const BULK_LIMIT: Duration = Duration::from_secs(90);

@@ -14,11 +14,24 @@ use std::time::Duration;
 use card_core::engine::EffectCount;
 use card_core::ids::TaskId;
 use card_core::tasks::Status;
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 pub use self::prove::{Drain, Stage, prove};
 use crate::ledger::Expectation;
-pub use crate::result::Verdict;
+
+/// A judgement in one word.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// It holds.
+    Pass,
+    /// It does not.
+    Fail,
+    /// Could not find out, or what was found says nothing.
+    #[default]
+    Inconclusive,
+}
 
 /// The result of an audit. `accepted` = sound ones (`succeeded` + `declined` + `dead` + `cancelled`) + `lost` +
 /// `duplicate` + `stuck` + `unverified`, except that a task beyond the accepted ones counts under `duplicate` alone.

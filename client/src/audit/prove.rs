@@ -10,9 +10,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{Audit, Comparison, whole_millis};
-use crate::client::{Client, ClientError};
 use crate::ledger::Ledger;
 use crate::observer::Observer;
+use crate::{Client, ClientError};
 
 /// How long to wait before the platform's ledger is read.
 #[derive(Debug, Clone, Default)]

@@ -183,11 +183,11 @@ mod tests {
     async fn a_name_that_is_not_there_is_ours_by_either_client() {
         // Reserved for that (RFC 6761): no resolver finds it.
         for base in ["http://nowhere.invalid:7400", "https://nowhere.invalid:7400"] {
-            let (token, plain) = (crate::client::Token::new("t"), "nowhere.invalid".parse().unwrap());
-            let client = crate::client::Client::with(base, Some(token), &plain).unwrap();
+            let (token, plain) = (crate::Token::new("t"), "nowhere.invalid".parse().unwrap());
+            let client = crate::Client::with(base, Some(token), &plain).unwrap();
             let read = client.stats().await.unwrap_err();
-            let order = crate::client::Order::of::<card_kinds::add::Addition>(&card_kinds::add::Add { x: 1, y: 2 });
-            let accept = crate::client::Accept { caller: crate::client::Caller::Operator, key: None, run: None };
+            let order = crate::Order::of::<card_kinds::add::Addition>(&card_kinds::add::Add { x: 1, y: 2 });
+            let accept = crate::Accept { caller: crate::Caller::Operator, key: None, run: None };
             let sent = client.accept(&order, accept).await.unwrap_err();
             for error in [read, sent] {
                 assert_eq!(error.local(), Some(LocalFault::Name), "{error:?}");

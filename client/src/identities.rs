@@ -12,7 +12,7 @@ use card_core::ids::RunId;
 use card_core::problem::Code;
 use futures::StreamExt;
 
-use crate::client::{Client, ClientError, SyntheticUser};
+use crate::{Client, ClientError, SyntheticUser};
 
 /// Fetched at once; the server signs a token for each.
 const BATCH: u64 = 200;

@@ -14,8 +14,8 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use reqwest::header::{HeaderMap, HeaderValue, USER_AGENT};
 use reqwest::{Body, Response};
 
-use super::ClientError;
-use super::local::Names;
+use crate::ClientError;
+use crate::local::Names;
 
 const USER_AGENT_VALUE: &str = concat!("cardctl/", env!("CARGO_PKG_VERSION"));
 /// As long as reqwest keeps a connection that nobody uses.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use card_core::retry::RetryPolicy;
 use tokio::time::Instant;
 
-use crate::client::ClientError;
+use crate::ClientError;
 
 /// Back-off where nobody answered, or the platform said that it passes.
 const USUAL: RetryPolicy =
@@ -122,7 +122,7 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::GatewayAnswer;
+    use crate::GatewayAnswer;
 
     const LONG: Duration = Duration::from_secs(15);
 

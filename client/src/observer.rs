@@ -16,8 +16,8 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::client::{Client, TaskQuery};
 use crate::events::{Events, Follower, Notice, Scissors, Scope, StreamLost};
+use crate::{Client, TaskQuery};
 
 /// A task's end, as the stream told it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

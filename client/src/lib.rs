@@ -1,16 +1,32 @@
-//! The one HTTP client of the API, for load, audit and command line alike.
+//! The platform as a client sees it, for command line, load tests and benchmarks alike: the one HTTP client of the API,
+//! the event stream, orders, and the audit that decides whether the platform kept its word.
 //!
-//! Owns the connection pool, time limits, tokens and the reading of answers; the calls are in [`tasks`],
-//! [`dead_letters`] and [`operator`], the event stream in [`crate::events`]. It never tries again by itself: who may do that depends
-//! on the call, see [`crate::sender`].
+//! ```text
+//! identities ─► sender ──HTTP──► platform ──SSE──► events ─► observer ─┐
+//!    orders ─►    │                                                    ├─► audit ─► verdict
+//!                 └─► ledger (what was accepted, by the sender) ───────┘
+//! ```
+//!
+//! [`Client`] owns the connection pool, time limits, tokens and the reading of answers. It never tries again by itself:
+//! who may do that depends on the call, see [`sender`]. Nothing here makes a load or knows a plan.
 
+pub mod audit;
 mod courier;
 mod dead_letters;
 mod error;
+pub mod events;
 mod gateway;
+pub mod identities;
+pub mod latency;
+pub mod ledger;
 mod local;
+pub mod observer;
 mod operator;
+pub mod orders;
+pub mod recorded;
+pub mod retries;
 mod retry_after;
+pub mod sender;
 mod tasks;
 mod token;
 

@@ -10,7 +10,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use serde_json::value::RawValue;
 
-use crate::client::Order;
+use crate::Order;
 
 /// A repeatable sequence of orders of one kind.
 #[derive(Debug, Clone)]

@@ -9,7 +9,7 @@ use card_core::settings::Settings;
 use card_core::tasks::{Kind, Status};
 use card_core::telemetry::metrics::{TASKS_ACCEPTED, TASKS_SETTLED};
 use card_kinds::Registry;
-use card_worker::http::shares::Holder;
+use card_serve::shares::Holder;
 use metrics::{Counter, counter};
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;

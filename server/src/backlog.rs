@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use card_worker::http::shares::{Full, Holder, is_within_share, reserve};
+use card_serve::shares::{Full, Holder, is_within_share, reserve};
 
 use crate::http::gate::code;
 use crate::problem::Refusal;

@@ -9,9 +9,9 @@ use card_core::ids::WorkerId;
 use card_core::process::listen;
 use card_core::settings::{self, Settings};
 use card_core::telemetry::metrics;
+use card_issuer::{Behaviour, OperatorToken};
 use card_kinds::Registry;
-use card_worker::http::connections::{Limits, Timeouts, affordable, serve};
-use card_worker::issuer::{self, Behaviour, OperatorToken};
+use card_serve::connections::{Limits, Timeouts, affordable, serve};
 use card_worker::{Handlers, Worker};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -106,7 +106,7 @@ impl Platform {
             settings.worker.issuer.url = format!("http://{address}");
             issuer_address = Some(address);
             let operator = Some(OperatorToken::new(&secrets.operator_token));
-            let bureau = issuer::serve(listener, Behaviour::from(&settings.issuer), operator, stop_issuer.clone());
+            let bureau = card_issuer::serve(listener, Behaviour::from(&settings.issuer), operator, stop_issuer.clone());
             issuer = Some(watch.spawn("issuer", bureau));
         }
 

@@ -1,5 +1,4 @@
-//! Claims tasks, does their steps, and tells the engine what became of them; and the simulated card bureau that the
-//! replacement step calls.
+//! Claims tasks, does their steps, and tells the engine what became of them.
 //!
 //! ```text
 //!  engine ──claim──► runner ──begin──► card_kinds::<kind> ──(breaker)──► issuer_client ──HTTP──► issuer
@@ -10,8 +9,6 @@
 //! A step returns a value, [`card_kinds::Step`]; only the runner acts on it.
 
 mod handlers;
-pub mod http;
-pub mod issuer;
 pub mod program;
 mod runner;
 

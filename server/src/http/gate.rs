@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use card_core::problem::Code;
-use card_worker::http::shares::{Full, Holder, Lent, Share, Shares};
+use card_serve::shares::{Full, Holder, Lent, Share, Shares};
 
 use super::client_address::ClientAddress;
 use crate::auth::caller::Caller;

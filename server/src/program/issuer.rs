@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use card_core::process::{Exit, NotReady, Part, listen};
-use card_worker::issuer::{self, Behaviour, OperatorToken};
+use card_issuer::{Behaviour, OperatorToken};
 use card_worker::program::ProcessFlags;
 use clap::Args;
 use tokio::net::TcpListener;
@@ -43,7 +43,7 @@ pub(super) async fn run(arguments: IssuerArguments) -> Result<Exit, NotReady> {
     let listener = listen(at, false).and_then(TcpListener::from_std).map_err(refused)?;
     let address = listener.local_addr().map_err(refused)?;
     let stop = CancellationToken::new();
-    let bureau = issuer::serve(listener, Behaviour::from(&begun.settings.issuer), operator, stop.clone());
+    let bureau = card_issuer::serve(listener, Behaviour::from(&begun.settings.issuer), operator, stop.clone());
     let mut bureau = AbortOnDropHandle::new(tokio::spawn(bureau));
     begun.ready(address);
     tokio::select! {

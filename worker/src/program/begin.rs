@@ -8,7 +8,7 @@ use card_core::settings::Settings;
 use card_core::telemetry::{logs, metrics};
 use clap::Args;
 
-use crate::http::connections::raise_open_files;
+use card_serve::connections::raise_open_files;
 
 /// Flags that each process takes.
 #[derive(Debug, Clone, Args)]

@@ -15,9 +15,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::Arguments;
-use crate::http::health::{self, Check};
-use crate::http::serve_routes;
 use crate::{Handlers, Worker};
+use card_serve::health::{self, Check};
+use card_serve::serve_routes;
 
 /// Every part keeps its own time; this is for one that does not.
 const GRACE: Duration = Duration::from_secs(10);
@@ -49,7 +49,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<Exit, NotReady> {
     };
 
     let (stop_work, stop_health) = (CancellationToken::new(), CancellationToken::new());
-    let routes = health::routes(checks(&store.engine, &stop_work)).fallback(crate::http::no_such_route);
+    let routes = health::routes(checks(&store.engine, &stop_work)).fallback(card_serve::no_such_route);
     let mut health = spawn(serve_routes(listener, routes, stop_health.clone()));
     let host = begun.environment.host();
     let worker = Worker::new(store.engine.clone(), handlers, settings.worker.clone(), WorkerId::new(), host)

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use card_core::ids::{TaskId, UserId};
 use card_core::settings::Settings;
-use card_worker::issuer::{self, Behaviour, OperatorToken};
+use card_issuer::{Behaviour, OperatorToken};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -36,7 +36,7 @@ impl Bureau {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
-        let ended = tokio::spawn(issuer::serve(listener, behaviour, operator, stop.clone()));
+        let ended = tokio::spawn(card_issuer::serve(listener, behaviour, operator, stop.clone()));
         let http = card_http::local().timeout(PATIENCE).build().unwrap();
         Self { address, http, stop, ended }
     }

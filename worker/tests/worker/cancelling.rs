@@ -11,9 +11,9 @@ use card_core::settings;
 use card_core::tasks::Status;
 use card_core::telemetry::metrics;
 use card_core::time::Instant;
+use card_issuer::Behaviour;
 use card_kinds::{Begun, replacement};
 use card_worker::Handlers;
-use card_worker::issuer::Behaviour;
 use serde_json::json;
 use tokio::sync::Semaphore;
 

@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::http::{Request, Response};
 use bytes::Bytes;
 use card_core::settings::Networks;
-use card_worker::http::connections::{Answer, Client, Limits, Standing, Timeouts, Unreadable, serve};
+use card_serve::connections::{Answer, Client, Limits, Standing, Timeouts, Unreadable, serve};
 use hyper::body::Incoming;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};

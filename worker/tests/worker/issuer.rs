@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use card_core::ids::{TaskId, UserId};
-use card_worker::issuer::Behaviour;
+use card_issuer::Behaviour;
 use reqwest::Method;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -2,9 +2,9 @@
 
 use card_core::settings;
 use card_core::telemetry::metrics;
+use card_issuer::Behaviour;
 use card_kinds::{add, replacement};
 use card_worker::Handlers;
-use card_worker::issuer::Behaviour;
 
 use crate::bed::{Bed, settings};
 use crate::bureau::{Bureau, prompt};

@@ -11,10 +11,10 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use card_core::settings;
 use card_core::tasks::{Status, Task};
+use card_issuer::Behaviour;
 use card_kinds::replacement::{Card, CardStatus, IssuedCard};
 use card_kinds::{add, replacement};
 use card_worker::Handlers;
-use card_worker::issuer::Behaviour;
 use tokio::net::TcpListener;
 
 use crate::bed::{Bed, holds, settings};

@@ -147,8 +147,9 @@ impl Component {
     fn of(target: &str) -> Self {
         match target.split("::").next() {
             Some("card_server") => Self::Server,
-            Some("card_worker") if target.contains("::issuer") => Self::Issuer,
-            Some("card_worker") => Self::Worker,
+            Some("card_issuer") => Self::Issuer,
+            // What a kind says while its step is done is the worker's.
+            Some("card_worker" | "card_kinds") => Self::Worker,
             Some("card_core") => Self::Engine,
             _ => Self::Process,
         }

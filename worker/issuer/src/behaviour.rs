@@ -6,7 +6,7 @@ use card_core::settings;
 use card_core::time::Instant;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::latency::Latency;
+use crate::latency::Latency;
 
 /// No latency or outage is longer.
 const LONGEST_LATENCY_MS: f64 = 60_000.0;

@@ -22,7 +22,7 @@ use super::head::{self, Head};
 use super::unreadable::{Unreadable, UnreadableKind, wire};
 use super::watch::{Phase, Watch};
 use super::{Answer, Timeouts};
-use crate::http::shares::{Holder, Share, Shares};
+use crate::shares::{Holder, Share, Shares};
 
 /// Read at once: less than the HTTP library's buffer holds, which therefore never grows.
 const PIECE: usize = 4 * 1024;

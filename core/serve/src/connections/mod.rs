@@ -36,7 +36,7 @@ pub use self::room::{Standing, affordable, raise_open_files};
 use self::stream::{ClientStream, OVERLOADED};
 pub use self::unreadable::{Unreadable, UnreadableKind};
 use self::watch::{AnswerBody, Watch};
-use super::shares::{Holder, Shares};
+use crate::shares::{Holder, Shares};
 
 /// What a port answers.
 pub trait Answer: Send + Sync + 'static {

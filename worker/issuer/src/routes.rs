@@ -13,12 +13,12 @@ use card_core::time::Instant;
 use card_kinds::replacement::IssueRequest;
 use tokio_util::sync::CancellationToken;
 
-use super::answers::Answers;
-use super::behaviour::{Behaviour, BehaviourUpdate};
-use super::decision::Memory;
-use super::operator::OperatorToken;
-use crate::http::health::{self, Check};
-use crate::http::problem::Problem;
+use crate::answers::Answers;
+use crate::behaviour::{Behaviour, BehaviourUpdate};
+use crate::decision::Memory;
+use crate::operator::OperatorToken;
+use card_serve::health::{self, Check};
+use card_serve::problem::Problem;
 
 /// The largest body of a request, in bytes.
 const BODY_LIMIT: usize = 16 * 1024;
@@ -38,7 +38,7 @@ struct Parts {
     stop: CancellationToken,
 }
 
-pub(super) fn router(behaviour: Behaviour, operator: Option<OperatorToken>, stop: CancellationToken) -> Router {
+pub(crate) fn router(behaviour: Behaviour, operator: Option<OperatorToken>, stop: CancellationToken) -> Router {
     let stopping = stop.clone();
     let parts =
         Parts { behaviour: RwLock::new(behaviour), memory: Memory::default(), answers: Answers::new(), operator, stop };
@@ -49,7 +49,7 @@ pub(super) fn router(behaviour: Behaviour, operator: Option<OperatorToken>, stop
             let taking_calls = !stopping.is_cancelled();
             async move { vec![Check::new("accepting", taking_calls, "the issuer is stopping")] }
         }))
-        .fallback(crate::http::no_such_route)
+        .fallback(card_serve::no_such_route)
         .method_not_allowed_fallback(async || Problem::of_status(StatusCode::METHOD_NOT_ALLOWED))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .with_state(Bureau(Arc::new(parts)))

@@ -7,11 +7,11 @@ use axum::{Router, routing::get};
 use card_core::telemetry::metrics;
 use serde::Serialize;
 
-use super::problem::Problem;
+use crate::problem::Problem;
 
 /// One thing that must be fine, as `GET /ready` of the API names them.
 #[derive(Debug, Serialize)]
-pub(crate) struct Check {
+pub struct Check {
     name: &'static str,
     ok: bool,
     detail: &'static str,
@@ -31,13 +31,13 @@ struct Readiness {
 
 impl Check {
     /// `wrong` says what is wrong when it is not `ok`.
-    pub(crate) const fn new(name: &'static str, ok: bool, wrong: &'static str) -> Self {
+    pub const fn new(name: &'static str, ok: bool, wrong: &'static str) -> Self {
         Self { name, ok, detail: if ok { "" } else { wrong } }
     }
 }
 
 /// The three routes. The process is ready when all that `checks` finds is fine.
-pub(crate) fn routes<S, C, F>(checks: C) -> Router<S>
+pub fn routes<S, C, F>(checks: C) -> Router<S>
 where
     S: Clone + Send + Sync + 'static,
     C: Fn() -> F + Clone + Send + Sync + 'static,

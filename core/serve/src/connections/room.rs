@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::watch::{Phase, Watch};
-use crate::http::shares::{Full, Holder, is_within_share, reserve};
+use crate::shares::{Full, Holder, is_within_share, reserve};
 
 /// Closed when room is short: whoever comes back soon has not noticed, who does not has no use for it.
 const SHORT_IDLE: Duration = Duration::from_secs(5);

@@ -17,7 +17,7 @@ impl OperatorToken {
     }
 
     /// Whether the headers carry it: `Authorization: Bearer …`.
-    pub(super) fn is_in(&self, headers: &HeaderMap) -> bool {
+    pub(crate) fn is_in(&self, headers: &HeaderMap) -> bool {
         let Some(value) = headers.get(header::AUTHORIZATION).map(|value| value.as_bytes()) else { return false };
         let Some((scheme, token)) = value.split_at_checked(7) else { return false };
         let given: [u8; 32] = Sha256::digest(token).into();

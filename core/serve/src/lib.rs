@@ -1,9 +1,11 @@
-//! HTTP as every port of every process is served: the API's in `card-server`, and here the issuer's and the health port
-//! of a worker.
+//! HTTP as every port of every process is served: the API's, the issuer's, and the health port of a worker.
+//!
+//! Owns [`connections`] with their time limits, how they are shared among clients ([`shares`]), and for ports without an
+//! API their errors ([`problem`]) and [`health`]. What is served is the caller's.
 
 pub mod connections;
-pub(crate) mod health;
-pub(crate) mod problem;
+pub mod health;
+pub mod problem;
 pub mod shares;
 
 use std::sync::Arc;
@@ -34,12 +36,12 @@ const DRAIN: Duration = Duration::from_secs(5);
 const UNFINISHED: usize = 4 * 1024 * 1024;
 
 /// For what no route answers.
-pub(crate) async fn no_such_route() -> Problem {
+pub async fn no_such_route() -> Problem {
     Problem::of_status(StatusCode::NOT_FOUND)
 }
 
 /// Serves routes until `stop`, then finishes the calls under way, for five seconds at most.
-pub(crate) async fn serve_routes(listener: TcpListener, router: Router, stop: CancellationToken) {
+pub async fn serve_routes(listener: TcpListener, router: Router, stop: CancellationToken) {
     let timeouts = Timeouts { head: HEAD, idle: IDLE, stalled: STALLED, drain: DRAIN };
     // Half of the files: the process may have another port.
     let limits =

@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 pub use self::behaviour::{Behaviour, BehaviourUpdate, Outage, OutageUpdate, Unacceptable};
 pub use self::latency::Latency;
 pub use self::operator::OperatorToken;
-use crate::http::serve_routes;
+use card_serve::serve_routes;
 
 /// Runs the bureau until `stop`, then finishes the calls under way, for five seconds at most.
 ///

@@ -8,11 +8,11 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use serde::Serialize;
 
-use super::connections::{Unreadable, UnreadableKind};
+use crate::connections::{Unreadable, UnreadableKind};
 
 /// An error as it is answered.
 #[derive(Debug, Serialize)]
-pub(crate) struct Problem {
+pub struct Problem {
     #[serde(skip)]
     status: StatusCode,
     code: &'static str,
@@ -20,12 +20,12 @@ pub(crate) struct Problem {
 }
 
 impl Problem {
-    pub(crate) fn new(status: StatusCode, code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+    pub fn new(status: StatusCode, code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
         Self { status, code, detail: detail.into() }
     }
 
     /// A request that can't be read.
-    pub(crate) fn unreadable(unreadable: &Unreadable) -> Self {
+    pub fn unreadable(unreadable: &Unreadable) -> Self {
         let code = match unreadable.kind {
             UnreadableKind::Malformed => "bad-request",
             UnreadableKind::TooLarge => "payload-too-large",
@@ -36,12 +36,12 @@ impl Problem {
         Self::new(status, code, unreadable.detail)
     }
 
-    pub(crate) fn unavailable(detail: &'static str) -> Self {
+    pub fn unavailable(detail: &'static str) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail)
     }
 
     /// What the framework says by itself, by status.
-    pub(crate) fn of_status(status: StatusCode) -> Self {
+    pub fn of_status(status: StatusCode) -> Self {
         let (code, detail) = match status {
             StatusCode::NOT_FOUND => ("not-found", "no such route"),
             StatusCode::METHOD_NOT_ALLOWED => ("method-not-allowed", "this method is not allowed here"),
@@ -58,7 +58,7 @@ impl Problem {
 
 impl Problem {
     /// As [`IntoResponse`], with a body that is there.
-    pub(crate) fn into_bytes(self) -> Response<Bytes> {
+    pub fn into_bytes(self) -> Response<Bytes> {
         let body = serde_json::to_vec(&self).unwrap_or_default();
         self.into_response().map(|_| body.into())
     }

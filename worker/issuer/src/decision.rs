@@ -13,15 +13,15 @@ const REMEMBERED: usize = 65_536;
 
 /// The bureau's whole knowledge of a key.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Decision {
+pub(crate) struct Decision {
     /// The card, if it is issued.
-    pub(super) card: IssuedCard,
+    pub(crate) card: IssuedCard,
     /// In `0.0..1.0`: declined if the decline rate is above it.
     rank: f64,
 }
 
 /// The same for the same key, in every process.
-pub(super) fn decide(key: TaskId) -> Decision {
+pub(crate) fn decide(key: TaskId) -> Decision {
     let digest: [u8; 32] = Sha256::digest(key.to_string().as_bytes()).into();
     let number = |from: usize| digest[from..from + 8].iter().fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
     let card_ref = digest[..12].iter().fold("iss_".to_owned(), |text, byte| format!("{text}{byte:02x}"));
@@ -34,7 +34,7 @@ pub(super) fn decide(key: TaskId) -> Decision {
 
 /// Which keys were declined and which not, of the last [`REMEMBERED`].
 #[derive(Debug, Default)]
-pub(super) struct Memory {
+pub(crate) struct Memory {
     answers: Mutex<Answers>,
 }
 
@@ -46,7 +46,7 @@ struct Answers {
 
 impl Memory {
     /// The card for this key, or none if it is declined: what was said before, or what follows from the rate.
-    pub(super) fn answer(&self, key: TaskId, decline_rate: f64) -> Option<IssuedCard> {
+    pub(crate) fn answer(&self, key: TaskId, decline_rate: f64) -> Option<IssuedCard> {
         let Decision { card, rank } = decide(key);
         // Nothing under this lock can panic half-way through a change.
         let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,7 +1,7 @@
-//! What cardctl does to a Kubernetes cluster, and what it reads there: apply, prune, wait, explain, forward.
+//! What is done to a Kubernetes cluster, and what is read there: apply, prune, wait, explain, forward.
 //!
 //! It knows objects and their states, not the platform that they make up: which objects there are is `card-manifests`'
-//! affair, what a user is told is the command line's.
+//! affair, what a user is told is the command line's, and under which name they are owned is the caller's ([`Owner`]).
 
 pub mod apply;
 pub mod cluster;
@@ -14,6 +14,7 @@ pub mod inventory;
 pub mod logs;
 pub mod namespace;
 mod object;
+mod owner;
 pub mod prune;
 mod remove;
 pub mod secret;
@@ -23,10 +24,8 @@ pub mod testing;
 pub mod wait;
 
 pub use self::object::ObjectRef;
+pub use self::owner::Owner;
 pub use self::remove::{Held, Removal};
-
-/// Under which name we own fields.
-pub const FIELD_MANAGER: &str = "cardctl";
 
 /// The first twelve digits of the SHA-256.
 pub(crate) fn digest(bytes: &[u8]) -> String {

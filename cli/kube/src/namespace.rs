@@ -4,9 +4,7 @@ use serde_json::{Value, json};
 
 use crate::cluster::{Call, Cluster, ClusterError, Kind};
 use crate::inventory::Release;
-
-/// On a namespace that we made; what is not so marked is not deleted.
-pub(crate) const MADE_BY: &str = "cardctl/made-by";
+use crate::owner::Owner;
 
 /// Where a namespace came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,16 +20,18 @@ pub enum Origin {
 /// # Errors
 /// The cluster does not let us.
 pub async fn ensure(cluster: &Cluster, release: &Release) -> Result<Origin, ClusterError> {
+    let owner = cluster.owner();
     if let Some(found) = find(cluster).await? {
-        return Ok(origin(&found));
+        return Ok(origin(&found, owner));
     }
     let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": cluster.namespace(),
-        "annotations": {MADE_BY: release.instance}, "labels": {"app.kubernetes.io/part-of": "cardctl",
-            "app.kubernetes.io/instance": release.instance, "app.kubernetes.io/managed-by": "cardctl"}}});
-    match cluster.write(Call::create(&Kind::namespaces(), None, &namespace)).await {
+        "annotations": {(owner.made_by()): release.instance}, "labels": owner.labels(&release.instance)}});
+    match cluster.write(Call::create(&Kind::namespaces(), None, &namespace, owner)).await {
         Ok(_) => Ok(Origin::Made),
         // Somebody was faster, perhaps we ourselves, whose answer was lost.
-        Err(error) if error.is_conflict() => Ok(find(cluster).await?.as_ref().map_or(Origin::Found, origin)),
+        Err(error) if error.is_conflict() => {
+            Ok(find(cluster).await?.map_or(Origin::Found, |found| origin(&found, owner)))
+        }
         Err(error) => Err(error),
     }
 }
@@ -45,6 +45,6 @@ pub(crate) async fn find(cluster: &Cluster) -> Result<Option<Value>, ClusterErro
     }
 }
 
-pub(crate) fn origin(namespace: &Value) -> Origin {
-    if namespace["metadata"]["annotations"][MADE_BY].is_null() { Origin::Found } else { Origin::Made }
+pub(crate) fn origin(namespace: &Value, owner: &Owner) -> Origin {
+    if namespace["metadata"]["annotations"][owner.made_by()].is_null() { Origin::Found } else { Origin::Made }
 }

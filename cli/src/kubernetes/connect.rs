@@ -1,5 +1,6 @@
 //! Which cluster is meant, and whether it is the one that the instance was deployed to.
 
+use card_kube::Owner;
 use card_kube::cluster::{Cluster, Connect};
 
 use super::{Deployment, Kind, trouble};
@@ -9,6 +10,8 @@ use crate::failure::Failure;
 
 /// Where the objects of an instance are, unless the settings or its deployment say otherwise.
 const NAMESPACE: &str = "cardctl";
+/// Whose the fields, labels and annotations of a deployment are, and what its inventory is named.
+const OWNER: &str = "cardctl";
 
 /// Connects to the cluster that is meant and asks it who it is.
 ///
@@ -36,6 +39,7 @@ pub async fn connect(kind: Kind, context: &Context) -> Result<Cluster, Failure> 
         kubeconfig: deployment.as_ref().and_then(|deployment| deployment.kubeconfig.clone()).filter(|_| !named),
         context: asked.or_else(|| Some(deployment.as_ref()?.context.clone())),
         namespace: namespace(context),
+        owner: Owner::new(OWNER),
         allowed: allowed(deployment.as_ref(), context),
         timeout: None,
     };

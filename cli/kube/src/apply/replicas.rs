@@ -10,10 +10,8 @@ use serde_json::{Value, json};
 use super::wanted::Wanted;
 use crate::cluster::{Call, Cluster, ClusterError, Kinds};
 use crate::inventory::Member;
-use crate::{FIELD_MANAGER, ObjectRef, fields};
+use crate::{ObjectRef, fields};
 
-/// Holds the replicas until the autoscaler changes them for the first time.
-const HANDOVER: &str = "cardctl-handover";
 const AUTOSCALERS: [&str; 2] = ["HorizontalPodAutoscaler.autoscaling", "ScaledObject.keda.sh"];
 
 /// Which workloads are scaled by whom.
@@ -133,7 +131,7 @@ pub(super) async fn leave(
         let replicas = live.as_ref().and_then(|live| live["spec"]["replicas"].as_u64());
         let kept = Kept { object: wanted.object.clone(), autoscaler: autoscaler.clone(), replicas };
         let (Some(live), Some(replicas)) = (live, replicas) else { return Ok(Some(kept)) };
-        let (ours, others) = fields::owned(&live["metadata"], FIELD_MANAGER, &["f:spec", "f:replicas"]);
+        let (ours, others) = fields::owned(&live["metadata"], cluster.owner().manager(), &["f:spec", "f:replicas"]);
         if !ours || others {
             // Of a number that nobody wanted to set there is nothing to say.
             return Ok(removed.is_some().then_some(kept));
@@ -145,7 +143,8 @@ pub(super) async fn leave(
         }
         let handover = json!({"apiVersion": wanted.object.api_version(), "kind": kind.kind,
             "metadata": {"name": name, "uid": live["metadata"]["uid"]}, "spec": {"replicas": replicas}});
-        match cluster.write(Call::apply(kind, namespace.as_deref(), name, &handover, HANDOVER)).await {
+        match cluster.write(Call::apply(kind, namespace.as_deref(), name, &handover, &cluster.owner().handover())).await
+        {
             Ok(_) => return Ok(Some(kept)),
             Err(error) if error.is_conflict() => {}
             Err(error) => return Err(error),

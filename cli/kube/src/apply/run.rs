@@ -8,9 +8,10 @@ use serde_json::{Value, json};
 
 use super::replicas::{self, Autoscaled, Kept};
 use super::{ApplyError, ApplyOptions, Change, Outcome, Refusal, Refused, Wanted};
+use crate::ObjectRef;
 use crate::cluster::{Answer, Call, Cluster, ClusterError, Kind, Kinds};
 use crate::inventory::Member;
-use crate::{FIELD_MANAGER, ObjectRef};
+use crate::owner::Owner;
 
 /// For a CRD of the set to be served.
 const CRD_DEADLINE: Duration = Duration::from_secs(15);
@@ -69,7 +70,7 @@ impl Run<'_> {
             // The API would refuse to try: there is no namespace to try it in.
             return Ok(Outcome::Created);
         }
-        let call = Call::apply(kind, namespace, &object.name, manifest, FIELD_MANAGER);
+        let call = Call::apply(kind, namespace, &object.name, manifest, self.cluster.owner().manager());
         let call = if self.options.dry_run { call.query("dryRun", "All") } else { call };
         let forced = call.clone().query("force", "true");
         let before = self.before(kind, object).await?;
@@ -115,7 +116,7 @@ impl Run<'_> {
         if self.options.dry_run {
             return crate::diff::is_same(before, after);
         }
-        is_same(&before["metadata"], &after["metadata"])
+        is_same(&before["metadata"], &after["metadata"], self.cluster.owner())
     }
 
     fn may_take(&self, object: &ObjectRef, refusal: &Refusal) -> bool {
@@ -123,7 +124,7 @@ impl Run<'_> {
         conflicts.iter().all(|conflict| {
             let retired = conflict.field == ".spec.replicas" && self.autoscaled.is_retired(object);
             // What we set ourselves in another way, such as the labels of a namespace that we made, is nobody else's.
-            retired || conflict.manager == FIELD_MANAGER || self.options.take.contains(&conflict.field)
+            retired || conflict.manager == self.cluster.owner().manager() || self.options.take.contains(&conflict.field)
         })
     }
 
@@ -149,11 +150,11 @@ impl Run<'_> {
 /// The version alone does not say it: controllers write status meanwhile. The time at our entry moves when an apply of ours
 /// changes something, and only then; but it has no fractions of a second. So within the second of our last change it is
 /// looked at whether somebody else's entry explains the new version.
-pub(super) fn is_same(before: &Value, after: &Value) -> bool {
+pub(super) fn is_same(before: &Value, after: &Value, owner: &Owner) -> bool {
     if before["resourceVersion"] == after["resourceVersion"] {
         return true;
     }
-    let ((ours_before, others_before), (ours, others)) = (entries(before), entries(after));
+    let ((ours_before, others_before), (ours, others)) = (entries(before, owner), entries(after, owner));
     if ours.is_empty() || ours != ours_before {
         return false;
     }
@@ -163,7 +164,7 @@ pub(super) fn is_same(before: &Value, after: &Value) -> bool {
 }
 
 /// Ours and the others'.
-fn entries(metadata: &Value) -> (Vec<&Value>, Vec<&Value>) {
+fn entries<'a>(metadata: &'a Value, owner: &Owner) -> (Vec<&'a Value>, Vec<&'a Value>) {
     let entries = metadata["managedFields"].as_array().into_iter().flatten();
-    entries.partition(|entry| entry["manager"] == FIELD_MANAGER && entry["operation"] == "Apply")
+    entries.partition(|entry| entry["manager"] == *owner.manager() && entry["operation"] == "Apply")
 }

@@ -5,16 +5,21 @@ use std::sync::Mutex;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::Owner;
 use crate::cluster::Cluster;
 use crate::prune;
 use crate::testing::{ApiServer, Fault, Kind};
+
+pub(crate) fn owner() -> Owner {
+    Owner::new("cardctl")
+}
 
 pub(crate) fn release() -> Release {
     Release { instance: "default".to_owned(), version: "0.1.0".to_owned() }
 }
 
 pub(crate) async fn cluster(server: &ApiServer) -> Cluster {
-    Cluster::of_client(server.client("cards"), "cards").await.unwrap()
+    Cluster::of_client(server.client("cards"), "cards", owner()).await.unwrap()
 }
 
 pub(crate) fn deployment(name: &str, replicas: Option<u64>) -> Value {
@@ -99,14 +104,14 @@ fn two_changes_in_one_second_are_two_changes() {
             {"manager": "kube-controller-manager", "operation": "Update", "subresource": "status", "time": status}]})
     };
     let before = metadata("7", "2026-01-01T00:00:05Z", "2026-01-01T00:00:04Z");
-    let same = |after: &Value| super::run::is_same(&before, after);
+    let same = |after: &Value| super::run::is_same(&before, after, &owner());
     assert!(same(&before));
     assert!(!same(&metadata("8", "2026-01-01T00:00:05Z", "2026-01-01T00:00:04Z")), "only we can have made the 8");
     assert!(!same(&metadata("8", "2026-01-01T00:00:06Z", "2026-01-01T00:00:04Z")));
     assert!(same(&metadata("8", "2026-01-01T00:00:05Z", "2026-01-01T00:00:05Z")), "the status explains the 8");
     let long_ago = metadata("7", "2026-01-01T00:00:01Z", "2026-01-01T00:00:04Z");
-    assert!(super::run::is_same(&long_ago, &metadata("8", "2026-01-01T00:00:01Z", "2026-01-01T00:00:04Z")));
-    assert!(!super::run::is_same(&json!({}), &json!({"resourceVersion": "8"})), "not ours before");
+    assert!(super::run::is_same(&long_ago, &metadata("8", "2026-01-01T00:00:01Z", "2026-01-01T00:00:04Z"), &owner()));
+    assert!(!super::run::is_same(&json!({}), &json!({"resourceVersion": "8"}), &owner()), "not ours before");
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! One request, one answer, a deadline.
 
+use crate::owner::Owner;
 use std::fmt::Write;
 
 use http::{Method, Request, StatusCode, header};
@@ -91,9 +92,9 @@ impl Call {
         Self::new(Method::GET, "list", kind, namespace, None)
     }
 
-    pub(crate) fn create(kind: &Kind, namespace: Option<&str>, object: &Value) -> Self {
+    pub(crate) fn create(kind: &Kind, namespace: Option<&str>, object: &Value, owner: &Owner) -> Self {
         Self { body: object.to_string().into_bytes(), ..Self::new(Method::POST, "create", kind, namespace, None) }
-            .query("fieldManager", crate::FIELD_MANAGER)
+            .query("fieldManager", owner.manager())
     }
 
     /// By server-side apply.
@@ -107,13 +108,13 @@ impl Call {
     }
 
     /// By a merge patch: only what exists.
-    pub(crate) fn merge(kind: &Kind, namespace: Option<&str>, name: &str, patch: &Value) -> Self {
+    pub(crate) fn merge(kind: &Kind, namespace: Option<&str>, name: &str, patch: &Value, owner: &Owner) -> Self {
         Self {
             body: patch.to_string().into_bytes(),
             content: "application/merge-patch+json",
             ..Self::new(Method::PATCH, "patch", kind, namespace, Some(name))
         }
-        .query("fieldManager", crate::FIELD_MANAGER)
+        .query("fieldManager", owner.manager())
     }
 
     /// Only the object with that UID.

@@ -29,12 +29,13 @@ pub(crate) use self::kinds::{Kind, Kinds};
 pub use self::kubeconfig::Locality;
 use self::kubeconfig::Snapshot;
 pub use self::reason::reason;
+use crate::owner::Owner;
 
 /// How long one call may take, unless told otherwise.
 pub const TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Which cluster is meant.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Connect {
     /// The kubeconfig; None: what `$KUBECONFIG` names, or `~/.kube/config`.
     pub kubeconfig: Option<PathBuf>,
@@ -42,6 +43,8 @@ pub struct Connect {
     pub context: Option<String>,
     /// Where the platform lives.
     pub namespace: String,
+    /// Who writes.
+    pub owner: Owner,
     /// Contexts that may be used although they are not local.
     pub allowed: Vec<String>,
     /// For one call; None: [`TIMEOUT`].
@@ -57,6 +60,7 @@ pub struct Cluster {
 struct Link {
     client: Client,
     namespace: String,
+    owner: Owner,
     server: String,
     /// None: not from a kubeconfig.
     snapshot: Option<Snapshot>,
@@ -100,6 +104,7 @@ impl Cluster {
         let link = Link {
             client,
             namespace: options.namespace.clone(),
+            owner: options.owner.clone(),
             identity: Identity { server: server.clone(), uid: None },
             server,
             snapshot: Some(snapshot),
@@ -114,11 +119,12 @@ impl Cluster {
     ///
     /// # Errors
     /// The cluster does not say who it is.
-    pub async fn of_client(client: Client, namespace: &str) -> Result<Self, ClusterError> {
+    pub async fn of_client(client: Client, namespace: &str, owner: Owner) -> Result<Self, ClusterError> {
         let server = "the API server".to_owned();
         let link = Link {
             client,
             namespace: namespace.to_owned(),
+            owner,
             identity: Identity { server: server.clone(), uid: None },
             server,
             snapshot: None,
@@ -143,6 +149,7 @@ impl Cluster {
         let other = Link {
             client: link.client.clone(),
             namespace: namespace.to_owned(),
+            owner: link.owner.clone(),
             server: link.server.clone(),
             snapshot: link.snapshot.clone(),
             connection: link.connection.clone(),
@@ -163,6 +170,12 @@ impl Cluster {
     #[must_use]
     pub fn namespace(&self) -> &str {
         &self.link.namespace
+    }
+
+    /// Who writes.
+    #[must_use]
+    pub fn owner(&self) -> &Owner {
+        &self.link.owner
     }
 
     /// The URL of the API server.

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::Owner;
 use crate::apply::tests::{config, run};
 use crate::testing::{ApiServer, Fault, Listening};
 
@@ -26,6 +27,7 @@ impl Place {
             kubeconfig: Some(self.path().to_owned()),
             context: context.map(ToOwned::to_owned),
             namespace: "cards".to_owned(),
+            owner: Owner::new("cardctl"),
             timeout: Some(Duration::from_millis(500)),
             // It has no TLS.
             allowed: context.iter().map(ToString::to_string).collect(),
@@ -160,7 +162,7 @@ async fn nothing_is_written_once_the_kubeconfig_means_another() {
 #[tokio::test]
 async fn every_write_is_preceded_by_a_look_at_who_it_is() {
     let server = ApiServer::new();
-    let cluster = Cluster::of_client(server.client("cards"), "cards").await.unwrap();
+    let cluster = Cluster::of_client(server.client("cards"), "cards", Owner::new("cardctl")).await.unwrap();
     run(&cluster, &[config("a", "1"), config("b", "1")]).await.unwrap();
     let seen = server.seen();
     let writes = seen.iter().filter(|seen| seen.writes()).count();
@@ -196,7 +198,7 @@ async fn who_may_not_see_the_system_namespace_is_known_by_the_address() {
     let rights =
         "namespaces \"kube-system\" is forbidden: User \"u\" cannot get resource \"namespaces\" in API group \"\"";
     server.fail(0, Fault::status(403, "Forbidden", rights));
-    let cluster = Cluster::of_client(server.client("cards"), "cards").await.unwrap();
+    let cluster = Cluster::of_client(server.client("cards"), "cards", Owner::new("cardctl")).await.unwrap();
     assert_eq!(cluster.identity().uid, None);
 }
 

@@ -16,7 +16,7 @@ pub(crate) use self::compare::is_same;
 use crate::apply::{ApplyError, Conflict, Refusal, Refused, Wanted, without_scaled_replicas};
 use crate::cluster::{Call, Cluster, Kinds};
 use crate::inventory::Inventory;
-use crate::{FIELD_MANAGER, ObjectRef, namespace, prune};
+use crate::{ObjectRef, namespace, prune};
 
 const CONCURRENCY: usize = 8;
 
@@ -90,7 +90,7 @@ async fn one(
         return Ok(Some(added));
     }
     let live = cluster.find(Call::get(kind, namespace, &object.name)).await.map_err(|error| refused(error.into()))?;
-    let call = Call::apply(kind, namespace, &object.name, manifest, FIELD_MANAGER).query("dryRun", "All");
+    let call = Call::apply(kind, namespace, &object.name, manifest, cluster.owner().manager()).query("dryRun", "All");
     let mut conflicts = Vec::new();
     let after = match cluster.read(call.clone()).await {
         Err(error) if error.is_conflict() => {

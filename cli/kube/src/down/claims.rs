@@ -38,7 +38,7 @@ pub(super) async fn adopt(
             // First the kind, then the label: as for everything else.
             inventory.widen_by(release, "PersistentVolumeClaim").await?;
             let patch = label(inventory.id());
-            match cluster.write(Call::merge(&Kind::claims(), namespace, claim_name, &patch)).await {
+            match cluster.write(Call::merge(&Kind::claims(), namespace, claim_name, &patch, cluster.owner())).await {
                 Ok(_) => adopted = true,
                 Err(error) if error.is_not_found() => {}
                 Err(error) => return Err(ClusterError::into(error)),

@@ -5,11 +5,11 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::DownError;
+use crate::ObjectRef;
 use crate::cluster::{Call, Cluster, ClusterError, Kind, Kinds};
 use crate::inventory::Release;
-use crate::namespace::{self, MADE_BY, Origin};
+use crate::namespace::{self, Origin};
 use crate::remove::{self, Held, OnRemoval, Removal};
-use crate::{FIELD_MANAGER, ObjectRef};
 
 /// What became of the namespace.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,14 +36,14 @@ pub(super) async fn leave(
 ) -> Result<Home, DownError> {
     let Some(found) = namespace::find(cluster).await? else { return Ok(Home::Absent) };
     let name = cluster.namespace();
-    if namespace::origin(&found) == Origin::Found {
+    if namespace::origin(&found, cluster.owner()) == Origin::Found {
         release_fields(cluster, &found).await?;
         return Ok(Home::Found);
     }
     if kept.iter().any(|kept| kept.namespace.as_deref() == Some(name)) {
         return Ok(Home::HoldsKept);
     }
-    if found["metadata"]["annotations"][MADE_BY] != release.instance.as_str() {
+    if found["metadata"]["annotations"][cluster.owner().made_by()] != release.instance.as_str() {
         return Ok(Home::Found);
     }
     let others = others(cluster, kinds).await?;
@@ -90,14 +90,15 @@ fn holders(namespace: &Value) -> Vec<String> {
 /// What we applied to a namespace that was there before goes again.
 async fn release_fields(cluster: &Cluster, found: &Value) -> Result<(), ClusterError> {
     let managers = found["metadata"]["managedFields"].as_array().into_iter().flatten();
-    let ours = managers.filter(|entry| entry["manager"] == FIELD_MANAGER && entry["operation"] == "Apply").count();
+    let manager = cluster.owner().manager();
+    let ours = managers.filter(|entry| entry["manager"] == *manager && entry["operation"] == "Apply").count();
     if ours == 0 {
         return Ok(());
     }
     let name = cluster.namespace();
     let nothing =
         json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "uid": found["metadata"]["uid"]}});
-    cluster.write(Call::apply(&Kind::namespaces(), None, name, &nothing, FIELD_MANAGER)).await.map(|_| ())
+    cluster.write(Call::apply(&Kind::namespaces(), None, name, &nothing, manager)).await.map(|_| ())
 }
 
 /// Everything in the namespace that somebody put there. What a controller made for something else goes with that, and

@@ -3,10 +3,11 @@
 use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::Value;
 
-use super::{Inventory, InventoryError, KEEP, PART_OF};
+use super::{Inventory, InventoryError, PART_OF};
 use crate::ObjectRef;
 use crate::apply::stage::stage;
 use crate::cluster::{Call, ClusterError, Kind, Kinds};
+use crate::owner::Owner;
 
 /// At once.
 const CONCURRENCY: usize = 8;
@@ -19,11 +20,12 @@ pub struct Member {
     /// Which one of that name.
     pub uid: String,
     pub(crate) metadata: Value,
+    pub(crate) kept: bool,
     pub(crate) kind: Kind,
 }
 
 impl Member {
-    fn of(kind: &Kind, mut item: Value) -> Option<Self> {
+    fn of(kind: &Kind, mut item: Value, owner: &Owner) -> Option<Self> {
         let metadata = item["metadata"].take();
         let text = |name: &str| metadata[name].as_str().map(ToOwned::to_owned);
         let object = ObjectRef {
@@ -33,7 +35,8 @@ impl Member {
             namespace: text("namespace"),
             name: text("name")?,
         };
-        Some(Self { object, uid: text("uid")?, metadata, kind: kind.clone() })
+        let kept = kind.kind == "PersistentVolumeClaim" || !metadata["annotations"][owner.keep()].is_null();
+        Some(Self { object, uid: text("uid")?, metadata, kept, kind: kind.clone() })
     }
 
     /// Whether it is that object, in whatever version of the API.
@@ -47,8 +50,8 @@ impl Member {
 
     /// Whether only a purge deletes it: volumes, and what is marked so.
     #[must_use]
-    pub fn is_kept(&self) -> bool {
-        self.object.kind == "PersistentVolumeClaim" || !self.metadata["annotations"][KEEP].is_null()
+    pub const fn is_kept(&self) -> bool {
+        self.kept
     }
 
     /// What holds it back from going.
@@ -110,6 +113,6 @@ impl Inventory<'_> {
             Err(ClusterError::Refused { code: 404 | 405 | 503, .. }) if self.parent.is_none() => Vec::new(),
             items => items?,
         };
-        Ok(items.into_iter().filter_map(|item| Member::of(&kind, item)).collect())
+        Ok(items.into_iter().filter_map(|item| Member::of(&kind, item, self.cluster.owner())).collect())
     }
 }

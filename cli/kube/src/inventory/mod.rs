@@ -1,4 +1,5 @@
-//! What is ours in the cluster: an ApplySet, whose parent is the ConfigMap `cardctl` in the namespace of the platform.
+//! What is ours in the cluster: an ApplySet, whose parent is a ConfigMap in the namespace of the platform, named as its
+//! [`Owner`](crate::Owner) says.
 //!
 //! Each member has a label with the id of the set, and the parent names the kinds of the members: the union of old and
 //! new before an apply, what is left after a prune. So at every moment everything that is ours is found, whatever was
@@ -14,10 +15,7 @@ mod tests;
 
 use std::collections::BTreeSet;
 
-use base64::Engine;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 pub use self::error::InventoryError;
 pub use self::members::Member;
@@ -27,15 +25,10 @@ use crate::cluster::{Call, Cluster, Kind};
 
 /// On each member.
 pub const PART_OF: &str = "applyset.kubernetes.io/part-of";
-/// On what only a purge deletes.
-pub const KEEP: &str = "cardctl/keep";
 const ID: &str = "applyset.kubernetes.io/id";
 const TOOLING: &str = "applyset.kubernetes.io/tooling";
 const KINDS: &str = "applyset.kubernetes.io/contains-group-kinds";
 const NAMESPACES: &str = "applyset.kubernetes.io/additional-namespaces";
-const INSTANCE: &str = "cardctl/instance";
-const VERSION: &str = "cardctl/version";
-pub(crate) const PARENT: &str = "cardctl";
 
 /// Which platform is applied, by which version.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,29 +46,24 @@ pub struct Inventory<'a> {
     parent: Option<Parent>,
 }
 
-/// `applyset-<base64url(sha256(name.namespace.kind.group))>-v1`.
-#[must_use]
-pub fn id(name: &str, namespace: &str) -> String {
-    let hash = Sha256::digest(format!("{name}.{namespace}.ConfigMap."));
-    format!("applyset-{}-v1", BASE64_URL_SAFE_NO_PAD.encode(hash))
-}
-
 impl<'a> Inventory<'a> {
     /// Reads it; there may be none.
     ///
     /// # Errors
     /// There is a ConfigMap of that name which is not ours; or the cluster can't be asked.
     pub async fn open(cluster: &'a Cluster) -> Result<Self, InventoryError> {
-        let mut inventory = Self { cluster, id: id(PARENT, cluster.namespace()), parent: None };
+        let mut inventory = Self { cluster, id: cluster.owner().inventory(cluster.namespace()), parent: None };
         inventory.read().await?;
         Ok(inventory)
     }
 
     async fn read(&mut self) -> Result<(), InventoryError> {
-        let call = Call::get(&Kind::config_maps(), Some(self.cluster.namespace()), PARENT);
+        let call = Call::get(&Kind::config_maps(), Some(self.cluster.namespace()), self.cluster.owner().parent());
         self.parent = match self.cluster.find(call).await? {
             None => None,
-            Some(object) if object["metadata"]["labels"][ID] == self.id.as_str() => Some(Parent::of(&object)),
+            Some(object) if object["metadata"]["labels"][ID] == self.id.as_str() => {
+                Some(Parent::of(&object, self.cluster.owner()))
+            }
             Some(_) => return Err(InventoryError::NotOurs { namespace: self.cluster.namespace().to_owned() }),
         };
         Ok(())
@@ -146,6 +134,7 @@ impl<'a> Inventory<'a> {
     async fn change(&mut self, release: &Release, change: impl Fn(&mut Parent)) -> Result<(), InventoryError> {
         let home = self.cluster.namespace().to_owned();
         let kind = Kind::config_maps();
+        let owner = self.cluster.owner();
         let mut last = None;
         for _ in 0..5 {
             let mut parent = self.parent.clone().unwrap_or_else(|| Parent::new(release));
@@ -155,15 +144,15 @@ impl<'a> Inventory<'a> {
             let call = match &self.parent {
                 Some(before) if *before == parent => return Ok(()),
                 Some(before) => {
-                    let mut patch = parent.document(&self.id);
+                    let mut patch = parent.document(&self.id, owner);
                     patch["metadata"]["resourceVersion"] = json!(before.resource_version);
-                    Call::merge(&kind, Some(&home), PARENT, &patch)
+                    Call::merge(&kind, Some(&home), owner.parent(), &patch, owner)
                 }
-                None => Call::create(&kind, Some(&home), &parent.document(&self.id)),
+                None => Call::create(&kind, Some(&home), &parent.document(&self.id, owner), owner),
             };
             match self.cluster.write(call).await {
                 Ok(answer) => {
-                    self.parent = Some(Parent::of(&answer.body));
+                    self.parent = Some(Parent::of(&answer.body, owner));
                     return Ok(());
                 }
                 Err(error) if error.is_conflict() || error.is_not_found() => {
@@ -182,7 +171,8 @@ impl<'a> Inventory<'a> {
     pub(crate) async fn close(&mut self) -> Result<(), InventoryError> {
         let Some(parent) = self.parent.take() else { return Ok(()) };
         let home = self.cluster.namespace();
-        let call = Call::delete(&Kind::config_maps(), Some(home), PARENT, &parent.uid, "Background");
+        let call =
+            Call::delete(&Kind::config_maps(), Some(home), self.cluster.owner().parent(), &parent.uid, "Background");
         match self.cluster.write(call).await {
             Ok(_) => Ok(()),
             Err(error) if error.is_not_found() => Ok(()),
@@ -204,6 +194,7 @@ fn places<'a>(objects: impl Iterator<Item = (String, &'a Option<String>)>) -> Pl
 
 /// The labels of what is made besides the objects.
 pub(crate) fn labels(cluster: &Cluster, release: &Release) -> Value {
-    json!({PART_OF: id(PARENT, cluster.namespace()), "app.kubernetes.io/part-of": "cardctl",
-        "app.kubernetes.io/instance": release.instance, "app.kubernetes.io/managed-by": "cardctl"})
+    let mut labels = cluster.owner().labels(&release.instance);
+    labels[PART_OF] = json!(cluster.owner().inventory(cluster.namespace()));
+    labels
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::{ID, INSTANCE, KINDS, NAMESPACES, PARENT, Release, TOOLING, VERSION};
+use super::{ID, KINDS, NAMESPACES, Release, TOOLING};
+use crate::owner::Owner;
 
 /// See the fields.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,7 +34,7 @@ impl Parent {
         }
     }
 
-    pub(super) fn of(object: &Value) -> Self {
+    pub(super) fn of(object: &Value, owner: &Owner) -> Self {
         let metadata = &object["metadata"];
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let annotation = |name: &str| text(&metadata["annotations"][name]);
@@ -41,8 +42,8 @@ impl Parent {
             annotation(name).split(',').map(str::trim).filter(|part| !part.is_empty()).map(ToOwned::to_owned).collect()
         };
         Self {
-            instance: annotation(INSTANCE),
-            version: annotation(VERSION),
+            instance: annotation(&owner.annotation("instance")),
+            version: annotation(&owner.annotation("version")),
             kinds: list(KINDS),
             namespaces: list(NAMESPACES),
             uid: text(&metadata["uid"]),
@@ -50,10 +51,10 @@ impl Parent {
         }
     }
 
-    pub(super) fn document(&self, id: &str) -> Value {
+    pub(super) fn document(&self, id: &str, owner: &Owner) -> Value {
         let list = |names: &BTreeSet<String>| names.iter().cloned().collect::<Vec<_>>().join(",");
-        let mut annotations = json!({TOOLING: format!("cardctl/v{}", self.version), KINDS: list(&self.kinds),
-            INSTANCE: self.instance, VERSION: self.version});
+        let mut annotations = json!({TOOLING: owner.tooling(&self.version), KINDS: list(&self.kinds),
+            (owner.annotation("instance")): self.instance, (owner.annotation("version")): self.version});
         // Null takes it away in a merge patch.
         annotations[NAMESPACES] = if self.namespaces.is_empty() { Value::Null } else { json!(list(&self.namespaces)) };
         if self.uid.is_empty()
@@ -61,9 +62,9 @@ impl Parent {
         {
             annotations.retain(|_, value| !value.is_null());
         }
-        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": PARENT,
-            "labels": {ID: id, "app.kubernetes.io/part-of": "cardctl", "app.kubernetes.io/instance": self.instance,
-                "app.kubernetes.io/managed-by": "cardctl"},
-            "annotations": annotations}})
+        let mut labels = owner.labels(&self.instance);
+        labels[ID] = json!(id);
+        json!({"apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": {"name": owner.parent(), "labels": labels, "annotations": annotations}})
     }
 }

@@ -3,16 +3,10 @@
 use serde_json::json;
 
 use super::*;
-use crate::apply::tests::{cluster, config, deployment, release, run};
+use crate::apply::tests::{cluster, config, deployment, owner, release, run};
 use crate::apply::{ApplyError, ApplyOptions, apply};
 use crate::prune;
 use crate::testing::ApiServer;
-
-#[test]
-fn the_id_is_the_one_that_kubectl_computes() {
-    // printf 'cardctl.cardctl.ConfigMap.' | openssl dgst -sha256 -binary | basenc --base64url | tr -d =
-    assert_eq!(id("cardctl", "cardctl"), "applyset-ATkbkKo7S4mk5QXTH3MEac52-pVrevKxbLviu1P5xRU-v1");
-}
 
 #[tokio::test]
 async fn the_parent_names_the_kinds_before_the_first_object_of_them_comes() {
@@ -24,7 +18,7 @@ async fn the_parent_names_the_kinds_before_the_first_object_of_them_comes() {
     let first = seen.iter().position(|seen| seen.method == "PATCH").unwrap();
     assert!(parent < first);
     let object = server.get("ConfigMap", Some("cards"), "cardctl").unwrap();
-    assert_eq!(object["metadata"]["labels"][ID], id("cardctl", "cards"));
+    assert_eq!(object["metadata"]["labels"][ID], owner().inventory("cards"));
     assert_eq!(object["metadata"]["annotations"][KINDS], "ConfigMap,Deployment.apps");
     assert_eq!(object["metadata"]["annotations"][TOOLING], "cardctl/v0.1.0");
 }

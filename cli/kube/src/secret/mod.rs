@@ -10,7 +10,7 @@ use base64::prelude::BASE64_STANDARD;
 use serde_json::{Map, Value, json};
 
 use crate::cluster::{Call, Cluster, ClusterError, Kind};
-use crate::inventory::{Inventory, InventoryError, KEEP, PARENT, PART_OF, Release, id, labels};
+use crate::inventory::{Inventory, InventoryError, PART_OF, Release, labels};
 use crate::namespace;
 
 /// What a secret is that nobody but its users knows.
@@ -104,7 +104,9 @@ pub async fn ensure_of_type(
         let named = |keys: &[&str]| keys.iter().map(|&key| key.to_owned()).collect::<Vec<String>>();
         let is_ours = |found: &Value| found["metadata"]["labels"][PART_OF] == inventory.id();
         match &found {
-            Some(found) if missing.is_empty() && (!is_ours(found) || is_kept(found)) => return Ok(Ensured::Kept),
+            Some(found) if missing.is_empty() && (!is_ours(found) || is_kept(cluster, found)) => {
+                return Ok(Ensured::Kept);
+            }
             Some(found) if !is_ours(found) => {
                 return Err(not_ours(cluster, name, named(&missing)));
             }
@@ -124,7 +126,8 @@ pub async fn ensure_of_type(
             Some(_) if missing.is_empty() => Ensured::Kept,
             Some(_) => Ensured::Added(named(&missing)),
         };
-        let mut metadata = json!({"labels": labels(cluster, release), "annotations": {KEEP: UNTIL}});
+        let keep = cluster.owner().keep();
+        let mut metadata = json!({"labels": labels(cluster, release), "annotations": {(keep): UNTIL}});
         // First: what a `down` does not know of, it would leave.
         inventory.widen_by(release, "Secret").await?;
         let call = match &found {
@@ -133,13 +136,13 @@ pub async fn ensure_of_type(
                 // made it: without that, the next prune would take it for something that is no longer wanted.
                 metadata["resourceVersion"] = found["metadata"]["resourceVersion"].clone();
                 let patch = json!({"metadata": metadata, "data": data});
-                Call::merge(&Kind::secrets(), Some(cluster.namespace()), name, &patch)
+                Call::merge(&Kind::secrets(), Some(cluster.namespace()), name, &patch, cluster.owner())
             }
             None => {
                 metadata["name"] = json!(name);
                 let secret =
                     json!({"apiVersion": "v1", "kind": "Secret", "type": of_type, "data": data, "metadata": metadata});
-                Call::create(&Kind::secrets(), Some(cluster.namespace()), &secret)
+                Call::create(&Kind::secrets(), Some(cluster.namespace()), &secret, cluster.owner())
             }
         };
         match cluster.write(call).await {
@@ -154,8 +157,8 @@ pub async fn ensure_of_type(
 }
 
 /// Whether a prune and a `down` leave it.
-fn is_kept(secret: &Value) -> bool {
-    !secret["metadata"]["annotations"][KEEP].is_null()
+fn is_kept(cluster: &Cluster, secret: &Value) -> bool {
+    !secret["metadata"]["annotations"][cluster.owner().keep()].is_null()
 }
 
 fn not_ours(cluster: &Cluster, name: &str, missing: Vec<String>) -> SecretError {
@@ -166,7 +169,7 @@ fn not_ours(cluster: &Cluster, name: &str, missing: Vec<String>) -> SecretError 
 #[must_use]
 pub fn adoption(cluster: &Cluster, name: &str) -> String {
     let namespace = cluster.namespace();
-    format!("kubectl -n {namespace} label secret {name} {PART_OF}={}", id(PARENT, namespace))
+    format!("kubectl -n {namespace} label secret {name} {PART_OF}={}", cluster.owner().inventory(namespace))
 }
 
 /// Puts other values in the place of those that a secret of ours has under these keys; the others are not touched.
@@ -182,7 +185,7 @@ pub async fn replace(cluster: &Cluster, name: &str, values: &Values) -> Result<(
     let data: Map<String, Value> =
         values.0.iter().map(|(key, value)| (key.clone(), json!(BASE64_STANDARD.encode(value)))).collect();
     let patch = json!({"metadata": {"resourceVersion": found["metadata"]["resourceVersion"]}, "data": data});
-    cluster.write(Call::merge(&Kind::secrets(), Some(cluster.namespace()), name, &patch)).await?;
+    cluster.write(Call::merge(&Kind::secrets(), Some(cluster.namespace()), name, &patch, cluster.owner())).await?;
     Ok(())
 }
 

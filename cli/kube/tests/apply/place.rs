@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use card_kube::Owner;
 use card_kube::apply::{Applied, ApplyError, ApplyOptions, apply};
 use card_kube::cluster::{Cluster, Connect};
 use card_kube::down::{Down, DownError, DownOptions, down};
@@ -27,6 +28,7 @@ pub(crate) async fn cluster(test: &str) -> Option<Cluster> {
         kubeconfig: Some(kubeconfig.into()),
         context: Some(context.clone()),
         namespace: format!("card-{test}-{}", std::process::id()),
+        owner: Owner::new("cardctl"),
         // Whoever names a cluster for tests has allowed it.
         allowed: vec![context],
         timeout: None,

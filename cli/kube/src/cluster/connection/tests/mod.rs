@@ -69,6 +69,7 @@ impl Place {
             kubeconfig: Some(self.config()),
             context: Some("it".to_owned()),
             namespace: "cards".to_owned(),
+            owner: crate::Owner::new("cardctl"),
             allowed: vec!["it".to_owned()],
             timeout: Some(Duration::from_secs(10)),
         }

@@ -72,7 +72,7 @@ pub(super) async fn start(assignment: &Assignment, image: &str, context: &Contex
     let job: Job = manifest::job(&order).and_then(serde_json::from_value).map_err(Failure::internal)?;
     cluster.recheck().await.map_err(|error| trouble::cluster(&error))?;
     let jobs: Api<Job> = Api::namespaced(cluster.client().clone(), cluster.namespace());
-    let options = PostParams { field_manager: Some(card_kube::FIELD_MANAGER.to_owned()), ..PostParams::default() };
+    let options = PostParams { field_manager: Some(cluster.owner().manager().to_owned()), ..PostParams::default() };
     let made = jobs.create(&options, &job).await.map_err(|error| not_taken(&error))?;
     let (tell, heard) = mpsc::channel(WAITING);
     let (stop, kill) = (CancellationToken::new(), CancellationToken::new());

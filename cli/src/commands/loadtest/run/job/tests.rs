@@ -1,5 +1,6 @@
 //! The generators of a Job as they are heard, against a Kubernetes API in memory: pods do what a test says they did.
 
+use card_kube::Owner;
 use card_kube::cluster::Cluster;
 use card_kube::testing::ApiServer;
 use card_loadtests::shard::wire::{Line, Piece};
@@ -28,7 +29,7 @@ impl Lab {
         server.put(json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": JOB, "namespace": N},
             "spec": {"completions": 2, "parallelism": 2, "completionMode": "Indexed", "template": {"spec": {
                 "restartPolicy": "Never", "containers": [{"name": "generator", "image": "i"}]}}}}));
-        let cluster = Cluster::of_client(server.client(N), N).await.unwrap();
+        let cluster = Cluster::of_client(server.client(N), N, Owner::new("cardctl")).await.unwrap();
         let job: Job = serde_json::from_value(server.get("Job", Some(N), JOB).unwrap()).unwrap();
         let (tell, heard) = mpsc::channel(WAITING);
         let (stop, kill) = (CancellationToken::new(), CancellationToken::new());

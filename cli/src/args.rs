@@ -5,9 +5,9 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::commands;
 use crate::context::Context;
-use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{Color, Format, ProgressChoice};
+use card_core::exit::Exit;
 
 /// Runs, drives and proves the card replacement platform.
 #[derive(Debug, Parser)]

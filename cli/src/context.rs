@@ -12,13 +12,13 @@ use card_http::PlainHttp;
 use nix::sys::signal::Signal;
 use tokio_util::sync::CancellationToken;
 
-use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::instance::{Local, Paths, Phase, Record, flat, is_held};
 use crate::kubernetes::{self, Deployment, Kind, Reached};
 use crate::output::Printer;
 use crate::project::Sources;
 use crate::secret::Secret;
+use card_core::exit::Exit;
 
 /// The code of a failure that says that there is no platform, here or in the cluster.
 pub const NOT_RUNNING: &str = "not-running";

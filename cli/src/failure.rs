@@ -8,8 +8,8 @@ use card_core::telemetry::mask::secrets;
 use serde::{Deserialize, Serialize};
 
 use crate::codes;
-use crate::exit::Exit;
 use crate::output::{Block, Paint};
+use card_core::exit::Exit;
 
 /// The error of every command.
 #[derive(Debug, Clone)]

@@ -7,7 +7,6 @@ pub mod cluster;
 pub mod codes;
 pub mod commands;
 pub mod context;
-pub mod exit;
 pub mod failure;
 pub mod instance;
 pub mod kubernetes;

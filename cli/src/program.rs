@@ -18,12 +18,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::args::{self, Cli, Global, State};
 use crate::context::{Context, Target, issuer_of_environment, parse_target};
-use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::instance::{Paths, detached, state_directory};
 use crate::output::{Choices, Printer};
 use crate::project::Sources;
 use crate::usage;
+use card_core::exit::Exit;
 
 /// A command has so long after a signal to end in its own way, before it is cut off.
 const OWN_END: Duration = Duration::from_millis(500);

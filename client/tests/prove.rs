@@ -74,7 +74,7 @@ async fn pages_are_read_to_the_end_even_if_the_stream_told_nothing() {
     let tasks = tasks(3);
     let client = platform(vec![page(&tasks[..2], Some("1")), page(&tasks[2..], None)], StatusCode::NOT_FOUND).await;
     let audit = audit(&client, &tasks).await;
-    assert_eq!((audit.succeeded, audit.verdict()), (3, Verdict::Pass));
+    assert_eq!((audit.succeeded, audit.verdict), (3, Verdict::Pass));
     assert!(audit.drain_ms >= 50, "the bound of the drain was waited for: {}", audit.drain_ms);
 }
 
@@ -84,7 +84,7 @@ async fn a_page_that_can_not_be_read_leaves_the_rest_unverified() {
     let client = platform(vec![page(&tasks[..2], Some("1"))], StatusCode::FORBIDDEN).await;
     let audit = audit(&client, &tasks).await;
     assert_eq!((audit.succeeded, audit.unverified, audit.lost), (2, 1, 0));
-    assert_eq!(audit.verdict(), Verdict::Inconclusive);
+    assert_eq!(audit.verdict, Verdict::Inconclusive);
     assert!(audit.unverified_reason.is_some());
 }
 
@@ -94,7 +94,7 @@ async fn a_cursor_that_does_not_move_ends_the_reading() {
     let client =
         platform(vec![page(&tasks[..1], Some("1")), page(&tasks[1..2], Some("1"))], StatusCode::NOT_FOUND).await;
     let audit = audit(&client, &tasks).await;
-    assert_eq!((audit.unverified, audit.verdict()), (1, Verdict::Inconclusive));
+    assert_eq!((audit.unverified, audit.verdict), (1, Verdict::Inconclusive));
 }
 
 #[tokio::test]
@@ -102,5 +102,5 @@ async fn what_the_platform_does_not_have_is_lost() {
     let tasks = tasks(2);
     let client = platform(vec![page(&tasks[..1], None)], StatusCode::NOT_FOUND).await;
     let audit = audit(&client, &tasks).await;
-    assert_eq!((audit.lost, audit.verdict()), (1, Verdict::Fail));
+    assert_eq!((audit.lost, audit.verdict), (1, Verdict::Fail));
 }

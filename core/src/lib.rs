@@ -7,6 +7,7 @@
 pub mod accounts;
 pub mod chosen;
 pub mod engine;
+pub mod exit;
 pub mod files;
 pub mod ids;
 pub mod plain;

@@ -4,8 +4,8 @@ use card_client::events::StreamLost;
 use card_client::{ClientError, GatewayAnswer, LocalFault};
 use card_core::problem::{Code, Problem};
 
-use crate::exit::Exit;
 use crate::failure::Failure;
+use card_core::exit::Exit;
 
 const TOKEN_FIX: &str =
     "export CARDCTL_OPERATOR_TOKEN, or CARDCTL_OPERATOR_TOKEN_FILE with the path of a file that holds it";

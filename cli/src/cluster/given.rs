@@ -7,8 +7,8 @@ use card_core::engine::cluster::Address;
 use card_core::files::{self, Distrust};
 
 use super::{Place, Service};
-use crate::exit::Exit;
 use crate::failure::Failure;
+use card_core::exit::Exit;
 
 /// What the command line says.
 #[derive(Debug, Clone, Copy, Default)]

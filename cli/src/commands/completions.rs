@@ -10,8 +10,8 @@ use clap_complete::Shell;
 
 use crate::args;
 use crate::context::Context;
-use crate::exit::Exit;
 use crate::failure::Failure;
+use card_core::exit::Exit;
 
 /// Print a shell's completion script
 #[derive(Debug, clap::Args)]

@@ -7,10 +7,10 @@ use clap::Subcommand;
 use serde::Serialize;
 
 use crate::context::Context;
-use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::instance::flat;
 use crate::project::Sources;
+use card_core::exit::Exit;
 
 /// Show the settings and their sources
 #[derive(Debug, clap::Args)]

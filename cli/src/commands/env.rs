@@ -5,11 +5,11 @@ use clap::ValueEnum;
 
 use crate::client::quote;
 use crate::context::{Context, Endpoint, Target};
-use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::instance::{Paths, Record};
 use crate::kubernetes::{Deployment, deployed, lasting};
 use crate::output::Format;
+use card_core::exit::Exit;
 
 /// Print the endpoint as environment variables
 ///

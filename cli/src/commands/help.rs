@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use crate::args;
 use crate::context::Context;
-use crate::exit::Exit;
 use crate::failure::Failure;
+use card_core::exit::Exit;
 
 /// Print the help of a command, or of a topic: exit-codes
 #[derive(Debug, clap::Args)]

@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use crate::args;
 use crate::context::Context;
-use crate::exit::Exit;
 use crate::failure::Failure;
+use card_core::exit::Exit;
 
 /// Write the manual pages into a directory
 #[derive(Debug, clap::Args)]

@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use crate::context::Context;
-use crate::exit::Exit;
 use crate::failure::Failure;
+use card_core::exit::Exit;
 
 /// Print the version
 #[derive(Debug, clap::Args)]

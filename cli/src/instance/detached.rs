@@ -20,10 +20,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::{Lock, LogMark, Paths, Plan, Process, Record, Serving, clear_stale, end_orphans, log, program, state};
-use crate::exit::Exit;
 use crate::failure::{Failure, Shape};
 use crate::supervisor::control::{Ask, Control};
 use crate::supervisor::{self, Condition};
+use card_core::exit::Exit;
 
 /// The argument that makes this program the background process. Not a command: nobody is meant to type it.
 pub const MARK: &str = "serve-embedded";

@@ -11,9 +11,9 @@ use tokio::net::TcpSocket;
 
 use super::{ClusterPlan, Paths, Plan, Published, port, secrets, state};
 use crate::cluster::Remembered;
-use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::supervisor::{StartOptions, Supervisor};
+use card_core::exit::Exit;
 
 /// Beyond the drain, for what can't be cut off: the last commit.
 const CLOSE_LIMIT: Duration = Duration::from_secs(5);

@@ -6,8 +6,8 @@ use std::net::{IpAddr, SocketAddr, TcpListener};
 use tokio::net::TcpSocket;
 
 use super::Process;
-use crate::exit::Exit;
 use crate::failure::Failure;
+use card_core::exit::Exit;
 
 /// Connections that may wait to be accepted; the kernel's `somaxconn` bounds it.
 const BACKLOG: u32 = 4096;

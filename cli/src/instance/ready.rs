@@ -10,8 +10,8 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::client;
 use crate::context::Endpoint;
-use crate::exit::Exit;
 use crate::failure::Failure;
+use card_core::exit::Exit;
 
 /// How the last step was shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,9 +7,9 @@ use card_core::files::{self, Distrust};
 use card_server::Secrets;
 
 use super::Paths;
-use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::secret::hex;
+use card_core::exit::Exit;
 
 /// Reads the secrets of a data directory; makes those that there are not.
 pub(super) fn load_or_make(data: &Path) -> Result<Secrets, Failure> {

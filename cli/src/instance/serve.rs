@@ -14,8 +14,8 @@ use tokio_util::sync::CancellationToken;
 use super::parts::{Parts, Port};
 use super::{Lock, Phase, Plan, Process, Published, Record, clear_stale, end_orphans, state, temporary};
 use crate::cluster::Remembered;
-use crate::exit::Exit;
 use crate::failure::Failure;
+use card_core::exit::Exit;
 
 /// What a killed supervisor left gets so long to stop by itself: it has noticed already.
 const ORPHANS_LIMIT: Duration = Duration::from_secs(5);

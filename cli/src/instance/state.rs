@@ -11,8 +11,8 @@ use nix::fcntl::{Flock, FlockArg};
 use nix::unistd::{AccessFlags, access};
 
 use super::Paths;
-use crate::exit::Exit;
 use crate::failure::Failure;
+use card_core::exit::Exit;
 
 /// The instance's directory can't be made or written.
 pub(crate) fn directory(paths: &Paths, error: &io::Error) -> Failure {

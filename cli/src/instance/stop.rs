@@ -7,9 +7,9 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 
 use super::{Local, Paths, Process, Record, Recorded, is_made_here};
-use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::supervisor;
+use card_core::exit::Exit;
 
 /// How it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -18,8 +18,8 @@ use rcgen::{
 use super::secrets::refused;
 use super::trouble;
 use crate::context::Context;
-use crate::exit::Exit;
 use crate::failure::Failure;
+use card_core::exit::Exit;
 
 const CERTIFICATE: &str = "tls.crt";
 const KEY: &str = "tls.key";

@@ -5,8 +5,8 @@ use card_kube::cluster::{Cluster, Connect};
 
 use super::{Deployment, Kind, trouble};
 use crate::context::Context;
-use crate::exit::Exit;
 use crate::failure::Failure;
+use card_core::exit::Exit;
 
 /// Where the objects of an instance are, unless the settings or its deployment say otherwise.
 const NAMESPACE: &str = "cardctl";

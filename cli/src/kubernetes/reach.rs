@@ -7,9 +7,9 @@ use card_kube::forward::{Forward, ForwardError, ForwardTarget};
 use super::{Deployment, Kind, connect, operator_token};
 use crate::context::NOT_RUNNING;
 use crate::context::{Context, Endpoint};
-use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::secret::Secret;
+use card_core::exit::Exit;
 
 /// The service in front of the servers.
 pub const SERVER_SERVICE: &str = "server";

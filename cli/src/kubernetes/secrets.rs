@@ -10,9 +10,9 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::trouble;
-use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::secret::{Secret, hex};
+use card_core::exit::Exit;
 
 /// Where the pods are to find a store. It has no `Debug`: an address may hold a password.
 #[derive(Clone, Default)]

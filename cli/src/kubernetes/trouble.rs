@@ -5,8 +5,8 @@ use card_kube::apply::ApplyError;
 use card_kube::cluster::ClusterError;
 use card_kube::diagnose::Finding;
 
-use crate::exit::Exit;
 use crate::failure::Failure;
+use card_core::exit::Exit;
 
 /// Lines of a program's own words that are shown with a finding.
 const LOG_LINES: usize = 8;

@@ -15,8 +15,8 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 pub use self::status::State;
-use crate::exit::Exit;
 use crate::failure::Failure;
+use card_core::exit::Exit;
 
 /// A profile of minikube, that is a cluster.
 #[derive(Debug, Clone)]

@@ -8,9 +8,9 @@ use tokio::time::timeout;
 use super::event::{self, Event};
 use super::{Minikube, missing};
 use crate::context::Context;
-use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::instance::{detached, program};
+use card_core::exit::Exit;
 
 /// A first start fetches a base image and Kubernetes.
 const START_LIMIT: Duration = Duration::from_secs(15 * 60);

@@ -3,8 +3,8 @@
 use serde::Deserialize;
 
 use super::{Called, Minikube, event};
-use crate::exit::Exit;
 use crate::failure::Failure;
+use card_core::exit::Exit;
 
 /// How far a profile is.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -29,8 +29,8 @@ pub use self::bar::Bar;
 pub use self::block::Block;
 pub use self::paint::Paint;
 pub use self::terminal::Size;
-use crate::exit::Exit;
 use crate::failure::Failure;
+use card_core::exit::Exit;
 
 /// What stdout carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

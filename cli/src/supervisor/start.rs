@@ -17,9 +17,9 @@ use super::orders::Orders;
 use super::roster::Child;
 use super::{CLOSE_LIMIT, Supervisor};
 use crate::cluster::{Place, Service, reach};
-use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::instance::{LogMark, Paths, Published};
+use card_core::exit::Exit;
 
 /// What a supervisor is made of.
 pub struct StartOptions {

@@ -7,9 +7,9 @@ use std::ffi::OsString;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use crate::args;
-use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{Choices, Format, Printer};
+use card_core::exit::Exit;
 
 /// Prints help, the version or the mistake.
 #[must_use]

@@ -3,7 +3,7 @@
 use card_client::latency::Percentiles;
 use card_loadtests::plan::presets;
 use card_loadtests::result::{
-    Correctness, Distribution, Errors, Generator, Phase, Platform, Rates, Report, Sample, Validity, Verdict,
+    Audit, Distribution, Errors, Generator, Phase, Platform, Rates, Report, Sample, Validity, Verdict,
 };
 
 use crate::sandbox::Sandbox;
@@ -26,7 +26,7 @@ fn result(p95: f64) -> Report {
         e2e_p99: Some(p95),
         ..Sample::default()
     };
-    let correctness = Correctness { verdict: Verdict::Pass, accepted: 3000, succeeded: 3000, ..Correctness::default() };
+    let correctness = Audit { verdict: Verdict::Pass, accepted: 3000, succeeded: 3000, ..Audit::default() };
     Report {
         v: 1,
         run: "run_made_up".into(),

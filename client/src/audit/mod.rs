@@ -33,57 +33,67 @@ pub enum Verdict {
     Inconclusive,
 }
 
-/// The result of an audit. `accepted` = sound ones (`succeeded` + `declined` + `dead` + `cancelled`) + `lost` +
-/// `duplicate` + `stuck` + `unverified`, except that a task beyond the accepted ones counts under `duplicate` alone.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+/// The audit's figures. `accepted` = `succeeded` + `declined` + `dead` + `cancelled` + `lost` + `duplicate` + `stuck` +
+/// `unverified`, except that a task beyond the accepted ones counts under `duplicate` alone.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Correctness")]
 pub struct Audit {
-    /// Orders that were answered with 202.
+    /// What follows from them.
+    pub verdict: Verdict,
+    /// Answered with 202, by the sender's own ledger.
     pub accepted: u64,
     /// Sound and succeeded.
     pub succeeded: u64,
-    /// Sound and declined.
+    /// Sound, and the issuer said no.
     pub declined: u64,
-    /// Sound and dead.
+    /// Sound, and the platform gave up: a dead letter.
     pub dead: u64,
-    /// Sound and cancelled.
+    /// Sound, and an operator called it off.
+    #[serde(default)]
     pub cancelled: u64,
-    /// Accepted, and the platform does not have it, or not its effect, or never announced its end.
+    /// Accepted, and gone.
     pub lost: u64,
-    /// More than one outcome or effect, or a task that no order asked for.
+    /// More than one outcome or effect, or a task that nobody asked for.
     pub duplicate: u64,
     /// Not final when the drain was over.
     pub stuck: u64,
     /// Could not find out.
     pub unverified: u64,
-    /// From the last accept to the last final status, at most the drain's bound.
+    /// Requests whose answer never came: no loss, but it is unknown whether they were accepted.
+    pub unanswered: u64,
+    /// From the last request to the last final status.
     pub drain_ms: u64,
-    /// For how long what comes late and twice was watched for.
+    /// For how long it was watched after that.
     pub settle_ms: u64,
     /// How long reading and comparing took.
     pub audit_ms: u64,
-    /// Orders whose answer never came; they may have been accepted and are no loss.
-    pub unanswered: u64,
-    /// The ids behind the bad numbers.
+    /// Some of the ids that are not sound, with the evidence.
     pub findings: Vec<Finding>,
     /// Why something could not be found out.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub unverified_reason: Option<String>,
 }
 
+impl Audit {
+    /// How many ended as they should.
+    #[must_use]
+    pub const fn sound(&self) -> u64 {
+        self.succeeded + self.declined + self.dead + self.cancelled
+    }
+}
+
 /// One id that is not sound.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Finding {
-    /// The task.
-    pub task: TaskId,
-    /// What is wrong.
-    pub verdict: Wrong,
+    /// The task's id.
+    pub task: String,
+    /// `lost`, `duplicate` or `stuck`.
+    pub verdict: String,
     /// The evidence, in words.
     pub detail: String,
 }
 
 /// What can be wrong with an id.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wrong {
     /// See [`Audit::lost`].
     Lost,
@@ -105,22 +115,8 @@ impl Wrong {
     }
 }
 
-impl Audit {
-    /// How many ended as they should.
-    #[must_use]
-    pub const fn sound(&self) -> u64 {
-        self.succeeded + self.declined + self.dead + self.cancelled
-    }
-
-    /// The audit in one word: inconclusive if what was looked at is sound, and not all could be looked at or there was
-    /// nothing to look at.
-    #[must_use]
-    pub const fn verdict(&self) -> Verdict {
-        verdict(self.accepted, self.lost + self.duplicate + self.stuck, self.unverified)
-    }
-}
-
-/// What follows from the figures of an audit.
+/// What follows from the figures of an audit: inconclusive if what was looked at is sound, and not all could be looked at or
+/// there was nothing to look at.
 #[must_use]
 pub const fn verdict(accepted: u64, wrong: u64, unverified: u64) -> Verdict {
     if wrong > 0 {
@@ -199,6 +195,8 @@ impl<O: Fn(TaskId) -> Option<Status>> Comparison<O> {
                 self.wrong(task, Wrong::Duplicate, "a task that no order asked for".to_owned());
             }
         }
+        let Audit { accepted, lost, duplicate, stuck, unverified, .. } = self.audit;
+        self.audit.verdict = verdict(accepted, lost + duplicate + stuck, unverified);
         self.audit
     }
 
@@ -243,6 +241,7 @@ impl<O: Fn(TaskId) -> Option<Status>> Comparison<O> {
             Wrong::Stuck => &mut self.audit.stuck,
         } += 1;
         if self.audit.findings.len() < FINDINGS_LIMIT {
+            let (task, verdict) = (task.to_string(), verdict.as_str().to_owned());
             self.audit.findings.push(Finding { task, verdict, detail });
         }
     }

@@ -1,30 +1,12 @@
-//! How a process ends: its runtime, its exit code, and the one sentence that says why it could not start.
+//! How a process ends: its runtime, and the one sentence that says why it could not start.
 
 use std::io::Write;
 use std::process::ExitCode;
 
 use super::EnvironmentError;
 use crate::engine::EngineError;
+pub use crate::exit::Exit;
 use crate::telemetry::mask::mask;
-
-/// How a process ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Exit {
-    /// It did what it was asked to, or stopped because it was asked to.
-    Done = 0,
-    /// A part of it ended by itself.
-    Failed = 1,
-    /// The command line makes no sense.
-    Usage = 2,
-    /// The environment is not ready: nothing was started.
-    NotReady = 3,
-}
-
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> Self {
-        Self::from(exit as u8)
-    }
-}
 
 /// Why a process did not start: a sentence that names the next step.
 #[derive(Debug, thiserror::Error)]

@@ -72,7 +72,7 @@ async fn load(arguments: Arguments) -> Result<Exit, NotReady> {
         Err(GenerateError::Assignment(error)) => refused(&error),
         Err(error) => {
             say(&error.to_string());
-            Ok(Exit::Failed)
+            Ok(Exit::Internal)
         }
     }
 }

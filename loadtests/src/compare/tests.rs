@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::plan::{Growth, Journey, Mix, Model, Stage, Think};
 use crate::report::fixture;
-use crate::result::{Correctness, Errors, Phase, Rates, Sample, Step, Validity};
+use crate::result::{Audit, Errors, Phase, Rates, Sample, Step, Validity};
 use card_client::latency::Percentiles;
 
 /// A sound run of 30 measured seconds in which every second is like every other.
@@ -36,7 +36,7 @@ pub(crate) fn report() -> Report {
         ..Sample::default()
     };
     Report {
-        correctness: Correctness { verdict: Verdict::Pass, accepted: 3000, succeeded: 3000, ..Correctness::default() },
+        correctness: Audit { verdict: Verdict::Pass, accepted: 3000, succeeded: 3000, ..Audit::default() },
         validity: Validity { verdict: Verdict::Pass, ..Validity::default() },
         accept_intended_ms: percentiles(4.0),
         e2e_intended_ms: percentiles(40.0),

@@ -1,56 +1,33 @@
 //! All verdicts in one exit code.
 
+use card_core::exit::Exit;
+
 use super::broken_rule;
 use crate::result::{Report, Verdict};
 
-/// How a load test ends. `cardctl help exit-codes` has the same numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Exit {
-    /// Everything holds.
-    Pass = 0,
-    /// Something promised does not hold: an SLO, the bound on degradation, a rule to end before the time.
-    SloMissed = 7,
-    /// Something is lost, doubled or stuck.
-    Incorrect = 9,
-    /// Slower than the baseline.
-    Regression = 10,
-    /// Could not find out.
-    Inconclusive = 11,
+/// What the judged parts of a document come to: the first of 9, 7, 10, 11 that applies, or [`Exit::Done`]. An SLO, the bound
+/// on degradation and a rule to end before the time are promises alike.
+pub(super) fn exit(report: &Report) -> Exit {
+    let regression = report.regression.as_ref().map(|regression| regression.verdict);
+    if report.correctness.verdict == Verdict::Fail {
+        Exit::Incorrect
+    } else if missed(report) {
+        Exit::SloMissed
+    } else if regression == Some(Verdict::Fail) {
+        Exit::Regression
+    } else if unsure(report) || regression == Some(Verdict::Inconclusive) {
+        Exit::Inconclusive
+    } else {
+        Exit::Done
+    }
 }
 
-impl Exit {
-    /// What the judged parts of a document come to: the first of 9, 7, 10, 11 that applies.
-    #[must_use]
-    pub fn of(report: &Report) -> Self {
-        let regression = report.regression.as_ref().map(|regression| regression.verdict);
-        if report.correctness.verdict == Verdict::Fail {
-            Self::Incorrect
-        } else if missed(report) {
-            Self::SloMissed
-        } else if regression == Some(Verdict::Fail) {
-            Self::Regression
-        } else if unsure(report) || regression == Some(Verdict::Inconclusive) {
-            Self::Inconclusive
-        } else {
-            Self::Pass
-        }
-    }
-
-    /// The number.
-    #[must_use]
-    pub const fn code(self) -> u8 {
-        self as u8
-    }
-
-    /// The verdict that goes with it.
-    #[must_use]
-    pub const fn verdict(self) -> Verdict {
-        match self {
-            Self::Pass => Verdict::Pass,
-            Self::Inconclusive => Verdict::Inconclusive,
-            Self::SloMissed | Self::Incorrect | Self::Regression => Verdict::Fail,
-        }
+/// The verdict that goes with it.
+pub(super) const fn verdict(exit: Exit) -> Verdict {
+    match exit {
+        Exit::Done => Verdict::Pass,
+        Exit::Inconclusive => Verdict::Inconclusive,
+        _ => Verdict::Fail,
     }
 }
 

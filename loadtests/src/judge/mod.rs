@@ -25,7 +25,6 @@ mod why;
 
 use crate::result::Report;
 
-pub use self::exit::Exit;
 pub use self::limit::Limit;
 pub use self::validity::weakened;
 pub use self::why::why;
@@ -42,8 +41,8 @@ pub fn judge(report: &mut Report) {
     report.breakpoint = breakpoint::find(report);
     report.slo = promise::judge(report);
     validity::judge(report);
-    let exit = Exit::of(report);
-    (report.verdict, report.exit) = (exit.verdict(), exit.code());
+    let exit = exit::exit(report);
+    (report.verdict, report.exit) = (exit::verdict(exit), exit.code());
 }
 
 fn interrupted(report: &Report) -> bool {

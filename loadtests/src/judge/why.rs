@@ -1,22 +1,25 @@
 //! The verdict in one sentence.
 
-use super::{Exit, broken_rule, promise, step};
+use card_core::exit::Exit;
+
+use super::exit::exit;
+use super::{broken_rule, promise, step};
 use crate::plan::{Model, grouped, percent};
-use crate::result::{Breakpoint, Change, Correctness, Report, Step, Verdict};
+use crate::result::{Audit, Breakpoint, Change, Report, Step, Verdict};
 
 /// Why the verdict is what it is, in plain words and without a full stop: the weightiest reason, as in the exit code.
 #[must_use]
 pub fn why(report: &Report) -> String {
-    match Exit::of(report) {
+    match exit(report) {
         Exit::Incorrect => unsound(&report.correctness),
         Exit::SloMissed => missed(report),
         Exit::Regression => slower(report),
         Exit::Inconclusive => unsure(report),
-        Exit::Pass => kept(report),
+        _ => kept(report),
     }
 }
 
-fn unsound(found: &Correctness) -> String {
+fn unsound(found: &Audit) -> String {
     let kinds = [(found.lost, "lost"), (found.duplicate, "duplicate"), (found.stuck, "stuck")];
     let kinds = kinds.into_iter().filter(|(count, _)| *count > 0);
     let kinds: Vec<String> = kinds.map(|(count, kind)| format!("{} {kind}", grouped(count))).collect();

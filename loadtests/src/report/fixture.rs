@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use crate::plan::{Metric, Mix, Model, Op, Plan, Slo, Stage, Stat, presets};
 use crate::result::{
-    Breakpoint, Change, Correctness, Distribution, Errors, Finding, Generator, Part, Phase, Platform, Rates,
-    Regression, Report, Sample, SloResult, Step, Validity, Verdict,
+    Audit, Breakpoint, Change, Distribution, Errors, Finding, Generator, Part, Phase, Platform, Rates, Regression,
+    Report, Sample, SloResult, Step, Validity, Verdict,
 };
 use card_client::latency::Percentiles;
 
@@ -76,7 +76,7 @@ pub(crate) fn empty() -> Report {
         plan: presets::custom(),
         verdict: Verdict::Inconclusive,
         exit: 11,
-        correctness: Correctness::default(),
+        correctness: Audit::default(),
         accept_ms: Percentiles::default(),
         accept_intended_ms: Percentiles::default(),
         e2e_ms: Percentiles::default(),
@@ -153,13 +153,13 @@ fn promises() -> Vec<SloResult> {
     ]
 }
 
-fn correctness() -> Correctness {
+fn correctness() -> Audit {
     let finding = |task: &str, verdict: &str, detail: &str| Finding {
         task: task.to_owned(),
         verdict: verdict.to_owned(),
         detail: detail.to_owned(),
     };
-    Correctness {
+    Audit {
         verdict: Verdict::Fail,
         accepted: 16_794,
         succeeded: 16_310,

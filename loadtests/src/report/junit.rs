@@ -11,7 +11,7 @@ use quick_junit::{NonSuccessKind, Report as Document, TestCase, TestCaseStatus, 
 use super::remarks::{broken, judged_steps, remarks, size, slow, word};
 use super::{comparison, format};
 use crate::judge::why;
-use crate::result::{Correctness, Report, Verdict};
+use crate::result::{Audit, Report, Verdict};
 
 /// The whole document.
 #[must_use]
@@ -42,7 +42,7 @@ pub fn render(report: &Report) -> String {
     plain::document(&document.to_string().unwrap_or_default())
 }
 
-fn correctness(found: &Correctness) -> Vec<TestCase> {
+fn correctness(found: &Audit) -> Vec<TestCase> {
     let accepted = format::count(found.accepted);
     let nothing = found.accepted == 0;
     let mut cases = Vec::new();

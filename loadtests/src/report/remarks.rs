@@ -197,7 +197,7 @@ mod tests {
     use super::super::fixture;
     use super::*;
     use crate::compare;
-    use crate::result::Correctness;
+    use crate::result::Audit;
 
     #[test]
     fn the_gravest_comes_first_and_nothing_is_left_out() {
@@ -239,7 +239,7 @@ mod tests {
         let mut report = fixture::empty();
         report.verdict = Verdict::Pass;
         report.validity.verdict = Verdict::Pass;
-        report.correctness = Correctness { verdict: Verdict::Pass, accepted: 5, succeeded: 5, ..report.correctness };
+        report.correctness = Audit { verdict: Verdict::Pass, accepted: 5, succeeded: 5, ..report.correctness };
         assert_eq!(remarks(&report), []);
         report.verdict = Verdict::Inconclusive;
         assert_eq!(remarks(&report).len(), 1, "what did not pass is never silent");

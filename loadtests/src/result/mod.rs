@@ -4,7 +4,6 @@
 //! as `docs/schemas/loadtest-result.schema.json`. Times are milliseconds, shares are fractions of 1, rates are a
 //! second, unless a name says otherwise.
 
-mod audit;
 mod figures;
 mod generators;
 mod regression;
@@ -13,11 +12,10 @@ mod steps;
 mod timeline;
 mod validity;
 
-pub use card_client::audit::Verdict;
+pub use card_client::audit::{Audit, Finding, Verdict};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use self::audit::{Correctness, Finding};
 pub use self::figures::{Distribution, Errors, Rates, SloResult};
 pub use self::generators::Part;
 pub use self::regression::{Change, Regression};
@@ -58,7 +56,7 @@ pub struct Report {
     /// Why it ended before its time: an interruption, or the rule that was broken.
     pub ended_early: Option<String>,
     /// The audit: whether what was accepted was done, once.
-    pub correctness: Correctness,
+    pub correctness: Audit,
     /// Request to 202, from when it was really sent.
     pub accept_ms: Percentiles,
     /// Request to 202, from when it should have been sent: free of coordinated omission.

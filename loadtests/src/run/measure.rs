@@ -2,9 +2,8 @@
 
 use super::course::Course;
 use super::{Run, machine};
-use crate::result::{Correctness, Finding, Generator, Platform};
+use crate::result::{Audit, Generator, Platform};
 use crate::shard::{CourseFigures, Shard, Stream, VERSION};
-use card_client::audit::Audit;
 
 impl Run<'_> {
     /// Everything that was measured so far; nothing of it is judged, and nothing audited.
@@ -41,7 +40,7 @@ impl Run<'_> {
                 reconnects: observer.reconnects(),
                 lost: observer.lost().map(|lost| lost.to_string()),
             },
-            correctness: Correctness::default(),
+            correctness: Audit::default(),
         }
     }
 }
@@ -57,34 +56,5 @@ fn figures(course: &Course) -> CourseFigures {
         late_ms: course.start.map_or(0.0, |(_, late)| late.as_secs_f64() * 1000.0),
         steady: course.meter.figures(),
         ramp: course.ramp.figures(),
-    }
-}
-
-impl From<Audit> for Correctness {
-    fn from(audit: Audit) -> Self {
-        let verdict = audit.verdict();
-        let findings = audit.findings.into_iter().map(|finding| Finding {
-            task: finding.task.to_string(),
-            verdict: finding.verdict.as_str().to_owned(),
-            detail: finding.detail,
-        });
-        Self {
-            verdict,
-            accepted: audit.accepted,
-            succeeded: audit.succeeded,
-            declined: audit.declined,
-            dead: audit.dead,
-            cancelled: audit.cancelled,
-            lost: audit.lost,
-            duplicate: audit.duplicate,
-            stuck: audit.stuck,
-            unverified: audit.unverified,
-            unanswered: audit.unanswered,
-            drain_ms: audit.drain_ms,
-            settle_ms: audit.settle_ms,
-            audit_ms: audit.audit_ms,
-            findings: findings.collect(),
-            unverified_reason: audit.unverified_reason,
-        }
     }
 }

@@ -143,7 +143,7 @@ pub async fn carry_share(
     })
     .await;
     let mut shard = run.shard();
-    shard.correctness = audit.into();
+    shard.correctness = audit;
     shard.started_at = started_at.to_string();
     shard.took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     Ok(shard)

@@ -25,7 +25,7 @@ pub use self::figures::Figures;
 pub use self::merge::{MergeError, Missing, merge};
 pub use self::watched::Watched;
 use crate::plan::Plan;
-use crate::result::{Correctness, Generator, Platform, Sample};
+use crate::result::{Audit, Generator, Platform, Sample};
 use crate::share::{Share, Skew};
 use card_client::recorded::{Packed, Recorded};
 
@@ -70,7 +70,7 @@ pub struct Shard {
     /// How the event stream did.
     pub stream: Stream,
     /// The audit of what it sent.
-    pub correctness: Correctness,
+    pub correctness: Audit,
 }
 
 /// What was counted and timed in one course.

@@ -50,7 +50,7 @@ pub(super) async fn run(arguments: IssuerArguments) -> Result<Exit, NotReady> {
         () = begun.stop.asked() => {}
         _ = &mut bureau => {
             tracing::error!("the issuer exited unexpectedly");
-            return Ok(Exit::Failed);
+            return Ok(Exit::Internal);
         }
     }
     tracing::info!("stopping");

@@ -83,5 +83,5 @@ pub(super) async fn run(arguments: ServeArguments) -> Result<Exit, NotReady> {
     tracing::info!("stopping");
     let stopped = platform.stop().await;
     tracing::info!(drained = stopped.drained, "stopped");
-    Ok(if failed.is_some() { Exit::Failed } else { Exit::Done })
+    Ok(if failed.is_some() { Exit::Internal } else { Exit::Done })
 }

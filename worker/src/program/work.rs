@@ -78,7 +78,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<Exit, NotReady> {
         drained &= timeout(GRACE, health).await.is_ok();
     }
     tracing::info!(drained, "stopped");
-    Ok(if failed.is_some() { Exit::Failed } else { Exit::Done })
+    Ok(if failed.is_some() { Exit::Internal } else { Exit::Done })
 }
 
 fn handlers(registry: &Registry, settings: &Settings) -> Result<Handlers, NotReady> {

@@ -15,9 +15,9 @@ use crate::client::Client;
 use crate::commands::submit::campaign::{Change, Outcome, Plan, drive};
 use crate::commands::watch::screen::{Screen, bar};
 use crate::context::Context;
-use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{Bar, Paint};
+use card_core::exit::Exit;
 
 const TASK_LIMIT: Duration = Duration::from_secs(30);
 /// A duplicate that comes later than this is no concern of a first look.

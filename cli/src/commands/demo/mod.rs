@@ -6,12 +6,11 @@ mod script;
 
 use std::time::Duration;
 
-use card_client::audit::Audit;
 use card_client::latency::Percentiles;
 use card_client::orders::Orders;
 use card_core::ids::RunId;
 use card_kinds::replacement::CardReplacement;
-use card_loadtests::result::{Correctness, Report, Verdict};
+use card_loadtests::result::{Audit, Report, Verdict};
 use serde::Serialize;
 
 use crate::client;
@@ -20,9 +19,9 @@ use crate::commands::submit::rate::Rate;
 use crate::commands::submit::report;
 use crate::commands::up::{Converged, UpArgs, converge};
 use crate::context::{Context, endpoint};
-use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::instance::{end, grace};
+use card_core::exit::Exit;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -60,7 +59,7 @@ struct Document<'a> {
     run: &'a RunId,
     load_run: &'a RunId,
     requests: Option<&'a Audit>,
-    load: Option<&'a Correctness>,
+    load: Option<&'a Audit>,
     accept_ms: Percentiles,
     e2e_ms: Percentiles,
     left_running: bool,
@@ -126,7 +125,7 @@ async fn show(args: &DemoArgs, converged: &Converged, leaves: bool, context: &Co
 }
 
 /// Of both audits the graver.
-fn exit(context: &Context, outcome: &Outcome, audit: &Correctness) -> Exit {
+fn exit(context: &Context, outcome: &Outcome, audit: &Audit) -> Exit {
     let requests = report::exit(context, outcome);
     match audit.verdict {
         _ if requests == Exit::Incorrect => Exit::Incorrect,
@@ -150,7 +149,7 @@ fn document<'a>(
 ) -> Document<'a> {
     let requests = outcome.audit.as_ref();
     let verdict = match (
-        requests.map_or(Verdict::Inconclusive, Audit::verdict),
+        requests.map_or(Verdict::Inconclusive, |audit| audit.verdict),
         load.map_or(Verdict::Inconclusive, |load| load.correctness.verdict),
     ) {
         (Verdict::Fail, _) | (_, Verdict::Fail) => Verdict::Fail,

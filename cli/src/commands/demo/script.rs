@@ -1,7 +1,7 @@
 //! What the demo says.
 
 use card_core::ids::RunId;
-use card_loadtests::result::{Correctness, Report, Verdict};
+use card_loadtests::result::{Audit, Report, Verdict};
 
 use super::{LOAD, REQUESTS, USERS};
 use crate::client;
@@ -56,7 +56,7 @@ pub(super) fn load(run: &RunId, context: &Context) -> Result<(), Failure> {
 pub(super) fn verdict(report: &Report, context: &Context) -> Result<(), Failure> {
     let (printer, paint) = (&context.printer, context.printer.out());
     let audit = &report.correctness;
-    let Correctness { accepted, succeeded, declined, dead, cancelled, lost, duplicate, stuck, unverified, .. } = audit;
+    let Audit { accepted, succeeded, declined, dead, cancelled, lost, duplicate, stuck, unverified, .. } = audit;
     let (mark, words) = match audit.verdict {
         Verdict::Inconclusive if *accepted == 0 => (paint.warn("?"), paint.warn("inconclusive: nothing was accepted")),
         Verdict::Pass => (paint.good("✔"), paint.good("nothing lost, duplicated or stuck")),

@@ -12,9 +12,9 @@ use tokio::time::Instant;
 use super::course::GO_ON;
 use crate::client::{self, Caller, Client, ClientError};
 use crate::context::Context;
-use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::Format;
+use card_core::exit::Exit;
 
 /// One long poll; the next follows until the time is up.
 const POLL: Duration = Duration::from_secs(20);

@@ -3,8 +3,8 @@
 use tokio::io::{AsyncBufReadExt, BufReader};
 
 use crate::context::Context;
-use crate::exit::Exit;
 use crate::failure::Failure;
+use card_core::exit::Exit;
 
 /// Returns if the answer is yes.
 ///

@@ -12,9 +12,9 @@ use super::progress::Progress;
 use crate::client::{Bulk, BulkFilter, BulkPace, Client, ClientError, Refused};
 use crate::commands::submit::rate::Rate;
 use crate::context::Context;
-use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::Format;
+use card_core::exit::Exit;
 
 /// What a call may name.
 const BATCH: f64 = 1000.0;

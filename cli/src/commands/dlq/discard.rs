@@ -10,8 +10,8 @@ use super::{NOT_WITH_NAMES, Which};
 use crate::client;
 use crate::commands::submit::rate::Rate;
 use crate::context::Context;
-use crate::exit::Exit;
 use crate::failure::Failure;
+use card_core::exit::Exit;
 
 /// Remove dead letters from the list for good, with a reason
 #[derive(Debug, clap::Args)]

@@ -4,9 +4,9 @@ use card_core::tasks::Kind;
 
 use crate::client::{BulkFilter, Client, DeadLetterGroup, DeadLetterGroups};
 use crate::context::Context;
-use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::Format;
+use card_core::exit::Exit;
 
 /// Lists the groups, the largest first.
 ///

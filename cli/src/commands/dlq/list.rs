@@ -4,8 +4,8 @@ use super::{Which, groups};
 use crate::client::{self, BulkFilter};
 use crate::commands::tasks::list::Listing;
 use crate::context::Context;
-use crate::exit::Exit;
 use crate::failure::Failure;
+use card_core::exit::Exit;
 
 /// Of `--limit`.
 const DEFAULT_LIMIT: u64 = 50;

@@ -22,8 +22,8 @@ use regex::Regex;
 use self::letters::Letters;
 use crate::client::{BulkFilter, Client};
 use crate::context::Context;
-use crate::exit::Exit;
 use crate::failure::Failure;
+use card_core::exit::Exit;
 
 const EXAMPLES: &str = "\
 Examples:

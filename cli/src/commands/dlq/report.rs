@@ -10,9 +10,9 @@ use super::course::{Course, Operation};
 use super::letters::Letters;
 use crate::client::Refused;
 use crate::context::Context;
-use crate::exit::Exit;
 use crate::failure::{Failure, Shape};
 use crate::output::Format;
+use card_core::exit::Exit;
 
 /// Lines about letters that were refused.
 const REFUSED: usize = 10;

@@ -14,8 +14,8 @@ use super::{NOT_WITH_NAMES, Which};
 use crate::client;
 use crate::commands::submit::rate::Rate;
 use crate::context::Context;
-use crate::exit::Exit;
 use crate::failure::Failure;
+use card_core::exit::Exit;
 
 /// Queue dead letters again
 #[derive(Debug, clap::Args)]

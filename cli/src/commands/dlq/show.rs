@@ -6,8 +6,8 @@ use card_core::tasks::Status;
 use crate::client::{self, Caller};
 use crate::commands::tasks::sheet::{Sheet, not_found};
 use crate::context::Context;
-use crate::exit::Exit;
 use crate::failure::Failure;
+use card_core::exit::Exit;
 
 /// Show a dead letter: the task and every attempt
 #[derive(Debug, clap::Args)]

@@ -9,9 +9,9 @@ use card_core::telemetry::mask::secrets;
 use serde::Serialize;
 
 use crate::context::{Context, Target};
-use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::instance::{Local, Record};
+use card_core::exit::Exit;
 
 /// Check the machine, the settings and the platform
 ///

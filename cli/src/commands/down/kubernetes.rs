@@ -11,9 +11,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::confirm;
 use crate::context::Context;
-use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::kubernetes::{Deployment, Kind, connect, release, trouble};
+use card_core::exit::Exit;
 
 /// What a pod is given to finish (30 s), twice, and what a volume takes.
 const LIMIT: Duration = Duration::from_secs(180);

@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 use nix::fcntl::{Flock, FlockArg};
 
 use crate::context::Context;
-use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::instance::{Paths, is_made_here, remove};
 use crate::kubernetes::Deployment;
+use card_core::exit::Exit;
 
 /// Evidence that is shown of one kind.
 const SHOWN: usize = 5;

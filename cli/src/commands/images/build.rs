@@ -11,8 +11,8 @@ use super::place::{parse_component, parse_platform, store};
 use super::progress::megabytes;
 use super::shown::{self, ShownImage, ShownIndex};
 use crate::context::Context;
-use crate::exit::Exit;
 use crate::failure::Failure;
+use card_core::exit::Exit;
 
 /// How a program finds its libraries.
 #[derive(Debug, Clone, Copy, ValueEnum)]

@@ -12,8 +12,8 @@ use super::place::store;
 use super::progress::Doing;
 use super::trouble::failure;
 use crate::context::Context;
-use crate::exit::Exit;
 use crate::failure::Failure;
+use card_core::exit::Exit;
 
 /// The code of the failure of who has neither a source tree nor ready binaries.
 pub const NO_SOURCE: &str = "no-source";

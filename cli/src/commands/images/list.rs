@@ -8,8 +8,8 @@ use super::place::store;
 use super::shown::{self, ShownImage, ShownIndex};
 use super::trouble::failure;
 use crate::context::Context;
-use crate::exit::Exit;
 use crate::failure::Failure;
+use card_core::exit::Exit;
 
 /// List the images that were built
 #[derive(Debug, clap::Args)]

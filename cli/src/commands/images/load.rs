@@ -9,8 +9,8 @@ use super::place::{Which, parse_component};
 use super::progress::{Doing, megabytes};
 use super::trouble::failure;
 use crate::context::Context;
-use crate::exit::Exit;
 use crate::failure::Failure;
+use card_core::exit::Exit;
 
 /// A runtime of this machine.
 #[derive(Debug, Clone, Copy, ValueEnum)]

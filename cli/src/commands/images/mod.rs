@@ -19,8 +19,8 @@ pub use self::push::push_all;
 pub use self::reference::{named_reference, reference};
 pub use self::trouble::failure;
 use crate::context::Context;
-use crate::exit::Exit;
 use crate::failure::Failure;
+use card_core::exit::Exit;
 
 const EXAMPLES: &str = "\
 Examples:

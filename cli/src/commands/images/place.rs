@@ -6,8 +6,8 @@ use card_images::{Component, Image, Platform, Store, compile};
 
 use super::trouble::failure;
 use crate::context::Context;
-use crate::exit::Exit;
 use crate::failure::Failure;
+use card_core::exit::Exit;
 
 /// In `dir` if one is named; else in the source tree, `target/images`, or in the state directory outside of one.
 #[must_use]

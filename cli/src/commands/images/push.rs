@@ -12,8 +12,8 @@ use super::place::{Which, parse_component};
 use super::progress::{Doing, megabytes};
 use super::trouble::failure;
 use crate::context::Context;
-use crate::exit::Exit;
 use crate::failure::Failure;
+use card_core::exit::Exit;
 
 const PASSWORD_FILE: &str = "CARDCTL_REGISTRY_PASSWORD_FILE";
 

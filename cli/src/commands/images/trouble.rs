@@ -2,8 +2,8 @@
 
 use card_images::{ErrorKind, ImageError};
 
-use crate::exit::Exit;
 use crate::failure::Failure;
+use card_core::exit::Exit;
 
 /// The same trouble, with how the program ends.
 #[must_use]

@@ -14,8 +14,8 @@ use super::progress::{Doing, megabytes};
 use super::push::credentials;
 use super::trouble::failure;
 use crate::context::Context;
-use crate::exit::Exit;
 use crate::failure::Failure;
+use card_core::exit::Exit;
 
 /// Verify image digests
 ///

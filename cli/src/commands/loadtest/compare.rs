@@ -12,9 +12,9 @@ use super::values::percentage;
 use super::{unreadable, word};
 use crate::args::Output;
 use crate::context::Context;
-use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{Block, Paint};
+use card_core::exit::Exit;
 
 const EXAMPLES: &str = "\
 Examples:

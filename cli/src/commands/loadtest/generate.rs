@@ -11,8 +11,8 @@ use card_loadtests::shard::{Assignment, InvalidAssignment};
 
 use crate::client;
 use crate::context::Context;
-use crate::exit::Exit;
 use crate::failure::Failure;
+use card_core::exit::Exit;
 
 /// Run one of several load generators (started by `loadtest run`)
 #[derive(Debug, clap::Args)]

@@ -9,8 +9,8 @@ mod word;
 use clap::{ArgMatches, Args, FromArgMatches, Subcommand};
 
 use crate::context::Context;
-use crate::exit::Exit;
 use crate::failure::Failure;
+use card_core::exit::Exit;
 
 const EXAMPLES: &str = "\
 Examples:

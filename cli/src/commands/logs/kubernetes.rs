@@ -9,10 +9,10 @@ use super::line::{Component, Filter, Line};
 use super::selector::Selector;
 use super::{Document, LogsArgs};
 use crate::context::Context;
-use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::kubernetes::{Kind, connect};
 use crate::output::Format;
+use card_core::exit::Exit;
 
 /// Of the pods of this platform, not of whatever else is in the namespace.
 const OURS: &str = "app.kubernetes.io/part-of=cardctl";

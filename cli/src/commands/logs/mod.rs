@@ -15,10 +15,10 @@ use self::follow::Follower;
 use self::line::{Filter, Level, Line};
 use self::selector::{Selector, SelectorParser};
 use crate::context::{Context, Target};
-use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::instance::Record;
 use crate::output::{Format, Paint};
+use card_core::exit::Exit;
 
 /// Show the platform's logs
 ///

@@ -9,9 +9,9 @@ use serde_json::Value;
 
 use super::{kind, load_failure};
 use crate::context::Context;
-use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::kubernetes::{Addresses, Deployment, connect, ensure_secrets, mounts_the_secret, release, stamp, trouble};
+use card_core::exit::Exit;
 
 /// Apply the objects of a file to the cluster
 #[derive(Debug, clap::Args)]

@@ -8,9 +8,9 @@ use serde_json::Value;
 
 use super::{ValuesArgs, kind, load_failure};
 use crate::context::Context;
-use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::kubernetes::{connect, stamp, trouble};
+use card_core::exit::Exit;
 
 /// Show the changes that an apply would make in the cluster
 #[derive(Debug, clap::Args)]

@@ -13,9 +13,9 @@ use card_manifests::{LoadError, RenderError};
 
 pub use self::values::ValuesArgs;
 use crate::context::{Context, Target};
-use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::kubernetes::Kind;
+use card_core::exit::Exit;
 
 const EXAMPLES: &str = "\
 Examples:

@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use super::images::{self, ImageArgs};
 use crate::context::Context;
-use crate::exit::Exit;
 use crate::failure::Failure;
+use card_core::exit::Exit;
 
 /// Write image digests into a kustomization.yaml
 ///

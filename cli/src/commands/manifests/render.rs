@@ -9,8 +9,8 @@ use serde_json::Value;
 
 use super::ValuesArgs;
 use crate::context::Context;
-use crate::exit::Exit;
 use crate::failure::Failure;
+use card_core::exit::Exit;
 
 /// Render the objects of an installation
 ///

@@ -7,8 +7,8 @@ use card_core::settings::{Layers, SettingsError, variable};
 use card_manifests::{Finding, Level};
 use serde_json::Value;
 
-use crate::exit::Exit;
 use crate::failure::Failure;
+use card_core::exit::Exit;
 
 const PREFIX: &str = "CARDCTL_";
 const RULE: &str = "setting";

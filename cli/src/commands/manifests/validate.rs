@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use super::{load_failure, render_failure, settings};
 use crate::context::Context;
-use crate::exit::Exit;
 use crate::failure::Failure;
+use card_core::exit::Exit;
 
 /// Check manifests without a cluster
 ///

@@ -9,9 +9,9 @@ use serde_json::Value;
 use super::images::{self, ImageArgs};
 use super::{render_failure, settings};
 use crate::context::Context;
-use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::kubernetes::namespace;
+use card_core::exit::Exit;
 
 /// What differs between two installations.
 #[derive(Debug, Clone, Args)]

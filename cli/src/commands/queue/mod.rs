@@ -4,8 +4,8 @@ mod pause;
 mod stats;
 
 use crate::context::Context;
-use crate::exit::Exit;
 use crate::failure::Failure;
+use card_core::exit::Exit;
 
 const EXAMPLES: &str = "\
 Examples:

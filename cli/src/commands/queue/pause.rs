@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use crate::client;
 use crate::context::Context;
-use crate::exit::Exit;
 use crate::failure::Failure;
+use card_core::exit::Exit;
 
 #[derive(Serialize)]
 struct Document {

@@ -8,9 +8,9 @@ use card_core::time::{Instant, format_duration};
 use crate::client;
 use crate::commands::watch::screen::milliseconds;
 use crate::context::Context;
-use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::Printer;
+use card_core::exit::Exit;
 
 /// Lines above the table of workers.
 const FACTS: usize = 10;

@@ -1,8 +1,8 @@
 //! `workers=4`.
 
-use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::supervisor::{SERVERS_MAX, WORKERS_MAX};
+use card_core::exit::Exit;
 
 /// How many there are to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -16,9 +16,9 @@ use super::Change;
 use super::assignment::Wanted;
 use crate::client::command;
 use crate::context::Context;
-use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::kubernetes::{Kind, SCALE_MANAGER, Table, connect, trouble};
+use card_core::exit::Exit;
 
 pub(super) async fn run(wanted: Wanted, limit: Duration, kind: Kind, context: &Context) -> Result<Exit, Failure> {
     let begun = Instant::now();

@@ -12,11 +12,11 @@ use tokio::time::Instant;
 
 use self::assignment::Wanted;
 use crate::context::{Context, Target};
-use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::instance::{Local, Phase, Record};
 use crate::supervisor::control::{Ask, Asked, Control, State};
 use crate::supervisor::{Child, Condition};
+use card_core::exit::Exit;
 
 /// Change the number of workers or servers
 ///

@@ -10,8 +10,8 @@ use card_core::time::Instant;
 use serde::Serialize;
 
 use super::runner::Verdict;
-use crate::exit::Exit;
 use crate::failure::Failure;
+use card_core::exit::Exit;
 
 /// The directory, if there is one, and the log in it.
 pub(super) struct Artifacts {

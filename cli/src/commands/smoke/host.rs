@@ -8,9 +8,9 @@ use tokio::process::ChildStdin;
 use super::artifacts::Artifacts;
 use crate::commands::up::{UpArgs, converge};
 use crate::context::{Context, Endpoint, Target, endpoint};
-use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::instance::{Local, Paths, Record, end, grace, temporary};
+use card_core::exit::Exit;
 
 /// Beyond the drain, for the last commit.
 const CLOSE_LIMIT: Duration = Duration::from_secs(10);

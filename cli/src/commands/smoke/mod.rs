@@ -19,8 +19,8 @@ use self::load::Size;
 use self::runner::{Runner, Verdict};
 use self::stage::Stage;
 use crate::context::Context;
-use crate::exit::Exit;
 use crate::failure::Failure;
+use card_core::exit::Exit;
 
 const EXAMPLES: &str = "\
 Examples:

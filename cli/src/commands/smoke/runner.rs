@@ -11,9 +11,9 @@ use tokio::time::Instant;
 use super::artifacts::Artifacts;
 use crate::commands::watch::screen::milliseconds;
 use crate::context::Context;
-use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{Bar, Format, Paint};
+use card_core::exit::Exit;
 
 /// What became of a step.
 #[derive(Debug, Clone, Serialize)]

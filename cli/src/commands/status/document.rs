@@ -11,9 +11,9 @@ use serde::Serialize;
 use super::kubernetes::Place;
 use super::processes;
 use crate::cluster::Remembered;
-use crate::exit::Exit;
 use crate::output::{Block, Paint, home};
 use crate::supervisor::autoscale::View;
+use card_core::exit::Exit;
 
 /// How far the platform is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

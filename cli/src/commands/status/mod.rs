@@ -16,9 +16,9 @@ use self::document::{Document, State};
 use self::observe::Observer;
 use crate::client::command;
 use crate::context::Context;
-use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::Format;
+use card_core::exit::Exit;
 
 /// Show the components, the queue and the workers
 ///

@@ -194,7 +194,7 @@ pub async fn drive(
 }
 
 fn ledger_failure(error: &std::io::Error) -> Failure {
-    Failure::new("ledger", crate::exit::Exit::NotReady, "the journal of accepted tasks can't be written")
+    Failure::new("ledger", card_core::exit::Exit::NotReady, "the journal of accepted tasks can't be written")
         .evidence(error)
         .fix("free space on the disk, or choose another directory")
 }

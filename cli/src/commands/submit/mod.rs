@@ -27,9 +27,9 @@ use crate::commands::watch::board::{Board, Counts};
 use crate::commands::watch::lines::{self, StateLine};
 use crate::commands::watch::screen::{self, Screen};
 use crate::context::Context;
-use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::Format;
+use card_core::exit::Exit;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -285,7 +285,7 @@ fn talk(context: &Context, plan: &Plan, outcome: &Outcome) -> Result<(), Failure
     let complete = outcome.ending == Ending::Complete;
     if let Some(audit) = outcome.audit.as_ref().filter(|_| complete || report::is_wrong(outcome)) {
         printer.say(report::verdict_line(audit, outcome.ending, paint));
-        let wrong = audit.findings.iter().filter(|finding| complete || finding.verdict != Wrong::Stuck);
+        let wrong = audit.findings.iter().filter(|finding| complete || finding.verdict != Wrong::Stuck.as_str());
         for finding in wrong.take(5) {
             printer.say(format!("  {}  {}", finding.task, finding.detail));
         }

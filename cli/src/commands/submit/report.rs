@@ -12,9 +12,9 @@ use serde::Serialize;
 use super::campaign::{Ending, Outcome, Plan};
 use crate::commands::watch::screen::milliseconds;
 use crate::context::Context;
-use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::Paint;
+use card_core::exit::Exit;
 
 /// `submit -o json`.
 #[derive(Debug, Serialize)]
@@ -130,7 +130,7 @@ pub fn is_wrong(outcome: &Outcome) -> bool {
 pub fn exit(context: &Context, outcome: &Outcome) -> Exit {
     let counts = outcome.board.counts();
     let wrong = is_wrong(outcome);
-    let unverified = outcome.audit.as_ref().is_some_and(|audit| audit.verdict() == Verdict::Inconclusive);
+    let unverified = outcome.audit.as_ref().is_some_and(|audit| audit.verdict == Verdict::Inconclusive);
     if wrong {
         Exit::Incorrect
     } else if outcome.ending == Ending::Interrupted {
@@ -156,7 +156,7 @@ pub fn verdict_line(audit: &Audit, ending: Ending, paint: Paint) -> String {
     let open = if ending == Ending::Complete { "stuck" } else { "pending" };
     let numbers =
         format!("{accepted} accepted, {sound} accounted for, {lost} lost, {duplicate} duplicate, {stuck} {open}");
-    match audit.verdict() {
+    match audit.verdict {
         Verdict::Pass => format!("{}  {numbers}", paint.good("✔ audit passed")),
         Verdict::Fail => format!("{}  {numbers}", paint.bad("✘ audit failed")),
         Verdict::Inconclusive => {

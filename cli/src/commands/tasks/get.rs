@@ -10,8 +10,8 @@ use tokio::time::Instant;
 use super::sheet::{Sheet, not_found};
 use crate::client::{self, Caller, Client, ClientError};
 use crate::context::Context;
-use crate::exit::Exit;
 use crate::failure::Failure;
+use card_core::exit::Exit;
 
 /// One long poll; the next follows until the time is up.
 const POLL: Duration = Duration::from_secs(30);

@@ -7,9 +7,9 @@ use card_core::time::Instant as Timestamp;
 use crate::client::{self, TaskQuery};
 use crate::commands::watch::screen::milliseconds;
 use crate::context::Context;
-use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{Format, Paint, Printer};
+use card_core::exit::Exit;
 
 /// What a page of the API holds at most.
 const PAGE: u64 = 1000;

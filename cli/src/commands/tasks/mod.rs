@@ -7,8 +7,8 @@ mod retry;
 pub mod sheet;
 
 use crate::context::Context;
-use crate::exit::Exit;
 use crate::failure::Failure;
+use card_core::exit::Exit;
 
 const EXAMPLES: &str = "\
 Examples:

@@ -7,8 +7,8 @@ use serde::Serialize;
 use super::sheet::not_found;
 use crate::client;
 use crate::context::Context;
-use crate::exit::Exit;
 use crate::failure::Failure;
+use card_core::exit::Exit;
 
 /// Queue dead tasks again, all or none; their history is kept
 #[derive(Debug, clap::Args)]

@@ -7,9 +7,9 @@ use serde::Serialize;
 use crate::client::{Caller, Client, ClientError};
 use crate::commands::watch::screen::milliseconds;
 use crate::context::Context;
-use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{Paint, Printer};
+use card_core::exit::Exit;
 
 /// A task and its attempts.
 #[derive(Debug, Serialize)]

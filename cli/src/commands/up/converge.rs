@@ -9,11 +9,11 @@ use tokio::time::Instant;
 use super::UpArgs;
 use crate::cluster::{Place, Service, reach};
 use crate::context::{Context, endpoint};
-use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::instance::{
     Difference, Local, Phase, Plan, Proof, Record, clear_stale, detached, end, grace, is_held, prove,
 };
+use card_core::exit::Exit;
 
 /// A platform that is ready.
 pub struct Converged {

@@ -6,9 +6,9 @@ use tokio::time::Instant;
 use super::converge::{Converged, present, ready};
 use super::{UpArgs, banner};
 use crate::context::Context;
-use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::instance::Serving;
+use card_core::exit::Exit;
 
 pub(super) async fn run(args: &UpArgs, context: &Context) -> Result<Exit, Failure> {
     let began = Instant::now();

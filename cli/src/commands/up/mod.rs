@@ -17,11 +17,11 @@ use card_core::time::parse_duration;
 pub use self::converge::{Converged, converge};
 use crate::cluster::{self, Flags};
 use crate::context::{Context, Target};
-use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::instance::{ClusterPlan, Local, Plan};
 use crate::supervisor::autoscale::Bounds;
 use crate::supervisor::{SERVERS_MAX, WORKERS_MAX};
+use card_core::exit::Exit;
 
 /// Start the platform, or bring it to the given configuration
 ///

@@ -13,9 +13,9 @@ use tokio::time::Instant;
 use super::{UpArgs, banner, converge};
 use crate::commands::env;
 use crate::context::{Context, Endpoint, endpoint};
-use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::instance::{Process, Record, end, grace};
+use card_core::exit::Exit;
 
 pub(super) async fn run(args: &UpArgs, context: &Context) -> Result<Exit, Failure> {
     // What was up before stays, also if it is started anew as asked (--restart).

@@ -5,8 +5,8 @@ use serde::Serialize;
 
 use crate::client;
 use crate::context::Context;
-use crate::exit::Exit;
 use crate::failure::Failure;
+use card_core::exit::Exit;
 
 /// Remove the generated users of a run, their cards, tasks and events
 #[derive(Debug, clap::Args)]

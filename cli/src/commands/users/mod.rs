@@ -3,8 +3,8 @@
 mod clean;
 
 use crate::context::Context;
-use crate::exit::Exit;
 use crate::failure::Failure;
+use card_core::exit::Exit;
 
 const EXAMPLES: &str = "\
 Examples:

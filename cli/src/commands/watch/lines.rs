@@ -6,8 +6,8 @@ use card_core::time::Instant;
 use serde::Serialize;
 
 use super::board::Counts;
-use crate::exit::Exit;
 use crate::output::Paint;
+use card_core::exit::Exit;
 
 /// `{"type":"task.state",…}`.
 #[derive(Debug, Serialize)]

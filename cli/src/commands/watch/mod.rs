@@ -22,9 +22,9 @@ use self::lines::{StateLine, Summary};
 use self::screen::Screen;
 use crate::client::{self, Client, Events, Follower, Notice, Scope, StreamLost};
 use crate::context::Context;
-use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{Format, Progress};
+use card_core::exit::Exit;
 
 /// The stream may be away for so long before the watch gives up.
 pub const PATIENCE: Duration = Duration::from_secs(60);

@@ -15,9 +15,9 @@ use super::super::autoscale::Autoscaler;
 use super::super::fleet::Fleet;
 use super::super::{SERVERS_MAX, WORKERS_MAX};
 use super::{Answer, Ask, Line, State, VERSION};
-use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::instance::{Paths, ShortPath};
+use card_core::exit::Exit;
 
 /// Longer lines are no questions of ours.
 const LONGEST: u64 = 4096;

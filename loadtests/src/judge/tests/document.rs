@@ -6,8 +6,8 @@ use std::time::Duration;
 use crate::judge::judge;
 use crate::plan::{AbortRule, Growth, Model, Overrides, Plan, Slo, presets};
 use crate::result::{
-    Change, Correctness, Distribution, Errors, Generator, Phase, Platform, Rates, Regression, Report, Sample, Step,
-    Validity, Verdict,
+    Audit, Change, Distribution, Errors, Generator, Phase, Platform, Rates, Regression, Report, Sample, Step, Validity,
+    Verdict,
 };
 use card_client::latency::Percentiles;
 
@@ -27,7 +27,7 @@ pub(super) fn sound(slo: &[&str]) -> Report {
         verdict: Verdict::Inconclusive,
         exit: 1,
         ended_early: None,
-        correctness: Correctness { accepted: 12_000, succeeded: 11_900, declined: 100, ..Correctness::default() },
+        correctness: Audit { accepted: 12_000, succeeded: 11_900, declined: 100, ..Audit::default() },
         accept_ms: latency(12_000, 10.0),
         accept_intended_ms: latency(12_000, 20.0),
         e2e_ms: latency(12_000, 100.0),

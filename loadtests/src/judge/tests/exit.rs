@@ -1,5 +1,4 @@
 use super::document::{broken_rule, judged, regression, sound, stepped, with_errors};
-use crate::judge::Exit;
 use crate::result::{Report, Verdict};
 
 type Fault = fn(&mut Report);
@@ -91,11 +90,4 @@ fn a_step_that_fails_is_a_promise_missed_and_one_that_says_nothing_is_inconclusi
     assert_eq!((slow.exit, slow.slo[0].verdict), (7, Verdict::Pass), "over all it is still kept");
     let late = judged(steps(), |report| report.steps[1].late_starts = 0.2);
     assert_eq!(late.exit, 11);
-}
-
-#[test]
-fn exits_have_numbers_and_verdicts() {
-    let all = [Exit::Pass, Exit::SloMissed, Exit::Incorrect, Exit::Regression, Exit::Inconclusive];
-    assert_eq!(all.map(Exit::code), [0, 7, 9, 10, 11]);
-    assert_eq!(all.map(Exit::verdict).map(|verdict| verdict == Verdict::Fail), [false, true, true, true, false]);
 }

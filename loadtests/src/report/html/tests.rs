@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::render;
 use crate::report::fixture;
-use crate::result::{Correctness, Phase, Rates, Report, Sample, Validity, Verdict};
+use crate::result::{Audit, Phase, Rates, Report, Sample, Validity, Verdict};
 
 const SECTIONS: [&str; 10] = [
     "audit",
@@ -63,7 +63,7 @@ fn who_made_the_load_is_shown_if_several_did() {
 #[test]
 fn what_is_well_is_said_only_if_it_was_looked_at() {
     let well = ["nothing was lost", "every request was accepted", "Nothing limits the validity of the measurements."];
-    let sound = Correctness { verdict: Verdict::Pass, accepted: 9, succeeded: 9, ..Default::default() };
+    let sound = Audit { verdict: Verdict::Pass, accepted: 9, succeeded: 9, ..Default::default() };
     let report = Report {
         correctness: sound,
         rates: Rates { offered: 1.0, accepted: 1.0, completed: 1.0 },

@@ -1,11 +1,11 @@
 //! The audits of all generators as one. Each knows all that its run may have, so they add up.
 
-use crate::result::{Correctness, Verdict};
+use crate::result::{Audit, Verdict};
 use crate::shard::Shard;
 
 /// The sum; the findings keep their ids.
-pub(super) fn sum(shards: &[Shard]) -> Correctness {
-    let mut sum = Correctness { verdict: Verdict::Pass, ..Correctness::default() };
+pub(super) fn sum(shards: &[Shard]) -> Audit {
+    let mut sum = Audit { verdict: Verdict::Pass, ..Audit::default() };
     for shard in shards {
         let of = &shard.correctness;
         sum.verdict = worse(sum.verdict, of.verdict);

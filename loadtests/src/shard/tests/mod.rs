@@ -56,7 +56,7 @@ proptest! {
             timeline: Vec::new(),
             generators: Vec::new(),
             rates: Default::default(),
-            correctness: Correctness { drain_ms: 0, verdict: Verdict::Pass, ..report.correctness },
+            correctness: Audit { drain_ms: 0, verdict: Verdict::Pass, ..report.correctness },
             validity: crate::result::Validity { generator_cpu: 0.0, generator_cpu_max: 0.0, ..report.validity },
             ..report
         };

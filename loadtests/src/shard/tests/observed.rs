@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use crate::plan::{Overrides, Plan, presets};
-use crate::result::{Correctness, Finding, Generator, Phase, Platform, Sample, Verdict};
+use crate::result::{Audit, Finding, Generator, Phase, Platform, Sample, Verdict};
 use crate::shard::{CourseFigures, Figures, Shard, Stream, Taken, VERSION};
 use crate::share::{Share, Skew};
 use card_client::recorded::Recorded;
@@ -85,12 +85,12 @@ pub(super) fn shard(requests: &[Request], share: Share, later: f64) -> Shard {
         }],
         timeline: (0..=SECONDS).map(|second| taken(&own, second, from_s)).collect(),
         stream: Stream::default(),
-        correctness: Correctness {
+        correctness: Audit {
             verdict: if accepted > 0 { Verdict::Pass } else { Verdict::Inconclusive },
             accepted,
             succeeded: accepted,
             drain_ms: 100 * share.number(),
-            ..Correctness::default()
+            ..Audit::default()
         },
     }
 }

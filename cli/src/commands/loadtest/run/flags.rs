@@ -12,8 +12,8 @@ use super::super::values::{Kind, Promise, Runner, model, percentage, size, think
 use super::baseline::Named;
 use crate::commands::images::reference;
 use crate::commands::submit::rate::Rate;
-use crate::exit::Exit;
 use crate::failure::Failure;
+use card_core::exit::Exit;
 
 const EXAMPLES: &str = "\
 Examples:

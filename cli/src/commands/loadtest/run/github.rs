@@ -7,9 +7,9 @@ use card_loadtests::result::Report;
 
 use super::place::Place;
 use super::tidy;
-use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::Printer;
+use card_core::exit::Exit;
 
 /// Tells it, if that is where this runs. Workflow commands are read from stderr as well, and stdout stays data.
 pub(super) fn tell(report: &Report, place: &Place, printer: &Printer) {

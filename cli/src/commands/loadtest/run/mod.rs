@@ -38,9 +38,9 @@ use self::place::{Place, history};
 use super::values::Runner;
 use crate::client::{self, raise_connection_limit};
 use crate::context::Context;
-use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::Format;
+use card_core::exit::Exit;
 
 /// The last line of the stream under `-o jsonl`.
 #[derive(Serialize)]

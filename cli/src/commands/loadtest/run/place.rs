@@ -15,9 +15,9 @@ use nix::fcntl::{Flock, FlockArg};
 
 use super::super::values::Kind;
 use super::render::render;
-use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::instance::Paths;
+use card_core::exit::Exit;
 
 /// Load tests of an instance that are kept.
 const KEPT: usize = 20;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use card_loadtests::plan::{Plan, Stage as Stretch, presets};
-use card_loadtests::result::{Correctness, Report, Verdict};
+use card_loadtests::result::{Audit, Report, Verdict};
 use card_loadtests::run::{RunError, Setup, carry_out};
 use tokio::sync::watch;
 
@@ -42,7 +42,7 @@ pub(in crate::commands::smoke) async fn run(stage: &Stage) -> Result<String, Mis
 
 /// Stricter than a load test by itself: here nothing may be refused, and how busy the machine was is no matter.
 fn judge(stage: &Stage, report: &Report) -> Result<String, Miss> {
-    let Correctness { accepted, succeeded, declined, dead, cancelled, lost, duplicate, stuck, unverified, .. } =
+    let Audit { accepted, succeeded, declined, dead, cancelled, lost, duplicate, stuck, unverified, .. } =
         &report.correctness;
     let numbers = format!("{accepted} accepted, {lost} lost, {duplicate} duplicate, {stuck} stuck");
     match report.correctness.verdict {

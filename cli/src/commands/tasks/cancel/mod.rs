@@ -21,9 +21,9 @@ use crate::commands::dlq::confirm::confirm;
 use crate::commands::dlq::discard::reason;
 use crate::commands::dlq::progress::Progress;
 use crate::context::Context;
-use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::Format;
+use card_core::exit::Exit;
 
 /// Calls under way at once: writes share commits.
 const CONCURRENCY: usize = 16;

@@ -7,9 +7,9 @@ use serde::Serialize;
 
 use super::found::{Found, Refused};
 use crate::context::Context;
-use crate::exit::Exit;
 use crate::failure::{Failure, Shape};
 use crate::output::Format;
+use card_core::exit::Exit;
 
 /// Lines about tasks that were refused.
 const REFUSED: usize = 10;

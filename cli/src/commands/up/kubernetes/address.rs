@@ -5,10 +5,10 @@ use card_kube::forward::{Forward, ForwardError, ForwardTarget};
 
 use crate::client;
 use crate::context::{Context, Endpoint};
-use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::instance::port;
 use crate::kubernetes::{Kind, SERVER_PORT, SERVER_SERVICE, forwarding};
+use card_core::exit::Exit;
 
 /// How many workers say that they are there; they were asked a moment ago.
 pub(super) async fn workers(endpoint: &Endpoint) -> usize {

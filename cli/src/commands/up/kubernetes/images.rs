@@ -11,9 +11,9 @@ use crate::commands::images::{
     BuildOptions, NO_SOURCE, built_images, failure, load_all, named_reference, push_all, store,
 };
 use crate::context::Context;
-use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::kubernetes::Kind;
+use card_core::exit::Exit;
 
 /// What load tests in the cluster run.
 pub(super) const GENERATOR: &str = "card-generator";

@@ -19,10 +19,10 @@ use tokio::time::Instant;
 
 use super::values::Asked;
 use crate::context::Context;
-use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::kubernetes::keda::{Keda, find};
 use crate::kubernetes::trouble;
+use card_core::exit::Exit;
 
 /// The release that the manifests were written for, and what its file must be: who can change a release cannot change that.
 pub(crate) const PINNED: &str = "https://github.com/kedacore/keda/releases/download/v2.17.2/keda-2.17.2.yaml\

@@ -1,9 +1,9 @@
 //! minikube before anything is deployed into it: found as it is, or started.
 
 use crate::context::Context;
-use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::minikube::{Minikube, State};
+use card_core::exit::Exit;
 
 /// Sees to it that the profile runs. One that runs is not touched.
 pub(super) async fn ready(context: &Context) -> Result<(), Failure> {

@@ -38,13 +38,13 @@ use self::values::Asked;
 use super::{UpArgs, wrapped};
 use crate::commands::down::kubernetes::take_down;
 use crate::context::Context;
-use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::instance::{Proof, Record, prove};
 use crate::kubernetes::{
     Deployment, Flags, Kind, Table, connect, ensure_certificate, ensure_secrets, lasting, release, stamp, trouble,
     words,
 };
+use card_core::exit::Exit;
 
 /// How long to wait unless it is said: images are pulled, a volume is made, Postgres starts for the first time.
 const WAIT: Duration = Duration::from_secs(300);

@@ -8,10 +8,10 @@ use card_manifests::{Bounds, Ingress, Overlay, Provision, PullPolicy, Scale, Val
 use super::super::UpArgs;
 use crate::cluster::{self, Place, Service};
 use crate::context::Context;
-use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::kubernetes::{Address, Addresses, Flags, Kind, Outside};
 use crate::secret::Secret;
+use card_core::exit::Exit;
 
 /// The flags and settings of an `up` into a cluster, checked.
 pub(super) struct Asked {

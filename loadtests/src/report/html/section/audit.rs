@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use super::table::{code, table, text, words};
 use super::{facts, nothing, section};
 use crate::report::format;
-use crate::result::{Correctness, Report, Verdict};
+use crate::result::{Audit, Report, Verdict};
 
 const LEAD: &str = "The sender's journal of accepted requests, compared with the platform's records.";
 
@@ -35,7 +35,7 @@ pub(in super::super) fn audit(report: &Report) -> Markup {
 }
 
 /// The parts of the equation: name, number, style.
-fn parts(found: &Correctness) -> [(&'static str, u64, &'static str); 8] {
+fn parts(found: &Audit) -> [(&'static str, u64, &'static str); 8] {
     [
         ("succeeded", found.succeeded, "succeeded"),
         ("declined", found.declined, "declined"),
@@ -48,7 +48,7 @@ fn parts(found: &Correctness) -> [(&'static str, u64, &'static str); 8] {
     ]
 }
 
-fn equation(found: &Correctness) -> Markup {
+fn equation(found: &Audit) -> Markup {
     html! {
         div.equation role="math" aria-label=(said(found)) {
             div.term.whole { span.number { (format::count(found.accepted)) } span.name { "accepted" } }
@@ -60,13 +60,13 @@ fn equation(found: &Correctness) -> Markup {
     }
 }
 
-fn said(found: &Correctness) -> String {
+fn said(found: &Audit) -> String {
     let parts = parts(found).map(|(name, number, _)| format!("{} {name}", format::count(number)));
     format!("{} accepted = {}", format::count(found.accepted), parts.join(" + "))
 }
 
 /// The parts as lengths. What is not sound is never too thin to be seen.
-fn bar(found: &Correctness) -> Markup {
+fn bar(found: &Audit) -> Markup {
     const THINNEST: f64 = 0.6;
     let sum: u64 = parts(found).iter().map(|part| part.1).sum();
     if sum == 0 {
@@ -94,7 +94,7 @@ fn bar(found: &Correctness) -> Markup {
 }
 
 /// Whether the equation holds: nobody should have to add it up.
-fn check(found: &Correctness) -> String {
+fn check(found: &Audit) -> String {
     let sum: u64 = parts(found).iter().map(|part| part.1).sum();
     if sum == found.accepted {
         "The parts add up to the accepted requests.".to_owned()
@@ -109,7 +109,7 @@ fn check(found: &Correctness) -> String {
     }
 }
 
-fn findings(found: &Correctness) -> Markup {
+fn findings(found: &Audit) -> Markup {
     let unsound = found.lost + found.duplicate + found.stuck;
     if found.findings.is_empty() {
         return match unsound {

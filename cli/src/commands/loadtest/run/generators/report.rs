@@ -4,8 +4,8 @@ use card_loadtests::result::Report;
 use card_loadtests::shard::{MergeError, Missing, merge};
 
 use super::Generator;
-use crate::exit::Exit;
 use crate::failure::Failure;
+use card_core::exit::Exit;
 
 /// The result, not judged. One that left nothing readable is missing; if all are, there is no result.
 pub(super) fn of(generators: &[Generator], cause: Option<&str>) -> Result<Report, Failure> {

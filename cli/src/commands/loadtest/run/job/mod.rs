@@ -23,9 +23,9 @@ use self::follow::Following;
 use self::manifest::Order;
 use super::generators::Crew;
 use crate::context::{Context, Target};
-use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::kubernetes::{Deployment, Kind, trouble};
+use card_core::exit::Exit;
 
 /// Lines that wait to be read.
 const WAITING: usize = 4096;

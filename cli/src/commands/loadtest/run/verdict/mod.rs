@@ -4,12 +4,12 @@ mod steps;
 
 use card_loadtests::judge::why;
 use card_loadtests::report::format;
-use card_loadtests::result::{Correctness, Regression, Report, SloResult, Validity, Verdict};
+use card_loadtests::result::{Audit, Regression, Report, SloResult, Validity, Verdict};
 
 use super::super::word;
 use super::place::{Place, Written};
-use crate::exit::Exit;
 use crate::failure::Failure;
+use card_core::exit::Exit;
 use crate::output::{Paint, Printer, home};
 
 /// The widest title, and the widest verdict.
@@ -74,7 +74,7 @@ fn line(title: &str, verdict: Option<Verdict>, text: impl AsRef<str>, paint: Pai
     format!(" {title} {verdict}{padding} {}", still(text.as_ref())).trim_end().to_owned()
 }
 
-fn correctness(of: &Correctness, paint: Paint) -> Vec<String> {
+fn correctness(of: &Audit, paint: Paint) -> Vec<String> {
     let done = of.sound();
     let mut text = format!(
         "{} accepted, {} done; {} lost, {} duplicate, {} stuck, {} unverified; drain {}",

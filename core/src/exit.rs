@@ -1,4 +1,6 @@
-//! Exit codes: part of the compatibility promise (`cardctl help exit-codes`).
+//! Exit codes of every program: part of the compatibility promise (`cardctl help exit-codes`).
+
+use std::process::ExitCode;
 
 /// How the program ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -6,7 +8,7 @@
 pub enum Exit {
     /// Done and true.
     Done = 0,
-    /// A defect of ours.
+    /// A defect of ours, or a part that ended by itself.
     Internal = 1,
     /// The command line is wrong.
     Usage = 2,
@@ -39,6 +41,12 @@ pub enum Exit {
 }
 
 impl Exit {
+    /// The number.
+    #[must_use]
+    pub const fn code(self) -> u8 {
+        self as u8
+    }
+
     /// Every code with the words of `cardctl help exit-codes`.
     pub const ALL: [(Self, &'static str); 16] = [
         (Self::Done, "success"),
@@ -60,7 +68,7 @@ impl Exit {
     ];
 }
 
-impl From<Exit> for std::process::ExitCode {
+impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit as u8)
     }

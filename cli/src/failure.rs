@@ -37,7 +37,6 @@ pub struct Document {
 
 /// See [`Document`].
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "as in Failure")]
 pub struct Shape {
     pub code: String,
     pub message: String,

@@ -24,7 +24,6 @@ pub struct Sources {
 /// A file of settings that is there and is not believed.
 #[derive(Debug)]
 pub struct Ignored {
-    /// Which.
     pub path: PathBuf,
     /// What is wrong with it, and what helps.
     pub why: String,

@@ -65,9 +65,7 @@ pub struct Bulk {
 /// A task that an operation could not deal with.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Refused {
-    /// Which.
     pub task: TaskId,
-    /// Why.
     pub code: Code,
     /// With `replacement-open`: the task that is under way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -79,7 +77,6 @@ pub struct Refused {
 pub struct DeadLetterGroup {
     /// The error's code.
     pub code: String,
-    /// How many.
     pub count: u64,
     /// How many of each kind.
     pub kinds: BTreeMap<Kind, u64>,

@@ -13,7 +13,6 @@ pub enum ClientError {
     /// Nobody listens there. The request was not carried out.
     #[error("{url} can't be reached: {detail}")]
     Unreachable {
-        /// Where.
         url: String,
         /// What the network said.
         detail: String,
@@ -21,7 +20,6 @@ pub enum ClientError {
     /// The request was sent and no (whole) answer came: it is not known whether it was carried out.
     #[error("no answer from {url}: {detail}")]
     NoAnswer {
-        /// Where.
         url: String,
         /// What the network said.
         detail: String,
@@ -40,7 +38,6 @@ pub enum ClientError {
     /// The answer is not what this API answers: something else listens there, or another version.
     #[error("unexpected answer from {url}: {detail}")]
     Protocol {
-        /// Where.
         url: String,
         /// What was wrong with it.
         detail: String,
@@ -51,7 +48,6 @@ pub enum ClientError {
     /// This machine lacks what it takes to ask.
     #[error("this machine can't send to {url}: {} ({detail})", fault.in_words())]
     Local {
-        /// Where.
         url: String,
         /// What it lacks.
         fault: LocalFault,
@@ -63,7 +59,6 @@ pub enum ClientError {
     /// The operator's token would leave this machine without TLS, and nobody said that it may.
     #[error("the operator's token is not sent to {host} without TLS, because anyone on the network path could read it")]
     PlainHttp {
-        /// Where to.
         host: String,
     },
     /// There is no operator token for a call that needs one.

@@ -25,7 +25,6 @@ pub enum Line {
     Run {
         /// The format's version.
         v: u32,
-        /// The run.
         run: RunId,
         /// What its orders were made from.
         seed: u64,
@@ -36,7 +35,6 @@ pub enum Line {
     },
     /// The platform said 202.
     Accepted {
-        /// The task.
         task: TaskId,
         /// For whom.
         user: UserId,
@@ -80,12 +78,7 @@ struct Open {
 pub enum LedgerError {
     /// The file can't be read.
     #[error("{path}: {source}")]
-    Io {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    Io { path: PathBuf, source: io::Error },
     /// A line that is not the last is no line of a ledger.
     #[error("{path}:{line}: {detail}")]
     Line {

@@ -17,11 +17,9 @@ const CLEAN_LIMIT: Duration = Duration::from_secs(600);
 /// A generated user, signed in.
 #[derive(Clone, Deserialize)]
 pub struct SyntheticUser {
-    /// Its id.
     pub id: UserId,
     /// Its name.
     pub username: String,
-    /// Its access token.
     pub access_token: Token,
     /// When this process got the token.
     #[serde(skip, default = "std::time::Instant::now")]

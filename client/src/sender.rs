@@ -22,7 +22,6 @@ use crate::{Accept, Caller, Client, ClientError, Order, SyntheticUser};
 pub enum Sent {
     /// It is durable, and in the ledger.
     Accepted {
-        /// The task.
         task: Box<Task>,
         /// When the first attempt was begun: latencies count from here.
         begun: Instant,
@@ -49,7 +48,6 @@ pub enum OnRefusal {
 /// One attempt that did not bring an acceptance.
 #[derive(Debug, Clone, Copy)]
 pub struct FailedAttempt<'a> {
-    /// Why.
     pub error: &'a ClientError,
     /// Whether it is sent again.
     pub again: bool,

@@ -64,7 +64,6 @@ pub struct User {
 /// What a sign-in needs to know of a user.
 #[derive(Debug, Clone)]
 pub struct Credentials {
-    /// Whose.
     pub user: UserId,
     /// The PHC string of the password's argon2id hash; none for generated users, who can't sign in.
     pub password_hash: Option<String>,
@@ -95,9 +94,7 @@ pub struct RefreshHashes {
 /// A session about to be opened.
 #[derive(Debug, Clone)]
 pub struct NewSession {
-    /// Its id.
     pub id: SessionId,
-    /// Whose.
     pub user: UserId,
     /// The hash that the password was verified against.
     pub password_hash: String,
@@ -170,7 +167,6 @@ pub(crate) fn created_at_of(session: Uuid, now: Instant) -> Instant {
 pub enum Refreshed {
     /// The old token is spent and the new one stored.
     Rotated {
-        /// Whose.
         user: UserId,
         /// The session that both belong to.
         session: SessionId,

@@ -19,7 +19,6 @@ pub enum LoadError {
     Unreadable {
         /// Which file or directory.
         path: PathBuf,
-        /// Why.
         source: std::io::Error,
     },
     /// What is in it is wrong.
@@ -43,7 +42,6 @@ pub enum LoadError {
     Kustomize {
         /// Which directory.
         path: PathBuf,
-        /// Why.
         source: RenderError,
     },
     /// It is meant for kustomize.

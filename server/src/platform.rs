@@ -29,9 +29,7 @@ pub struct PlatformOptions {
     pub store: Store,
     /// The kinds of tasks that it takes and does; the store was opened with them.
     pub kinds: Registry,
-    /// The settings.
     pub settings: Settings,
-    /// The secrets.
     pub secrets: Secrets,
     /// Where the API listens; bound by the caller, who knows what to do when the port is taken.
     pub listener: std::net::TcpListener,

@@ -28,7 +28,6 @@ pub(crate) struct Draft {
 /// The blobs of an image, in memory.
 #[derive(Debug, Clone)]
 pub struct Assembled {
-    /// The manifest.
     pub manifest: Vec<u8>,
     /// The configuration.
     pub config: Vec<u8>,

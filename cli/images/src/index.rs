@@ -21,7 +21,6 @@ pub struct MultiPlatform {
     pub repository: Repository,
     /// What it has images for.
     pub platforms: Vec<Platform>,
-    /// The document.
     pub document: Vec<u8>,
     /// Of the document.
     pub digest: Digest,

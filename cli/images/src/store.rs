@@ -30,7 +30,6 @@ pub struct Store {
 /// An image, and what it took.
 #[derive(Debug, Clone)]
 pub struct Built {
-    /// The image.
     pub image: Image,
     /// It was there already: nothing was written.
     pub reused: bool,

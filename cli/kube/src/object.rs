@@ -17,7 +17,6 @@ pub struct ObjectRef {
     /// None for what belongs to the whole cluster.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub namespace: Option<String>,
-    /// Its name.
     pub name: String,
 }
 

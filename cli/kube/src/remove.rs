@@ -28,7 +28,6 @@ pub enum Removal {
 /// An object that did not go in time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Held {
-    /// Which.
     pub object: ObjectRef,
     /// What holds it.
     pub finalizers: Vec<String>,

@@ -16,7 +16,6 @@ use crate::supervisor::{self, autoscale::Bounds};
 pub struct Plan {
     /// Where state lies.
     pub paths: Paths,
-    /// The settings.
     pub settings: Settings,
     /// The same, as the record keeps them.
     pub recorded: BTreeMap<String, Setting>,
@@ -59,7 +58,6 @@ pub struct ClusterPlan {
 /// A setting that what runs was started with otherwise.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Difference {
-    /// Which.
     pub setting: String,
     /// As it runs.
     pub running: String,

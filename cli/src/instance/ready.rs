@@ -19,10 +19,7 @@ pub enum Proof {
     /// The `add` succeeded.
     Added,
     /// Others wait before it, and are being worked off.
-    WorkedOff {
-        /// How many.
-        waiting: u64,
-    },
+    WorkedOff { waiting: u64 },
     /// Claiming is paused, so nothing can go through.
     Paused,
 }

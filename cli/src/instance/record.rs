@@ -27,7 +27,6 @@ pub struct Setting {
 pub struct Recorded {
     /// Such as `worker-2`.
     pub name: String,
-    /// Its process.
     pub process: Process,
 }
 

@@ -20,7 +20,6 @@ const ISSUER_PORT: u16 = 7500;
 
 /// A platform in a cluster, and what leads to its API as long as this is kept.
 pub struct Reached {
-    /// The cluster.
     pub cluster: Cluster,
     /// Where the API is from here.
     pub endpoint: Endpoint,

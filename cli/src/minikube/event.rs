@@ -17,7 +17,6 @@ pub(super) enum Event {
     },
     /// Bytes of something that is fetched.
     Download {
-        /// What.
         artifact: String,
         /// How much of it is there, in thousandths.
         share: Option<u32>,

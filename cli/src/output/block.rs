@@ -34,7 +34,6 @@ impl Block {
         Self(self.0.into_iter().map(|line| format!("{what}{line}")).collect())
     }
 
-    /// The lines.
     #[must_use]
     pub fn lines(&self) -> &[String] {
         &self.0

@@ -29,7 +29,6 @@ pub enum Condition {
 pub struct Child {
     /// `worker-2`.
     pub name: String,
-    /// What it is.
     pub part: Part,
     /// How it is.
     pub condition: Condition,

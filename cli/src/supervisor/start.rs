@@ -25,7 +25,6 @@ use card_core::exit::Exit;
 pub struct StartOptions {
     /// Where the instance keeps what; its secrets are there.
     pub paths: Paths,
-    /// The settings.
     pub settings: Settings,
     /// Where data and doorbell are.
     pub address: Address,

@@ -65,11 +65,8 @@ impl Default for Hub {
 /// The few facts of a change that decide who hears of it.
 #[derive(Debug, Clone)]
 pub struct Change {
-    /// The task.
     pub task: TaskId,
-    /// Its run.
     pub run: Option<RunId>,
-    /// Its owner.
     pub owner: Option<UserId>,
 }
 

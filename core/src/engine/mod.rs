@@ -65,13 +65,11 @@ pub enum Accepted {
 /// A worker's right to a task until a point in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Lease {
-    /// The task.
     pub task: TaskId,
     /// Spares engines a look-up.
     pub row: LeaseRow,
     /// Tells this claim from every other claim of the same task.
     pub token: u64,
-    /// Whose.
     pub worker: WorkerId,
 }
 

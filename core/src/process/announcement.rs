@@ -35,7 +35,6 @@ impl Part {
 pub struct Announcement {
     /// The version of this document.
     pub v: u32,
-    /// What it is.
     pub component: Part,
     /// Its process.
     pub pid: u32,

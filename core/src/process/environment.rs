@@ -24,7 +24,6 @@ pub enum EnvironmentError {
         name: String,
         /// The file.
         path: PathBuf,
-        /// Why.
         source: std::io::Error,
     },
     /// Bytes that are no text.

@@ -15,7 +15,6 @@ use crate::telemetry::mask::secrets;
 pub enum Origin {
     /// `default.toml`.
     BuiltIn,
-    /// A file.
     File(PathBuf),
     /// A variable of the environment.
     Environment(String),
@@ -42,7 +41,6 @@ pub enum SettingsError {
     Read {
         /// The file.
         path: PathBuf,
-        /// Why.
         source: std::io::Error,
     },
     /// A file is not TOML.
@@ -58,7 +56,6 @@ pub enum SettingsError {
     UnknownKey {
         /// What was given.
         key: String,
-        /// Where.
         origin: Origin,
         /// The nearest one there is.
         suggestion: Option<String>,
@@ -78,7 +75,6 @@ pub enum SettingsError {
         key: String,
         /// Where the value came from.
         origin: Origin,
-        /// Why.
         message: String,
     },
 }
@@ -93,7 +89,6 @@ pub struct Layers {
 /// Settings and where each came from.
 #[derive(Debug, Clone)]
 pub struct Resolved {
-    /// The settings.
     pub settings: Settings,
     /// By dotted key.
     pub origins: BTreeMap<String, Origin>,

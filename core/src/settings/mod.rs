@@ -23,7 +23,6 @@ pub const DEFAULT_FILE: &str = include_str!("default.toml");
 /// All settings. Fields are explained in [`DEFAULT_FILE`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-#[expect(missing_docs, reason = "each field is documented in default.toml, once")]
 pub struct Settings {
     pub instance: String,
     pub target: String,
@@ -42,7 +41,6 @@ pub struct Settings {
 /// `[server]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-#[expect(missing_docs, reason = "each field is documented in default.toml, once")]
 pub struct Server {
     pub address: IpAddr,
     pub port: u16,
@@ -74,7 +72,6 @@ pub enum ForwardedHeader {
 /// `[auth]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-#[expect(missing_docs, reason = "each field is documented in default.toml, once")]
 pub struct Auth {
     #[serde(with = "crate::time::duration")]
     pub access_lifetime: Duration,
@@ -91,7 +88,6 @@ pub struct Auth {
 /// `[worker]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-#[expect(missing_docs, reason = "each field is documented in default.toml, once")]
 pub struct Worker {
     pub concurrency: usize,
     #[serde(with = "crate::time::duration")]
@@ -103,7 +99,6 @@ pub struct Worker {
 /// `[worker.issuer]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-#[expect(missing_docs, reason = "each field is documented in default.toml, once")]
 pub struct IssuerClient {
     pub url: String,
     #[serde(with = "crate::time::duration")]
@@ -117,7 +112,6 @@ pub struct IssuerClient {
 /// `[issuer]`: how the simulated bureau behaves at start.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-#[expect(missing_docs, reason = "each field is documented in default.toml, once")]
 pub struct Issuer {
     #[serde(with = "crate::time::duration")]
     pub latency_p50: Duration,
@@ -130,7 +124,6 @@ pub struct Issuer {
 /// `[ledger]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-#[expect(missing_docs, reason = "each field is documented in default.toml, once")]
 pub struct Ledger {
     #[serde(with = "crate::time::duration")]
     pub event_retention: Duration,
@@ -140,7 +133,6 @@ pub struct Ledger {
 /// `[delivery]`: the doorbell of the cluster engine.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-#[expect(missing_docs, reason = "each field is documented in default.toml, once")]
 pub struct Delivery {
     pub limit: usize,
     pub prefix: String,
@@ -149,7 +141,6 @@ pub struct Delivery {
 /// `[autoscale]`: how many workers `up -t processes --autoscale` runs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-#[expect(missing_docs, reason = "each field is documented in default.toml, once")]
 pub struct Autoscale {
     pub target_backlog: u64,
     #[serde(with = "crate::time::duration")]
@@ -173,7 +164,6 @@ pub enum AutoscaleMetric {
 /// `[kube]`: which cluster `-t kube` means, and what runs there.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-#[expect(missing_docs, reason = "each field is documented in default.toml, once")]
 pub struct Kube {
     pub context: String,
     pub allow: String,
@@ -193,7 +183,6 @@ impl Kube {
 /// `[minikube]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-#[expect(missing_docs, reason = "each field is documented in default.toml, once")]
 pub struct Minikube {
     pub profile: String,
 }
@@ -201,7 +190,6 @@ pub struct Minikube {
 /// `[log]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-#[expect(missing_docs, reason = "each field is documented in default.toml, once")]
 pub struct Log {
     pub level: String,
     pub format: LogFormat,

@@ -125,10 +125,7 @@ pub enum Outcome {
         effect: Option<Effect>,
     },
     /// The outside world said no.
-    Declined {
-        /// Why.
-        error: TaskError,
-    },
+    Declined { error: TaskError },
 }
 
 /// How an attempt ended.
@@ -141,7 +138,6 @@ pub enum End {
     RetryAt {
         /// When, by the ledger's clock.
         due: Instant,
-        /// Why.
         error: TaskError,
         /// False for an attempt that was not made (the breaker was open, the process stops): it does not count and leaves
         /// no event.

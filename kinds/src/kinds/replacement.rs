@@ -201,7 +201,6 @@ pub struct IssueRequest {
     pub idempotency_key: TaskId,
     /// Whose card.
     pub user: UserId,
-    /// Why.
     pub reason: Reason,
 }
 

@@ -17,7 +17,6 @@ pub enum LoadError {
     /// It can't be read.
     #[error("{} can't be read: {reason}", file.display())]
     Unreadable {
-        /// The file.
         file: PathBuf,
         /// Why not.
         reason: String,
@@ -25,7 +24,6 @@ pub enum LoadError {
     /// It is something else.
     #[error("{} is not JSON: {reason}", file.display())]
     NotJson {
-        /// The file.
         file: PathBuf,
         /// What is wrong, and where.
         reason: serde_json::Error,
@@ -33,7 +31,6 @@ pub enum LoadError {
     /// It is JSON, of another kind or of another version.
     #[error("{} is not a load-test result of version {VERSION}: `v` is {found}", file.display())]
     Version {
-        /// The file.
         file: PathBuf,
         /// What stands there instead.
         found: String,
@@ -41,7 +38,6 @@ pub enum LoadError {
     /// A field is missing, or is not what it should be.
     #[error("{} is not a load-test result: at `{path}`: {reason}", file.display())]
     Field {
-        /// The file.
         file: PathBuf,
         /// The field, such as `accept_ms.p95`; `.` is the document itself.
         path: String,

@@ -64,7 +64,6 @@ impl Preset {
         }
     }
 
-    /// The plan.
     #[must_use]
     pub fn plan(self) -> Plan {
         let plan = match self {

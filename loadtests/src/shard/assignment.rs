@@ -48,7 +48,6 @@ pub enum InvalidAssignment {
     /// There is no generator with this number.
     #[error("there is no generator {number} of {of}")]
     Share {
-        /// The number.
         number: u64,
         /// How many there are.
         of: u64,

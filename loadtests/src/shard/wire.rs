@@ -33,7 +33,6 @@ const UNPACKED_LIMIT: u64 = 512 * 1024 * 1024;
 /// Nor has more pieces.
 const PIECES_LIMIT: u32 = 100_000;
 
-/// A line.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub enum Line {

@@ -30,7 +30,6 @@ pub enum PinError {
     File {
         /// Which file.
         path: PathBuf,
-        /// Why.
         source: io::Error,
     },
     /// It is not what it should be.
@@ -58,7 +57,6 @@ pub enum PinError {
 /// What was pinned.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pinned {
-    /// The file.
     pub file: PathBuf,
     /// Whether it says something else now.
     pub changed: bool,

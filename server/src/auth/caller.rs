@@ -21,7 +21,6 @@ pub(crate) struct User {
     pub(crate) expires_at: Instant,
 }
 
-/// The operator.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Operator;
 

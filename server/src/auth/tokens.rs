@@ -20,7 +20,6 @@ const AUDIENCE: &str = "cardctl-api";
 /// What an access token says.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Claims {
-    /// Whose.
     pub(crate) sub: UserId,
     /// From which sign-in.
     pub(crate) sid: SessionId,

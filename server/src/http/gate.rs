@@ -158,7 +158,6 @@ pub(crate) struct Parked {
     _place: Lent,
 }
 
-/// An open stream.
 #[derive(Debug)]
 pub(crate) struct OpenStream(#[expect(dead_code, reason = "held, not read")] Share);
 

@@ -24,7 +24,6 @@ fn asset(bytes: &'static [u8], content_type: &'static str) -> Asset {
     Asset::new(Bytes::from_static(bytes), HeaderValue::from_static(content_type)).policy(POLICY)
 }
 
-/// The page.
 pub(crate) async fn page(headers: HeaderMap) -> Response {
     PAGE.answer(&headers)
 }
@@ -34,7 +33,6 @@ pub(crate) async fn style(headers: HeaderMap) -> Response {
     STYLE.answer(&headers)
 }
 
-/// Its script.
 pub(crate) async fn script(headers: HeaderMap) -> Response {
     SCRIPT.answer(&headers)
 }

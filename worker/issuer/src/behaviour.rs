@@ -41,7 +41,6 @@ pub struct Outage {
 /// Changes of a behaviour: what is left out stays.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "the fields are those of Behaviour")]
 pub struct BehaviourUpdate {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub latency_p50_ms: Option<f64>,

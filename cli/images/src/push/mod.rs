@@ -34,7 +34,6 @@ pub enum Event {
     Blob {
         /// Of which image.
         name: String,
-        /// Its digest.
         digest: Digest,
         /// In bytes.
         size: u64,

@@ -20,7 +20,6 @@ pub struct Difference {
     pub subject: String,
     /// What it should be.
     pub expected: String,
-    /// What it is.
     pub actual: String,
 }
 

@@ -7,7 +7,6 @@ use crate::inventory::InventoryError;
 
 /// Each says what is known; [`ApplyError::fix`] says what helps.
 #[derive(Debug, Clone, thiserror::Error)]
-#[expect(missing_docs, reason = "the messages say what the fields are")]
 pub enum ApplyError {
     #[error("object {index}{named} can't be applied: {reason}")]
     Malformed { index: usize, named: String, reason: String },

@@ -57,9 +57,7 @@ pub enum Outcome {
 /// An object and what became of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
-    /// Which.
     pub object: ObjectRef,
-    /// What.
     pub outcome: Outcome,
 }
 

@@ -12,15 +12,12 @@ use crate::{ObjectRef, fields};
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{object}: {why}")]
 pub struct Refused {
-    /// Which.
     pub object: ObjectRef,
-    /// Why.
     pub why: Refusal,
 }
 
 /// Why an object was refused.
 #[derive(Debug, Clone, thiserror::Error)]
-#[expect(missing_docs, reason = "the messages say what the fields are")]
 pub enum Refusal {
     #[error("{} of its fields are owned by other managers: {}", conflicts.len(), listed(conflicts))]
     Conflicts { conflicts: Vec<Conflict> },

@@ -10,7 +10,6 @@ use super::{Call, Identity, reason};
 
 /// Each says what is known; [`ClusterError::fix`] says what helps.
 #[derive(Debug, Clone, thiserror::Error)]
-#[expect(missing_docs, reason = "the messages say what the fields are")]
 pub enum ClusterError {
     #[error("there is no kubeconfig: looked at {}", paths(looked))]
     NoKubeconfig { looked: Vec<PathBuf> },

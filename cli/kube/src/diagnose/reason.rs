@@ -47,7 +47,6 @@ macro_rules! reasons {
         /// What is wrong. Its name is stable and kebab-case.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(rename_all = "kebab-case")]
-        #[expect(missing_docs, reason = "the cause of each is its documentation")]
         pub enum Reason { $($name),* }
 
         impl Reason {

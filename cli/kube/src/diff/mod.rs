@@ -23,9 +23,7 @@ const CONCURRENCY: usize = 8;
 /// How an object differs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Difference {
-    /// Which.
     pub object: ObjectRef,
-    /// How.
     pub kind: DifferenceKind,
     /// Fields of it that others own with another value: an apply would refuse.
     pub conflicts: Vec<Conflict>,

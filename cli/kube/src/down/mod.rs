@@ -44,7 +44,6 @@ pub struct Down {
 
 /// Why a down ended early. Calling it again goes on.
 #[derive(Debug, Clone, thiserror::Error)]
-#[expect(missing_docs, reason = "the messages say what the fields are")]
 pub enum DownError {
     #[error("not gone after {} s: {}", after.as_secs(), listed(held))]
     StillThere { held: Vec<Held>, after: Duration },

@@ -21,15 +21,9 @@ pub enum ForwardEvent {
         pod: String,
     },
     /// A connection could not be carried within its patience, and was closed.
-    Refused {
-        /// Why.
-        message: String,
-    },
+    Refused { message: String },
     /// The pods can't be watched; what was known of them is used.
-    Unwatched {
-        /// Why.
-        message: String,
-    },
+    Unwatched { message: String },
 }
 
 impl fmt::Display for ForwardEvent {

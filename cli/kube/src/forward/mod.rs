@@ -47,7 +47,6 @@ pub enum ForwardError {
     Local {
         /// Which; 0 is any.
         port: u16,
-        /// Why.
         source: std::io::Error,
     },
     /// There is no such service, or it has no pods to lead to.

@@ -4,7 +4,6 @@ use crate::cluster::ClusterError;
 
 /// Each says what is known; [`InventoryError::fix`] says what helps.
 #[derive(Debug, Clone, thiserror::Error)]
-#[expect(missing_docs, reason = "the messages say what the fields are")]
 pub enum InventoryError {
     #[error("the namespace {namespace} has a ConfigMap `cardctl` that is not an inventory of cardctl")]
     NotOurs { namespace: String },

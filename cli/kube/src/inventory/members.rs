@@ -15,7 +15,6 @@ const CONCURRENCY: usize = 8;
 /// An object that is ours.
 #[derive(Debug, Clone)]
 pub struct Member {
-    /// Which.
     pub object: ObjectRef,
     /// Which one of that name.
     pub uid: String,

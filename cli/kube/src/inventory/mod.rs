@@ -69,7 +69,6 @@ impl<'a> Inventory<'a> {
         Ok(())
     }
 
-    /// Its id.
     #[must_use]
     pub fn id(&self) -> &str {
         &self.id

@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 use super::{ID, KINDS, NAMESPACES, Release, TOOLING};
 use crate::owner::Owner;
 
-/// See the fields.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parent {
     /// The instance whose objects these are.

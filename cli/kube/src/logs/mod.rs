@@ -45,7 +45,6 @@ pub enum LogError {
     /// The pods can't be listed.
     #[error("the pods of namespace {namespace} can't be listed: {}", crate::cluster::reason(&**source))]
     Pods {
-        /// Where.
         namespace: String,
         /// What the API server says; a connection that fails can be tried again.
         source: Box<kube::Error>,
@@ -55,7 +54,6 @@ pub enum LogError {
 /// What a stream of logs brings.
 #[derive(Debug)]
 pub enum LogItem {
-    /// A line.
     Line(Line),
     /// Something about the streams themselves: a pod came, a log can't be read, the connection is tried again.
     Notice(String),

@@ -36,7 +36,6 @@ pub enum Ensured {
 
 /// Why a secret was not made or used. Never with a value.
 #[derive(Debug, Clone, thiserror::Error)]
-#[expect(missing_docs, reason = "the messages say what the fields are")]
 pub enum SecretError {
     #[error("the secret {name} is not ours, and lacks {}", missing.join(", "))]
     NotOurs { name: String, missing: Vec<String>, adoption: String },

@@ -39,7 +39,6 @@ const BUNCH: Duration = Duration::from_millis(60);
 /// An object that is waited for.
 #[derive(Debug, Clone)]
 pub struct Awaited {
-    /// Which.
     pub object: ObjectRef,
     /// What must be ready before it can be. While something of that is not, its crashes and failing probes are no verdict.
     /// What is not waited for itself is ignored.
@@ -107,7 +106,6 @@ pub struct Snapshot {
 /// One object at one moment.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Row {
-    /// Which.
     pub object: ObjectRef,
     /// Where it is; with the counts of what is ready and wanted.
     pub state: State,
@@ -138,10 +136,7 @@ pub enum Verdict {
         missing: Vec<Row>,
     },
     /// The cluster could not be asked: it did not answer until the deadline, or refused to tell.
-    Unreachable {
-        /// Why.
-        message: String,
-    },
+    Unreachable { message: String },
     /// The cancel token was used.
     Cancelled,
 }

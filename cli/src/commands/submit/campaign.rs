@@ -40,7 +40,6 @@ pub struct Plan {
     pub joined: bool,
     /// What the requests are made from.
     pub seed: u64,
-    /// How many.
     pub count: u64,
     /// At once.
     pub concurrency: u64,

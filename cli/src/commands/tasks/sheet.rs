@@ -14,7 +14,6 @@ use card_core::exit::Exit;
 /// A task and its attempts.
 #[derive(Debug, Serialize)]
 pub struct Sheet {
-    /// The task.
     pub task: Task,
     /// Its attempts that ended, oldest first.
     pub attempts: Vec<Attempt>,

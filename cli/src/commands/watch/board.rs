@@ -12,7 +12,6 @@ use card_core::time::Instant;
 pub struct Row {
     /// Its id.
     pub task: TaskId,
-    /// Whose.
     pub user: Option<UserId>,
     /// What it does.
     pub kind: Kind,
@@ -58,7 +57,6 @@ impl Counts {
     }
 }
 
-/// The board.
 #[derive(Debug, Default)]
 pub struct Board {
     rows: HashMap<TaskId, Row>,

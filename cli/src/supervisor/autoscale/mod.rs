@@ -34,7 +34,6 @@ pub struct View {
     pub workers: Option<usize>,
     /// What the metrics alone would have.
     pub recommended: Option<usize>,
-    /// Why.
     pub reason: Option<String>,
     /// Tasks that are due or running.
     pub backlog: Option<u64>,
@@ -47,13 +46,11 @@ pub struct View {
 /// A decision that changed the number of workers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Change {
-    /// When.
     pub at: Instant,
     /// Workers before.
     pub from: usize,
     /// Workers after.
     pub to: usize,
-    /// Why.
     pub reason: String,
 }
 

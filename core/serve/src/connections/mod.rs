@@ -53,7 +53,6 @@ pub trait Answer: Send + Sync + 'static {
 /// The other end of a connection.
 #[derive(Debug, Clone, Copy)]
 pub struct Client {
-    /// Its address.
     pub address: SocketAddr,
     /// What its connection may be used for.
     pub standing: Standing,

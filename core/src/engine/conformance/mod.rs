@@ -51,7 +51,6 @@ pub(crate) trait Testbed: Sized + Send + Sync {
     /// A new, empty store.
     fn new() -> impl Future<Output = Self> + Send;
 
-    /// The store.
     fn store(&self) -> &Store;
 
     /// Closes the engine and opens it again on the same data: all that is in memory is lost.

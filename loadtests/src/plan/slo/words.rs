@@ -59,7 +59,6 @@ pub enum Stat {
     P99,
     /// The longest.
     Max,
-    /// The mean.
     Mean,
 }
 

@@ -40,7 +40,6 @@ pub enum MergeError {
     /// One is of another version of this program.
     #[error("generator {number} speaks version {v} of the format, this program {VERSION}")]
     Version {
-        /// Which.
         number: u64,
         /// Its version.
         v: u32,
@@ -48,7 +47,6 @@ pub enum MergeError {
     /// One is of another load test.
     #[error("the {what} of generator {number} differs from that of the others")]
     Unlike {
-        /// Which.
         number: u64,
         /// What differs.
         what: &'static str,
@@ -56,7 +54,6 @@ pub enum MergeError {
     /// Two made the same part.
     #[error("generator {number} reported twice")]
     Twice {
-        /// Which.
         number: u64,
     },
 }

@@ -59,7 +59,6 @@ pub(super) enum Operation<'a> {
     Discard { reason: &'a str },
 }
 
-/// How.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pace {
     pub(super) rate: Option<f64>,

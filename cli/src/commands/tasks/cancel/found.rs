@@ -29,9 +29,7 @@ const OPEN: [Status; 4] = [Status::Queued, Status::Running, Status::Retrying, St
 /// A task that can't be cancelled.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Refused {
-    /// Which.
     pub(super) task: TaskId,
-    /// Why.
     pub(super) code: Code,
     /// With `task-final`: how it ended.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -58,9 +58,7 @@ pub enum ClientError {
     },
     /// The operator's token would leave this machine without TLS, and nobody said that it may.
     #[error("the operator's token is not sent to {host} without TLS, because anyone on the network path could read it")]
-    PlainHttp {
-        host: String,
-    },
+    PlainHttp { host: String },
     /// There is no operator token for a call that needs one.
     #[error("the operator's token is required")]
     NoOperatorToken,

@@ -13,9 +13,9 @@ use tokio::time::Instant;
 use crate::cluster::Remembered;
 use crate::context::{Context, Target};
 use crate::failure::Failure;
-use card_core::exit::Exit;
 use crate::instance::{Ended, Lock, Record, clear_stale, end, end_orphans, grace, is_held};
 use crate::output::home;
+use card_core::exit::Exit;
 
 /// Stop the platform and keep its data
 ///

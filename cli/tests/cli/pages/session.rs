@@ -69,7 +69,8 @@ pub(super) fn run(path: &str) {
 impl Session {
     fn new(wants_services: bool) -> Self {
         let sandbox = Sandbox::new();
-        let services = (wants_services && std::env::var_os("CARDCTL_TEST_DATABASE_URL").is_some()).then(Database::create);
+        let services =
+            (wants_services && std::env::var_os("CARDCTL_TEST_DATABASE_URL").is_some()).then(Database::create);
         let programs = sandbox.path().join("bin");
         std::fs::create_dir(&programs).unwrap();
         link(&programs);

@@ -53,9 +53,7 @@ pub enum MergeError {
     },
     /// Two made the same part.
     #[error("generator {number} reported twice")]
-    Twice {
-        number: u64,
-    },
+    Twice { number: u64 },
 }
 
 /// The document of a load that these generators made; nothing in it is judged. `cause` is why somebody who watched all

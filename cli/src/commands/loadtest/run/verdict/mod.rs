@@ -9,8 +9,8 @@ use card_loadtests::result::{Audit, Regression, Report, SloResult, Validity, Ver
 use super::super::word;
 use super::place::{Place, Written};
 use crate::failure::Failure;
-use card_core::exit::Exit;
 use crate::output::{Paint, Printer, home};
+use card_core::exit::Exit;
 
 /// The widest title, and the widest verdict.
 const TITLE: usize = 11;

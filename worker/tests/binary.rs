@@ -59,7 +59,7 @@ async fn a_worker_names_what_it_was_not_given() {
     let issuer = reason(&[], &[DATABASE, REDIS]).await;
     assert!(issuer.contains("set CARDCTL_WORKER_ISSUER_URL"), "{issuer}");
     let file = reason(&["--config", "/nowhere/cards.toml"], &[ISSUER, DATABASE, REDIS]).await;
-    assert!(file.starts_with("--config /nowhere/cards.toml: there is no such file"), "{file}");
+    assert!(file.starts_with("--config /nowhere/cards.toml: no such file"), "{file}");
 }
 
 #[tokio::test]

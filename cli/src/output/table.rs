@@ -40,7 +40,7 @@ const WHOLE: [&str; 4] = ["task", "run", "worker", "image"];
 /// Columns to go without where not even short texts leave room for all, the first one first.
 const SPARED: [&str; 4] = ["kind", "attempts", "host", "kinds"];
 /// Texts are not cut below this.
-const SHORTEST: usize = 8;
+const SHORTEST: usize = 16;
 const GAP: usize = 2;
 
 /// The columns and cells that fit into the width: texts are cut first, then columns go.
@@ -121,7 +121,7 @@ mod tests {
             block.lines().to_vec()
         };
         assert_eq!(lines(80)[0], format!("{:<40}  STATUS    E2E      ERROR", "TASK"));
-        assert_eq!(lines(80)[1], format!("{id}  retrying  12.3 ms  issuer-unavail…"));
+        assert_eq!(lines(80)[1], format!("{id}  retrying  12.3 ms  issuer-unavailable…"));
         assert!(lines(120)[1].starts_with(&format!("{id}  replacement  retrying  3 ")), "{:?}", lines(120));
         assert_eq!(lines(44)[1], id);
         for columns in 40..140 {

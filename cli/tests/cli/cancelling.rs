@@ -38,7 +38,7 @@ async fn what_waits_runs_or_is_retried_is_cancelled_and_has_no_effect() {
         let dry = place.expect(0, &[&cancel[..], &["--dry-run"]].concat()).json();
         assert_eq!((&dry["matched"], &dry["done"], &dry["refused"]), (&json!(14), &json!(0), &json!([])), "{dry}");
         let asked = place.expect(3, &cancel);
-        assert!(asked.stderr.contains("cancelling 14 tasks needs a yes"), "{}", asked.stderr);
+        assert!(asked.stderr.contains("cancelling 14 tasks needs confirmation"), "{}", asked.stderr);
         assert_eq!(of(Status::Cancelled), 0);
         let done = place.expect(0, &[&cancel[..], &["--yes"]].concat()).json();
         assert_eq!((&done["matched"], &done["done"], &done["refused"]), (&json!(14), &json!(14), &json!([])), "{done}");
@@ -148,7 +148,7 @@ fn what_is_meant_must_be_said() {
         (&["--run", "r"], "--reason"),
         (&["--run", "r", "--reason", " "], "1 to 500 characters"),
         (&["--run", "r", "--reason", "for 4111 1111 1111 1111"], "could be a card's"),
-        (&["--status", "dead", "--reason", "r"], "what is dead is final"),
+        (&["--status", "dead", "--reason", "r"], "a dead task is final"),
         (&["--status", "done", "--reason", "r"], "queued, running, retrying"),
         (&["--error", "(", "--reason", "r"], "regex"),
         (&["tsk_0190b6a5-8f4e-7c3d-9a1b-2c3d4e5f6a7b", "--run", "r", "--reason", "r"], "cannot be used with"),

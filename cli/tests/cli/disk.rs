@@ -128,7 +128,7 @@ fn a_disk_that_is_nearly_full_is_said_at_once() {
         let ended = sandbox.expect(3, &["up", "-d", "--port", "0", "--wait-timeout", "10m"]);
         assert!(ended.stderr.contains("error[state-disk-full]"), "{}", ended.stderr);
         assert!(
-            ended.stderr.contains("the disk is full: ") && ended.stderr.contains("fix: make room"),
+            ended.stderr.contains("the disk is full: ") && ended.stderr.contains("fix: free space"),
             "{}",
             ended.stderr
         );

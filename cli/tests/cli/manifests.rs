@@ -109,7 +109,7 @@ fn values_that_can_not_be_meant_are_mistakes_of_usage() {
         (&["--workers", "many"], "must be a number, or MIN..MAX"),
         (&["--workers", "0"], "--workers: must be at least 1"),
         (&["--postgres", "postgres://u:hunter2@h/d"], "the URL itself belongs in the secret"),
-        (&["--set", "server.port=1"], "--set: server.port is where"),
+        (&["--set", "server.port=1"], "--set: server.port is fixed"),
         (
             &["--set", "wroker.concurrency=64", "--set", "worker.concurrency=banana"],
             "no such setting: \"wroker.concurrency\"; did you mean \"worker.concurrency\"?",

@@ -221,7 +221,7 @@ fn a_start_that_is_ended_says_by_what() {
         assert_eq!(ended.code, Some(code), "{}", ended.stderr);
         let error = &ended.json()["error"];
         assert_eq!((&error["code"], &error["exit"]), (&json!(name), &json!(code)), "{error}");
-        assert!(error["left"].as_str().unwrap().contains("minikube goes on with it"), "{error}");
+        assert!(error["left"].as_str().unwrap().contains("minikube continues the next time"), "{error}");
         eventually("minikube has ended with it", || yard.lab.sandbox.processes().is_empty());
     }
 }

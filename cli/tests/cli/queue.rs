@@ -10,7 +10,7 @@ fn pause_stats_resume() {
     let stats = sandbox.expect(0, &["queue", "stats", "-o", "json"]).json();
     assert_eq!((&stats["queue"]["ready"], &stats["queue"]["paused"]), (&2.into(), &true.into()));
     let text = masked(&sandbox.expect(0, &["queue", "stats"]).stdout);
-    assert!(text.starts_with("ready  2\nrunning  0\n") && text.contains("paused  no work is taken up"), "{text}");
+    assert!(text.starts_with("ready  2\nrunning  0\n") && text.contains("paused  no tasks are processed"), "{text}");
     insta::assert_snapshot!("resume", sandbox.transcript(&["queue", "resume"]));
 }
 

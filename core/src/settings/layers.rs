@@ -342,7 +342,7 @@ mod tests {
         let mut layers = Layers::built_in();
         layers.environment([("CARDCTL_WORKER_LEASE".into(), "soon".into())]).unwrap();
         let error = layers.resolve().unwrap_err().to_string();
-        assert!(error.starts_with("$CARDCTL_WORKER_LEASE: worker.lease: a duration is"), "{error}");
+        assert!(error.starts_with("$CARDCTL_WORKER_LEASE: worker.lease: must be a number"), "{error}");
         let mut layers = Layers::built_in();
         layers.flag("issuer.error-rate", "1.5", "--error-rate").unwrap();
         let error = layers.resolve().unwrap_err().to_string();

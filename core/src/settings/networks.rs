@@ -120,7 +120,7 @@ mod tests {
             assert_eq!(text.parse::<Networks>().unwrap_err().part, text);
         }
         let error = "10.0.0.1, proxy".parse::<Networks>().unwrap_err();
-        assert!(error.to_string().starts_with("\"proxy\" is not a network: give addresses"), "{error}");
+        assert!(error.to_string().starts_with("\"proxy\" is not a network: use addresses"), "{error}");
     }
 
     proptest! {

@@ -66,7 +66,7 @@ pub fn load(file: &Path) -> Result<Report, LoadError> {
         let found = match version {
             None => "missing".to_owned(),
             Some(Value::Number(number)) => number.to_string(),
-            Some(_) => "no number".to_owned(),
+            Some(_) => "not a number".to_owned(),
         };
         return Err(LoadError::Version { file: file.to_owned(), found });
     }

@@ -220,7 +220,7 @@ fn runs_of_another_shape_are_refused_with_each_difference() {
     assert_eq!(other(&|after| after.plan.stages = vec![stage(100.0, 5), stage(100.0, 30)]), "users 50, here 100");
     assert_eq!(
         other(&|after| after.plan.stages = vec![stage(50.0, 5), stage(50.0, 60)]),
-        "the course 100% in 5s → 100% in 30s, here 100% in 5s → 100% in 1m"
+        "the load profile 100% in 5s → 100% in 30s, here 100% in 5s → 100% in 1m"
     );
     assert_eq!(other(&|after| after.plan.warm_up = seconds(1)), "the warm-up 5s, here 1s");
     assert_eq!(

@@ -73,7 +73,7 @@ fn what_can_not_be_changed_safely_is_left_alone() {
     for (text, reason) in [
         ("images: [{name: card-server}]\n", "/kustomization.yaml:1: images is written in one line"),
         ("images:\n  - newTag: a\n    name: card-server\n", "/kustomization.yaml:2: an entry of images does not begin"),
-        ("images:\n  - {name: card-server, newTag: a}\n", "/kustomization.yaml:1: its images are written in a way"),
+        ("images:\n  - {name: card-server, newTag: a}\n", "/kustomization.yaml:1: its images can't be edited"),
         ("- a\n", "/kustomization.yaml:1: this is not a kustomization"),
         ("a: [\n", "/kustomization.yaml:1: "),
     ] {
@@ -86,7 +86,7 @@ fn what_can_not_be_changed_safely_is_left_alone() {
 fn a_reference_that_may_mean_something_else_tomorrow_is_refused() {
     for (called, reference, reason) in [
         ("card-server", "a:1.2", "it has no digest"),
-        ("card-server", "A B", "it is not a reference"),
+        ("card-server", "A B", "it is not an image reference"),
         ("card-sever", "a@sha256:1", "there is no such image"),
     ] {
         let error = pinned("", &[(called, reference)]).unwrap_err();

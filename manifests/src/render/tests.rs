@@ -149,7 +149,7 @@ fn what_else_was_said_is_where_it_belongs() {
 #[test]
 fn an_image_that_nobody_named_is_not_made_up() {
     let error = render(&Values::new(Overlay::Small)).unwrap_err().to_string();
-    assert!(error.starts_with("which image is meant by card-server is not said; give its reference"), "{error}");
+    assert!(error.starts_with("no image is given for card-server; set its reference"), "{error}");
 }
 
 #[test]
@@ -167,13 +167,13 @@ fn what_can_not_be_meant_is_refused_with_what_may_be_there() {
                 values.database = Some(Provision::External { port: None });
                 values.storage = Some("1Gi".into());
             }),
-            "storage: Postgres is elsewhere",
+            "storage: Postgres is external",
         ),
         (
             error(|values| values.ingress = Some(Ingress { host: "a b".into(), tls: true, class: None })),
             "ingress: must be a host name",
         ),
-        (error(|values| drop(values.settings.insert("server.port".into(), "1".into()))), "set: server.port is where"),
+        (error(|values| drop(values.settings.insert("server.port".into(), "1".into()))), "set: server.port is fixed"),
         (error(|values| drop(values.settings.insert("x=y".into(), "1".into()))), "set: \"x=y\" is not a setting name"),
         (
             error(|values| drop(values.settings.insert("server.drain-timeout".into(), "soon".into()))),
@@ -184,7 +184,10 @@ fn what_can_not_be_meant_is_refused_with_what_may_be_there() {
             "image: there is no image \"card-sever\"",
         ),
         (error(|values| drop(values.images.insert("server".into(), "a:1".into()))), "image: server is given twice"),
-        (error(|values| drop(values.images.insert("redis".into(), "A B".into()))), "image: \"A B\" is not a reference"),
+        (
+            error(|values| drop(values.images.insert("redis".into(), "A B".into()))),
+            "image: \"A B\" is not an image reference",
+        ),
     ] {
         assert!(message.starts_with(reason), "{message}");
     }

@@ -159,7 +159,7 @@ async fn settings_that_can_not_be_used_are_named_with_their_source() {
     let file = place.file("cards.toml", "[server]\nprot = 1\n");
     let file = file.to_str().unwrap();
     for (arguments, variable, reason) in [
-        (&["--config", "missing.toml"][..], ("X", "1"), "--config missing.toml: there is no such file"),
+        (&["--config", "missing.toml"][..], ("X", "1"), "--config missing.toml: no such file"),
         (&["--config", file], ("X", "1"), "did you mean \"server.port\"?"),
         (&[], ("CARDCTL_SERVER_PORT", "many"), "$CARDCTL_SERVER_PORT: server.port: must be a whole number"),
         (&["issuer"], ("CARDCTL_ISSUER_ERROR_RATE", "2"), "$CARDCTL_ISSUER_ERROR_RATE: issuer.error-rate"),
@@ -204,6 +204,6 @@ async fn a_migration_waits_for_postgres_no_longer_than_it_was_told_and_stops_whe
     assert!(stderr.next_line().await.unwrap().unwrap().contains("waiting for Postgres"));
     kill(Pid::from_raw(child.id().unwrap().try_into().unwrap()), Signal::SIGTERM).unwrap();
     let asked = stderr.next_line().await.unwrap().unwrap();
-    assert!(asked.starts_with("error: asked to stop"), "{asked}");
+    assert!(asked.starts_with("error: stopped before"), "{asked}");
     assert_eq!(child.wait().await.unwrap().code(), Some(3));
 }

@@ -106,8 +106,13 @@ mod tests {
         for (code, said, is, fix) in [
             (401, "", "registry-refused", "docker login r.io"),
             (403, "", "registry-refused", "ask for push permission"),
-            (403, r#"{"errors": [{"code": "DENIED", "message": "quota exceeded"}]}"#, "registry-full", "make room"),
-            (413, "", "registry-full", "make room"),
+            (
+                403,
+                r#"{"errors": [{"code": "DENIED", "message": "quota exceeded"}]}"#,
+                "registry-full",
+                "delete unused images",
+            ),
+            (413, "", "registry-full", "delete unused images"),
             (429, "", "registry-busy", "wait"),
             (404, "", "not-in-registry", "cardctl images push"),
             (500, "oops", "registry-failed", "try again"),

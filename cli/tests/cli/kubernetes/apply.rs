@@ -55,7 +55,7 @@ fn what_is_no_longer_wanted_is_named_and_deleted_and_nothing_else_is() {
     // Said again without anything, it would mean the same.
     let ended = lab.sandbox.expect(124, &lab.up(&["--no-ingress"]));
     assert!(
-        ended.stderr.contains("no longer wanted, and deleted: ") && ended.stderr.contains("ingress/"),
+        ended.stderr.contains("no longer needed, deleted") && ended.stderr.contains("ingress/"),
         "{}",
         ended.stderr
     );

@@ -78,7 +78,7 @@ fn a_full_machine_is_an_answer_only_if_something_broke_on_it() {
     let late = judged(broken_from_300(), |report| full(report, 2));
     assert_eq!((late.exit, found(&late).limit.as_deref()), (11, Some("processor")));
     assert_eq!(ends(&late), (Some(100.0), Some(300.0)));
-    assert!(late.validity.reasons[0].starts_with("200/s could not be judged: 30% of the requests began late"));
+    assert!(late.validity.reasons[0].starts_with("200/s could not be judged: 30% of the requests started late"));
 }
 
 #[test]

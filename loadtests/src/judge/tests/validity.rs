@@ -68,7 +68,7 @@ fn what_a_gateway_answered_is_a_note_if_it_is_little_and_a_reason_if_it_is_not()
     };
     let few = with(100);
     assert_eq!((few.validity.reasons.len(), few.exit), (0, 0));
-    assert!(few.validity.notes[0].contains("0.835% of the answers came from something in front"), "{:?}", few.validity);
+    assert!(few.validity.notes[0].contains("0.835% of the answers came from a proxy in front"), "{:?}", few.validity);
     let many = with(1332);
     let told = "10% of the answers came from a proxy in front of the platform, mostly as http-429";
     assert_eq!((many.validity.reasons, many.exit), (vec![told.to_owned()], 11));

@@ -61,7 +61,7 @@ fn a_search_tells_where_the_limit_is() {
         slow(&mut report.steps[2], None, Some(1400.0));
         (report.steps[2].queue_wait_p95, report.steps[2].backlog_growth) = (1300.0, Some(9.0));
     });
-    assert_eq!(found, "1,600/s hold, 1,700/s do not: e2e.p95 1.4 s, SLO < 1 s; the limit: workers");
+    assert_eq!(found, "passes at 1,600/s, fails at 1,700/s: e2e.p95 1.4 s, SLO < 1 s; the limit: workers");
     let unbroken = told(searched(&[50.0, 100.0]), |_| {});
-    assert_eq!(unbroken, "100/s hold, and nothing larger was tried");
+    assert_eq!(unbroken, "passes at 100/s, the largest size tested");
 }

@@ -213,7 +213,7 @@ fn what_does_not_belong_together_is_not_added_up() {
     assert_eq!(with(|shard| shard.v = 9), "generator 2 speaks version 9 of the format, this program 1");
     assert_eq!(with(|shard| shard.seed += 1), "the seed of generator 2 differs from that of the others");
     assert_eq!(with(|shard| shard.plan.min_samples += 1), "the plan of generator 2 differs from that of the others");
-    assert_eq!(with(|shard| shard.share = Share::new(1, 2).unwrap()), "generator 1 is given twice");
+    assert_eq!(with(|shard| shard.share = Share::new(1, 2).unwrap()), "generator 1 reported twice");
     assert_eq!(merge(Vec::new(), &[], None).unwrap_err(), MergeError::Nothing);
     assert!(plan().slo.len() > 1);
 }

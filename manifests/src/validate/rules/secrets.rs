@@ -35,8 +35,9 @@ fn suspicion(path: &str, value: &Value) -> Option<&'static str> {
     let is_variable = path.contains(".env[");
     let is_secret = ["PASSWORD", "TOKEN", "SECRET", "SIGNING_KEY", "DATABASE_URL", "REDIS_URL"]
         .iter()
-        .any(|word| name.contains(word))
-        && !name.ends_with("_FILE");
+        .any(|word| name.contains(word));
+    // Addresses that may hold a password.
+    let is_secret = (is_secret || ["CARDCTL_DATABASE", "CARDCTL_REDIS"].contains(&name)) && !name.ends_with("_FILE");
     if !is_variable || !is_secret {
         return None;
     }

@@ -12,7 +12,7 @@ use reqwest::header::{HeaderMap, SERVER};
 /// No more of what a gateway calls itself is repeated.
 const NAME_LIMIT: usize = 40;
 
-/// What something in front of the platform answered.
+/// What a proxy in front of the platform answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GatewayAnswer {
     /// The platform that was asked for.

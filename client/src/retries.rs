@@ -97,7 +97,7 @@ where
     }
 }
 
-/// Makes a call again while something in front of the platform refuses it for now: what comes before a load is a handful
+/// Makes a call again while a proxy in front of the platform refuses it for now: what comes before a load is a handful
 /// of calls at once, which one that counts requests may not let pass. What the platform says, or its silence, is final.
 ///
 /// # Errors

@@ -143,7 +143,7 @@ fn a_run_leaves_its_reports_and_nothing_else() {
     let document = ended.json();
     assert_eq!((&document["verdict"], &document["exit"], &document["seed"]), (&"pass".into(), &0.into(), &7.into()));
     let out = sandbox.work().join("out");
-    assert_eq!(files(&out), ["junit.xml", "journal.jsonl", "report.html", "report.md", "result.json"]);
+    assert_eq!(files(&out), ["journal.jsonl", "junit.xml", "report.html", "report.md", "result.json"]);
     assert_eq!(std::fs::read_to_string(out.join("result.json")).unwrap(), ended.stdout);
     let accepted = document["correctness"]["accepted"].as_u64().unwrap();
     assert!(accepted > 0 && document["correctness"]["succeeded"] == accepted, "{document}");
@@ -161,7 +161,7 @@ fn a_report_that_can_not_be_written_is_said_and_changes_no_verdict() {
     assert!(ended.stdout.starts_with("RESULT  PASS"), "{}", ended.stdout);
     assert!(ended.stdout.contains("out/report.md  result.json  junit.xml  journal.jsonl\n"), "{}", ended.stdout);
     assert!(ended.stderr.contains("error[reports]: out/report.html can't be written"), "{}", ended.stderr);
-    let left = ["junit.xml", "journal.jsonl", "report.html", "report.md", "result.json"];
+    let left = ["journal.jsonl", "junit.xml", "report.html", "report.md", "result.json"];
     assert_eq!(files(&sandbox.work().join("out")), left, "no temporary file is left");
 }
 

@@ -53,7 +53,7 @@ fn what_a_gateway_refuses_is_counted_and_no_figure_of_the_platform() {
     // Most requests were refused: the promise about errors is missed, and the figures are not the platform's.
     assert_eq!(run.code, Some(7), "{document}");
     assert_eq!(document["validity"]["verdict"], "inconclusive");
-    assert!(reasons(&document).contains("something in front of the platform, mostly as http-503"), "{document}");
+    assert!(reasons(&document).contains("a proxy in front of the platform, mostly as http-503"), "{document}");
     let refused = nginx.passed().iter().filter(|passed| passed.request == ORDERS && !passed.upstream).count() as u64;
     assert!(refused > 10, "{refused}");
     assert_eq!(document["errors"]["by_gateway"]["http-503"].as_u64(), Some(refused), "{}", document["errors"]);
@@ -139,7 +139,7 @@ fn what_a_gateway_asks_to_wait_for_is_waited_for_and_shown() {
     assert!(refused > 0);
     assert_eq!(document["resent"].as_u64(), Some(refused), "{document}");
     assert_eq!(document["by_gateway"]["http-429"].as_u64(), Some(refused), "{document}");
-    assert!(run.stderr.contains("answered by something in front of the platform: http-429"), "{}", run.stderr);
+    assert!(run.stderr.contains("answered by a proxy in front of the platform: http-429"), "{}", run.stderr);
     // Nobody came back before the second was over: eight keys, and at most ten let through in each second.
     assert!(nginx.sends(ORDERS).values().all(|sends| *sends <= 8), "{:?}", nginx.sends(ORDERS));
 }

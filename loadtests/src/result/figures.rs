@@ -38,7 +38,7 @@ pub struct Errors {
     #[schemars(range(min = 0.0, max = 1.0))]
     pub rate: f64,
     /// How many of which problem; `unreachable`, `no-answer` and `protocol` are the client's own, `http-429` and the like
-    /// are answers of something in front of the platform.
+    /// are answers of a proxy in front of the platform.
     pub by_code: BTreeMap<String, u64>,
     /// Sends beyond a request's first: nobody knew whether that was accepted.
     #[serde(default)]

@@ -32,7 +32,7 @@ pub struct Sample {
     #[serde(default)]
     #[schemars(range(min = 0.0))]
     pub resent: f64,
-    /// Answered by something in front of the platform.
+    /// Answered by a proxy in front of the platform.
     #[serde(default)]
     #[schemars(range(min = 0.0))]
     pub foreign: f64,

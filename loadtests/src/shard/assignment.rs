@@ -107,5 +107,5 @@ impl Assignment {
 /// What the ledger of a generator is called.
 #[must_use]
 pub fn ledger_of(share: Share) -> String {
-    if share.is_whole() { "journal.jsonl".to_owned() } else { format!("ledger-{}.jsonl", share.number()) }
+    if share.is_whole() { "journal.jsonl".to_owned() } else { format!("journal-{}.jsonl", share.number()) }
 }

@@ -39,7 +39,7 @@ fn status_says_why_something_is_not_ready() {
     let objects = document["kubernetes"]["objects"].as_array().unwrap();
     let server = objects.iter().find(|object| object["name"] == "deployment/server").unwrap();
     let why = server["why"].as_str().unwrap();
-    assert!(why.starts_with("crash-loop: ") && why.contains("exit code 255"), "{why}");
+    assert!(why.starts_with("crash-loop: ") && why.contains("exited with code 255"), "{why}");
     let told = lab.sandbox.expect(8, &["status", "-t", "kube"]).stdout;
     assert!(told.contains(why), "{told}");
     // What its log says is waited for, of the run that ended.

@@ -82,7 +82,7 @@ pub(super) fn rates(report: &Report) -> String {
     if !report.errors.by_gateway.is_empty() {
         let answers = report.errors.by_gateway.iter();
         let answers: Vec<_> = answers.map(|(name, n)| format!("{} {}", count(*n), escape::text(name))).collect();
-        text += &format!("\nAnswered by something in front of the platform: {}.\n", answers.join(", "));
+        text += &format!("\nAnswered by a proxy in front of the platform: {}.\n", answers.join(", "));
     }
     if report.errors.resent > 0 {
         let [repeated, resent] = [report.errors.repeated, report.errors.resent].map(count);

@@ -119,7 +119,7 @@ fn on_the_way(report: &Report) -> Markup {
     html! {
         @if !rows.is_empty() {
             (table(
-                "Answers that came from something in front of the platform, by status",
+                "Answers that came from a proxy in front of the platform, by status",
                 &[words("Status"), number("Answers")],
                 &rows,
             ))

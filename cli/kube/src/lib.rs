@@ -5,6 +5,7 @@
 
 pub mod apply;
 pub mod cluster;
+mod compare;
 pub mod diagnose;
 pub mod diff;
 pub mod down;
@@ -18,6 +19,7 @@ mod owner;
 pub mod prune;
 mod remove;
 pub mod secret;
+mod stage;
 pub mod state;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

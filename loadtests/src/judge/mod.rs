@@ -9,7 +9,6 @@
 //! that held, and it fails if there is none.
 
 mod breakpoint;
-mod correctness;
 mod exit;
 mod generators;
 mod limit;
@@ -23,7 +22,9 @@ mod tests;
 mod validity;
 mod why;
 
-use crate::result::Report;
+use card_client::audit;
+
+use crate::result::{Audit, Report, Verdict};
 
 pub use self::limit::Limit;
 pub use self::validity::weakened;
@@ -36,13 +37,22 @@ pub const INTERRUPTED: &str = "interrupted";
 /// it is, so judging twice is judging once. The comparison with a baseline must be there already, if there is one.
 pub fn judge(report: &mut Report) {
     let one_is_missing = generators::missing(report).next().is_some();
-    report.correctness.verdict = correctness::verdict(&report.correctness, one_is_missing);
+    report.correctness.verdict = correct(&report.correctness, one_is_missing);
     step::judge(report);
     report.breakpoint = breakpoint::find(report);
     report.slo = promise::judge(report);
     validity::judge(report);
     let exit = exit::exit(report);
     (report.verdict, report.exit) = (exit::verdict(exit), exit.code());
+}
+
+/// Whether what was accepted was done, once. A generator that is missing took its ledger with it: what that owes nobody
+/// knows, so what the others prove is not all.
+fn correct(found: &Audit, one_is_missing: bool) -> Verdict {
+    match audit::verdict(found.accepted, found.lost + found.duplicate + found.stuck, found.unverified) {
+        Verdict::Pass if one_is_missing => Verdict::Inconclusive,
+        verdict => verdict,
+    }
 }
 
 fn interrupted(report: &Report) -> bool {

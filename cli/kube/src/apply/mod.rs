@@ -10,7 +10,6 @@ mod fuzz;
 mod refusal;
 mod replicas;
 mod run;
-pub(crate) mod stage;
 #[cfg(test)]
 pub(crate) mod tests;
 mod wanted;
@@ -27,7 +26,7 @@ use self::run::Run;
 pub(crate) use self::wanted::Wanted;
 use crate::cluster::{Cluster, ClusterError, Kinds};
 use crate::inventory::{Inventory, Release};
-use crate::{ObjectRef, namespace};
+use crate::{ObjectRef, namespace, stage};
 
 /// At once, within a stage: enough to hide the time on the wire, few enough for the smallest API server.
 const CONCURRENCY: usize = 8;
@@ -103,7 +102,9 @@ pub async fn apply(
     inventory.of_instance(release)?;
     let members = inventory.members(&kinds).await?;
     if !options.dry_run {
-        inventory.widen(release, &wanted, &members).await?;
+        let coming = wanted.iter().filter(|wanted| wanted.object.kind != "Namespace");
+        let coming = coming.map(|wanted| (wanted.group_kind(), &wanted.object.namespace));
+        inventory.widen(release, coming, &members).await?;
     }
     let autoscaled = Autoscaled::find(cluster, &kinds, &wanted, &members).await?;
     let id = inventory.id().to_owned();

@@ -114,7 +114,7 @@ impl Run<'_> {
 
     fn is_same(&self, before: &Value, after: &Value) -> bool {
         if self.options.dry_run {
-            return crate::diff::is_same(before, after);
+            return crate::compare::is_same(before, after);
         }
         is_same(&before["metadata"], &after["metadata"], self.cluster.owner())
     }

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::ApplyError;
-use super::stage::stage;
 use crate::ObjectRef;
 use crate::cluster::{Kind, Kinds};
 use crate::inventory::PART_OF;
+use crate::stage::stage;
 
 /// One object.
 #[derive(Debug, Clone)]

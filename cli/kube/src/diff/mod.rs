@@ -3,18 +3,16 @@
 //! The API itself answers, by a dry run, so that defaults and what others own are no differences. What a secret holds is
 //! never shown, only that it differs.
 
-mod compare;
 #[cfg(test)]
 mod tests;
 
 use futures::{StreamExt, stream};
 use serde_json::Value;
 
-pub use self::compare::FieldChange;
-use self::compare::compare;
-pub(crate) use self::compare::is_same;
 use crate::apply::{ApplyError, Conflict, Refusal, Refused, Wanted, without_scaled_replicas};
 use crate::cluster::{Call, Cluster, Kinds};
+pub use crate::compare::FieldChange;
+use crate::compare::compare;
 use crate::inventory::Inventory;
 use crate::{ObjectRef, namespace, prune};
 

@@ -17,10 +17,10 @@ use tokio::time::Instant;
 
 pub use self::home::Home;
 use crate::ObjectRef;
-use crate::apply::stage::{LAST, has_pods, stage};
 use crate::cluster::{Cluster, ClusterError};
 use crate::inventory::{Inventory, InventoryError, Member, Release};
 use crate::remove::{self, Held, OnRemoval};
+use crate::stage::{LAST, has_pods, stage};
 
 /// How to take it down.
 #[derive(Debug, Clone)]

@@ -5,9 +5,9 @@ use serde_json::Value;
 
 use super::{Inventory, InventoryError, PART_OF};
 use crate::ObjectRef;
-use crate::apply::stage::stage;
 use crate::cluster::{Call, ClusterError, Kind, Kinds};
 use crate::owner::Owner;
+use crate::stage::stage;
 
 /// At once.
 const CONCURRENCY: usize = 8;

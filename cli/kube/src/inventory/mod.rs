@@ -20,7 +20,6 @@ use serde_json::{Value, json};
 pub use self::error::InventoryError;
 pub use self::members::Member;
 pub use self::parent::Parent;
-use crate::apply::Wanted;
 use crate::cluster::{Call, Cluster, Kind};
 
 /// On each member.
@@ -91,17 +90,16 @@ impl<'a> Inventory<'a> {
         }
     }
 
-    /// Names the kinds and namespaces of what is there and of what comes.
+    /// Names the kinds and namespaces of what is there and of what comes, which is no namespace itself.
     pub(crate) async fn widen(
         &mut self,
         release: &Release,
-        wanted: &[Wanted],
+        coming: impl Iterator<Item = (String, &Option<String>)>,
         members: &[Member],
     ) -> Result<(), InventoryError> {
         let (mut kinds, mut namespaces) =
             places(members.iter().map(|member| (member.group_kind(), &member.object.namespace)));
-        let coming = wanted.iter().filter(|wanted| wanted.object.kind != "Namespace");
-        let coming = places(coming.map(|wanted| (wanted.group_kind(), &wanted.object.namespace)));
+        let coming = places(coming);
         kinds.extend(coming.0);
         namespaces.extend(coming.1);
         self.change(release, |parent| {

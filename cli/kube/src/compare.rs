@@ -16,7 +16,7 @@ pub struct FieldChange {
 /// What the server writes by itself, and what repeats a whole manifest.
 const NOT_OURS: [&str; 5] = ["managedFields", "resourceVersion", "generation", "creationTimestamp", "uid"];
 
-pub(super) fn compare(live: &Value, wanted: &Value) -> Vec<FieldChange> {
+pub(crate) fn compare(live: &Value, wanted: &Value) -> Vec<FieldChange> {
     let mut changes = Vec::new();
     fields("", &shown(live), &shown(wanted), &mut changes);
     if live["kind"] == "Secret" || wanted["kind"] == "Secret" {

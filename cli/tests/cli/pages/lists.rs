@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use card_kinds::Registry;
 use card_kube::diagnose::Reason;
+use regex::Regex;
 
 use super::codes::sources;
 use super::{assert_same, quoted, read, root, rows, section};
@@ -174,17 +175,24 @@ fn each_flag_and_variable_of_the_servers_is_on_their_page() {
     let flags = table("## Flags").iter().map(|flag| flag.split(' ').next().unwrap().to_owned()).collect::<Vec<_>>();
     let variables = table("## Variables");
     // Of secrets and addresses, which are no flags.
-    let apart = ["SIGNING_KEY", "OPERATOR_TOKEN", "DATABASE_URL", "REDIS_URL", "COMPONENT", "_FILE", "HOSTNAME"];
+    let apart =
+        ["SIGNING_KEY", "OPERATOR_TOKEN", "CARDCTL_DATABASE", "CARDCTL_REDIS", "COMPONENT", "_FILE", "HOSTNAME"];
     let variables = variables.into_iter().filter(|name| !apart.iter().any(|apart| name.ends_with(apart)));
     assert_same(PAGE, flags.into_iter().chain(variables).collect(), in_program);
 }
 
-#[test]
-fn each_log_line_of_the_page_is_in_the_source() {
+/// All source in these folders, with strings that go over several lines in one.
+fn source(folders: &[&str]) -> String {
     let mut source = String::new();
-    for folder in ["core/src", "kinds/src", "worker/src", "server/src", "cli/src"] {
+    for folder in folders {
         sources(&root().join(folder), &mut |text| source.push_str(text));
     }
+    Regex::new(r"\\\n\s*").unwrap().replace_all(&source, "").into_owned()
+}
+
+#[test]
+fn each_log_line_of_the_page_is_in_the_source() {
+    let source = source(&["core/src", "kinds/src", "worker/src", "server/src", "cli/src"]);
     let page = read("docs/operations/monitoring.md");
     let lines = rows(section(&page, "## Logs")).iter().flat_map(|row| quoted(&row.join(" "))).collect::<Vec<_>>();
     // Some are put together while it runs: their parts are there.
@@ -192,4 +200,16 @@ fn each_log_line_of_the_page_is_in_the_source() {
         lines.iter().flat_map(|line| line.split(['…', ';'])).map(|part| part.trim().trim_start_matches("can't "));
     let missing: Vec<&str> = parts.filter(|part| !source.contains(part)).collect();
     assert!(lines.len() > 10 && missing.is_empty(), "{missing:#?}");
+}
+
+#[test]
+fn each_reason_and_note_of_a_load_test_is_in_the_source() {
+    let source = source(&["loadtests", "cli/src/commands/loadtest"]);
+    let page = read("docs/reference/loadtest.md");
+    let reasons = rows(section(&page, "## Validity")).iter().flat_map(|row| quoted(&row[0])).collect::<Vec<_>>();
+    // What stands between the numbers, where it is long enough to be nothing else.
+    let numbers = Regex::new(r"…|[±(<]|: |once|errors<?|[-+]?\d[\d.,]*(%| ms| s|/s)?|http-|OOMKilled").unwrap();
+    let parts = reasons.iter().flat_map(|reason| numbers.split(reason)).map(str::trim).filter(|part| part.len() > 9);
+    let missing: Vec<&str> = parts.filter(|part| !source.contains(part.trim_end_matches([',', ':', ';']))).collect();
+    assert!(reasons.len() > 20 && missing.is_empty(), "{missing:#?}");
 }

@@ -147,7 +147,7 @@ fn one_that_was_stopped_is_started_as_it_is() {
     let yard = Yard::new("stopped");
     let ended = yard.up(124, &[]);
     assert_eq!(yard.said(), [STATUS, START]);
-    assert!(ended.stderr.contains("does not run (host stopped)"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("is not running (host stopped)"), "{}", ended.stderr);
 }
 
 #[test]

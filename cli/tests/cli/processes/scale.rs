@@ -30,7 +30,7 @@ fn what_does_not_come_about_is_named() {
     // No process is up in no time.
     let ended = cluster.expect(124, &["scale", "workers=2", "--wait-timeout", "0"]);
     assert!(
-        ended.stderr.contains("workers: 1 of 2 up") && ended.stderr.contains("worker-2 is starting"),
+        ended.stderr.contains("workers: 1 of 2 ready") && ended.stderr.contains("worker-2 is starting"),
         "{}",
         ended.stderr
     );

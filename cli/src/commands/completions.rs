@@ -21,7 +21,7 @@ Examples:
   cardctl completions zsh             print them; save as _cardctl in a directory of $fpath
   cardctl completions fish            print them; to load: cardctl completions fish | source")]
 pub struct CompletionsArgs {
-    /// Shell to generate completions for
+    /// Shell of the completion script
     #[arg(value_enum)]
     shell: Shell,
 }

@@ -75,7 +75,7 @@ fn what_a_gateway_refuses_is_counted_and_no_figure_of_the_platform() {
     // Without that promise nothing is broken, and nothing is green.
     let run = ended(through(&sandbox, nginx.address(), &[&arguments[..10], &["--slo", "none"]].concat()));
     assert_eq!(run.code, Some(11), "{}{}", run.stdout, run.stderr);
-    assert!(run.stdout.contains("answered http-503 by a gateway"), "{}", run.stdout);
+    assert!(run.stdout.contains("answered with http-503 by a gateway"), "{}", run.stdout);
 }
 
 #[test]

@@ -137,8 +137,8 @@ fn two_of_them_make_one_load_that_is_audited() {
     let correctness = &report.correctness;
     assert_eq!((correctness.verdict, correctness.accepted), (Verdict::Pass, sent.iter().sum()));
     for (number, sent) in (1..).zip(sent) {
-        let ledger = std::fs::read_to_string(lab.dir().join(format!("ledger-{number}.jsonl"))).unwrap();
-        assert_eq!(ledger.matches(r#""type":"accepted""#).count() as u64, sent);
+        let journal = std::fs::read_to_string(lab.dir().join(format!("journal-{number}.jsonl"))).unwrap();
+        assert_eq!(journal.matches(r#""type":"accepted""#).count() as u64, sent);
     }
     lab.runtime.block_on(lab.platform.stop());
 }

@@ -65,7 +65,7 @@ fn names() -> BTreeSet<String> {
             .map(|key| card_core::settings::variable(key)),
     );
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let mut directories: Vec<_> = ["core", "server", "worker", "cli", "loadtests", "manifests"]
+    let mut directories: Vec<_> = ["client", "core", "kinds", "server", "worker", "cli", "loadtests", "manifests"]
         .into_iter()
         .map(|package| workspace.join(package))
         .collect();

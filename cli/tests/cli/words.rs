@@ -144,7 +144,7 @@ fn sentences(source: &str) -> Vec<String> {
 #[test]
 fn no_error_hint_or_log_line_has_a_private_word() {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let packages = ["cli", "core", "kinds", "loadtests", "manifests", "server", "worker"];
+    let packages = ["cli", "client", "core", "kinds", "loadtests", "manifests", "server", "worker"];
     let mut folders: Vec<_> = packages.into_iter().map(|package| workspace.join(package)).collect();
     let (mut found, mut seen) = (Vec::new(), 0);
     while let Some(folder) = folders.pop() {

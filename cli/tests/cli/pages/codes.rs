@@ -25,7 +25,7 @@ fn each_error_code_is_on_its_page() {
 fn each_error_code_in_the_source_is_in_the_list() {
     let made = [
         r#"(?:Failure|ImageError|Self)::new\(\s*"([a-z]+(?:-[a-z]+)*)"\s*,"#,
-        r#""([a-z]+(?:-[a-z]+)*)",\s*(?:crate::exit::)?(?:Exit|ErrorKind)::"#,
+        r#""([a-z]+(?:-[a-z]+)*)",\s*(?:(?:crate|card_core)::exit::)?(?:Exit|ErrorKind)::"#,
     ]
     .map(|pattern| Regex::new(pattern).unwrap());
     let mut found = BTreeSet::new();

@@ -204,7 +204,7 @@ fn each_log_line_of_the_page_is_in_the_source() {
 
 #[test]
 fn each_reason_and_note_of_a_load_test_is_in_the_source() {
-    let source = source(&["loadtests", "cli/src/commands/loadtest"]);
+    let source = source(&["client/src", "loadtests", "cli/src/commands/loadtest"]);
     let page = read("docs/reference/loadtest.md");
     let reasons = rows(section(&page, "## Validity")).iter().flat_map(|row| quoted(&row[0])).collect::<Vec<_>>();
     // What stands between the numbers, where it is long enough to be nothing else.

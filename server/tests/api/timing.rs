@@ -120,6 +120,13 @@ async fn what_is_for_later_takes_room_in_the_backlog() {
         (stats.queue.scheduled == 3).then_some(())
     })
     .await;
+    // What was counted may be a moment old, and let another one in: the more there are, the sooner it does not.
+    while let response = app.post("/tasks", OPERATOR, &body).send().await.unwrap()
+        && response.status() == 202
+        && later.len() < 100
+    {
+        later.push(response.json::<Task>().await.unwrap().id);
+    }
     for body in [&body, &add(&json!({}))] {
         assert_eq!(problem(app.post("/tasks", OPERATOR, body)).await.code, Code::Overloaded);
     }

@@ -60,7 +60,7 @@ pub struct Endpoint {
     pub base_url: String,
     /// What the operator calls need, if it is known.
     pub operator_token: Option<Secret>,
-    /// The simulated card bureau, if it is known.
+    /// The simulated card issuer, if it is known.
     pub issuer_url: Option<String>,
     /// Where the token may go without TLS.
     pub plain_http: PlainHttp,

@@ -104,8 +104,9 @@ impl Platform {
             settings.worker.issuer.url = format!("http://{address}");
             issuer_address = Some(address);
             let operator = Some(OperatorToken::new(&secrets.operator_token));
-            let bureau = card_issuer::serve(listener, Behaviour::from(&settings.issuer), operator, stop_issuer.clone());
-            issuer = Some(watch.spawn("issuer", bureau));
+            let serving =
+                card_issuer::serve(listener, Behaviour::from(&settings.issuer), operator, stop_issuer.clone());
+            issuer = Some(watch.spawn("issuer", serving));
         }
 
         let mut running = Vec::with_capacity(workers);

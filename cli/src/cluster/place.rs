@@ -10,7 +10,7 @@ use card_core::engine::cluster::locate;
 pub enum Service {
     /// The ledger.
     Postgres,
-    /// The doorbell.
+    /// The delivery.
     Redis,
 }
 

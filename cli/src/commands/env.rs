@@ -13,7 +13,7 @@ use card_core::exit::Exit;
 
 /// Print the endpoint as environment variables
 ///
-/// In a Kubernetes cluster it needs an ingress or a node port. Prints no secret: CARDCTL_OPERATOR_TOKEN_FILE is the path of
+/// A platform in Kubernetes needs an ingress or a node port. Prints no secret: CARDCTL_OPERATOR_TOKEN_FILE is the path of
 /// the operator's token.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\

@@ -53,7 +53,7 @@ pub struct Record {
     pub detached: bool,
     /// The API.
     pub url: String,
-    /// The simulated card bureau.
+    /// The simulated card issuer.
     pub issuer_url: Option<String>,
     /// One process, or a supervisor and its children.
     #[serde(default)]

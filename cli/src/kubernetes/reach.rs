@@ -41,7 +41,7 @@ pub async fn reach(kind: Kind, context: &Context) -> Result<Reached, Failure> {
         Err(ForwardError::Target(_)) => return Err(nothing_runs(kind, &cluster, context)),
         server => server.map_err(|error| forwarding(&error))?,
     };
-    // Without it only what has to do with the bureau's behaviour is out of reach.
+    // Without it only what has to do with the issuer's behaviour is out of reach.
     let issuer = issuer.ok();
     let url = |forward: &Forward| format!("http://{}", forward.address());
     let endpoint = Endpoint {

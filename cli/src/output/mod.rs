@@ -201,7 +201,18 @@ impl Printer {
         if self.is_text() { self.write_out(&self.out_lines(&block.into())) } else { Ok(()) }
     }
 
-    /// The same in place of what the terminal shows.
+    /// How many lie beyond those that were shown; nothing if none.
+    ///
+    /// # Errors
+    /// As [`Printer::data`].
+    pub fn and_more(&self, shown: u64, all: u64) -> Result<(), Failure> {
+        match all.saturating_sub(shown) {
+            0 => Ok(()),
+            more => self.text(self.out().dim(format!("  … and {more} more"))),
+        }
+    }
+
+    /// The same as [`Printer::text`], in place of what the terminal shows.
     ///
     /// # Errors
     /// As [`Printer::data`].

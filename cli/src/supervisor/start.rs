@@ -26,7 +26,7 @@ pub struct StartOptions {
     /// Where the instance keeps what; its secrets are there.
     pub paths: Paths,
     pub settings: Settings,
-    /// Where data and doorbell are.
+    /// Where ledger and delivery are.
     pub address: Address,
     /// Bound, not listening: keeps the port for the servers.
     pub port: TcpSocket,

@@ -6,7 +6,7 @@ use cardctl::instance::{Paths, Process};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
-use crate::bureau::Bureau;
+use crate::flawed_issuer::Issuer;
 use crate::masked::masked;
 use crate::sandbox::Sandbox;
 
@@ -224,21 +224,21 @@ async fn ctrl_c_stops_between_two_and_says_how_far_it_came() {
 
 #[test]
 fn two_hundred_go_past_a_poison_task() {
-    let bureau = Bureau::open();
+    let issuer = Issuer::open();
     let sandbox = Sandbox::new();
     let settings = format!(
         "[worker]\nconcurrency = 4\n[worker.retry]\nmax-attempts = 3\nbase = '1ms'\n[worker.issuer]\nurl = '{}'\n",
-        bureau.url
+        issuer.url
     );
     std::fs::write(sandbox.work().join("cardctl.toml"), settings).unwrap();
     sandbox.up();
     let summary = sandbox.expect(6, &["submit", "-c", "201", "--run", "r", "-w", "-o", "json"]).json();
     assert_eq!((&summary["succeeded"], &summary["dead"], &summary["pending"]), (&200.into(), &1.into(), &0.into()));
     let groups = sandbox.expect(0, &["dlq", "list", "--group", "-o", "json"]).json();
-    let poison = bureau.poison();
+    let poison = issuer.poison();
     assert_eq!((&groups["total"], &groups["items"][0]["sample"]), (&1.into(), &poison.as_str().into()));
     insta::assert_snapshot!("poison", masked(&sandbox.transcript(&["tasks", "get", &poison])));
-    bureau.cure();
+    issuer.cure();
     sandbox.expect(0, &["dlq", "retry", &poison]);
     sandbox.expect(0, &["tasks", "get", &poison, "--wait", "10s", "--exit-status"]);
 }

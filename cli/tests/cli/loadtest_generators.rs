@@ -103,8 +103,8 @@ fn three_processes_make_one_load_and_one_result() {
         sandbox.expect(0, &["users", "clean", "--run", run]);
     }
     assert_eq!(result(&sandbox.work().join("out")), document);
-    let muster = format!("{}-muster-1", document["run"].as_str().unwrap());
-    assert_eq!(tasks_of(&sandbox, &muster), 0, "where they met is cleaned up");
+    let barrier = format!("{}-barrier-1", document["run"].as_str().unwrap());
+    assert_eq!(tasks_of(&sandbox, &barrier), 0, "where they met is cleaned up");
 }
 
 #[test]

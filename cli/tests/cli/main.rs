@@ -1,13 +1,13 @@
 //! The real program, as a person or a script meets it: exit code, stdout, stderr. Each test has its own directories and
 //! leaves no process behind.
 
-mod bureau;
 mod cancelling;
 mod config;
 mod demo;
 mod disk;
 mod dlq;
 mod empty;
+mod flawed_issuer;
 mod hangup;
 mod help;
 mod hostile;

@@ -93,8 +93,8 @@ fn a_platform_on_this_machine_is_never_reached_through_a_proxy() {
 
 #[test]
 fn an_issuer_with_an_address_of_its_own_is_never_reached_through_a_proxy() {
-    let (bureau, sandbox, proxy) = (Sandbox::new(), Sandbox::new(), Recorder::start());
-    let issuer = bureau.up().issuer_url.unwrap();
+    let (other, sandbox, proxy) = (Sandbox::new(), Sandbox::new(), Recorder::start());
+    let issuer = other.up().issuer_url.unwrap();
     let run = |line: &[&str]| {
         let mut command = sandbox.command(line);
         command.env("CARDCTL_WORKER_ISSUER_URL", &issuer);

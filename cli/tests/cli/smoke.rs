@@ -68,7 +68,7 @@ fn the_platform_that_runs_is_proved_and_left_as_it_was() {
 #[test]
 fn a_step_that_fails_does_not_stop_the_others() {
     let sandbox = Sandbox::new();
-    // Without the breaker, which would keep requests waiting for a bureau that never comes back.
+    // Without the breaker, which would keep requests waiting for an issuer that never comes back.
     let settings = "[issuer]\nerror-rate = 1.0\n[worker.retry]\nmax-attempts = 2\nbase = '1ms'\n\
         [worker.issuer]\nbreaker-min-calls = 1000000\n";
     std::fs::write(sandbox.work().join("cardctl.toml"), settings).unwrap();

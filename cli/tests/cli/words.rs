@@ -36,6 +36,12 @@ fn texts(words: &str, command: &Command) -> Vec<(String, String)> {
     texts
 }
 
+/// Prepositions and pronouns: what begins so needs the paragraph before it.
+const LEANING: [&str; 20] = [
+    "At", "By", "For", "From", "In", "Into", "It", "Its", "Of", "On", "That", "Their", "These", "They", "Those", "To",
+    "What", "Which", "Who", "With",
+];
+
 #[test]
 fn every_text_of_help_stands_by_itself() {
     let mut flaws = Vec::new();
@@ -46,6 +52,13 @@ fn every_text_of_help_stands_by_itself() {
                 seen += 1;
                 let flaw = if text.trim().is_empty() { Some("no text".to_owned()) } else { flaw_of_help(&text) };
                 flaws.extend(flaw.map(|flaw| format!("{place}: {text:?} {flaw}")));
+            }
+            // Sentences of a paragraph may begin as sentences do; a paragraph says what it is about.
+            for paragraph in command.get_long_about().map(ToString::to_string).unwrap_or_default().split("\n\n") {
+                let first = paragraph.split_whitespace().next().unwrap_or_default();
+                if LEANING.contains(&first) {
+                    flaws.push(format!("{words}: {paragraph:?} begins with {first:?}"));
+                }
             }
             for longer in [command.get_long_about(), command.get_after_help()].into_iter().flatten() {
                 flaws.extend(private_word(&longer.to_string()).map(|flaw| format!("{words}: {flaw}")));

@@ -10,8 +10,8 @@ mod proof;
 
 mod chaos;
 mod clocks;
-mod doorbell;
 mod ledger;
 mod network;
+mod redis_lost;
 mod servers;
 mod workers;

@@ -1,4 +1,4 @@
-//! A platform of one's own: Postgres, Redis, a card bureau, and the processes that a test starts.
+//! A platform of one's own: Postgres, Redis, a card issuer, and the processes that a test starts.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -21,7 +21,7 @@ const DATABASE: &str = "postgres";
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) struct Platform {
-    bureau: Part,
+    issuer: Part,
     pub(crate) postgres: Postgres,
     pub(crate) redis: Redis,
     /// In front of Postgres and Redis, if they are.
@@ -38,7 +38,7 @@ pub(crate) struct Platform {
 }
 
 impl Platform {
-    /// With a bureau whose every call takes so long.
+    /// With an issuer whose every call takes so long.
     pub(crate) async fn start(call: Duration) -> Self {
         let (postgres, redis) = (Postgres::start(PostgresOptions::default()), Redis::start());
         let addresses = (postgres.url(DATABASE), redis.url());
@@ -70,8 +70,8 @@ impl Platform {
         let latency = format!("{}ms", call.as_millis());
         command.env("CARDCTL_OPERATOR_TOKEN", OPERATOR);
         command.env("CARDCTL_ISSUER_LATENCY_P50", &latency).env("CARDCTL_ISSUER_LATENCY_P99", &latency);
-        let bureau = Part::start(command, &dir.path().join("issuer.log")).await;
-        Self { bureau, postgres, redis, proxies, database_url, redis_url, client, note: String::new(), port, dir }
+        let issuer = Part::start(command, &dir.path().join("issuer.log")).await;
+        Self { issuer, postgres, redis, proxies, database_url, redis_url, client, note: String::new(), port, dir }
     }
 
     /// The address of the ledger, past everything.
@@ -79,8 +79,8 @@ impl Platform {
         self.postgres.url(DATABASE)
     }
 
-    pub(crate) fn bureau(&self) -> String {
-        format!("http://{}", self.bureau.said.address)
+    pub(crate) fn issuer(&self) -> String {
+        format!("http://{}", self.issuer.said.address)
     }
 
     /// A server; any number of them share the port.
@@ -108,7 +108,7 @@ impl Platform {
     pub(crate) async fn worker_with(&self, name: &str, variables: &[(&str, String)]) -> Part {
         let mut command = self.part(name, &["card-worker"]);
         command
-            .env("CARDCTL_WORKER_ISSUER_URL", self.bureau())
+            .env("CARDCTL_WORKER_ISSUER_URL", self.issuer())
             .envs(variables.iter().map(|(name, value)| (name, value)));
         Part::start(command, &self.log(name)).await
     }

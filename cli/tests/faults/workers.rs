@@ -68,21 +68,21 @@ async fn when_all_workers_are_killed_accepts_go_on_and_new_ones_do_the_rest() {
     platform.prove(600, load.ends().await, parts).await;
 }
 
-/// Each task's card is the one that the bureau has for it, and nobody else has that.
+/// Each task's card is the one that the issuer has for it, and nobody else has that.
 async fn one_card_each(platform: &Platform, ledger: &mut PgConnection, tasks: &BTreeSet<TaskId>) {
     let cards: Vec<(Uuid, String)> =
         sqlx::query_as("SELECT task, card_ref FROM cards").fetch_all(ledger).await.unwrap();
     assert_eq!(cards.len(), tasks.len());
     let http = card_http::local().build().unwrap();
     let quick = json!({"latency_p50_ms": 0.0});
-    let told = http.put(format!("{}/behaviour", platform.bureau())).bearer_auth(OPERATOR).json(&quick);
+    let told = http.put(format!("{}/behaviour", platform.issuer())).bearer_auth(OPERATOR).json(&quick);
     told.send().await.unwrap().error_for_status().unwrap();
     let mut seen = BTreeSet::new();
     for (task, card) in cards {
         let task = TaskId::from_uuid(task);
         assert!(tasks.contains(&task));
         let request = IssueRequest { idempotency_key: task, user: UserId::new(), reason: Reason::Lost };
-        let answer = http.post(format!("{}/issue", platform.bureau())).json(&request).send().await.unwrap();
+        let answer = http.post(format!("{}/issue", platform.issuer())).json(&request).send().await.unwrap();
         assert_eq!(answer.json::<IssuedCard>().await.unwrap().card_ref, card);
         assert!(seen.insert(card), "{task} shares its card");
     }

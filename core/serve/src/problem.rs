@@ -1,4 +1,4 @@
-//! Errors of the bureau and the health port: `application/problem+json` with a `code` for programs and a `detail` for people.
+//! Errors of the issuer and the health port: `application/problem+json` with a `code` for programs and a `detail` for people.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! The seam between the platform and what keeps its word: the ledger (the truth) and the delivery (a doorbell).
+//! The seam between the platform and what keeps its word: the ledger (the truth) and the delivery (hints, which may be lost).
 //!
 //! ```text
 //!              accept                     claim                 settle

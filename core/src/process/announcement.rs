@@ -14,7 +14,7 @@ pub enum Part {
     Server,
     /// Claims tasks and does their steps.
     Worker,
-    /// The simulated card bureau.
+    /// The simulated card issuer.
     Issuer,
 }
 

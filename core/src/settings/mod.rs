@@ -109,7 +109,7 @@ pub struct IssuerClient {
     pub breaker_window: Duration,
 }
 
-/// `[issuer]`: how the simulated bureau behaves at start.
+/// `[issuer]`: how the simulated issuer behaves at start.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Issuer {
@@ -130,7 +130,7 @@ pub struct Ledger {
     pub batch_limit: usize,
 }
 
-/// `[delivery]`: the doorbell of the cluster engine.
+/// `[delivery]`: Redis, the delivery of the engine on Postgres.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Delivery {

@@ -1,4 +1,4 @@
-//! What a bureau's answer means. Pure: status and body in, meaning out.
+//! What an issuer's answer means. Pure: status and body in, meaning out.
 //!
 //! | status | meaning |
 //! |---|---|
@@ -20,7 +20,7 @@ pub enum Answer {
     Issued(IssuedCard),
     /// No, for good.
     Declined,
-    /// The bureau understood who asks what, and can't take this request.
+    /// The issuer understood who asks what, and can't take this request.
     Unacceptable {
         /// HTTP status.
         status: u16,
@@ -64,7 +64,7 @@ impl Answer {
         }
     }
 
-    /// Whether it is a sign that the bureau can't be worked with at present, by anybody.
+    /// Whether it is a sign that the issuer can't be worked with at present, by anybody.
     #[must_use]
     pub const fn says_the_issuer_is_down(&self) -> bool {
         match self {

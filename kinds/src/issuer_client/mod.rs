@@ -1,4 +1,4 @@
-//! Speaks to the card bureau over HTTP: one pool of connections, a deadline on every call, a bound on every answer.
+//! Speaks to the card issuer over HTTP: one pool of connections, a deadline on every call, a bound on every answer.
 
 mod answer;
 
@@ -14,7 +14,7 @@ pub use self::answer::Answer;
 
 /// An answer is a few dozen bytes; more than this is not one.
 const ANSWER_LIMIT: usize = 16 * 1024;
-/// Idle connections are closed before a bureau or a proxy in between does so (often after 60 s).
+/// Idle connections are closed before an issuer or a proxy in between does so (often after 60 s).
 const IDLE: Duration = Duration::from_secs(30);
 
 /// An issuer that can't be called.
@@ -31,7 +31,7 @@ pub enum InvalidIssuer {
     Client(#[source] reqwest::Error),
 }
 
-/// A client of the card bureau.
+/// A client of the card issuer.
 #[derive(Debug)]
 pub struct IssuerClient {
     http: Client,
@@ -40,7 +40,7 @@ pub struct IssuerClient {
 }
 
 impl IssuerClient {
-    /// A client of the bureau at `settings.url`.
+    /// A client of the issuer at `settings.url`.
     ///
     /// # Errors
     /// The URL is not one of `http` or `https`, or the client can't be built.
@@ -66,7 +66,7 @@ impl IssuerClient {
         Ok(Self { http, issue, outcomes })
     }
 
-    /// Asks for a card. Safe to repeat: the bureau answers the same to the same key.
+    /// Asks for a card. Safe to repeat: the issuer answers the same to the same key.
     pub async fn issue(&self, request: &IssueRequest) -> Answer {
         let answer = self.ask(request).await.unwrap_or_else(|error| Answer::of_failure(&error));
         self.outcomes[answer.outcome()].increment(1);

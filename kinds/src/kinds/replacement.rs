@@ -215,7 +215,7 @@ pub struct IssuedCard {
     pub network: Network,
 }
 
-/// Deferred tasks come back spread over this long, so that a bureau that has just recovered is not run over.
+/// Deferred tasks come back spread over this long, so that an issuer that has just recovered is not run over.
 const SPREAD: Duration = Duration::from_millis(500);
 
 /// Does the tasks.
@@ -276,7 +276,7 @@ fn step_for(answer: Answer) -> Step {
             "issuer-refused-request",
             format!("the issuer can't accept this request (HTTP {status})"),
         )),
-        // Wrong address, credentials or method: about the platform's settings or a bureau in the middle of a roll-out,
+        // Wrong address, credentials or method: about the platform's settings or an issuer in the middle of a roll-out,
         // not about this task.
         Answer::Refused { status } => Step::Retry(task_error(
             "issuer-refused-request",

@@ -1,4 +1,4 @@
-//! What more workers and servers bring: card replacements whose call of the bureau takes 200 ms, by so many users that the
+//! What more workers and servers bring: card replacements whose call of the issuer takes 200 ms, by so many users that the
 //! workers are always busy. A worker of `worker.concurrency` N can do N / 0.2 s a second, whatever its CPU does; the curve
 //! bends when the cores are full.
 

@@ -30,7 +30,7 @@ const PARKED: Duration = Duration::from_millis(100);
 const GRAIN: Duration = Duration::from_millis(2);
 
 /// How many users are there; the clock waits for all of them.
-struct Muster {
+struct Turns {
     drive: Arc<Drive>,
     present: watch::Sender<usize>,
     /// When each user's last turn ended; none before its first.
@@ -45,14 +45,14 @@ pub(super) async fn run(drive: &Arc<Drive>) -> Result<(), GooseError> {
     let _alone = ONE_AT_A_TIME.lock().await;
     keep_goose_quiet();
     let users = users(drive);
-    let muster = Arc::new(Muster {
+    let shared = Arc::new(Turns {
         drive: Arc::clone(drive),
         present: watch::Sender::new(0),
         last: std::iter::repeat_with(std::sync::Mutex::default).take(users).collect(),
     });
     let attack = GooseAttack::initialize_with_config(configuration(drive, users))?
         .set_client_builder_without_cookies(GooseClientBuilder::new().without_cookies().gzip(false))?
-        .register_scenario(Scenario::new("visits").register_transaction(Transaction::new(turns(muster))));
+        .register_scenario(Scenario::new("visits").register_transaction(Transaction::new(turns(shared))));
     let stop = async {
         drive.over.cancelled().await;
         loop {
@@ -106,12 +106,12 @@ fn keep_goose_quiet() {
     let _ = log::set_logger(&Nowhere);
 }
 
-fn turns(muster: Arc<Muster>) -> TransactionFunction {
+fn turns(shared: Arc<Turns>) -> TransactionFunction {
     Arc::new(move |user: &mut GooseUser| {
-        let muster = Arc::clone(&muster);
+        let shared = Arc::clone(&shared);
         let number = user.weighted_users_index;
         Box::pin(async move {
-            if !muster.turn(number).await {
+            if !shared.turn(number).await {
                 tokio::time::sleep(PARKED).await;
             }
             Ok(())
@@ -119,7 +119,7 @@ fn turns(muster: Arc<Muster>) -> TransactionFunction {
     })
 }
 
-impl Muster {
+impl Turns {
     /// One turn of a user; false if the course is over.
     async fn turn(&self, user: usize) -> bool {
         let Some(begun) = self.begun().await else { return false };

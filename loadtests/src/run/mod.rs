@@ -39,7 +39,7 @@ use crate::moment::{AtStep, Doing, Moment};
 use crate::plan::{Model, Plan};
 use crate::result::Report;
 use crate::shard::{Shard, merge};
-use crate::share::{Muster, MusterError, Share, Start};
+use crate::share::{Barrier, BarrierError, Share, Start};
 use card_client::Client;
 use card_client::audit::{Drain, Stage, prove};
 use card_client::events::StreamLost;
@@ -52,7 +52,7 @@ use card_client::sender::{OnRefusal, Sender};
 /// How long a lost answer is followed up before nobody knows.
 const SEND_PATIENCE: Duration = Duration::from_secs(15);
 /// How long the other generators are waited for.
-pub(crate) const MUSTER_PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const BARRIER_TIMEOUT: Duration = Duration::from_secs(120);
 /// How long the event stream may be away.
 const STREAM_PATIENCE: Duration = Duration::from_secs(60);
 /// Users of the open model that are ready before the clock starts and kept ready: arrivals of so long, within bounds.
@@ -254,10 +254,10 @@ impl<'a> Run<'a> {
         {
             return Err(error.into());
         }
-        let start = match self.muster().await {
+        let start = match self.barrier().await {
             Ok(start) => start,
             // The load is over before it began: the course is an empty one.
-            Err(MusterError::Stopped) => None,
+            Err(BarrierError::Stopped) => None,
             Err(error) if self.courses.is_empty() => return Err(RunError::Generator(error.to_string())),
             Err(error) => {
                 // No rule was broken: it is an interruption.
@@ -272,13 +272,13 @@ impl<'a> Run<'a> {
     }
 
     /// Waits until all generators can begin; none if there are no others.
-    async fn muster(&self) -> Result<Option<Start>, MusterError> {
+    async fn barrier(&self) -> Result<Option<Start>, BarrierError> {
         let share = self.crew.share;
         if share.is_whole() {
             return Ok(None);
         }
-        let muster = Muster { share, run: self.setup.run.clone(), patience: MUSTER_PATIENCE };
-        muster.meet(&self.setup.client, self.courses.len() + 1, self.stop).await.map(Some)
+        let barrier = Barrier { share, run: self.setup.run.clone(), patience: BARRIER_TIMEOUT };
+        barrier.meet(&self.setup.client, self.courses.len() + 1, self.stop).await.map(Some)
     }
 
     /// Between two courses: what the one has left must not weigh on the next.

@@ -86,7 +86,7 @@ impl Assignment {
         let plan = &self.plan;
         let courses = if plan.growth.is_some() { MOST_SIZES } else { plan.steps.len().max(1) };
         let courses = u32::try_from(courses).unwrap_or(u32::MAX);
-        let each = plan.course() + plan.drain + crate::run::MUSTER_PATIENCE + crate::run::LAST_ANSWERS;
+        let each = plan.course() + plan.drain + crate::run::BARRIER_TIMEOUT + crate::run::LAST_ANSWERS;
         each.saturating_mul(courses) + plan.settle + AUDIT
     }
 

@@ -7,7 +7,7 @@
 //! Each has a run of its own ([`Share::run`]): its users are its own, its event stream tells of its own tasks, and its
 //! audit knows every task that there may be.
 
-mod muster;
+mod barrier;
 
 use std::fmt;
 use std::str::FromStr;
@@ -16,7 +16,7 @@ use std::time::Duration;
 use card_core::ids::RunId;
 use serde::{Deserialize, Serialize};
 
-pub use self::muster::{Muster, MusterError, Skew, Start};
+pub use self::barrier::{Barrier, BarrierError, Skew, Start};
 use crate::plan::{AbortRule, Metric, Model, Plan};
 
 /// More generators than this are a slip of the pen.
@@ -94,8 +94,8 @@ impl Share {
 
     /// What the part's signs to the others before a course are tagged with; courses count from 1.
     #[must_use]
-    pub fn muster_run(self, whole: &RunId, course: usize) -> RunId {
-        self.tagged(whole, &format!("muster-{course}"))
+    pub fn barrier_run(self, whole: &RunId, course: usize) -> RunId {
+        self.tagged(whole, &format!("barrier-{course}"))
     }
 
     fn tagged(self, whole: &RunId, with: &str) -> RunId {

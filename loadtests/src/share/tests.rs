@@ -37,8 +37,8 @@ fn every_part_has_a_run_of_its_own_and_the_only_one_has_the_run_itself() {
     assert_eq!(runs.len() as u64, MOST);
     assert!(!runs.contains(&run));
     assert_eq!(Share::WHOLE.run(&run), run);
-    let musters: Vec<_> = shares(3).map(|share| share.muster_run(&run, 2).to_string()).collect();
-    assert_eq!(musters, vec![format!("{run}-muster-2"); 3], "they meet in one place");
+    let barriers: Vec<_> = shares(3).map(|share| share.barrier_run(&run, 2).to_string()).collect();
+    assert_eq!(barriers, vec![format!("{run}-barrier-2"); 3], "they meet in one place");
 }
 
 #[test]

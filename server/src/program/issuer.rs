@@ -43,19 +43,19 @@ pub(super) async fn run(arguments: IssuerArguments) -> Result<Exit, NotReady> {
     let listener = listen(at, false).and_then(TcpListener::from_std).map_err(refused)?;
     let address = listener.local_addr().map_err(refused)?;
     let stop = CancellationToken::new();
-    let bureau = card_issuer::serve(listener, Behaviour::from(&begun.settings.issuer), operator, stop.clone());
-    let mut bureau = AbortOnDropHandle::new(tokio::spawn(bureau));
+    let serving = card_issuer::serve(listener, Behaviour::from(&begun.settings.issuer), operator, stop.clone());
+    let mut serving = AbortOnDropHandle::new(tokio::spawn(serving));
     begun.ready(address);
     tokio::select! {
         () = begun.stop.asked() => {}
-        _ = &mut bureau => {
+        _ = &mut serving => {
             tracing::error!("the issuer exited unexpectedly");
             return Ok(Exit::Internal);
         }
     }
     tracing::info!("stopping");
     stop.cancel();
-    let drained = timeout(GRACE, bureau).await.is_ok();
+    let drained = timeout(GRACE, serving).await.is_ok();
     tracing::info!(drained, "stopped");
     Ok(Exit::Done)
 }

@@ -18,9 +18,9 @@ use crate::app::{OPERATOR, PATIENCE, TestApp, eventually, ok};
 const GOOD: usize = 200;
 const ATTEMPTS: u32 = 3;
 
-/// A bureau that fails for one task and works for all others.
+/// An issuer that fails for one task and works for all others.
 #[derive(Clone)]
-struct Bureau {
+struct Issuer {
     poison: watch::Sender<Option<TaskId>>,
     /// While true, calls for the poison get no answer.
     held: watch::Sender<bool>,
@@ -28,14 +28,14 @@ struct Bureau {
     calls: Arc<Mutex<Vec<TaskId>>>,
 }
 
-impl Bureau {
+impl Issuer {
     async fn start() -> (Self, String) {
-        let bureau = Self { poison: watch::Sender::new(None), held: watch::Sender::new(false), calls: Arc::default() };
+        let issuer = Self { poison: watch::Sender::new(None), held: watch::Sender::new(false), calls: Arc::default() };
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let router = Router::new().route("/issue", post(issue)).with_state(bureau.clone());
+        let router = Router::new().route("/issue", post(issue)).with_state(issuer.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
-        (bureau, url)
+        (issuer, url)
     }
 
     fn calls(&self) -> Vec<TaskId> {
@@ -43,19 +43,19 @@ impl Bureau {
     }
 }
 
-async fn issue(State(bureau): State<Bureau>, Json(request): Json<IssueRequest>) -> (StatusCode, Json<Value>) {
+async fn issue(State(issuer): State<Issuer>, Json(request): Json<IssueRequest>) -> (StatusCode, Json<Value>) {
     let task = request.idempotency_key;
-    bureau.calls.lock().unwrap().push(task);
-    if *bureau.poison.borrow() == Some(task) {
-        bureau.held.subscribe().wait_for(|held| !held).await.unwrap();
+    issuer.calls.lock().unwrap().push(task);
+    if *issuer.poison.borrow() == Some(task) {
+        issuer.held.subscribe().wait_for(|held| !held).await.unwrap();
         return (StatusCode::SERVICE_UNAVAILABLE, Json(Value::Null));
     }
     (StatusCode::OK, Json(json!({"card_ref": format!("iss_{task}"), "last4": "0042", "network": "visa"})))
 }
 
 /// The poison is the first in line, the good ones come behind it; nothing has begun.
-async fn queued(concurrency: usize) -> (TestApp, Bureau, TaskId, Vec<TaskId>) {
-    let (bureau, url) = Bureau::start().await;
+async fn queued(concurrency: usize) -> (TestApp, Issuer, TaskId, Vec<TaskId>) {
+    let (issuer, url) = Issuer::start().await;
     let app = TestApp::with(1, |settings| {
         settings.worker.concurrency = concurrency;
         settings.worker.retry.max_attempts = ATTEMPTS;
@@ -69,8 +69,8 @@ async fn queued(concurrency: usize) -> (TestApp, Bureau, TaskId, Vec<TaskId>) {
         tasks.push(app.replace(&token).await.id);
     }
     let poison = tasks.remove(0);
-    bureau.poison.send_replace(Some(poison));
-    (app, bureau, poison, tasks)
+    issuer.poison.send_replace(Some(poison));
+    (app, issuer, poison, tasks)
 }
 
 async fn resume(app: &TestApp) {
@@ -111,11 +111,11 @@ async fn is_a_dead_letter(app: &TestApp, poison: TaskId) {
 
 #[tokio::test]
 async fn a_task_that_always_fails_does_not_hold_up_its_neighbours() {
-    let (app, bureau, poison, good) = queued(1).await;
+    let (app, issuer, poison, good) = queued(1).await;
     resume(&app).await;
     all_good_ones_succeed(&app).await;
     is_a_dead_letter(&app, poison).await;
-    let calls = bureau.calls();
+    let calls = issuer.calls();
     assert_eq!(calls.iter().filter(|task| **task == poison).count(), ATTEMPTS as usize);
     let others: Vec<_> = calls.into_iter().filter(|task| *task != poison).collect();
     each_once(&app, others, good);
@@ -123,15 +123,15 @@ async fn a_task_that_always_fails_does_not_hold_up_its_neighbours() {
 
 #[tokio::test]
 async fn a_task_that_never_answers_takes_one_place_and_no_more() {
-    let (app, bureau, poison, good) = queued(2).await;
-    bureau.held.send_replace(true);
+    let (app, issuer, poison, good) = queued(2).await;
+    issuer.held.send_replace(true);
     resume(&app).await;
     // They all end while the first attempt at the poison is still under way.
     all_good_ones_succeed(&app).await;
-    let calls = bureau.calls();
+    let calls = issuer.calls();
     assert_eq!(calls.iter().filter(|task| **task == poison).count(), 1);
     let others: Vec<_> = calls.into_iter().filter(|task| *task != poison).collect();
     each_once(&app, others, good);
-    bureau.held.send_replace(false);
+    issuer.held.send_replace(false);
     is_a_dead_letter(&app, poison).await;
 }

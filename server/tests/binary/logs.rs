@@ -21,7 +21,7 @@ async fn each_line_of_json_carries_the_component() {
     for (name, arguments, component) in [
         (Some("server-7"), &["--announce"][..], "server-7"),
         (None, &["--announce"], "server"),
-        (Some("bureau"), &["issuer", "--address", "127.0.0.1:0", "--announce"], "bureau"),
+        (Some("issuer"), &["issuer", "--address", "127.0.0.1:0", "--announce"], "issuer"),
         (None, &["issuer", "--address", "127.0.0.1:0", "--announce"], "issuer"),
     ] {
         let mut command = place.command(arguments);

@@ -52,7 +52,7 @@ async fn without_workers_there_is_an_api_and_no_issuer() {
     let (_, stats) = server.get("/api/v1/stats").await;
     assert_eq!((&stats["queue"]["ready"], &stats["workers"]), (&json!(1), &json!([])));
     let (_, metrics) = server.get("/metrics").await;
-    assert!(!metrics.as_str().unwrap().contains("issuer_answers_total{"), "no bureau runs in this process");
+    assert!(!metrics.as_str().unwrap().contains("issuer_answers_total{"), "no issuer runs in this process");
     server.stop().await;
     assert!(place.path().join("cards.db").exists(), "the ledger of who is told nothing");
 }

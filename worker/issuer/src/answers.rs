@@ -1,4 +1,4 @@
-//! What the bureau answered, counted.
+//! What the issuer answered, counted.
 
 use card_core::telemetry::metrics::ISSUER_ANSWERS;
 use metrics::{Counter, counter};

@@ -1,4 +1,4 @@
-//! How the bureau behaves, and how that is changed while it runs.
+//! How the issuer behaves, and how that is changed while it runs.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::latency::Latency;
 const LONGEST_LATENCY_MS: f64 = 60_000.0;
 const LONGEST_OUTAGE: Duration = Duration::from_secs(24 * 3600);
 
-/// How the bureau behaves. Rates are shares between 0 and 1.
+/// How the issuer behaves. Rates are shares between 0 and 1.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Behaviour {
     /// Median of the latency, in milliseconds.
@@ -27,7 +27,7 @@ pub struct Behaviour {
     pub hang_rate: f64,
     /// Share of calls that are answered 200 with something that is no card.
     pub garbage_rate: f64,
-    /// Until when every call fails with 503; none if the bureau is up.
+    /// Until when every call fails with 503; none if the issuer is up.
     pub outage: Option<Outage>,
 }
 

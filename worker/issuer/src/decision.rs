@@ -1,4 +1,4 @@
-//! What the bureau says to a key: always the same, without a database. The card follows from the SHA-256 of the key;
+//! What the issuer says to a key: always the same, without a database. The card follows from the SHA-256 of the key;
 //! whether it is declined as well, given the decline rate, and once said stays said while it is remembered.
 
 use std::collections::{HashMap, VecDeque};
@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 /// Answers remembered; some 60 bytes each. Older ones are still the same unless the decline rate was changed.
 const REMEMBERED: usize = 65_536;
 
-/// The bureau's whole knowledge of a key.
+/// The issuer's whole knowledge of a key.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Decision {
     /// The card, if it is issued.
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_gets_the_same_answer_from_a_new_bureau() {
+    fn a_key_gets_the_same_answer_from_a_new_issuer() {
         for key in keys(100) {
             assert_eq!(Memory::default().answer(key, 0.3), Memory::default().answer(key, 0.3));
         }

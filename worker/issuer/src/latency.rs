@@ -1,4 +1,4 @@
-//! How long the bureau takes.
+//! How long the issuer takes.
 //!
 //! Lognormal, as the times of real services nearly are: most calls near the median, a long tail to the right. From the
 //! median and the 99th percentile: with `z` = 2.326…, the standard normal's 99th percentile,

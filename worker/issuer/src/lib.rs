@@ -1,4 +1,4 @@
-//! The simulated card bureau: an HTTP server that is slow, flaky or down on demand, and never issues two cards for one
+//! The simulated card issuer: an HTTP server that is slow, flaky or down on demand, and never issues two cards for one
 //! idempotency key.
 //!
 //! | call | answers |
@@ -26,7 +26,7 @@ pub use self::latency::Latency;
 pub use self::operator::OperatorToken;
 use card_serve::serve_routes;
 
-/// Runs the bureau until `stop`, then finishes the calls under way, for five seconds at most.
+/// Runs the issuer until `stop`, then finishes the calls under way, for five seconds at most.
 ///
 /// With an `operator` token, `PUT /behaviour` asks for it; without, anybody who reaches the listener may change the
 /// behaviour.

@@ -1,4 +1,4 @@
-//! The bureau's routes.
+//! The issuer's routes.
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -28,7 +28,7 @@ const BODY_DEADLINE: Duration = Duration::from_secs(10);
 const HANG: Duration = Duration::from_secs(60);
 
 #[derive(Clone)]
-struct Bureau(Arc<Parts>);
+struct Issuer(Arc<Parts>);
 
 struct Parts {
     behaviour: RwLock<Behaviour>,
@@ -52,16 +52,16 @@ pub(crate) fn router(behaviour: Behaviour, operator: Option<OperatorToken>, stop
         .fallback(card_serve::no_such_route)
         .method_not_allowed_fallback(async || Problem::of_status(StatusCode::METHOD_NOT_ALLOWED))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
-        .with_state(Bureau(Arc::new(parts)))
+        .with_state(Issuer(Arc::new(parts)))
 }
 
-impl Bureau {
+impl Issuer {
     fn behaviour(&self) -> Behaviour {
         // A poisoned lock holds a whole behaviour all the same: it is replaced in one assignment.
         self.0.behaviour.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Waits, unless the bureau stops meanwhile.
+    /// Waits, unless the issuer stops meanwhile.
     async fn wait(&self, duration: Duration) -> Result<(), Problem> {
         if duration.is_zero() {
             return Ok(());
@@ -73,17 +73,17 @@ impl Bureau {
     }
 }
 
-async fn issue(State(bureau): State<Bureau>, request: axum::extract::Request) -> Result<Response, Problem> {
+async fn issue(State(issuer): State<Issuer>, request: axum::extract::Request) -> Result<Response, Problem> {
     let request: IssueRequest = body(request).await?;
-    let behaviour = bureau.behaviour();
-    let answers = &bureau.0.answers;
+    let behaviour = issuer.behaviour();
+    let answers = &issuer.0.answers;
     if behaviour.is_down(Instant::now()) {
         answers.unavailable.increment(1);
         return Err(Problem::unavailable("the issuer is down"));
     }
-    bureau.wait(behaviour.latency().sample(rand::random(), rand::random())).await?;
+    issuer.wait(behaviour.latency().sample(rand::random(), rand::random())).await?;
     if happens(behaviour.hang_rate) {
-        bureau.wait(HANG).await?;
+        issuer.wait(HANG).await?;
         answers.unavailable.increment(1);
         return Err(Problem::unavailable("the issuer took too long"));
     }
@@ -95,7 +95,7 @@ async fn issue(State(bureau): State<Bureau>, request: axum::extract::Request) ->
         answers.garbage.increment(1);
         return Ok("<html>It works!</html>".into_response());
     }
-    match bureau.0.memory.answer(request.idempotency_key, behaviour.decline_rate) {
+    match issuer.0.memory.answer(request.idempotency_key, behaviour.decline_rate) {
         Some(card) => {
             answers.issued.increment(1);
             Ok(Json(card).into_response())
@@ -107,21 +107,21 @@ async fn issue(State(bureau): State<Bureau>, request: axum::extract::Request) ->
     }
 }
 
-async fn behaviour_now(State(bureau): State<Bureau>) -> Json<Behaviour> {
-    Json(bureau.behaviour().at(Instant::now()))
+async fn behaviour_now(State(issuer): State<Issuer>) -> Json<Behaviour> {
+    Json(issuer.behaviour().at(Instant::now()))
 }
 
 async fn change_behaviour(
-    State(bureau): State<Bureau>,
+    State(issuer): State<Issuer>,
     headers: HeaderMap,
     request: axum::extract::Request,
 ) -> Result<Json<Behaviour>, Problem> {
-    if bureau.0.operator.as_ref().is_some_and(|operator| !operator.is_in(&headers)) {
+    if issuer.0.operator.as_ref().is_some_and(|operator| !operator.is_in(&headers)) {
         return Err(Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", "an operator token is required"));
     }
     let update: BehaviourUpdate = body(request).await?;
     let now = Instant::now();
-    let mut behaviour = bureau.0.behaviour.write().unwrap_or_else(PoisonError::into_inner);
+    let mut behaviour = issuer.0.behaviour.write().unwrap_or_else(PoisonError::into_inner);
     *behaviour = behaviour.updated(&update, now).map_err(|unacceptable| {
         Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "validation-failed", unacceptable.to_string())
     })?;

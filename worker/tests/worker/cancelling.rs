@@ -18,8 +18,8 @@ use serde_json::json;
 use tokio::sync::Semaphore;
 
 use crate::bed::{Bed, holds, settings};
-use crate::bureau::{Bureau, prompt};
 use crate::scripted::{Gauge, alone, done, failed, running};
+use crate::simulated::{Issuer, prompt};
 
 async fn cancel(bed: &Bed, task: TaskId) {
     let cancelled = bed.store.engine.cancel(task, "asked for by mistake".to_owned()).await.unwrap();
@@ -133,20 +133,20 @@ async fn what_waits_for_another_attempt_is_not_begun_again() {
     assert_without_effect(&bed, task).await;
 }
 
-/// The real kind against a bureau that does not answer: the call is given up with the task.
+/// The real kind against an issuer that does not answer: the call is given up with the task.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_bureau_that_hangs_is_called_no_more_for_a_cancelled_task() {
+async fn a_issuer_that_hangs_is_called_no_more_for_a_cancelled_task() {
     let bed = Bed::new().await;
-    let bureau = Bureau::start(Behaviour { hang_rate: 1.0, ..prompt() }).await;
+    let issuer = Issuer::start(Behaviour { hang_rate: 1.0, ..prompt() }).await;
     let mut settings = settings();
-    settings.issuer.url = bureau.url();
+    settings.issuer.url = issuer.url();
     settings.issuer.timeout = Duration::from_secs(120);
     settings.concurrency = 1;
     let task = bed.accept(replacement::KIND, r#"{"reason":"stolen"}"#).await;
     let registry = card_kinds::Registry::default().without(card_kinds::add::KIND);
     let working = bed.work(Handlers::new(&registry, &settings).unwrap(), settings);
     bed.until(task, |task| task.status == Status::Running).await;
-    bureau.behave(json!({"hang_rate": 0.0})).await;
+    issuer.behave(json!({"hang_rate": 0.0})).await;
     cancel(&bed, task).await;
     let next = bed.accept(replacement::KIND, r#"{"reason":"lost"}"#).await;
     assert_eq!(bed.ended(next).await.status, Status::Succeeded);

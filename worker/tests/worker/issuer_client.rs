@@ -1,4 +1,4 @@
-//! The client against bureaus that do what the simulated one never does.
+//! The client against issuers that do what the simulated one never does.
 
 use std::time::{Duration, Instant};
 
@@ -23,13 +23,13 @@ async fn ask(url: String) -> Answer {
     client(url).issue(&request).await
 }
 
-/// What the client makes of a bureau that answers so.
+/// What the client makes of an issuer that answers so.
 async fn made_of<A: IntoResponse + Send + Clone + Sync + 'static>(answer: A) -> Answer {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let router = Router::new().route("/bureau/issue", post(async move || answer.clone()));
+    let router = Router::new().route("/issuer/issue", post(async move || answer.clone()));
     tokio::spawn(async move { axum::serve(listener, router).await });
-    ask(format!("http://{address}/bureau")).await
+    ask(format!("http://{address}/issuer")).await
 }
 
 #[tokio::test]
@@ -53,7 +53,7 @@ async fn a_redirect_is_not_followed() {
 }
 
 #[tokio::test]
-async fn a_bureau_that_is_not_there_is_unavailable() {
+async fn a_issuer_that_is_not_there_is_unavailable() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
@@ -61,7 +61,7 @@ async fn a_bureau_that_is_not_there_is_unavailable() {
 }
 
 #[tokio::test]
-async fn a_bureau_that_accepts_and_says_nothing_is_given_up_in_time() {
+async fn a_issuer_that_accepts_and_says_nothing_is_given_up_in_time() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let begun = Instant::now();
     assert_eq!(ask(format!("http://{}", listener.local_addr().unwrap())).await, Answer::TimedOut);

@@ -1,10 +1,10 @@
-//! The worker against the real embedded engine, and the bureau over real HTTP.
+//! The worker against the real embedded engine, and the issuer over real HTTP.
 
 mod bed;
-mod bureau;
 mod connections;
 mod faulty;
 mod scripted;
+mod simulated;
 
 mod cancelling;
 mod issuer;

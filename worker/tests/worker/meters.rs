@@ -7,16 +7,16 @@ use card_kinds::{add, replacement};
 use card_worker::Handlers;
 
 use crate::bed::{Bed, settings};
-use crate::bureau::{Bureau, prompt};
+use crate::simulated::{Issuer, prompt};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_work_is_counted_once() {
     // One recorder a process; `cargo nextest` gives each test its own.
     let Some(recorder) = metrics::install() else { return };
     let bed = Bed::new().await;
-    let bureau = Bureau::start(Behaviour { error_rate: 1.0, ..prompt() }).await;
+    let issuer = Issuer::start(Behaviour { error_rate: 1.0, ..prompt() }).await;
     let mut settings = settings();
-    settings.issuer.url = bureau.url();
+    settings.issuer.url = issuer.url();
     settings.retry.max_attempts = 2;
     let sums = bed.accept_many(10, add::KIND, r#"{"x":1,"y":1}"#).await;
     let failing = bed.accept(replacement::KIND, r#"{"reason":"stolen"}"#).await;

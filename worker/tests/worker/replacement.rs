@@ -1,4 +1,4 @@
-//! Replacements from accept to card, through the real bureau.
+//! Replacements from accept to card, through the real issuer.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -18,13 +18,13 @@ use card_worker::Handlers;
 use tokio::net::TcpListener;
 
 use crate::bed::{Bed, holds, settings};
-use crate::bureau::{Bureau, prompt};
+use crate::simulated::{Issuer, prompt};
 
 const LOST: &str = r#"{"reason":"lost"}"#;
 
-fn settings_for(bureau: &Bureau) -> settings::Worker {
+fn settings_for(issuer: &Issuer) -> settings::Worker {
     let mut settings = settings();
-    settings.issuer.url = bureau.url();
+    settings.issuer.url = issuer.url();
     settings.issuer.timeout = Duration::from_millis(500);
     // Out of the way, unless a test is about it.
     settings.issuer.breaker_min_calls = 1_000_000;
@@ -46,8 +46,8 @@ fn error_code(task: &Task) -> &str {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_replacement_ends_with_a_card() {
-    let (bed, bureau) = (Bed::new().await, Bureau::start(prompt()).await);
-    let settings = settings_for(&bureau);
+    let (bed, issuer) = (Bed::new().await, Issuer::start(prompt()).await);
+    let settings = settings_for(&issuer);
     let _working = bed.work(registry(&settings), settings);
     let task = bed.accept(replacement::KIND, LOST).await;
     let task = bed.ended(task).await;
@@ -57,15 +57,15 @@ async fn a_replacement_ends_with_a_card() {
     assert_eq!(cards.len(), 1);
     assert_eq!((&cards[0].last4, cards[0].network, cards[0].task), (&issued.last4, issued.network, task.id));
     assert_eq!(cards[0].status, CardStatus::Active);
-    let asked_again = bureau.issue(task.id).await.1;
+    let asked_again = issuer.issue(task.id).await.1;
     assert_eq!(asked_again["card_ref"], issued.card_ref, "the task's id is the idempotency key");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_decline_is_final_and_leaves_no_card() {
     let bed = Bed::new().await;
-    let bureau = Bureau::start(Behaviour { decline_rate: 1.0, ..prompt() }).await;
-    let settings = settings_for(&bureau);
+    let issuer = Issuer::start(Behaviour { decline_rate: 1.0, ..prompt() }).await;
+    let settings = settings_for(&issuer);
     let _working = bed.work(registry(&settings), settings);
     let task = bed.accept(replacement::KIND, LOST).await;
     let task = bed.ended(task).await;
@@ -80,8 +80,8 @@ async fn each_kind_of_failure_has_its_code() {
         (Behaviour { hang_rate: 1.0, ..prompt() }, "issuer-timeout"),
         (Behaviour { garbage_rate: 1.0, ..prompt() }, "issuer-answered-garbage"),
     ] {
-        let (bed, bureau) = (Bed::new().await, Bureau::start(behaviour).await);
-        let mut settings = settings_for(&bureau);
+        let (bed, issuer) = (Bed::new().await, Issuer::start(behaviour).await);
+        let mut settings = settings_for(&issuer);
         settings.issuer.timeout = Duration::from_millis(100);
         let _working = bed.work(registry(&settings), settings);
         let task = bed.accept(replacement::KIND, LOST).await;
@@ -92,9 +92,9 @@ async fn each_kind_of_failure_has_its_code() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_wrong_address_is_not_a_decline() {
-    let (bed, bureau) = (Bed::new().await, Bureau::start(prompt()).await);
-    let mut settings = settings_for(&bureau);
-    settings.issuer.url = format!("{}/elsewhere", bureau.url());
+    let (bed, issuer) = (Bed::new().await, Issuer::start(prompt()).await);
+    let mut settings = settings_for(&issuer);
+    settings.issuer.url = format!("{}/elsewhere", issuer.url());
     let _working = bed.work(registry(&settings), settings);
     let task = bed.accept(replacement::KIND, LOST).await;
     let task = bed.ended(task).await;
@@ -102,10 +102,10 @@ async fn the_wrong_address_is_not_a_decline() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_flaky_bureau_issues_one_card_each() {
+async fn a_flaky_issuer_issues_one_card_each() {
     let bed = Bed::new().await;
-    let bureau = Bureau::start(Behaviour { error_rate: 0.3, garbage_rate: 0.2, ..prompt() }).await;
-    let mut settings = settings_for(&bureau);
+    let issuer = Issuer::start(Behaviour { error_rate: 0.3, garbage_rate: 0.2, ..prompt() }).await;
+    let mut settings = settings_for(&issuer);
     settings.retry.max_attempts = 50;
     let _working = bed.work(registry(&settings), settings);
     let tasks = bed.accept_many(300, replacement::KIND, LOST).await;
@@ -116,7 +116,7 @@ async fn a_flaky_bureau_issues_one_card_each() {
     assert!(effects.items.iter().all(|task| (task.effects, task.finals) == (1, 1)));
 }
 
-/// A bureau that is down until it is told otherwise, and counts the calls.
+/// An issuer that is down until it is told otherwise, and counts the calls.
 #[derive(Clone, Default)]
 struct Down(Arc<(AtomicBool, AtomicUsize)>);
 
@@ -163,7 +163,7 @@ async fn an_outage_uses_up_no_attempts_and_holds_up_no_other_kind() {
     holds("a probe fails", || down.calls() >= 10).await;
     let sums = bed.accept_many(100, add::KIND, r#"{"x":1,"y":1}"#).await;
     assert!(bed.all_ended(&sums).await.iter().all(|task| task.status == Status::Succeeded));
-    assert!(down.calls() < 20, "{} calls of a bureau that is down", down.calls());
+    assert!(down.calls() < 20, "{} calls of an issuer that is down", down.calls());
     down.recover();
     let ended = bed.all_ended(&tasks).await;
     assert!(ended.iter().all(|task| task.status == Status::Succeeded));

@@ -5,18 +5,15 @@ use std::collections::{BTreeMap, HashSet, VecDeque};
 use card_core::ids::TaskId;
 use card_core::problem::Code;
 use card_core::tasks::{Status, Task};
-use futures::{StreamExt, TryStreamExt, stream};
 
-use crate::client::{self, BulkFilter, Caller, Client, Refused};
-use crate::commands::tasks::sheet::not_found;
+use crate::client::{BulkFilter, Client, Refused};
+use crate::commands::tasks::named::named;
 use crate::context::Context;
 use crate::failure::Failure;
 
 const PAGE: u64 = 1000;
 /// Shown, of however many.
 const SAMPLE: usize = 10;
-/// Reads under way at once.
-const CONCURRENCY: usize = 16;
 
 /// A million of them must fit into memory, so only what is needed of each is kept.
 #[derive(Debug, Default)]
@@ -71,19 +68,8 @@ impl Letters {
     /// # Errors
     /// There is no such task, the platform does not answer, or the command was interrupted.
     pub(super) async fn named(context: &Context, client: &Client, names: &[TaskId]) -> Result<Self, Failure> {
-        let mut seen = HashSet::with_capacity(names.len());
-        let names = names.iter().copied().filter(|name| seen.insert(*name));
-        let read = async |name| match client.task(name, None, Caller::Operator).await {
-            Err(error) if client::is_not_found(&error) => Err(not_found(context, name).left("nothing was changed")),
-            read => Ok(read?),
-        };
-        let found = stream::iter(names).map(read).buffered(CONCURRENCY).try_collect::<Vec<Task>>();
-        let found = tokio::select! {
-            found = found => found?,
-            () = context.stop.cancelled() => return Err(context.interruption().left("nothing was changed")),
-        };
         let mut letters = Self::default();
-        for task in found {
+        for task in named(context, client, names).await? {
             match task.status {
                 Status::Dead => letters.add(task),
                 _ => letters.refused.push(Refused { task: task.id, code: Code::NotDead, open_task: None }),

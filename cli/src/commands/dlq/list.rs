@@ -7,7 +7,7 @@ use crate::context::Context;
 use crate::failure::Failure;
 use card_core::exit::Exit;
 
-/// Of `--limit`.
+/// The default of `--limit`.
 const DEFAULT_LIMIT: u64 = 50;
 
 /// List dead letters, newest first, or count them by error

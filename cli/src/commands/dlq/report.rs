@@ -96,7 +96,7 @@ impl Report {
                 let error = task.error.as_ref().map(ToString::to_string).unwrap_or_default();
                 printer.text(format!("  {}  {error}", task.id))?;
             }
-            and_more(context, self.sample.len() as u64, self.matched)?;
+            printer.and_more(self.sample.len() as u64, self.matched)?;
         }
         if !self.refused.is_empty() {
             printer.text(format!("{} refused", self.refused.len()))?;
@@ -104,7 +104,7 @@ impl Report {
                 let open = open_task.map(|open| format!(": {open}")).unwrap_or_default();
                 printer.text(format!("  {task}  {code}{open}"))?;
             }
-            and_more(context, REFUSED as u64, self.refused.len() as u64)?;
+            printer.and_more(REFUSED as u64, self.refused.len() as u64)?;
         }
         match failure {
             Some(failure) => {
@@ -120,12 +120,4 @@ impl Report {
 /// So many dead letters, in words.
 pub(super) fn letters(count: u64) -> String {
     if count == 1 { "1 dead letter".to_owned() } else { format!("{count} dead letters") }
-}
-
-fn and_more(context: &Context, shown: u64, all: u64) -> Result<(), Failure> {
-    let printer = &context.printer;
-    match all.saturating_sub(shown) {
-        0 => Ok(()),
-        more => printer.text(printer.out().dim(format!("  … and {more} more"))),
-    }
 }

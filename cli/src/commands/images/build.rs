@@ -23,7 +23,7 @@ enum Linking {
 
 /// Build images of the binaries without a daemon
 ///
-/// In the source tree, builds the binaries first, with cargo. The same binaries always give the same images, and images
+/// Builds the binaries first, with cargo, if started in the source tree. The same binaries always give the same images, and images
 /// that already exist are left as they are.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\

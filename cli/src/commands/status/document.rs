@@ -89,7 +89,7 @@ impl From<WorkerStats> for Worker {
     }
 }
 
-/// What is in the queue, in words.
+/// The queue, in words.
 fn depth(queue: &QueueStats) -> String {
     let QueueStats { ready, running, retrying, scheduled, dead, .. } = queue;
     // Few use it.

@@ -145,7 +145,7 @@ fn time(text: &str) -> Result<Timestamp, &'static str> {
     time.map(Timestamp::from).map_err(|_| "must be a date, a time and a zone, such as 2026-01-31T12:00:00Z")
 }
 
-/// What a platform takes for granted is not said: an older one would not know the word.
+/// The priority, if it is not the default: an older platform would not know the field.
 fn priority(args: &SubmitArgs) -> Option<Priority> {
     (args.priority != Priority::default()).then_some(args.priority)
 }

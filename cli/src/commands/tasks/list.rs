@@ -13,7 +13,7 @@ use card_core::exit::Exit;
 
 /// What a page of the API holds at most.
 const PAGE: u64 = 1000;
-/// Of `--limit`.
+/// The default of `--limit`.
 const DEFAULT_LIMIT: u64 = 50;
 
 /// List tasks, newest first

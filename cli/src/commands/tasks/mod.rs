@@ -3,6 +3,7 @@
 mod cancel;
 mod get;
 pub mod list;
+pub mod named;
 mod retry;
 pub mod sheet;
 

@@ -138,7 +138,7 @@ impl Work for Accepting {
         for (new, identity) in new {
             // What is due later is the sweep's.
             if identity.due_at.is_none_or(|due| due <= identity.accepted_at) {
-                self.0.ringer.ring(Ready {
+                self.0.notifier.ring(Ready {
                     identity: identity.clone(),
                     payload: new.payload.clone(),
                     attempts: 0,

@@ -64,7 +64,7 @@ impl ClusterEngine {
         let shared = &self.shared;
         let tasks: Vec<_> = found.iter().map(|(ready, _)| ready).collect();
         if !tasks.is_empty() {
-            shared.ringer.tell(Channel::Running, messages::running(shared.origin, started_at, &tasks));
+            shared.notifier.tell(Channel::Running, messages::running(shared.origin, started_at, &tasks));
         }
         let listened = !shared.hub.is_idle();
         let begun = found.into_iter().map(|(ready, lease)| {

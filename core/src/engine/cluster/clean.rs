@@ -95,7 +95,7 @@ async fn remove(engine: &ClusterEngine, tasks: &[Uuid]) -> Result<u64, EngineErr
         let shard = shard_of(row.owner.map(UserId::from_uuid));
         let kind = kind_of(row.kind, &engine.shared.kinds)?.code;
         let queue = QueueId::new(kind, priority_of_row(row.priority));
-        engine.shared.ringer.let_go(Letting { shard, queue, task: TaskId::from_uuid(row.id) });
+        engine.shared.notifier.let_go(Letting { shard, queue, task: TaskId::from_uuid(row.id) });
     }
     Ok(tasks.len() as u64)
 }

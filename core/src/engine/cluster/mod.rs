@@ -1,7 +1,7 @@
-//! The engine for more than one machine: Postgres is the ledger, Redis Streams are the doorbell.
+//! The engine for more than one machine: Postgres is the ledger, Redis Streams are the delivery.
 //!
 //! ```text
-//!  accept ──► lane ──one statement a batch──► Postgres ──► ringer ──► Redis ◄── claim
+//!  accept ──► lane ──one statement a batch──► Postgres ──► notifier ──► Redis ◄── claim
 //!                                               ▲  │                    ▲
 //!  settle ──► lane ─────────────────────────────┘  └──── sweep ─────────┘
 //!                      └─► messages through Redis ─► other processes' subscribers
@@ -48,7 +48,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::accept::Accepting;
 pub use self::address::{Address, Located, locate};
-use self::delivery::{Delivery, Link, Ringer};
+use self::delivery::{Delivery, Link, Notifier};
 pub use self::delivery::{RedisReport, RedisTrouble};
 use self::lane::Lane;
 pub use self::open::{Migrated, look, migrate, migrate_copy};
@@ -110,13 +110,13 @@ async fn open_engine(
     let namespace = copies::namespace(&pool, &settings.delivery.prefix).await?;
     let ledger = open::ledger(&pool).await?;
     let delivery = Arc::new(Delivery::new(link, &namespace, settings.delivery.limit));
-    let (ringer, mut tasks) = Ringer::start(&delivery);
+    let (notifier, mut tasks) = Notifier::start(&delivery);
     let shared = Arc::new(Shared {
         pool,
         sessions: Arc::clone(&sessions),
         delivery,
         kinds: Kinds::default(),
-        ringer,
+        notifier,
         hub: Arc::new(Hub::default()),
         clock: clock::Clock::default(),
         origin: rand::random(),
@@ -150,7 +150,7 @@ async fn open_engine(
 impl Drop for ClusterEngine {
     fn drop(&mut self) {
         self.shared.stop.cancel();
-        self.shared.ringer.close();
+        self.shared.notifier.close();
     }
 }
 
@@ -170,7 +170,7 @@ impl ClusterEngine {
         drop(self.lanes.lock().unwrap_or_else(PoisonError::into_inner).take());
         self.shared.delivery.bell.notify_waiters();
         self.shared.hub.announce_all();
-        self.shared.ringer.close();
+        self.shared.notifier.close();
         let tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
         for task in tasks {
             // A task that panicked has said so.

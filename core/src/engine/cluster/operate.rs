@@ -184,7 +184,7 @@ pub(super) async fn last_event(pool: &PgPool) -> Result<EventSeq, EngineError> {
 pub(super) async fn set_paused(shared: &Shared, paused: bool) -> Result<(), EngineError> {
     sqlx::query!("SELECT set_paused($1)", paused).execute(&shared.pool).await.map_err(classify_write)?;
     shared.delivery.set_paused(paused);
-    shared.ringer.tell(Channel::Note, shared.origin.to_be_bytes().to_vec());
+    shared.notifier.tell(Channel::Note, shared.origin.to_be_bytes().to_vec());
     Ok(())
 }
 
@@ -228,7 +228,7 @@ pub(super) async fn retry_dead(shared: &Shared, id: TaskId) -> Result<Retried, E
     let change = Change { task: id, run: identity.run.clone(), owner: identity.owner };
     let task = identity.queued();
     let payload = json_of(Some(row.payload))?.unwrap_or_default();
-    shared.ringer.ring(Ready { identity, payload, attempts: 0, due_at: Instant::from_micros(row.at) });
+    shared.notifier.ring(Ready { identity, payload, attempts: 0, due_at: Instant::from_micros(row.at) });
     // Its place in the log is not told; the next look finds it.
     shared.announce(0, &[change]);
     Ok(Retried::Queued(task))
@@ -255,12 +255,12 @@ pub(super) async fn cancel(shared: &Arc<Shared>, id: TaskId, reason: &str) -> Re
         let queue = QueueId::new(kind_of(row.kind, &shared.kinds)?.code, priority_of_row(row.priority));
         // Whoever works on it finds at the next renewal that nothing is known of the lease, and that the task is final.
         let letting = Letting { shard: shard_of(owner), queue, task: id };
-        shared.ringer.let_go(letting);
+        shared.notifier.let_go(letting);
         let late = Arc::downgrade(shared);
         tokio::spawn(async move {
             tokio::time::sleep(LATE).await;
             if let Some(shared) = late.upgrade() {
-                shared.ringer.let_go(letting);
+                shared.notifier.let_go(letting);
             }
         });
         shared.announce(row.seq, &[Change { task: id, run: run_of(row.run)?, owner }]);

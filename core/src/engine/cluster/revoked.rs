@@ -110,7 +110,7 @@ pub(super) fn tell(shared: &Shared, ids: &[Uuid]) {
     }
     let now = Instant::now();
     shared.revoked.revocations.add(ids.iter().map(|id| (*id, now)));
-    shared.ringer.tell(Channel::Note, shared.origin.to_be_bytes().to_vec());
+    shared.notifier.tell(Channel::Note, shared.origin.to_be_bytes().to_vec());
 }
 
 /// Returns when every process refuses what was committed before.

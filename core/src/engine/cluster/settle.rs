@@ -140,7 +140,7 @@ impl Work for Ending {
         let mut last = 0;
         for (end, ended) in batch.iter().zip(answers) {
             let (shard, queue) = place_of_lease(&end.lease);
-            self.0.ringer.let_go(Letting { shard, queue, task: end.lease.task });
+            self.0.notifier.let_go(Letting { shard, queue, task: end.lease.task });
             if let Some((seq, change)) = &ended.logged {
                 last = last.max(*seq);
                 changes.push(change.clone());

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::clock::Clock;
-use super::delivery::{Channel, Delivery, Ringer};
+use super::delivery::{Channel, Delivery, Notifier};
 use super::messages;
 use super::operate::Aside;
 use super::revoked::Revoked;
@@ -24,7 +24,7 @@ pub(super) struct Shared {
     pub(super) sessions: Arc<Sessions>,
     pub(super) delivery: Arc<Delivery>,
     pub(super) kinds: Kinds,
-    pub(super) ringer: Ringer,
+    pub(super) notifier: Notifier,
     pub(super) hub: Arc<Hub>,
     pub(super) clock: Clock,
     /// Tells this process' messages from others'.
@@ -56,6 +56,6 @@ impl Shared {
             self.hub.announce(change);
         }
         self.told.fetch_max(last, Ordering::AcqRel);
-        self.ringer.tell(Channel::Logged, messages::logged(self.origin, last, changes));
+        self.notifier.tell(Channel::Logged, messages::logged(self.origin, last, changes));
     }
 }

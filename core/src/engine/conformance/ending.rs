@@ -309,11 +309,11 @@ pub(crate) async fn a_discarded_dead_letter_keeps_its_reason(bed: impl Testbed) 
     assert!(!engine.discard(task.id, "too early".into()).await.unwrap());
     let claim = claim_one(engine).await;
     engine.end(&claim.lease, claim.started_at, End::GiveUp(failed())).await.unwrap();
-    assert!(engine.discard(task.id, "bureau lost it".into()).await.unwrap());
+    assert!(engine.discard(task.id, "issuer lost it".into()).await.unwrap());
     assert!(!engine.discard(task.id, "again".into()).await.unwrap());
     let task = engine.get(task.id).await.unwrap().unwrap();
     assert_eq!(task.status, Status::Dead);
-    assert!(task.error.unwrap().message.contains("bureau lost it"));
+    assert!(task.error.unwrap().message.contains("issuer lost it"));
     assert_eq!(engine.stats().await.unwrap().queue.dead, 0);
     assert!(matches!(engine.retry_dead(task.id).await.unwrap(), Retried::NotDead));
 }

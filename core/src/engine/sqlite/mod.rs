@@ -1,4 +1,4 @@
-//! The embedded engine: one SQLite file is the ledger, a queue in memory is the doorbell.
+//! The embedded engine: one SQLite file is the ledger, a queue in memory is the delivery.
 //!
 //! One process at a time: a lock beside the file refuses a second one.
 

@@ -1,4 +1,4 @@
-//! The sweep: finds in the ledger what the doorbell missed, dropped or let expire, and rings again.
+//! The sweep: finds in the ledger what the delivery missed, dropped or let expire, and offers it again.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;

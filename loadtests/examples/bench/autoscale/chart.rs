@@ -44,7 +44,7 @@ pub(super) fn draw(experiment: &Experiment) -> String {
     Sheet {
         title: "The same load, the same rule, two metrics".to_owned(),
         lead: format!(
-            "{} ms at the bureau and {CONCURRENCY} at once: a worker does at most {} a second. {min} to {max} workers by the \
+            "{} ms at the issuer and {CONCURRENCY} at once: a worker does at most {} a second. {min} to {max} workers by the \
              rule of Kubernetes’ HPA.",
             LATENCY[0].as_millis(),
             number(worker_rate()),

@@ -6,7 +6,7 @@
 //! from the samples. Needs Postgres and Redis (Debian packages), which are started privately; takes some six minutes.
 //!
 //! **How.** Arrivals by the clock (open model), each a card replacement of a user of its own: 80 a second, then 600, then
-//! 80 again. The simulated bureau answers after 200 ms, so a worker with 32 steps at once does at most 160 a second,
+//! 80 again. The simulated issuer answers after 200 ms, so a worker with 32 steps at once does at most 160 a second,
 //! whatever its CPU does: one is enough at first and at last, four are needed in between, a fifth to catch up.
 
 mod chart;

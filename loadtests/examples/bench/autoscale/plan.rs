@@ -6,7 +6,7 @@ use card_loadtests::plan::{Journey, Mix, Model, Plan, Stage, presets};
 
 /// Arrivals a second, and for how many seconds.
 pub(super) const STAGES: [(f64, u64); 3] = [(80.0, 30), (600.0, 40), (80.0, 60)];
-/// Of a call of the bureau: the median, and what one in a hundred goes beyond.
+/// Of a call of the issuer: the median, and what one in a hundred goes beyond.
 pub(super) const LATENCY: [Duration; 2] = [Duration::from_millis(200), Duration::from_millis(250)];
 /// Of a worker.
 pub(super) const CONCURRENCY: usize = 32;

@@ -73,7 +73,8 @@ async fn a_stop_before_the_others_are_there_sends_nothing() {
     let setup = setup(platform.client(), plan(Model::Open, 50.0, 2000));
     let stop = CancellationToken::new();
     let stopping = async {
-        let sign = TaskQuery { run: Some(Share::new(1, 2).unwrap().muster_run(&setup.run, 1)), ..TaskQuery::default() };
+        let sign =
+            TaskQuery { run: Some(Share::new(1, 2).unwrap().barrier_run(&setup.run, 1)), ..TaskQuery::default() };
         while setup.client.tasks(&sign, None).await.unwrap().items.is_empty() {
             tokio::time::sleep(millis(20)).await;
         }

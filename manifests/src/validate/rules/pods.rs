@@ -164,7 +164,7 @@ impl Look<'_> {
 
     /// Of those that read the platform's settings: what they are given to finish must be less than what the kubelet gives them.
     fn grace(&mut self, pod: &Value, container: &Value, at: &str, all: &[Value]) {
-        // The bureau has its own five seconds.
+        // The issuer has its own five seconds.
         if container["args"][0] == "issuer" {
             return;
         }

@@ -41,7 +41,7 @@ async fn clean(client: &Client, runs: &[RunId]) -> Result<Cleaned, ClientError> 
 
 /// Where generators met is no evidence; what is left of it, if it can't be removed, is a task or two that are done.
 pub(super) async fn meetings(client: &Client, runs: &Runs) {
-    for run in &runs.musters {
+    for run in &runs.barriers {
         if client.clean(run).await.is_err() {
             return;
         }

@@ -11,7 +11,7 @@ use crate::commands::smoke::stage::{Stage, TASK_LIMIT};
 use crate::commands::watch::PATIENCE;
 use crate::commands::watch::screen::milliseconds;
 
-/// A bureau may be set up to say no to some: one of so many is let through, or something is wrong.
+/// An issuer may be set up to say no to some: one of so many is let through, or something is wrong.
 const TRIES: u64 = 5;
 
 pub(in crate::commands::smoke) async fn run(stage: &Stage) -> Result<String, Miss> {

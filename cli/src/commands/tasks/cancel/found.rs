@@ -7,19 +7,16 @@ use card_core::ids::TaskId;
 use card_core::problem::Code;
 use card_core::tasks::{Status, Task};
 use card_core::time::Instant;
-use futures::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
 
-use crate::client::{self, Caller, Client, TaskQuery};
-use crate::commands::tasks::sheet::not_found;
+use crate::client::{Client, TaskQuery};
+use crate::commands::tasks::named::named;
 use crate::context::Context;
 use crate::failure::Failure;
 
 const PAGE: u64 = 1000;
 /// Shown, of however many.
 const SAMPLE: usize = 10;
-/// Reads under way at once.
-const CONCURRENCY: usize = 16;
 /// Tasks that were accepted close together may stand in another order.
 const GRAIN: Duration = Duration::from_secs(60);
 /// As a task goes. One that goes on while this is read is met at another place, or at the same one again: what runs is
@@ -98,19 +95,8 @@ impl Found {
     /// # Errors
     /// There is no such task, the platform does not answer, or the command was interrupted.
     pub(super) async fn named(context: &Context, client: &Client, names: &[TaskId]) -> Result<Self, Failure> {
-        let mut seen = HashSet::with_capacity(names.len());
-        let names = names.iter().copied().filter(|name| seen.insert(*name));
-        let read = async |name| match client.task(name, None, Caller::Operator).await {
-            Err(error) if client::is_not_found(&error) => Err(not_found(context, name).left("nothing was changed")),
-            read => Ok(read?),
-        };
-        let tasks = stream::iter(names).map(read).buffered(CONCURRENCY).try_collect::<Vec<Task>>();
-        let tasks = tokio::select! {
-            tasks = tasks => tasks?,
-            () = context.stop.cancelled() => return Err(context.interruption().left("nothing was changed")),
-        };
         let mut found = Self::default();
-        for task in tasks {
+        for task in named(context, client, names).await? {
             if task.status.is_final() && task.status != Status::Cancelled {
                 found.refused.push(Refused { task: task.id, code: Code::TaskFinal, status: Some(task.status) });
             } else {

@@ -85,7 +85,7 @@ impl Report {
             for task in &self.sample {
                 printer.text(format!("  {}  {}, was {}", task.id, task.kind, task.status))?;
             }
-            and_more(context, self.sample.len() as u64, self.matched)?;
+            printer.and_more(self.sample.len() as u64, self.matched)?;
         }
         if !self.refused.is_empty() {
             printer.text(format!("{} refused", self.refused.len()))?;
@@ -93,7 +93,7 @@ impl Report {
                 let status = status.map(|status| format!(": {status}")).unwrap_or_default();
                 printer.text(format!("  {task}  {code}{status}"))?;
             }
-            and_more(context, REFUSED as u64, self.refused.len() as u64)?;
+            printer.and_more(REFUSED as u64, self.refused.len() as u64)?;
         }
         match failure {
             Some(failure) => {
@@ -109,12 +109,4 @@ impl Report {
 /// So many tasks, in words.
 pub(super) fn tasks(count: u64) -> String {
     if count == 1 { "1 task".to_owned() } else { format!("{count} tasks") }
-}
-
-fn and_more(context: &Context, shown: u64, all: u64) -> Result<(), Failure> {
-    let printer = &context.printer;
-    match all.saturating_sub(shown) {
-        0 => Ok(()),
-        more => printer.text(printer.out().dim(format!("  … and {more} more"))),
-    }
 }

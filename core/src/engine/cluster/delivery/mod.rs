@@ -21,9 +21,9 @@ mod figures;
 mod hints;
 mod keys;
 mod link;
+mod notifier;
 mod packed;
 mod queue;
-mod ringer;
 mod scripts;
 mod tidy;
 mod trial;
@@ -43,9 +43,9 @@ pub(super) use self::keys::Keys;
 #[cfg(test)]
 pub(super) use self::keys::Place;
 pub(super) use self::link::Link;
+pub(super) use self::notifier::{Channel, Letting, Notifier};
 pub(super) use self::packed::{Ready, take};
 pub(super) use self::queue::QueueId;
-pub(super) use self::ringer::{Channel, Letting, Ringer};
 use self::scripts::Scripts;
 pub(super) use self::tidy::Tidying;
 pub(super) use self::trial::try_out;
@@ -79,7 +79,7 @@ pub(super) struct Delivery {
     pub(super) foreign: AtomicBool,
 }
 
-/// A lease as the doorbell keeps it.
+/// A lease as Redis keeps it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Held {
     pub(super) token: u64,

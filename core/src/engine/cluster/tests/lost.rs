@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use redis::aio::MultiplexedConnection;
 
-use super::doorbell::{comes_to_hold_nothing, connection};
+use super::deliveries::{comes_to_hold_nothing, connection};
 use super::rows::shard_of;
 use super::*;
 use crate::engine::Claim;
@@ -156,7 +156,7 @@ async fn whatever_becomes_of_the_others(first: Fate) {
         fill(&bed, &run, STAGES).await;
         let tasks = places.len() * STAGES;
         eventually("all are offered", async || {
-            doorbell::holdings(&bed).await.iter().map(doorbell::Holdings::entries).sum::<usize>() == tasks
+            deliveries::holdings(&bed).await.iter().map(deliveries::Holdings::entries).sum::<usize>() == tasks
         })
         .await;
         let waiting = dump(&bed, &mut connection).await;
@@ -302,7 +302,7 @@ async fn what_is_left_over_from_a_dump_takes_nobodys_room() {
     let run = RunId::new();
     fill(&bed, &run, LIMIT).await;
     eventually("all are offered", async || {
-        doorbell::holdings(&bed).await.iter().map(doorbell::Holdings::entries).sum::<usize>() == 16 * LIMIT
+        deliveries::holdings(&bed).await.iter().map(deliveries::Holdings::entries).sum::<usize>() == 16 * LIMIT
     })
     .await;
     let old = dump(&bed, &mut connection).await;
@@ -318,7 +318,7 @@ async fn what_is_left_over_from_a_dump_takes_nobodys_room() {
     fill(&bed, &run, LIMIT).await;
     let open = |tasks: &[crate::engine::EffectCount]| tasks.iter().filter(|task| !task.status.is_final()).count();
     eventually("only what is open is there", async || {
-        let shards = doorbell::holdings(&bed).await;
+        let shards = deliveries::holdings(&bed).await;
         let tasks = bed.engine.effects(&run, None, 10_000).await.unwrap().items;
         let offered = every_place(&bed);
         let mut names = std::collections::HashSet::new();
@@ -327,7 +327,7 @@ async fn what_is_left_over_from_a_dump_takes_nobodys_room() {
                 redis::cmd("HKEYS").arg(&place.waiting).query_async(&mut connection.clone()).await.unwrap();
             names.extend(found);
         }
-        let entries: usize = shards.iter().map(doorbell::Holdings::entries).sum();
+        let entries: usize = shards.iter().map(deliveries::Holdings::entries).sum();
         let all = tasks
             .iter()
             .filter(|task| !task.status.is_final())

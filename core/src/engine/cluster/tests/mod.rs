@@ -5,7 +5,7 @@ mod again;
 mod checked;
 mod collations;
 mod copied;
-mod doorbell;
+mod deliveries;
 mod few;
 mod kinds;
 mod lost;
@@ -129,7 +129,7 @@ fn every_place(bed: &Bed) -> impl Iterator<Item = &Place> {
 }
 
 impl Bed {
-    /// Another process on the same ledger and doorbell.
+    /// Another process on the same ledger and delivery.
     async fn beside(&self) -> Arc<ClusterEngine> {
         Arc::new(open_engine(&self.address, &self.settings, &KINDS).await.unwrap())
     }

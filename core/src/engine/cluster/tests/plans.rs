@@ -29,13 +29,13 @@ async fn alone(database: &Database) -> Arc<Shared> {
     let pool = sessions.pool_of(1);
     let link = Link::new(database.redis(), database.prefix()).unwrap();
     let delivery = Arc::new(Delivery::new(link, database.prefix(), 100_000));
-    let (ringer, _) = Ringer::start(&delivery);
+    let (notifier, _) = Notifier::start(&delivery);
     let shared = Arc::new(Shared {
         pool,
         sessions,
         delivery,
         kinds: Kinds::default(),
-        ringer,
+        notifier,
         hub: Arc::default(),
         clock: clock::Clock::default(),
         origin: 1,

@@ -1,4 +1,4 @@
-//! The doorbell in memory: which tasks are ready, who holds which, and when the next falls due.
+//! The delivery in memory: which tasks are ready, who holds which, and when the next falls due.
 //!
 //! Bounded, and may forget: what does not fit is found again in the ledger by the sweep, oldest first.
 

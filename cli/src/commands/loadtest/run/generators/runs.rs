@@ -9,7 +9,7 @@ pub(in super::super) struct Runs {
     /// Those of users and tasks: evidence.
     pub(in super::super) own: Vec<RunId>,
     /// Those in which generators met before they began: of no use to anybody afterwards.
-    pub(in super::super) musters: Vec<RunId>,
+    pub(in super::super) barriers: Vec<RunId>,
 }
 
 impl Runs {
@@ -18,8 +18,8 @@ impl Runs {
         let share = |number| Share::new(number, generators).ok();
         let own = (1..=generators).filter_map(share).map(|share| share.run(run)).collect();
         let courses = if generators > 1 { plan.steps.len().max(1) } else { 0 };
-        let musters = (1..=courses).filter_map(|course| Some(share(1)?.muster_run(run, course))).collect();
-        Self { own, musters }
+        let barriers = (1..=courses).filter_map(|course| Some(share(1)?.barrier_run(run, course))).collect();
+        Self { own, barriers }
     }
 }
 
@@ -36,9 +36,9 @@ mod tests {
         let plan = presets::custom().with(steps).unwrap();
         let names = |generators| {
             let runs = Runs::of(&run, &plan, generators);
-            [runs.own, runs.musters].map(|runs| runs.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))
+            [runs.own, runs.barriers].map(|runs| runs.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))
         };
         assert_eq!(names(1), ["r", ""]);
-        assert_eq!(names(2), ["r-1 r-2", "r-muster-1 r-muster-2"]);
+        assert_eq!(names(2), ["r-1 r-2", "r-barrier-1 r-barrier-2"]);
     }
 }

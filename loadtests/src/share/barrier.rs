@@ -30,7 +30,7 @@ const SILENCE: Duration = Duration::from_secs(10);
 
 /// A place to meet before a course.
 #[derive(Debug, Clone)]
-pub struct Muster {
+pub struct Barrier {
     /// Who comes.
     pub share: Share,
     /// The run of the whole.
@@ -61,7 +61,7 @@ pub struct Skew {
 
 /// Why nobody begins.
 #[derive(Debug, thiserror::Error)]
-pub enum MusterError {
+pub enum BarrierError {
     /// The platform does not let it leave or see a sign.
     #[error(transparent)]
     Platform(#[from] ClientError),
@@ -80,13 +80,13 @@ pub enum MusterError {
     Stopped,
 }
 
-impl Muster {
+impl Barrier {
     /// Leaves the sign for a course (from 1) and waits for the others.
     ///
     /// # Errors
-    /// See [`MusterError`].
-    pub async fn meet(&self, client: &Client, course: usize, stop: &CancellationToken) -> Result<Start, MusterError> {
-        let run = self.share.muster_run(&self.run, course);
+    /// See [`BarrierError`].
+    pub async fn meet(&self, client: &Client, course: usize, stop: &CancellationToken) -> Result<Start, BarrierError> {
+        let run = self.share.barrier_run(&self.run, course);
         let meeting = async {
             let skew = self.sign(client, &run).await?;
             let last = self.others(client, &run).await?;
@@ -94,12 +94,12 @@ impl Muster {
         };
         tokio::select! {
             start = meeting => start,
-            () = stop.cancelled() => Err(MusterError::Stopped),
+            () = stop.cancelled() => Err(BarrierError::Stopped),
         }
     }
 
     /// Leaves the sign. Sending it twice leaves one.
-    async fn sign(&self, client: &Client, run: &RunId) -> Result<Skew, MusterError> {
+    async fn sign(&self, client: &Client, run: &RunId) -> Result<Skew, BarrierError> {
         let number = i64::try_from(self.share.number()).unwrap_or(0);
         let order = Order::of::<Addition>(&Add { x: number, y: 0 });
         let key = format!("{run}-{number}");
@@ -114,7 +114,7 @@ impl Muster {
     }
 
     /// Waits until all signs are there; when the last one came.
-    async fn others(&self, client: &Client, run: &RunId) -> Result<Clock, MusterError> {
+    async fn others(&self, client: &Client, run: &RunId) -> Result<Clock, BarrierError> {
         let begun = Instant::now();
         loop {
             let signs = patiently(SILENCE, || signs(client, run)).await?;
@@ -123,7 +123,7 @@ impl Muster {
             }
             if begun.elapsed() >= self.patience {
                 let (of, patience) = (self.share.of(), self.patience);
-                return Err(MusterError::Missing { present: signs.len(), of, patience });
+                return Err(BarrierError::Missing { present: signs.len(), of, patience });
             }
             tokio::time::sleep(LOOK).await;
         }
@@ -183,10 +183,10 @@ mod tests {
 
     #[tokio::test]
     async fn who_learns_of_the_start_too_late_begins_late_and_not_in_the_future() {
-        let muster = Muster { share: Share::WHOLE, run: RunId::new(), patience: SILENCE };
-        let late = muster.start(Clock::now().minus(LEAD + Duration::from_secs(1)), Skew::default());
+        let barrier = Barrier { share: Share::WHOLE, run: RunId::new(), patience: SILENCE };
+        let late = barrier.start(Clock::now().minus(LEAD + Duration::from_secs(1)), Skew::default());
         assert!(late.at < Instant::now());
-        let early = muster.start(Clock::now(), Skew::default()).at - Instant::now();
+        let early = barrier.start(Clock::now(), Skew::default()).at - Instant::now();
         assert!(early > LEAD - Duration::from_millis(100) && early <= LEAD, "{early:?}");
     }
 }

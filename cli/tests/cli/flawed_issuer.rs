@@ -1,4 +1,4 @@
-//! A card bureau that fails for the first task that it hears of, and works for all others.
+//! A card issuer that fails for the first task that it hears of, and works for all others.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::{Value, json};
 
 /// Lives as long as the test's process.
-pub(crate) struct Bureau {
+pub(crate) struct Issuer {
     pub(crate) url: String,
     poison: Arc<Mutex<Poison>>,
 }
@@ -18,7 +18,7 @@ struct Poison {
     cured: bool,
 }
 
-impl Bureau {
+impl Issuer {
     pub(crate) fn open() -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());

@@ -1,4 +1,4 @@
-//! A simulated bureau on a port of its own, and a client that sends it what a test says.
+//! A simulated issuer on a port of its own, and a client that sends it what a test says.
 
 use std::net::SocketAddr;
 
@@ -15,7 +15,7 @@ use crate::bed::PATIENCE;
 
 pub(crate) const TOKEN: &str = "op_0123456789abcdef";
 
-pub(crate) struct Bureau {
+pub(crate) struct Issuer {
     pub(crate) address: SocketAddr,
     http: reqwest::Client,
     stop: CancellationToken,
@@ -27,7 +27,7 @@ pub(crate) fn prompt() -> Behaviour {
     Behaviour { latency_p50_ms: 0.0, latency_p99_ms: 0.0, ..Behaviour::from(&Settings::default().issuer) }
 }
 
-impl Bureau {
+impl Issuer {
     pub(crate) async fn start(behaviour: Behaviour) -> Self {
         Self::start_with(behaviour, Some(OperatorToken::new(TOKEN))).await
     }

@@ -35,7 +35,7 @@ pub(in super::super) struct Letting {
 
 /// The callers' end.
 #[derive(Debug)]
-pub(in super::super) struct Ringer {
+pub(in super::super) struct Notifier {
     /// None once it is closed.
     senders: RwLock<Option<Senders>>,
 }
@@ -56,43 +56,43 @@ pub(in super::super) enum Channel {
     Note,
 }
 
-impl Ringer {
-    /// Starts the tasks that ring; they end with the ringer, when all that waits is told.
+impl Notifier {
+    /// Starts the tasks that ring; they end with the notifier, when all that waits is told.
     pub(in super::super) fn start(delivery: &Arc<Delivery>) -> (Self, Vec<tokio::task::JoinHandle<()>>) {
         let (rings, mut waiting) = mpsc::channel::<Ready>(WAITING_LIMIT);
-        let doorbell = Arc::clone(delivery);
+        let delivery = Arc::clone(delivery);
         let ringing = tokio::spawn(async move {
             let mut batch = Vec::with_capacity(BATCH);
             while waiting.recv_many(&mut batch, BATCH).await > 0 {
-                ring(&doorbell, &batch).await;
+                ring(&delivery, &batch).await;
                 batch.clear();
             }
         });
         let (lettings, mut waiting) = mpsc::channel::<Letting>(WAITING_LIMIT);
-        let doorbell = Arc::clone(delivery);
+        let delivery = Arc::clone(delivery);
         let letting = tokio::spawn(async move {
             let mut batch = Vec::with_capacity(BATCH);
             while waiting.recv_many(&mut batch, BATCH).await > 0 {
-                let_go(&doorbell, &batch).await;
+                let_go(&delivery, &batch).await;
                 batch.clear();
             }
         });
         let (messages, mut waiting) = mpsc::channel::<(Channel, Vec<u8>)>(1_000);
-        let doorbell = Arc::clone(delivery);
+        let delivery = Arc::clone(delivery);
         let telling = tokio::spawn(async move {
             while let Some((channel, message)) = waiting.recv().await {
-                let keys = &doorbell.keys;
+                let keys = &delivery.keys;
                 let name = match channel {
                     Channel::Logged => &keys.logged,
                     Channel::Running => &keys.running,
                     Channel::Note => &keys.note,
                 };
-                let mut told = doorbell.publish(name, message).await.is_ok();
+                let mut told = delivery.publish(name, message).await.is_ok();
                 while !told && !waiting.is_closed() {
                     sleep(PAUSE).await;
                     // Old news by now: when Redis is back, others are told only that they missed something.
                     while waiting.try_recv().is_ok() {}
-                    told = doorbell.publish(&keys.logged, messages::missed()).await.is_ok();
+                    told = delivery.publish(&keys.logged, messages::missed()).await.is_ok();
                 }
             }
         });

@@ -74,8 +74,10 @@ impl From<StreamLost> for Failure {
 }
 
 fn answered(problem: &Problem, exit: Exit) -> Failure {
-    // The detail is a whole sentence about this case; the title is the same few words each time.
-    let message = if problem.detail.is_empty() { &problem.title } else { &problem.detail };
+    // The detail is a whole sentence about this case; the title is the same few words each time. Where there are errors,
+    // they say it, and the detail only names their field.
+    let is_told = problem.detail.is_empty() || !problem.errors.is_empty();
+    let message = if is_told { &problem.title } else { &problem.detail };
     let mut failure = Failure::new(problem.code.as_str(), exit, message.trim_end_matches('.'));
     for error in &problem.errors {
         failure = failure.evidence(format!("{}: {}", error.pointer, error.detail));

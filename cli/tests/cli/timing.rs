@@ -57,7 +57,8 @@ fn a_time_that_can_not_be_waited_for_is_refused() {
         (&["--due-at", "tomorrow"], "must be a date, a time and a zone"),
         (&["--due-in", "1m", "--due-at", "2030-01-01T00:00:00Z"], "cannot be used with"),
         (&["--priority", "urgent"], "high, normal, low"),
-        (&["--due-in", "400d"], "366 days"),
+        (&["--due-in", "400d"], "error[usage]: tasks can be due at most 366 days ahead"),
+        (&["--kind", "ad", "--payload", "{}"], "/kind: must be one of replacement, add"),
     ] {
         let ended = sandbox.expect(2, &[&["submit"], arguments].concat());
         assert!(ended.stderr.contains(said), "{arguments:?}: {}", ended.stderr);

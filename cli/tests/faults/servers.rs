@@ -1,4 +1,4 @@
-//! Servers die, also between the commit and the bell.
+//! Servers die, also between the commit and the wake-up.
 
 use std::time::Duration;
 
@@ -10,15 +10,15 @@ use crate::platform::Platform;
 async fn what_a_server_accepted_and_never_rang_for_is_found() {
     let platform = Platform::start(Duration::from_millis(20)).await;
     let server = platform.server("server").await;
-    // Redis takes no bell: the answers don't depend on it.
+    // Redis takes no wake-up: the answers don't depend on it.
     platform.redis.pause();
     let sent = platform.submit(300, &["--concurrency", "16"]).ends().await;
     assert_eq!((sent.code, &sent.document["accepted"]), (Some(0), &300.into()), "{}", platform.logs());
     server.kill().await;
     platform.redis.resume();
-    // Whatever was under way to Redis has come in when this is answered, and no one is left who could ring.
+    // Whatever was under way to Redis has come in when this is answered, and no one is left who could offer.
     let known = platform.known();
-    assert!(known < 300, "the server has rung for all {known}, so nothing was broken");
+    assert!(known < 300, "the server has offered all {known}, so nothing was broken");
     let mut parts = vec![platform.server("server").await];
     parts.push(platform.worker("worker").await);
     let watched = platform.cardctl(&["watch", "--run", sent.run(), "--timeout", "60s", "-o", "jsonl"]).output().await;

@@ -39,7 +39,7 @@ enum Topic {
 struct Inbox {
     durable: AtomicBool,
     transient: Mutex<VecDeque<Arc<Task>>>,
-    bell: Notify,
+    wake_up: Notify,
 }
 
 type Topics = HashMap<Topic, Vec<Arc<Inbox>>>;
@@ -102,7 +102,7 @@ impl Hub {
         self.each(change, |inbox| {
             // One nudge is as good as many until the subscriber has looked.
             if !inbox.durable.swap(true, Ordering::AcqRel) {
-                inbox.bell.notify_one();
+                inbox.wake_up.notify_one();
             }
         });
     }
@@ -117,7 +117,7 @@ impl Hub {
             }
             waiting.push_back(Arc::clone(task));
             drop(waiting);
-            inbox.bell.notify_one();
+            inbox.wake_up.notify_one();
         });
     }
 
@@ -126,7 +126,7 @@ impl Hub {
         for shard in &self.shards {
             for inbox in lock(shard).values().flatten() {
                 inbox.durable.store(true, Ordering::Release);
-                inbox.bell.notify_one();
+                inbox.wake_up.notify_one();
             }
         }
     }
@@ -165,11 +165,11 @@ impl Subscription {
     /// The next signal; waits for one. Cancel safe.
     pub async fn signal(&self) -> Signal {
         loop {
-            let bell = self.inbox.bell.notified();
+            let wake_up = self.inbox.wake_up.notified();
             if let Some(signal) = self.try_signal() {
                 return signal;
             }
-            bell.await;
+            wake_up.await;
         }
     }
 

@@ -2,14 +2,14 @@
 //!
 //! ```text
 //!              accept                     claim                 settle
-//!  caller ───────────────► LEDGER ─ring─► DELIVERY ───► worker ───────► LEDGER
+//!  caller ───────────────► LEDGER ─offer► DELIVERY ───► worker ───────► LEDGER
 //!                            │ ▲              │  ▲        │ extend        │
 //!                            │ └──── sweep ───┘  └────────┘               │
 //!                            └── events, in commit order ◄────────────────┘
 //! ```
 //!
-//! The ledger's rows are the outbox: accept commits, then rings. Delivery may forget everything at any moment; the
-//! sweep finds rows that are due and that nobody works on, and rings again. Leases live with the delivery, so a task
+//! The ledger's rows are the outbox: accept commits, then notifies. Delivery may forget everything at any moment; the
+//! sweep finds rows that are due and that nobody works on, and offers them again. Leases live with the delivery, so a task
 //! costs two durable writes, accept and settle, and a claim none.
 
 pub mod cluster;
@@ -135,11 +135,11 @@ impl ClaimRequest {
     }
 }
 
-/// Claims until there is something, the wait is over or the worker would ask for something else: again when the bell is
-/// rung, and after `look` in any case.
+/// Claims until there is something, the wait is over or the worker would ask for something else: again when it is woken
+/// up, and after `look` in any case.
 async fn claim_or_wait<F>(
     request: &ClaimRequest,
-    bell: &Notify,
+    wake_up: &Notify,
     look: Duration,
     mut claim: impl FnMut() -> F + Send,
 ) -> Result<Vec<Claim>, EngineError>
@@ -148,17 +148,17 @@ where
 {
     let deadline = Instant::now() + request.wait;
     loop {
-        // Before the look: what is rung for meanwhile is heard.
-        let rung = bell.notified();
-        tokio::pin!(rung);
-        rung.as_mut().enable();
+        // Before the look: what is offered meanwhile is noticed.
+        let offered = wake_up.notified();
+        tokio::pin!(offered);
+        offered.as_mut().enable();
         let claims = claim().await?;
         let now = Instant::now();
         if !claims.is_empty() || request.max == 0 || now >= deadline {
             return Ok(claims);
         }
         tokio::select! {
-            () = rung => {}
+            () = offered => {}
             () = sleep_until(deadline.min(now + look)) => {}
             () = request.enough() => return Ok(Vec::new()),
         }
@@ -267,7 +267,7 @@ pub struct EffectPage {
 /// Submitting tasks, and reading what became of them.
 #[async_trait]
 pub trait Tasks: Send + Sync + 'static {
-    /// Makes a task durable with its first event, then rings, unless it is due later. Of concurrent accepts with one exclusivity key, one is
+    /// Makes a task durable with its first event, then notifies, unless it is due later. Of concurrent accepts with one exclusivity key, one is
     /// `New`; of those with one idempotency key and owner, one is `New` and the others `Replay` or
     /// `IdempotencyMismatch`. The idempotency key is looked at first. A key of either kind that holds a NUL or more than a
     /// thousand bytes is an error of kind `Invalid`, and so is a kind that nobody has brought to the ledger.

@@ -6,6 +6,7 @@ mod kind;
 mod names;
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -81,6 +82,9 @@ pub struct Attempt {
     /// Why it failed.
     pub error: Option<TaskError>,
 }
+
+/// How far ahead a task may be due: a year, leap years included.
+pub const MOST_AHEAD: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
 /// What is asked to be accepted.
 #[derive(Debug, Clone)]

@@ -10,7 +10,7 @@ use card_core::chosen::REASON;
 use card_core::engine::{Accepted, Cancelled, EventFilter, Retried};
 use card_core::ids::{RunId, TaskId, UserId};
 use card_core::problem::Code;
-use card_core::tasks::{Idempotency, Kind, NewTask, Priority, Status, Task, TaskFilter, TaskPage};
+use card_core::tasks::{Idempotency, Kind, MOST_AHEAD, NewTask, Priority, Status, Task, TaskFilter, TaskPage};
 use card_core::time::Instant as Timestamp;
 use card_kinds::{Definition, Registry, Schemas};
 use serde::Deserialize;
@@ -34,8 +34,6 @@ use crate::http::query::{Query, pattern};
 use crate::problem::Refusal;
 
 const ROUTE: &str = "/api/v1/tasks";
-/// A task may be asked for so far ahead: a year, whichever.
-const AHEAD: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
 /// What is asked for: a kind, a payload of it, and when and how urgently it is to be done.
 #[derive(Debug, Deserialize)]
@@ -183,7 +181,7 @@ fn due_at(text: &str) -> Result<Timestamp, Refusal> {
     let invalid = |rule: &str| Refusal::invalid("/due_at", rule);
     let due_at = text.parse::<jiff::Timestamp>().map_err(|_| invalid("must be a time such as 2026-01-31T12:00:00Z"))?;
     let due_at = Timestamp::from(due_at);
-    if due_at.since(Timestamp::now()) > AHEAD {
+    if due_at.since(Timestamp::now()) > MOST_AHEAD {
         return Err(invalid("may lie at most 366 days ahead"));
     }
     Ok(due_at)

@@ -11,7 +11,7 @@ use std::time::Duration;
 use card_client::audit::Wrong;
 use card_client::orders::Orders;
 use card_core::ids::{RunId, TaskId, UserId};
-use card_core::tasks::{Kind, Priority};
+use card_core::tasks::{Kind, MOST_AHEAD, Priority};
 use card_core::time::{Instant as Timestamp, format_duration, parse_duration};
 use card_kinds::Registry;
 use card_kinds::replacement::{self, CardReplacement, Reason, Replacement};
@@ -109,7 +109,7 @@ struct AcceptedLine {
 pub async fn run(args: SubmitArgs, context: &Context) -> Result<Exit, Failure> {
     let seed = args.seed.unwrap_or_else(Orders::fresh_seed);
     let due_at = due_at(&args);
-    check_patience(&args, due_at)?;
+    check_due(&args, due_at)?;
     let orders = orders(&args, seed)?.when(priority(&args), due_at);
     let client = client::connect(context).await?;
     let plan = Plan {
@@ -150,14 +150,18 @@ fn priority(args: &SubmitArgs) -> Option<Priority> {
     (args.priority != Priority::default()).then_some(args.priority)
 }
 
-/// Counted once: all of them are for the same time, and one that is sent again is the same request.
+/// The time at which they are due. Counted once: all of them are for the same time, and one that is sent again is the same request.
 fn due_at(args: &SubmitArgs) -> Option<Timestamp> {
     args.due_at.or_else(|| args.due_in.map(|due_in| Timestamp::now().plus(due_in)))
 }
 
-/// What is begun after the time is up can't be watched to its end.
-fn check_patience(args: &SubmitArgs, due_at: Option<Timestamp>) -> Result<(), Failure> {
+/// Refuses a time that no platform takes, and a watch that would end before the tasks are due.
+fn check_due(args: &SubmitArgs, due_at: Option<Timestamp>) -> Result<(), Failure> {
     let wait = due_at.map(|due_at| due_at.since(Timestamp::now())).unwrap_or_default();
+    if wait > MOST_AHEAD {
+        return Err(Failure::new("usage", Exit::Usage, "tasks can be due at most 366 days ahead")
+            .fix("choose an earlier --due-in or --due-at"));
+    }
     if !args.watch || wait < args.timeout {
         return Ok(());
     }

@@ -1,4 +1,4 @@
-//! Accept: the task's row, which is its outbox entry, and its first event; then the bell.
+//! Accept: the task's row, which is its outbox entry, and its first event; then the wake-up.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,7 +37,7 @@ impl std::ops::Deref for Accept {
 /// What the ledger answers for one task.
 pub(super) struct Verdict {
     pub(super) accepted: Accepted,
-    /// Where a new task stands; it is rung for.
+    /// Where a new task stands; it is offered.
     identity: Option<Identity>,
 }
 
@@ -138,7 +138,7 @@ impl Work for Accepting {
         for (new, identity) in new {
             // What is due later is the sweep's.
             if identity.due_at.is_none_or(|due| due <= identity.accepted_at) {
-                self.0.notifier.ring(Ready {
+                self.0.notifier.offer(Ready {
                     identity: identity.clone(),
                     payload: new.payload.clone(),
                     attempts: 0,

@@ -1,4 +1,4 @@
-//! Claiming: waits for the bell, takes from Redis, tells who listens. And keeping leases, in a Redis that forgot them, too.
+//! Claiming: waits for the wake-up, takes from Redis, tells who listens. And keeping leases, in a Redis that forgot them, too.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -20,7 +20,7 @@ impl ClusterEngine {
             request.kinds.iter().map(|kind| self.shared.kinds.known(*kind)).collect::<Result<_, _>>()?;
         // A Redis that is full refuses this, and must be worked off all the same.
         let _ = delivery.see(request.worker, Some(&request.host), self.shared.clock.now()).await;
-        claim_or_wait(request, &delivery.bell, LOOK, || async {
+        claim_or_wait(request, &delivery.wake_up, LOOK, || async {
             self.check_open()?;
             delivery.look(LOOK);
             if delivery.foreign.load(Ordering::Acquire) {

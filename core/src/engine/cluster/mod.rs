@@ -168,7 +168,7 @@ impl ClusterEngine {
         self.shared.stop.cancel();
         // The lanes end when what waits is written and the last caller has its answer.
         drop(self.lanes.lock().unwrap_or_else(PoisonError::into_inner).take());
-        self.shared.delivery.bell.notify_waiters();
+        self.shared.delivery.wake_up.notify_waiters();
         self.shared.hub.announce_all();
         self.shared.notifier.close();
         let tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));

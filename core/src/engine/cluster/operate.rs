@@ -228,7 +228,7 @@ pub(super) async fn retry_dead(shared: &Shared, id: TaskId) -> Result<Retried, E
     let change = Change { task: id, run: identity.run.clone(), owner: identity.owner };
     let task = identity.queued();
     let payload = json_of(Some(row.payload))?.unwrap_or_default();
-    shared.notifier.ring(Ready { identity, payload, attempts: 0, due_at: Instant::from_micros(row.at) });
+    shared.notifier.offer(Ready { identity, payload, attempts: 0, due_at: Instant::from_micros(row.at) });
     // Its place in the log is not told; the next look finds it.
     shared.announce(0, &[change]);
     Ok(Retried::Queued(task))

@@ -33,7 +33,7 @@ pub(super) struct Shared {
     pub(super) told: AtomicI64,
     /// Whether messages reach this process.
     pub(super) listens: AtomicBool,
-    /// Rung when the ledger should be looked at before the next look is due.
+    /// Notified when the ledger should be looked at before the next look is due.
     pub(super) look: tokio::sync::Notify,
     pub(super) revoked: Revoked,
     /// What is put off and dead by the code of its kind, while that is much, and when it was counted.

@@ -22,7 +22,7 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::copies;
-use super::delivery::{QueueId, Ready, Rung, TURN, Tidying, Turn, by_queue, by_shard};
+use super::delivery::{Offered, QueueId, Ready, TURN, Tidying, Turn, by_queue, by_shard};
 use super::kinds::learn;
 use super::reads::read;
 use super::retention;
@@ -43,7 +43,7 @@ const STRETCH: i64 = 1_000;
 const GRACE: Duration = Duration::from_secs(1);
 /// Due times so long before the latest are read again: their commits may have come late. In microseconds.
 const OVERLAP: i64 = 500_000;
-/// A Redis that has lost everything is given so long at most, before anything is rung for: workers that hold tasks say so.
+/// A Redis that has lost everything is given so long at most, before anything is offered: workers that hold tasks say so.
 const RECOLLECTION: Duration = Duration::from_secs(2);
 /// A stretch without room for so long is passed over: others behind it may have room.
 const HELD_UP: Duration = Duration::from_secs(5);
@@ -165,7 +165,7 @@ impl Sweep {
             let (tasks, more) = postponed(shared, after, Duration::ZERO).await?;
             for (queue, tasks) in by_queue(&tasks, |ready| ready.queue()) {
                 // What finds no room is found by the walk.
-                if ring(shared, queue, &tasks).await?.is_none() {
+                if offer(shared, queue, &tasks).await?.is_none() {
                     return Ok(());
                 }
             }
@@ -186,9 +186,9 @@ impl Sweep {
         };
         let (mut new, mut stuck) = (0, false);
         for (queue, tasks) in by_queue(&tasks, |ready| ready.queue()) {
-            let Some(rung) = ring(shared, queue, &tasks).await? else { return Ok(false) };
-            new += rung.new;
-            stuck |= rung.passed < tasks.len();
+            let Some(offered) = offer(shared, queue, &tasks).await? else { return Ok(false) };
+            new += offered.new;
+            stuck |= offered.passed < tasks.len();
         }
         if new > 0 {
             tracing::info!(tasks = new, "dispatched tasks that Redis had lost");
@@ -250,7 +250,7 @@ impl Sweep {
 }
 
 /// Offers those tasks of one queue that are not sure to be handed out. None if Redis can't be told.
-async fn ring(shared: &Shared, queue: QueueId, tasks: &[&Ready]) -> Result<Option<Rung>, EngineError> {
+async fn offer(shared: &Shared, queue: QueueId, tasks: &[&Ready]) -> Result<Option<Offered>, EngineError> {
     let mut missing = Vec::new();
     for (shard, tasks) in by_shard(tasks.iter().copied(), |ready| ready.identity.owner).into_iter().enumerate() {
         if tasks.is_empty() {
@@ -262,14 +262,14 @@ async fn ring(shared: &Shared, queue: QueueId, tasks: &[&Ready]) -> Result<Optio
     // They may be missing for being final by now: since they were read, a worker has settled them and let go.
     let open = still_open(shared, missing.iter().map(|ready| ready.identity.id.uuid()).collect()).await?;
     missing.retain(|ready| open.contains(&ready.identity.id.uuid()));
-    let mut all = Rung { new: 0, passed: tasks.len() - missing.len() };
+    let mut all = Offered { new: 0, passed: tasks.len() - missing.len() };
     for (shard, tasks) in by_shard(missing, |ready| ready.identity.owner).into_iter().enumerate() {
         if tasks.is_empty() {
             continue;
         }
-        let Ok(rung) = shared.delivery.ring(shard, queue, &tasks).await else { return Ok(None) };
-        all.new += rung.new;
-        all.passed += rung.passed;
+        let Ok(offered) = shared.delivery.offer(shard, queue, &tasks).await else { return Ok(None) };
+        all.new += offered.new;
+        all.passed += offered.passed;
     }
     Ok(Some(all))
 }

@@ -42,7 +42,7 @@ pub(super) async fn listen(shared: Arc<Shared>) {
 async fn listen_once(shared: &Shared, turn: usize) -> redis::RedisResult<()> {
     let keys = &shared.delivery.keys;
     let (mut sink, mut stream) = shared.delivery.link.messages(turn).await?.split();
-    for channel in [&keys.rung, &keys.logged, &keys.running, &keys.note] {
+    for channel in [&keys.offered, &keys.logged, &keys.running, &keys.note] {
         timeout(QUIET, sink.subscribe(channel)).await.map_err(std::io::Error::from)??;
     }
     // What was published before was not heard.
@@ -61,7 +61,7 @@ async fn listen_once(shared: &Shared, turn: usize) -> redis::RedisResult<()> {
 
 fn hear(shared: &Shared, message: &Msg) {
     let (keys, channel, bytes) = (&shared.delivery.keys, message.get_channel_name(), message.get_payload_bytes());
-    if channel == keys.rung {
+    if channel == keys.offered {
         match std::str::from_utf8(bytes).ok().and_then(|text| text.parse().ok()) {
             Some(place) => shared.delivery.hint(place),
             None => shared.delivery.hint_all(),

@@ -121,10 +121,10 @@ impl Write for Accept {
                     }),
                     None => {
                         let due_at = identity.accepted_at;
-                        shared.delivery.ring(Ready { identity, payload: new.payload, attempts: 0, due_at });
+                        shared.delivery.offer(Ready { identity, payload: new.payload, attempts: 0, due_at });
                     }
                 }
-                // The caller before the watchers, and after the bell: what follows for this task must come after it.
+                // The caller before the watchers, and after the wake-up: what follows for this task must come after it.
                 let _ = reply.send(Ok(accepted));
                 shared.hub.announce(&change);
             }

@@ -191,7 +191,7 @@ impl Tasks for SqliteEngine {
 impl Work for SqliteEngine {
     async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claim>, EngineError> {
         let delivery = &self.shared.delivery;
-        claim_or_wait(request, &delivery.bell, request.wait, || async {
+        claim_or_wait(request, &delivery.wake_up, request.wait, || async {
             let claims = delivery.claim(request);
             if claims.is_empty() && delivery.is_closed() {
                 return Err(closed());

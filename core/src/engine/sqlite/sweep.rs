@@ -73,8 +73,8 @@ pub(super) async fn run(shared: Weak<Shared>, readers: Arc<Readers>, writer: Wea
         }
         let pause = if due.held > 0 { LEASE_INTERVAL } else { INTERVAL };
         let pause = due.next_due.map_or(pause, |at| at.since(now).clamp(Duration::from_millis(1), pause));
-        let rung = async { alive.delivery.sweep.notified().await };
-        let _ = tokio::time::timeout(pause, rung).await;
+        let offered = async { alive.delivery.sweep.notified().await };
+        let _ = tokio::time::timeout(pause, offered).await;
     }
 }
 

@@ -34,7 +34,7 @@ pub(super) trait Write: Send {
     /// Does it inside the open transaction. May be called again after a roll-back.
     fn apply(&mut self, ledger: &mut Ledger<'_>) -> rusqlite::Result<()>;
 
-    /// Called once, when the batch is on disk or has failed: answers the caller, rings and announces.
+    /// Called once, when the batch is on disk or has failed: answers the caller, notifies and announces.
     fn finish(self: Box<Self>, committed: Result<(), EngineError>, shared: &Shared);
 }
 

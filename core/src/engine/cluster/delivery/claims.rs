@@ -81,7 +81,7 @@ impl Delivery {
             let wanted = from.iter().chain(before).filter(|known| rooms.contains_key(&known.code));
             wanted.map(move |known| QueueId::new(known.code, priority))
         });
-        // What is rung for from here on is hinted at again.
+        // What is offered from here on is hinted at again.
         let mut hinted = self.hints.take(queues);
         // Shards with something of that priority come before the others.
         let is_first = |shard: &usize| hinted[*shard].iter().any(|queue| queue.priority() == Priority::order(turn)[0]);
@@ -134,7 +134,7 @@ impl Delivery {
         }
         if !claims.is_empty() && hinted.iter().any(|queues| !queues.is_empty()) {
             // Another claimer of this process may have looked while nothing was hinted at.
-            self.bell.notify_waiters();
+            self.wake_up.notify_waiters();
         }
         match failed {
             // What was claimed elsewhere must not be forgotten; the next claim meets the error again.

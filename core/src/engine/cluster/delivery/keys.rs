@@ -14,7 +14,7 @@ pub(in super::super) struct Keys {
     /// By shard, then by queue; made when they are first used.
     places: Vec<OnceLock<Box<Place>>>,
     /// Says which shard and queue has news for claimers.
-    pub(in super::super) rung: String,
+    pub(in super::super) offered: String,
     /// Says which tasks the log has news of.
     pub(in super::super) logged: String,
     /// Carries tasks that are being run.
@@ -44,7 +44,7 @@ impl Keys {
         Self {
             prefix: prefix.to_owned(),
             places: (0..SHARDS * QueueId::COUNT).map(|_| OnceLock::new()).collect(),
-            rung: format!("{prefix}:rung"),
+            offered: format!("{prefix}:rung"),
             logged: format!("{prefix}:logged"),
             running: format!("{prefix}:running"),
             note: format!("{prefix}:note"),

@@ -66,8 +66,8 @@ pub(super) struct Delivery {
     pub(super) keys: Keys,
     scripts: Scripts,
     limit: usize,
-    /// Rung when a claim may find something.
-    pub(super) bell: Notify,
+    /// Notified when a claim may find something.
+    pub(super) wake_up: Notify,
     hints: Hints,
     /// When each worker of this process was last told of, and where it runs.
     seen: Mutex<HashMap<WorkerId, (tokio::time::Instant, String)>>,
@@ -100,9 +100,9 @@ pub(super) enum Turn {
     First,
 }
 
-/// What became of ringing for tasks of one shard and queue.
+/// What became of offering tasks of one shard and queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Rung {
+pub(super) struct Offered {
     /// How many were not known before.
     pub(super) new: usize,
     /// How many of those given, in order, are known now; the next found no room.
@@ -116,7 +116,7 @@ impl Delivery {
             keys: Keys::new(prefix),
             scripts: Scripts::default(),
             limit,
-            bell: Notify::new(),
+            wake_up: Notify::new(),
             hints: Hints::default(),
             seen: Mutex::default(),
             turn: AtomicUsize::new(0),
@@ -126,16 +126,16 @@ impl Delivery {
         }
     }
 
-    /// Claimers should look at a place that another process has rung for; at all, if it is none.
+    /// Claimers should look at a place that another process has offered; at all, if it is none.
     pub(super) fn hint(&self, place: usize) {
         self.hints.set(place);
-        self.bell.notify_waiters();
+        self.wake_up.notify_waiters();
     }
 
     /// Claimers should look everywhere.
     pub(super) fn hint_all(&self) {
         self.hints.set_everywhere();
-        self.bell.notify_waiters();
+        self.wake_up.notify_waiters();
     }
 
     /// Claimers should look everywhere if they have not done so for so long.
@@ -150,21 +150,21 @@ impl Delivery {
     }
 
     /// Offers tasks of one shard and queue, in order.
-    pub(super) async fn ring(&self, shard: usize, queue: QueueId, tasks: &[&Ready]) -> RedisResult<Rung> {
+    pub(super) async fn offer(&self, shard: usize, queue: QueueId, tasks: &[&Ready]) -> RedisResult<Offered> {
         let place = self.keys.place(shard, queue);
-        let mut call = self.scripts.ring.prepare_invoke();
+        let mut call = self.scripts.offer.prepare_invoke();
         call.key(&place.stream)
             .key(&place.waiting)
             .key(&place.held)
             .arg(self.limit)
-            .arg(&self.keys.rung)
+            .arg(&self.keys.offered)
             .arg(Hints::place(shard, queue));
         for task in tasks {
             call.arg(task.pack());
         }
         let (new, passed) =
             self.link.run(|mut connection| async move { call.invoke_async(&mut connection).await }).await?;
-        Ok(Rung { new, passed })
+        Ok(Offered { new, passed })
     }
 
     /// Which of these tasks of one shard and queue are sure to be handed out, or are under a lease that ends. What else

@@ -1,6 +1,6 @@
 //! Rings and lets go beside the callers: an accept is answered when it is on disk, whether Redis has heard of it or not.
 //!
-//! What can't be told is dropped: a ring that is lost, the sweep makes up for; a task that was not let go is let go when
+//! What can't be told is dropped: an offer that is lost, the sweep makes up for; a task that was not let go is let go when
 //! its lease runs out and the next worker is told that it is final.
 
 use std::collections::HashMap;
@@ -17,7 +17,7 @@ use super::super::rows::SHARDS;
 use super::{Delivery, QueueId, Ready, by_queue, by_shard};
 use crate::ids::TaskId;
 
-/// Tasks whose rings may wait. Beyond, they are left to the sweep.
+/// Tasks whose offers may wait. Beyond, they are left to the sweep.
 const WAITING_LIMIT: usize = 100_000;
 /// Told in one go.
 const BATCH: usize = 1_000;
@@ -42,7 +42,7 @@ pub(in super::super) struct Notifier {
 
 #[derive(Debug)]
 struct Senders {
-    rings: mpsc::Sender<Ready>,
+    offers: mpsc::Sender<Ready>,
     lettings: mpsc::Sender<Letting>,
     /// A message for a channel of hints.
     messages: mpsc::Sender<(Channel, Vec<u8>)>,
@@ -57,54 +57,54 @@ pub(in super::super) enum Channel {
 }
 
 impl Notifier {
-    /// Starts the tasks that ring; they end with the notifier, when all that waits is told.
+    /// Starts the tasks that offer; they end with the notifier, when all that waits is told.
     pub(in super::super) fn start(delivery: &Arc<Delivery>) -> (Self, Vec<tokio::task::JoinHandle<()>>) {
-        let (rings, mut waiting) = mpsc::channel::<Ready>(WAITING_LIMIT);
-        let delivery = Arc::clone(delivery);
-        let ringing = tokio::spawn(async move {
+        let (offers, mut waiting) = mpsc::channel::<Ready>(WAITING_LIMIT);
+        let to = Arc::clone(delivery);
+        let offering = tokio::spawn(async move {
             let mut batch = Vec::with_capacity(BATCH);
             while waiting.recv_many(&mut batch, BATCH).await > 0 {
-                ring(&delivery, &batch).await;
+                offer(&to, &batch).await;
                 batch.clear();
             }
         });
         let (lettings, mut waiting) = mpsc::channel::<Letting>(WAITING_LIMIT);
-        let delivery = Arc::clone(delivery);
+        let to = Arc::clone(delivery);
         let letting = tokio::spawn(async move {
             let mut batch = Vec::with_capacity(BATCH);
             while waiting.recv_many(&mut batch, BATCH).await > 0 {
-                let_go(&delivery, &batch).await;
+                let_go(&to, &batch).await;
                 batch.clear();
             }
         });
         let (messages, mut waiting) = mpsc::channel::<(Channel, Vec<u8>)>(1_000);
-        let delivery = Arc::clone(delivery);
+        let to = Arc::clone(delivery);
         let telling = tokio::spawn(async move {
             while let Some((channel, message)) = waiting.recv().await {
-                let keys = &delivery.keys;
+                let keys = &to.keys;
                 let name = match channel {
                     Channel::Logged => &keys.logged,
                     Channel::Running => &keys.running,
                     Channel::Note => &keys.note,
                 };
-                let mut told = delivery.publish(name, message).await.is_ok();
+                let mut told = to.publish(name, message).await.is_ok();
                 while !told && !waiting.is_closed() {
                     sleep(PAUSE).await;
                     // Old news by now: when Redis is back, others are told only that they missed something.
                     while waiting.try_recv().is_ok() {}
-                    told = delivery.publish(&keys.logged, messages::missed()).await.is_ok();
+                    told = to.publish(&keys.logged, messages::missed()).await.is_ok();
                 }
             }
         });
-        let senders = RwLock::new(Some(Senders { rings, lettings, messages }));
-        (Self { senders }, vec![ringing, letting, telling])
+        let senders = RwLock::new(Some(Senders { offers, lettings, messages }));
+        (Self { senders }, vec![offering, letting, telling])
     }
 
     // In all of them: full or closed, the sweep finds it.
 
-    pub(in super::super) fn ring(&self, ready: Ready) {
+    pub(in super::super) fn offer(&self, ready: Ready) {
         self.send(|senders| {
-            let _ = senders.rings.try_send(ready);
+            let _ = senders.offers.try_send(ready);
         });
     }
 
@@ -132,18 +132,18 @@ impl Notifier {
     }
 }
 
-async fn ring(delivery: &Delivery, batch: &[Ready]) {
+async fn offer(delivery: &Delivery, batch: &[Ready]) {
     if delivery.foreign.load(Ordering::Acquire) {
         return;
     }
     let mut calls = Vec::new();
     for (shard, tasks) in by_shard(batch, |ready| ready.identity.owner).into_iter().enumerate() {
         for (queue, tasks) in by_queue(tasks, |ready| ready.queue()) {
-            calls.push(async move { delivery.ring(shard, queue, &tasks).await });
+            calls.push(async move { delivery.offer(shard, queue, &tasks).await });
         }
     }
-    for rung in join_all(calls).await {
-        if let Err(error) = rung {
+    for offered in join_all(calls).await {
+        if let Err(error) = offered {
             tracing::debug!(%error, "tasks were not dispatched; the sweep will find them");
         }
     }

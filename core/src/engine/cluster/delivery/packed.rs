@@ -62,7 +62,7 @@ impl Ready {
         bytes
     }
 
-    /// None for what another version wrote or something else spoilt: the sweep will ring for the task again.
+    /// None for what another version wrote or something else spoilt: the sweep will offer the task again.
     pub(in super::super) fn unpack(kind: KnownKind, bytes: &[u8]) -> Option<Self> {
         let (version, mut rest) = bytes.split_first().filter(|(version, _)| matches!(**version, PLAIN | ASKED))?;
         let seq = i64::from_be_bytes(take(&mut rest)?);

@@ -4,7 +4,7 @@
 use redis::Script;
 
 pub(in super::super) struct Scripts {
-    pub(super) ring: Script,
+    pub(super) offer: Script,
     pub(super) check: Script,
     pub(super) claim: Script,
     pub(super) extend: Script,
@@ -15,7 +15,7 @@ pub(in super::super) struct Scripts {
     pub(super) turn: Script,
 }
 
-/// A script with what all of them have in common. When Redis is full, only `ring` is refused: the others need little, and
+/// A script with what all of them have in common. When Redis is full, only `offer` is refused: the others need little, and
 /// must go on, or nothing would ever be worked off and make room.
 macro_rules! script {
     ($name:literal, $flags:literal) => {
@@ -33,7 +33,7 @@ macro_rules! script {
 impl Default for Scripts {
     fn default() -> Self {
         Self {
-            ring: script!("ring", "#!lua\n"),
+            offer: script!("offer", "#!lua\n"),
             check: script!("check"),
             claim: script!("claim"),
             extend: script!("extend"),

@@ -93,7 +93,7 @@ async fn exercise(delivery: &Delivery) -> RedisResult<()> {
         most: std::collections::BTreeMap::new(),
         enough: None,
     };
-    delivery.ring(0, queue, &[&ready]).await?;
+    delivery.offer(0, queue, &[&ready]).await?;
     delivery.check(0, queue, &[&ready]).await?;
     let claimed = delivery.claim(&request, &[kind], now).await?;
     let leases: Vec<_> = claimed.iter().map(|(_, lease)| *lease).collect();

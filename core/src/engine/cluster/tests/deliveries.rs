@@ -206,7 +206,7 @@ async fn an_entry_that_is_left_over_from_a_final_task_is_not_handed_out() {
     accepted(&*bed.engine, add()).await;
     let claim = claim_one(&*bed.engine).await;
     bed.forget().await;
-    eventually("the sweep has rung again", async || holdings(&bed).await[0].entries[1] == 1).await;
+    eventually("the sweep has offered it again", async || holdings(&bed).await[0].entries[1] == 1).await;
     assert_eq!(bed.engine.end(&claim.lease, claim.started_at, End::Settle(done())).await.unwrap(), Settled::Applied);
     eventually("it is let go, with its entry", async || holdings(&bed).await[0] == nothing()).await;
     claim_nothing(&*bed.engine, Duration::from_secs(1)).await;

@@ -54,9 +54,9 @@ pub(super) struct Figures {
 #[derive(Debug, Default)]
 pub(super) struct Delivery {
     state: Mutex<State>,
-    /// Rung when a claim may find something.
-    pub(super) bell: Notify,
-    /// Rung when the sweep may have something to do.
+    /// Notified when a claim may find something.
+    pub(super) wake_up: Notify,
+    /// Notified when the sweep may have something to do.
     pub(super) sweep: Notify,
 }
 
@@ -74,7 +74,7 @@ impl Delivery {
     }
 
     /// Rings for a task that was just committed.
-    pub(super) fn ring(&self, ready: Ready) {
+    pub(super) fn offer(&self, ready: Ready) {
         let mut state = self.lock();
         let queue = state.queue((ready.identity.kind.kind, ready.identity.priority));
         if queue.is_behind() || queue.ready.len() >= READY_LIMIT {
@@ -85,7 +85,7 @@ impl Delivery {
         state.push(ready);
         drop(state);
         // All of them: one alone may be a worker that does not take this kind.
-        self.bell.notify_waiters();
+        self.wake_up.notify_waiters();
     }
 
     /// Takes up to `request.max` ready tasks.
@@ -250,7 +250,7 @@ impl Delivery {
             queue.swept = queue.swept.max(missed);
         }
         drop(state);
-        self.bell.notify_waiters();
+        self.wake_up.notify_waiters();
     }
 
     /// Makes the next sweep read the ledger.
@@ -273,12 +273,12 @@ impl Delivery {
 
     pub(super) fn set_paused(&self, paused: bool) {
         self.lock().paused = paused;
-        self.bell.notify_waiters();
+        self.wake_up.notify_waiters();
     }
 
     pub(super) fn close(&self) {
         self.lock().closed = true;
-        self.bell.notify_waiters();
+        self.wake_up.notify_waiters();
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -353,9 +353,9 @@ mod tests {
     fn a_ring_for_what_the_sweep_has_found_adds_nothing() {
         let delivery = Delivery::new([ADD]);
         delivery.refill((ADD, Priority::Normal), vec![ready(1)], true, 0);
-        delivery.ring(ready(1));
+        delivery.offer(ready(1));
         assert_eq!(claim(&delivery), 1);
-        delivery.ring(ready(1));
+        delivery.offer(ready(1));
         assert_eq!(claim(&delivery), 0, "somebody holds it");
     }
 }

@@ -204,7 +204,7 @@ pub(super) struct State {
 }
 
 impl State {
-    /// Adds a task, unless it is there already: the sweep may have found it before its ring came.
+    /// Adds a task, unless it is there already: the sweep may have found it before its offer came.
     pub(super) fn push(&mut self, ready: Ready) {
         if self.known.insert(ready.identity.seq) {
             self.queue((ready.identity.kind.kind, ready.identity.priority)).ready.push_back(ready);

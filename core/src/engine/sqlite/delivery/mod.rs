@@ -73,7 +73,7 @@ impl Delivery {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Rings for a task that was just committed.
+    /// Offers a task that was just committed.
     pub(super) fn offer(&self, ready: Ready) {
         let mut state = self.lock();
         let queue = state.queue((ready.identity.kind.kind, ready.identity.priority));

@@ -94,6 +94,10 @@ impl Agenda {
     }
 
     fn forget(&mut self, row: i64) -> Option<Postponed> {
+        // As it is nearly always, and each task that ends asks.
+        if self.rows.is_empty() {
+            return None;
+        }
         let known = self.rows.remove(&row)?;
         self.next.remove(&(known.due, row));
         if let Some(count) = self.here.get_mut(&(known.kind, known.why)) {
@@ -188,7 +192,7 @@ impl Queue {
 #[derive(Debug, Default)]
 pub(super) struct State {
     /// Every kind that the ledger knows has one for each priority.
-    pub(super) queues: HashMap<(Kind, Priority), Queue>,
+    pub(super) queues: BTreeMap<(Kind, Priority), Queue>,
     /// Tasks in a queue or `held`, by row.
     pub(super) known: HashSet<i64>,
     /// Tasks in a queue that became final meanwhile: skipped when their turn comes.

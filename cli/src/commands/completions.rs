@@ -64,7 +64,7 @@ fn with_values(argument: clap::Arg) -> clap::Arg {
         "kind" => Registry::default().all().map(|one| one.kind.to_string()).collect(),
         "status" => Status::ALL.map(|one| one.as_str().to_owned()).to_vec(),
         "priority" => Priority::ALL.map(|one| one.as_str().to_owned()).to_vec(),
-        // Why somebody did something is their own words.
+        // Reasons are free text of operators.
         "reason" if is_called("REASON") => Reason::ALL.map(|one| one.as_str().to_owned()).to_vec(),
         "preset" => Preset::ALL.map(|one| one.as_str().to_owned()).to_vec(),
         "journey" => Journey::all().iter().map(|journey| journey.as_str().to_owned()).collect(),

@@ -148,7 +148,7 @@ impl Component {
         match target.split("::").next() {
             Some("card_server") => Self::Server,
             Some("card_issuer") => Self::Issuer,
-            // What a kind says while its step is done is the worker's.
+            // Log lines of a kind come from its step, which the worker runs.
             Some("card_worker" | "card_kinds") => Self::Worker,
             Some("card_core") => Self::Engine,
             _ => Self::Process,

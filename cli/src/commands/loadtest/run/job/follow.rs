@@ -323,7 +323,7 @@ impl Following {
         if grace.is_some() {
             let pods: Api<Pod> = Api::namespaced(client, namespace);
             let now = DeleteParams { grace_period_seconds: grace, ..DeleteParams::default() };
-            // As they are now: one may have come up since the last look.
+            // Listed again: a pod may have come up since the last look.
             for pod in pods.list(&self.of_the_job()).await? {
                 match pods.delete(&pod.name_any(), &now).await {
                     Err(error) if !gone(&error) => return Err(error),

@@ -174,7 +174,7 @@ pub(in super::super) struct Ahead {
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     pub(super) ready: VecDeque<Ready>,
-    /// Rings that found no room. Anything above what the last complete sweep saw means: there is more in the ledger.
+    /// Offers that found no room. Anything above what the last complete sweep saw means: there is more in the ledger.
     pub(super) missed: u64,
     pub(super) swept: u64,
 }

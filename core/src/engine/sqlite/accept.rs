@@ -18,13 +18,22 @@ pub(super) struct Accept {
     pub(super) new: NewTask,
     pub(super) kind: KnownKind,
     pub(super) reply: oneshot::Sender<Result<Accepted, EngineError>>,
-    pub(super) done: Option<(Accepted, Option<Identity>)>,
+    pub(super) done: Option<Done>,
+}
+
+/// What came of an accept.
+pub(super) enum Done {
+    /// The place of a new task, and when it was accepted. The task is built when the batch is on disk: not by the one
+    /// thread that all writes wait for.
+    New(i64, Instant),
+    /// There was one already.
+    Other(Box<Accepted>),
 }
 
 const INSERT: &str = "
     INSERT INTO tasks (seq, id, kind, owner, run, payload, exclusive, idempotency_key, fingerprint, accepted_at,
                        status, attempts, due_at, last_seq, not_before, priority)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 2, 0, max(?10, coalesce(?11, 0)), ?1, ?11, ?12)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 2, 0, ?11, ?1, ?12, ?13)
     ON CONFLICT DO NOTHING";
 
 const BY_IDEMPOTENCY_KEY: &str = concat!(
@@ -67,8 +76,8 @@ impl Accept {
 impl Write for Accept {
     fn apply(&mut self, ledger: &mut Ledger<'_>) -> rusqlite::Result<()> {
         let new = &self.new;
-        let seq = ledger.books.next_seq;
-        let inserted = ledger.connection.prepare_cached(INSERT)?.execute(params![
+        let (seq, now) = (ledger.books.next_seq, ledger.now);
+        let inserted = ledger.statement(INSERT)?.execute(params![
             seq,
             new.id.uuid().as_bytes(),
             self.kind.code,
@@ -78,58 +87,45 @@ impl Write for Accept {
             new.exclusive,
             new.idempotency.as_ref().map(|idempotency| idempotency.key.as_str()),
             new.idempotency.as_ref().map(|idempotency| idempotency.fingerprint),
-            ledger.now.micros(),
+            now.micros(),
+            new.due_at.map_or(now, |due| due.max(now)).micros(),
             new.due_at.map(Instant::micros),
             priority_code(new.priority),
         ])?;
         if inserted == 0 {
-            self.done = Some((self.conflict(ledger)?, None));
+            self.done = Some(Done::Other(Box::new(self.conflict(ledger)?)));
             return Ok(());
         }
         if let (Some(owner), Some(_)) = (new.owner, &new.run) {
-            ledger.connection.prepare_cached(NOTE_PERSONAL)?.execute(params![seq, owner.uuid().as_bytes()])?;
+            ledger.statement(NOTE_PERSONAL)?.execute(params![seq, owner.uuid().as_bytes()])?;
         }
         ledger.books.take_seq();
         ledger.books.accepted += 1;
         ledger.books.add(self.kind.code, StatusCode::QUEUED, 1);
-        let identity = Identity {
-            seq,
-            id: new.id,
-            kind: self.kind,
-            owner: new.owner,
-            run: new.run.clone(),
-            accepted_at: ledger.now,
-            priority: new.priority,
-            due_at: new.due_at,
-        };
-        self.done = Some((Accepted::New(identity.queued()), Some(identity)));
+        self.done = Some(Done::New(seq, now));
         Ok(())
     }
 
     fn finish(self: Box<Self>, committed: Result<(), EngineError>, shared: &Shared) {
-        let Self { new, reply, done, .. } = *self;
-        let answer = committed.and_then(|()| done.ok_or_else(super::writer::closed));
-        match answer {
-            Ok((accepted, Some(identity))) => {
-                let change = Change { task: identity.id, run: identity.run.clone(), owner: identity.owner };
-                match identity.due_at.filter(|due| *due > identity.accepted_at) {
-                    Some(due) => shared.delivery.postpone(Postponed {
-                        row: identity.seq,
-                        due,
-                        kind: identity.kind.kind,
-                        why: Later::Scheduled,
-                    }),
-                    None => {
-                        let due_at = identity.accepted_at;
-                        shared.delivery.offer(Ready { identity, payload: new.payload, attempts: 0, due_at });
-                    }
-                }
-                // The caller before the watchers, and after the wake-up: what follows for this task must come after it.
-                let _ = reply.send(Ok(accepted));
-                shared.hub.announce(&change);
+        let Self { new, kind, reply, done } = *self;
+        let (seq, accepted_at) = match committed.and_then(|()| done.ok_or_else(super::writer::closed)) {
+            Ok(Done::New(seq, now)) => (seq, now),
+            Ok(Done::Other(accepted)) => return drop(reply.send(Ok(*accepted))),
+            Err(error) => return drop(reply.send(Err(error))),
+        };
+        let NewTask { id, owner, run, payload, priority, due_at, .. } = new;
+        let identity = Identity { seq, id, kind, owner, run, accepted_at, priority, due_at };
+        let accepted = Accepted::New(identity.queued());
+        let change = Change { task: id, run: identity.run.clone(), owner };
+        match due_at.filter(|due| *due > accepted_at) {
+            Some(due) => {
+                let (kind, why) = (kind.kind, Later::Scheduled);
+                shared.delivery.postpone(Postponed { row: seq, due, kind, why });
             }
-            Ok((accepted, None)) => drop(reply.send(Ok(accepted))),
-            Err(error) => drop(reply.send(Err(error))),
+            None => shared.delivery.offer(Ready { identity, payload, attempts: 0, due_at: accepted_at }),
         }
+        // The caller before the watchers, and after the wake-up: what follows for this task must come after it.
+        let _ = reply.send(Ok(accepted));
+        shared.hub.announce(&change);
     }
 }

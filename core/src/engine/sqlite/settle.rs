@@ -61,10 +61,11 @@ const APPLY: &str = "
 
 impl EndAttempt {
     fn end(&self, ledger: &mut Ledger<'_>) -> rusqlite::Result<Done> {
-        let mut statement = ledger.connection.prepare_cached(OPEN_TASK)?;
-        let found = statement
+        let kinds = ledger.kinds;
+        let found = ledger
+            .statement(OPEN_TASK)?
             .query_row([self.lease.row.0], |row| {
-                Ok((Identity::read(row, ledger.kinds)?, StatusCode(row.get(8)?), row.get::<_, u32>(9)?))
+                Ok((Identity::read(row, kinds)?, StatusCode(row.get(8)?), row.get::<_, u32>(9)?))
             })
             .optional()?;
         // A row can be cleaned up and never comes back under another task: seqs are used once.
@@ -78,7 +79,7 @@ impl EndAttempt {
         let mut due_at = None;
         if let End::RetryAt { due, counts, .. } = &self.end {
             if !counts {
-                ledger.connection.prepare_cached(DEFER)?.execute(params![task.seq, due.micros()])?;
+                ledger.statement(DEFER)?.execute(params![task.seq, due.micros()])?;
                 return nothing(Settled::Applied, kind);
             }
             due_at = Some(*due);
@@ -86,16 +87,8 @@ impl EndAttempt {
         let seq = ledger.books.take_seq();
         let attempts = attempts + 1;
         match due_at {
-            Some(due) => ledger.connection.prepare_cached(UPDATE)?.execute(params![
-                task.seq,
-                status.0,
-                attempts,
-                due.micros(),
-                seq
-            ])?,
-            None => {
-                ledger.connection.prepare_cached(UPDATE_FINAL)?.execute(params![task.seq, status.0, attempts, seq])?
-            }
+            Some(due) => ledger.statement(UPDATE)?.execute(params![task.seq, status.0, attempts, due.micros(), seq])?,
+            None => ledger.statement(UPDATE_FINAL)?.execute(params![task.seq, status.0, attempts, seq])?,
         };
         let result = match &self.end {
             End::Settle(Outcome::Succeeded { result, effect }) => {
@@ -107,13 +100,14 @@ impl EndAttempt {
             _ => None,
         };
         let error = self.end.error();
-        ledger.connection.prepare_cached(EVENT)?.execute(params![
+        let now = ledger.now.micros();
+        ledger.statement(EVENT)?.execute(params![
             seq,
             task.seq,
             task.run.as_ref().map(|run| run.as_str()),
             status.0,
             attempts,
-            ledger.now.micros(),
+            now,
             self.started_at.micros(),
             result,
             error.map(|error| error.code.as_str()),
@@ -130,27 +124,27 @@ impl EndAttempt {
 }
 
 /// Leaves what the task was for, in the place of what was active in its slot.
-fn apply(effect: &Effect, task: &Identity, ledger: &Ledger<'_>) -> rusqlite::Result<()> {
+fn apply(effect: &Effect, task: &Identity, ledger: &mut Ledger<'_>) -> rusqlite::Result<()> {
     let kind = task.kind.code;
     let owner = task.owner.map(|owner| owner.uuid().into_bytes());
     let mut replaces: Option<Uuid> = None;
     if let Some(slot) = &effect.slot {
         replaces = ledger
-            .connection
-            .prepare_cached(REPLACE)?
+            .statement(REPLACE)?
             .query_row(params![kind, owner.as_ref().map_or(&[][..], |owner| owner), slot], |row| {
                 super::rows::uuid(row, 0)
             })
             .optional()?;
     }
-    ledger.connection.prepare_cached(APPLY)?.execute(params![
+    let now = ledger.now.micros();
+    ledger.statement(APPLY)?.execute(params![
         task.seq,
         Uuid::now_v7().as_bytes(),
         kind,
         owner,
         effect.slot,
         effect.data.get(),
-        ledger.now.micros(),
+        now,
         replaces.map(Uuid::into_bytes),
     ])?;
     Ok(())

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, Sender};
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::{CachedStatement, Connection, ErrorCode};
 use tokio::sync::oneshot;
 
 use super::books::Books;
@@ -27,6 +27,20 @@ pub(super) struct Ledger<'a> {
     pub(super) kinds: &'a Kinds,
     /// One time for the whole batch, so that times follow commit order.
     pub(super) now: Instant,
+    statements: Vec<(&'static str, CachedStatement<'a>)>,
+}
+
+impl<'a> Ledger<'a> {
+    /// The statement with a text, kept for the rest of the batch: the connection's cache hashes the whole text each time,
+    /// which is a tenth of what an accept costs.
+    pub(super) fn statement(&mut self, sql: &'static str) -> rusqlite::Result<&mut CachedStatement<'a>> {
+        let known = self.statements.iter().position(|(of, _)| std::ptr::eq(*of, sql));
+        let at = known.unwrap_or(self.statements.len());
+        if known.is_none() {
+            self.statements.push((sql, self.connection.prepare_cached(sql)?));
+        }
+        Ok(&mut self.statements[at].1)
+    }
 }
 
 /// One write of a batch.
@@ -241,11 +255,17 @@ impl Thread {
         let now = Instant::now();
         let result = (|| {
             self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
-            let mut ledger =
-                Ledger { connection: &self.connection, books: &mut self.books, kinds: &self.shared.kinds, now };
+            let mut ledger = Ledger {
+                connection: &self.connection,
+                books: &mut self.books,
+                kinds: &self.shared.kinds,
+                now,
+                statements: Vec::new(),
+            };
             for write in batch.iter_mut() {
                 write.apply(&mut ledger)?;
             }
+            drop(ledger);
             self.books.save(&before, &self.connection)?;
             self.connection.prepare_cached("COMMIT")?.execute([])?;
             Ok(())

@@ -175,7 +175,7 @@ async fn a_limit_bounds_what_redis_holds_and_everything_is_handed_out() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn rings_that_were_lost_one_by_one_come_back() {
+async fn offers_that_were_lost_one_by_one_come_back() {
     let bed = Bed::new().await;
     let tasks = accept_all(&bed.engine, (0..30).map(|_| add()).collect()).await;
     let place = bed.engine.shared.delivery.keys.place(0, QueueId::new(1, Priority::Normal));

@@ -119,6 +119,11 @@ prefixed_id!(
     "crd"
 );
 prefixed_id!(
+    /// A purchase. The 16 bytes are those of the task that recorded it.
+    PurchaseId,
+    "pur"
+);
+prefixed_id!(
     /// One worker process.
     WorkerId,
     "wrk"

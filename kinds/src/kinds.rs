@@ -18,6 +18,7 @@ macro_rules! registry {
 registry! {
     0 = replacement::CardReplacement;
     1 = add::Addition;
+    2 = purchase::Purchasing;
 }
 
 /// Codes are dense and in order, and names are told apart.

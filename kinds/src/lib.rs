@@ -20,7 +20,7 @@ pub mod testing;
 pub use self::definition::{Definition, Exclusive, PayloadError, Schemas, TaskKind};
 pub use self::gate::{Gate, Passing};
 pub use self::issuer_client::{Answer, InvalidIssuer, IssuerClient};
-pub use self::kinds::{add, replacement};
+pub use self::kinds::{add, purchase, replacement};
 pub use self::object::Object;
 pub use self::page::page;
 pub use self::registry::Registry;

@@ -14,8 +14,8 @@ use crate::http::metrics::RouteMetrics;
 use crate::http::parameters::Parameters;
 use crate::problem::Refusal;
 use crate::routes::{
-    cards, dead_letters, docs, effects, events, health, metrics, openapi, page, queue, replacements, scaling, sessions,
-    stats, synthetic_users, tasks, users,
+    cards, dead_letters, docs, effects, events, health, metrics, openapi, page, purchases, queue, replacements,
+    scaling, sessions, stats, synthetic_users, tasks, users,
 };
 
 /// Everything below `/api/v1`.
@@ -30,6 +30,9 @@ fn v1() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(replacements::submit, replacements::list))
         .routes(routes!(replacements::get))
         .routes(routes!(cards::list))
+        .routes(routes!(purchases::submit, purchases::list))
+        .routes(routes!(purchases::summary))
+        .routes(routes!(purchases::get))
         .routes(routes!(tasks::submit, tasks::list))
         .routes(routes!(tasks::get))
         .routes(routes!(tasks::attempts))

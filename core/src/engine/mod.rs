@@ -40,7 +40,9 @@ pub use self::error::{EngineError, ErrorKind};
 pub use self::hub::{Signal, Subscription};
 pub use self::kinds::KnownKind;
 use crate::ids::{RunId, TaskId, UserId, WorkerId};
-use crate::tasks::{Attempt, End, Kind, NewTask, Stats, StoredEffect, Task, TaskFilter, TaskPage};
+use crate::tasks::{
+    Attempt, End, History, HistoryPage, HistorySummary, Kind, NewTask, Stats, StoredEffect, Task, TaskFilter, TaskPage,
+};
 use crate::time::Instant as Time;
 
 /// Position in the log of events. Follows commit order and is never used twice in a ledger. 0 is before the first.
@@ -49,8 +51,8 @@ pub type EventSeq = u64;
 /// What became of an accept.
 #[derive(Debug, Clone)]
 pub enum Accepted {
-    /// It is durable.
-    New(Task),
+    /// It is durable, with its event at this place in the log.
+    New(Task, EventSeq),
     /// The same idempotency key and request were accepted before: the first answer, as it was then.
     Replay(Task),
     /// The idempotency key was used with another request.
@@ -285,6 +287,19 @@ pub trait Tasks: Send + Sync + 'static {
 
     /// An owner's effects of one kind, newest first.
     async fn effects_of(&self, owner: UserId, kind: Kind) -> Result<Vec<StoredEffect>, EngineError>;
+
+    /// A page of an owner's effects of one kind, newest first, and its version, from one snapshot. `cursor` is a `next` of
+    /// an earlier page; one that is not is an error of kind `Invalid`. `limit` is clamped to 1..=1000.
+    async fn history(&self, history: &History, cursor: Option<&str>, limit: usize) -> Result<HistoryPage, EngineError>;
+
+    /// What an owner's effects of one kind come to, and its version, from one snapshot.
+    async fn history_summary(&self, history: &History) -> Result<HistorySummary, EngineError>;
+
+    /// The version that the two above would answer, without reading what it is the version of.
+    async fn history_version(&self, owner: UserId, kind: Kind) -> Result<i64, EngineError>;
+
+    /// What a task left behind.
+    async fn effect(&self, task: TaskId) -> Result<Option<StoredEffect>, EngineError>;
 
     /// Every kind that the ledger has heard of: from this process or from others, newer ones included.
     async fn kinds(&self) -> Result<Vec<Kind>, EngineError>;

@@ -3,7 +3,7 @@
 
 use super::identity::Identity;
 use super::{EngineError, ErrorKind};
-use crate::tasks::{Priority, Status, Task, TaskError, TaskFilter};
+use crate::tasks::{History, HistoryPage, Priority, Status, StoredEffect, Task, TaskError, TaskFilter};
 use crate::time::Instant;
 
 /// Status as a row has it. Never changed: ledgers hold them. Below 4 is open.
@@ -65,6 +65,51 @@ pub(super) const fn priority_of(code: i64) -> Priority {
         1 => Priority::High,
         2 => Priority::Low,
         _ => Priority::Normal,
+    }
+}
+
+/// A place in a history, whose effects stand by time and then by their place in the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct HistoryPlace {
+    pub(super) at: i64,
+    pub(super) seq: i64,
+}
+
+impl HistoryPlace {
+    /// Where a page begins: right after the last item of the page before, or with the newest.
+    pub(super) fn of_cursor(cursor: Option<&str>) -> Result<Self, EngineError> {
+        let Some(cursor) = cursor else { return Ok(Self { at: i64::MAX, seq: i64::MAX }) };
+        let place =
+            cursor.split_once('.').and_then(|(at, seq)| Some(Self { at: at.parse().ok()?, seq: seq.parse().ok()? }));
+        place.ok_or_else(|| EngineError::new(ErrorKind::Invalid, "the cursor was not made by this ledger"))
+    }
+
+    /// Not beyond the end of what is asked for.
+    pub(super) fn bounded(self, to: Option<Instant>) -> Self {
+        match to {
+            Some(to) if to.micros() < self.at => Self { at: to.micros(), seq: i64::MIN },
+            _ => self,
+        }
+    }
+
+    /// A page of what was read: `found` has one more than `limit` if there is more.
+    pub(super) fn page(mut found: Vec<StoredEffect>, limit: usize, version: i64) -> HistoryPage {
+        let more = found.len() > limit;
+        found.truncate(limit);
+        let next = found.last().filter(|_| more).map(|last| format!("{}.{}", last.at.micros(), last.seq));
+        HistoryPage { items: found, next, version }
+    }
+}
+
+impl History {
+    /// The first time that is meant, in microseconds.
+    pub(super) fn first(&self) -> i64 {
+        self.from.map_or(i64::MIN, Instant::micros)
+    }
+
+    /// The first time after all that are meant.
+    pub(super) fn end(&self) -> i64 {
+        self.to.map_or(i64::MAX, Instant::micros)
     }
 }
 

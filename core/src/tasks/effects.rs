@@ -14,7 +14,7 @@ pub struct Effect {
     /// Of an owner's effects of one kind, one at most is active in each slot: this one, from now on. None: it stays active
     /// beside all others.
     pub slot: Option<String>,
-    /// The kind's own, as JSON.
+    /// The kind's own, as JSON. An integer `amount` in it is ten-thousandths, from 0 to 10^17: ledgers add it up.
     pub data: Box<RawValue>,
 }
 
@@ -39,4 +39,46 @@ pub struct StoredEffect {
     pub at: Instant,
     /// The one that was active in its slot before.
     pub replaces: Option<Uuid>,
+    /// The place in the log of the event that it came with; below 1 if the log forgot it before places were kept.
+    pub seq: i64,
+}
+
+/// Which of an owner's effects of one kind are meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct History {
+    /// Whose.
+    pub owner: UserId,
+    /// Of which kind.
+    pub kind: Kind,
+    /// Applied at this time or later.
+    pub from: Option<Instant>,
+    /// Applied before this time.
+    pub to: Option<Instant>,
+}
+
+/// One page of a history.
+#[derive(Debug, Clone)]
+pub struct HistoryPage {
+    /// Newest first.
+    pub items: Vec<StoredEffect>,
+    /// The cursor of the next page; none on the last.
+    pub next: Option<String>,
+    /// See [`HistorySummary::version`].
+    pub version: i64,
+}
+
+/// What a history comes to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct HistorySummary {
+    /// How many effects.
+    pub count: u64,
+    /// The sum of their amounts, in ten-thousandths.
+    pub total: i128,
+    /// When the first was applied.
+    pub first_at: Option<Instant>,
+    /// When the last was.
+    pub last_at: Option<Instant>,
+    /// The place in the log of the owner's newest effect of the kind, whatever the times asked for; 0 if there is none.
+    /// Whatever is read of the history is the same for the same version.
+    pub version: i64,
 }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
-pub use self::effects::{Effect, StoredEffect};
+pub use self::effects::{Effect, History, HistoryPage, HistorySummary, StoredEffect};
 pub use self::figures::{KindStats, QueueStats, Scaling, Stats, WorkerStats};
 pub use self::kind::{Kind, NoKind};
 pub use self::names::{Priority, Status, UnknownName};

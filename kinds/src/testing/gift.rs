@@ -1,7 +1,7 @@
 //! `gift`: the kind that docs/ARCHITECTURE.md adds as an example, and that tests bring at run time. It is no part of the
 //! product.
 //!
-//! To make it one: move this file to `kinds/src/kinds/`, add `2 = gift::Gift;` to `kinds.rs`, and a section to
+//! To make it one: move this file to `kinds/src/kinds/`, add `3 = gift::Gift;` to `kinds.rs`, and a section to
 //! docs/reference/kinds.md.
 
 use card_core::engine::Claim;

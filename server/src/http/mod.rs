@@ -11,3 +11,4 @@ pub(crate) mod metrics;
 pub(crate) mod parameters;
 pub(crate) mod query;
 pub(crate) mod request_id;
+pub(crate) mod version;

@@ -162,10 +162,13 @@ pub(crate) fn point_in_time(text: &str, now: Instant) -> Result<Instant, String>
     if let Ok(duration) = parse_duration(text) {
         return Ok(now.minus(duration));
     }
-    let timestamp: jiff::Timestamp = text
-        .parse()
-        .map_err(|_| "must be a duration such as 15m, or a time such as 2026-01-31T12:00:00Z".to_owned())?;
-    Ok(timestamp.into())
+    timestamp(text).map_err(|_| "must be a duration such as 15m, or a time such as 2026-01-31T12:00:00Z".to_owned())
+}
+
+/// A point in time: RFC 3339.
+pub(crate) fn timestamp(text: &str) -> Result<Instant, String> {
+    let timestamp = text.parse::<jiff::Timestamp>();
+    timestamp.map(Instant::from).map_err(|_| "must be a time such as 2026-01-31T12:00:00Z".to_owned())
 }
 
 /// A regular expression of bounded size, so that it costs bounded time.

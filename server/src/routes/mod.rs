@@ -9,6 +9,7 @@ pub(crate) mod health;
 pub(crate) mod metrics;
 pub(crate) mod openapi;
 pub(crate) mod page;
+pub(crate) mod purchases;
 pub(crate) mod queue;
 pub(crate) mod replacements;
 pub(crate) mod scaling;

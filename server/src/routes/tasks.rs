@@ -31,9 +31,10 @@ use crate::http::gate::{Admission, Holders};
 use crate::http::headers::{IDEMPOTENCY_REPLAYED, WriteHeaders};
 use crate::http::json::{json, ok};
 use crate::http::query::{Query, pattern};
+use crate::http::version::at_sequence;
 use crate::problem::Refusal;
 
-const ROUTE: &str = "/api/v1/tasks";
+pub(super) const ROUTE: &str = "/api/v1/tasks";
 
 /// What is asked for: a kind, a payload of it, and when and how urgently it is to be done.
 #[derive(Debug, Deserialize)]
@@ -120,11 +121,15 @@ pub(crate) async fn submit_task(app: &App, submission: Submission<'_>) -> Result
     let exclusive = definition.exclusive_key(owner);
     let new = NewTask { id: TaskId::new(), kind, owner, run, payload, exclusive, idempotency, priority, due_at };
     match app.engine.accept(new).await? {
-        Accepted::New(task) => {
+        Accepted::New(task, seq) => {
             app.accepted(kind, &holders);
-            accepted(app, caller, task, location, false)
+            let response = accepted(app, caller, task, location, false)?;
+            Ok(at_sequence(response, seq))
         }
-        Accepted::Replay(task) => accepted(app, caller, task, location, true),
+        Accepted::Replay(task) => {
+            let response = accepted(app, caller, task, location, true)?;
+            Ok(at_sequence(response, app.engine.last_event().await?))
+        }
         Accepted::IdempotencyMismatch => Err(Refusal::new(
             Code::IdempotencyMismatch,
             "This Idempotency-Key was used for another request; use a new key for a new request.",

@@ -17,6 +17,7 @@ mod page;
 mod poison;
 mod privacy;
 mod problems;
+mod purchases;
 mod queue;
 mod replacements;
 mod sessions;

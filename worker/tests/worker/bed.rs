@@ -68,7 +68,7 @@ impl Bed {
             priority: Priority::default(),
             due_at,
         };
-        assert!(matches!(self.store.engine.accept(new).await.unwrap(), Accepted::New(_)));
+        assert!(matches!(self.store.engine.accept(new).await.unwrap(), Accepted::New(..)));
         id
     }
 

@@ -174,7 +174,8 @@ fn accepted(new: &Accept, seq: i64, accepted_at: Instant) -> Verdict {
         priority: new.priority,
         due_at: new.due_at,
     };
-    Verdict { accepted: Accepted::New(identity.queued()), identity: Some(identity) }
+    let seq = u64::try_from(identity.seq).unwrap_or(0);
+    Verdict { accepted: Accepted::New(identity.queued(), seq), identity: Some(identity) }
 }
 
 fn decode(error: crate::engine::EngineError) -> sqlx::Error {

@@ -19,6 +19,7 @@ mod clock;
 mod copies;
 mod delivery;
 mod failure;
+mod histories;
 mod kinds;
 mod lane;
 mod log;

@@ -11,12 +11,12 @@ use sqlx::PgPool;
 use super::failure::{Cause, cause, classify};
 use super::kinds::{learn, learn_all};
 use super::overlay::show_running;
-use super::rows::{EventRow, json_of, kind_of, status_of, unreadable};
+use super::rows::{EventRow, kind_of, status_of, unreadable};
 use super::shared::Shared;
 use crate::engine::rows::{Listed, Picked};
 use crate::engine::{EffectCount, EffectPage, EngineError};
-use crate::ids::{RunId, TaskId, UserId};
-use crate::tasks::{Attempt, Kind, Status, StoredEffect, Task, TaskError, TaskFilter};
+use crate::ids::{RunId, TaskId};
+use crate::tasks::{Attempt, Kind, Status, Task, TaskError, TaskFilter};
 use crate::time::Instant;
 
 /// How long a read looks for a connection that works.
@@ -117,7 +117,7 @@ pub(super) async fn list(
 }
 
 /// The code of a kind; none if the ledger has never heard of it, and so has no tasks of it.
-async fn code(shared: &Shared, kind: Kind) -> Result<Option<i16>, EngineError> {
+pub(super) async fn code(shared: &Shared, kind: Kind) -> Result<Option<i16>, EngineError> {
     if shared.kinds.code(kind).is_none() {
         // Others may have brought it since.
         learn_all(shared).await?;
@@ -290,33 +290,4 @@ pub(super) async fn effects(shared: &Shared, run: &RunId, after: i64, limit: usi
         })
         .collect::<Result<_, EngineError>>()?;
     Ok(EffectPage { items, next })
-}
-
-pub(super) async fn effects_of(shared: &Shared, owner: UserId, kind: Kind) -> Result<Vec<StoredEffect>, EngineError> {
-    let Some(code) = code(shared, kind).await? else { return Ok(Vec::new()) };
-    let rows = read(|| {
-        sqlx::query!(
-            "SELECT id, task, slot, data, active, at, replaces FROM effects
-             WHERE owner = $1 AND kind = $2 ORDER BY at DESC, id DESC",
-            owner.uuid(),
-            code
-        )
-        .fetch_all(&shared.pool)
-    })
-    .await?;
-    rows.into_iter()
-        .map(|row| {
-            Ok(StoredEffect {
-                id: row.id,
-                task: TaskId::from_uuid(row.task),
-                kind,
-                owner: Some(owner),
-                slot: row.slot,
-                data: json_of(Some(row.data))?.unwrap_or_default(),
-                is_active: row.active,
-                at: Instant::from_micros(row.at),
-                replaces: row.replaces,
-            })
-        })
-        .collect()
 }

@@ -6,14 +6,18 @@ use async_trait::async_trait;
 
 use super::accept::Accept;
 use super::settle::EndAttempt;
-use super::{ClusterEngine, clean, kinds, log, open, operate, overlay, reads};
+use super::{ClusterEngine, clean, histories, kinds, log, open, operate, overlay, reads};
 use crate::engine::hub::Subscription;
+use crate::engine::rows::HistoryPlace;
 use crate::engine::{
     Accepted, Cancelled, Claim, ClaimRequest, Cleaned, EffectPage, Engine, EngineError, EventFilter, EventPage,
     EventSeq, Lease, Log, Operations, Retried, Settled, Tasks, Work, rows, text,
 };
 use crate::ids::{RunId, TaskId, UserId};
-use crate::tasks::{Attempt, End, Kind, NewTask, Stats, Status, StoredEffect, Task, TaskFilter, TaskPage};
+use crate::tasks::{
+    Attempt, End, History, HistoryPage, HistorySummary, Kind, NewTask, Stats, Status, StoredEffect, Task, TaskFilter,
+    TaskPage,
+};
 use crate::time::Instant;
 
 impl ClusterEngine {
@@ -68,7 +72,29 @@ impl Tasks for ClusterEngine {
 
     async fn effects_of(&self, owner: UserId, kind: Kind) -> Result<Vec<StoredEffect>, EngineError> {
         self.check_open()?;
-        reads::effects_of(&self.shared, owner, kind).await
+        histories::all(&self.shared, owner, kind).await
+    }
+
+    async fn history(&self, history: &History, cursor: Option<&str>, limit: usize) -> Result<HistoryPage, EngineError> {
+        self.check_open()?;
+        let (before, limit) = (HistoryPlace::of_cursor(cursor)?, limit.clamp(1, 1000));
+        let (found, version) = histories::page(&self.shared, history, before, limit).await?;
+        Ok(HistoryPlace::page(found, limit, version))
+    }
+
+    async fn history_summary(&self, history: &History) -> Result<HistorySummary, EngineError> {
+        self.check_open()?;
+        histories::summary(&self.shared, history).await
+    }
+
+    async fn history_version(&self, owner: UserId, kind: Kind) -> Result<i64, EngineError> {
+        self.check_open()?;
+        histories::version(&self.shared, owner, kind).await
+    }
+
+    async fn effect(&self, task: TaskId) -> Result<Option<StoredEffect>, EngineError> {
+        self.check_open()?;
+        histories::one(&self.shared, task).await
     }
 
     async fn kinds(&self) -> Result<Vec<Kind>, EngineError> {

@@ -53,7 +53,7 @@ pub(crate) async fn concurrent_accepts_with_one_key_make_one_task(bed: impl Test
     let mut new = 0;
     for accept in accepts.collect::<Vec<_>>() {
         match accept.await.unwrap() {
-            Accepted::New(task) => {
+            Accepted::New(task, _) => {
                 new += 1;
                 ids.insert(task.id);
             }
@@ -75,7 +75,7 @@ pub(crate) async fn of_64_concurrent_exclusive_accepts_one_wins(bed: impl Testbe
     let (mut won, mut named) = (Vec::new(), Vec::new());
     for accept in accepts.collect::<Vec<_>>() {
         match accept.await.unwrap() {
-            Accepted::New(task) => won.push(task.id),
+            Accepted::New(task, _) => won.push(task.id),
             Accepted::Exclusive { open } => named.push(open),
             other => panic!("{other:?}"),
         }

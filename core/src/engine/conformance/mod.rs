@@ -6,6 +6,7 @@
 mod accepting;
 mod accounts;
 mod ending;
+mod histories;
 mod leasing;
 mod operating;
 mod options;
@@ -23,6 +24,7 @@ use crate::tasks::{Effect, End, Idempotency, Kind, NewTask, Outcome, Priority, T
 pub(crate) use self::accepting::*;
 pub(crate) use self::accounts::*;
 pub(crate) use self::ending::*;
+pub(crate) use self::histories::*;
 pub(crate) use self::leasing::*;
 pub(crate) use self::operating::*;
 pub(crate) use self::options::*;
@@ -96,6 +98,10 @@ macro_rules! engine_conformance {
             an_effect_takes_the_place_of_the_one_before
             effects_without_a_slot_stay_beside_each_other
             effects_of_one_slot_in_one_batch_follow_each_other
+            a_history_pages_newest_first_and_misses_none
+            a_history_is_of_the_times_that_were_asked_for
+            sums_are_exact_however_large
+            a_version_is_the_place_of_what_came_last
             a_kind_that_nobody_has_brought_is_refused_by_name
             each_kind_is_counted_by_itself
             a_decline_keeps_its_reason
@@ -202,7 +208,7 @@ pub(crate) fn replacement(owner: UserId) -> NewTask {
 
 pub(crate) async fn accepted(engine: &dyn Engine, new: NewTask) -> Task {
     match engine.accept(new).await.unwrap() {
-        Accepted::New(task) => task,
+        Accepted::New(task, _) => task,
         other => panic!("not new: {other:?}"),
     }
 }

@@ -115,7 +115,7 @@ impl Write for Accept {
         };
         let NewTask { id, owner, run, payload, priority, due_at, .. } = new;
         let identity = Identity { seq, id, kind, owner, run, accepted_at, priority, due_at };
-        let accepted = Accepted::New(identity.queued());
+        let accepted = Accepted::New(identity.queued(), u64::try_from(seq).unwrap_or(0));
         let change = Change { task: id, run: identity.run.clone(), owner };
         match due_at.filter(|due| *due > accepted_at) {
             Some(due) => {

@@ -45,6 +45,7 @@ use self::writer::{Writer, classify, closed};
 use super::hub::{Hub, Subscription};
 use super::kinds::{Kinds, KnownKind};
 use super::revocations::Revocations;
+use super::rows::HistoryPlace;
 use super::{
     Accepted, Cancelled, Claim, ClaimRequest, Cleaned, EffectPage, Engine, EngineError, ErrorKind, EventFilter,
     EventPage, EventSeq, Lease, Log, Operations, Retried, Settled, Store, Tasks, Work, claim_or_wait, rows as common,
@@ -52,7 +53,10 @@ use super::{
 };
 use crate::ids::{RunId, TaskId, UserId};
 use crate::settings;
-use crate::tasks::{Attempt, End, Kind, NewTask, Stats, Status, StoredEffect, Task, TaskFilter, TaskPage};
+use crate::tasks::{
+    Attempt, End, History, HistoryPage, HistorySummary, Kind, NewTask, Stats, Status, StoredEffect, Task, TaskFilter,
+    TaskPage,
+};
 use crate::time::Instant;
 
 /// The engine. Made by [`open`].
@@ -180,6 +184,31 @@ impl Tasks for SqliteEngine {
         let kinds = self.kinds_of_ledger();
         let Some(code) = kinds.code(kind) else { return Ok(Vec::new()) };
         self.readers.read(move |connection| queries::effects_of(connection, owner, code, &kinds)).await
+    }
+
+    async fn history(&self, history: &History, cursor: Option<&str>, limit: usize) -> Result<HistoryPage, EngineError> {
+        let before = HistoryPlace::of_cursor(cursor)?;
+        let (kinds, history, limit) = (self.kinds_of_ledger(), *history, limit.clamp(1, 1000));
+        let Some(code) = kinds.code(history.kind) else { return Ok(HistoryPlace::page(Vec::new(), limit, 0)) };
+        let read = move |connection: &_| queries::history(connection, &history, code, before, limit, &kinds);
+        let (found, version) = self.readers.read(read).await?;
+        Ok(HistoryPlace::page(found, limit, version))
+    }
+
+    async fn history_summary(&self, history: &History) -> Result<HistorySummary, EngineError> {
+        let history = *history;
+        let Some(code) = self.shared.kinds.code(history.kind) else { return Ok(HistorySummary::default()) };
+        self.readers.read(move |connection| queries::history_summary(connection, &history, code)).await
+    }
+
+    async fn history_version(&self, owner: UserId, kind: Kind) -> Result<i64, EngineError> {
+        let Some(code) = self.shared.kinds.code(kind) else { return Ok(0) };
+        self.readers.read(move |connection| queries::history_version(connection, owner, code)).await
+    }
+
+    async fn effect(&self, task: TaskId) -> Result<Option<StoredEffect>, EngineError> {
+        let kinds = self.kinds_of_ledger();
+        self.readers.read(move |connection| queries::effect(connection, task, &kinds)).await
     }
 
     async fn kinds(&self) -> Result<Vec<Kind>, EngineError> {

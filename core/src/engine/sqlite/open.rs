@@ -11,7 +11,7 @@ use crate::engine::{EngineError, ErrorKind};
 use crate::files;
 
 /// The schema that this build reads and writes.
-pub const SCHEMA_VERSION: i64 = 4;
+pub const SCHEMA_VERSION: i64 = 5;
 
 /// "card", so that a stray SQLite file is not taken for a ledger.
 const APPLICATION_ID: i64 = 0x6361_7264;
@@ -22,6 +22,7 @@ const MIGRATIONS: [&str; SCHEMA_VERSION as usize] = [
     include_str!("schema_2.sql"),
     include_str!("schema_3.sql"),
     include_str!("schema_4.sql"),
+    include_str!("schema_5.sql"),
 ];
 
 /// Makes sure that this process is the only one on the file, as long as the returned file is open: leases live in

@@ -6,10 +6,10 @@ use super::rows::{
     Identity, StatusCode, identity_columns, json, kind_of, optional_uuid, read_task, task_columns, uuid,
 };
 use crate::engine::kinds::Kinds;
-use crate::engine::rows::{Listed, Picked};
+use crate::engine::rows::{HistoryPlace, Listed, Picked};
 use crate::engine::{EffectCount, EffectPage};
 use crate::ids::{RunId, TaskId, UserId};
-use crate::tasks::{Attempt, Status, StoredEffect, Task, TaskError, TaskFilter};
+use crate::tasks::{Attempt, History, HistorySummary, Status, StoredEffect, Task, TaskError, TaskFilter};
 use crate::time::Instant;
 
 macro_rules! select_tasks {
@@ -153,10 +153,30 @@ pub(super) fn effects(
     Ok(EffectPage { items, next: None })
 }
 
-const EFFECTS_OF: &str = "
-    SELECT f.id, t.id, f.kind, f.owner, f.slot, f.data, f.active, f.at, f.replaces
-    FROM effects f JOIN tasks t ON t.seq = f.task
-    WHERE f.owner = ?1 AND f.kind = ?2 ORDER BY f.at DESC, f.task DESC";
+macro_rules! select_effects {
+    ($rest:literal) => {
+        concat!(
+            "SELECT f.id, t.id, f.kind, f.owner, f.slot, f.data, f.active, f.at, f.replaces, f.seq
+             FROM effects f JOIN tasks t ON t.seq = f.task ",
+            $rest
+        )
+    };
+}
+
+fn read_effect(row: &rusqlite::Row<'_>, kinds: &Kinds) -> rusqlite::Result<StoredEffect> {
+    Ok(StoredEffect {
+        id: uuid(row, 0)?,
+        task: TaskId::from_uuid(uuid(row, 1)?),
+        kind: kind_of(row.get(2)?, kinds)?.kind,
+        owner: optional_uuid(row, 3)?.map(UserId::from_uuid),
+        slot: row.get(4)?,
+        data: json(row, 5)?.unwrap_or_default(),
+        is_active: row.get(6)?,
+        at: Instant::from_micros(row.get(7)?),
+        replaces: optional_uuid(row, 8)?,
+        seq: row.get(9)?,
+    })
+}
 
 pub(super) fn effects_of(
     connection: &Connection,
@@ -164,19 +184,70 @@ pub(super) fn effects_of(
     code: u8,
     kinds: &Kinds,
 ) -> rusqlite::Result<Vec<StoredEffect>> {
-    let mut statement = connection.prepare_cached(EFFECTS_OF)?;
-    let effects = statement.query_map(params![owner.uuid().as_bytes(), code], |row| {
-        Ok(StoredEffect {
-            id: uuid(row, 0)?,
-            task: TaskId::from_uuid(uuid(row, 1)?),
-            kind: kind_of(row.get(2)?, kinds)?.kind,
-            owner: optional_uuid(row, 3)?.map(UserId::from_uuid),
-            slot: row.get(4)?,
-            data: json(row, 5)?.unwrap_or_default(),
-            is_active: row.get(6)?,
-            at: Instant::from_micros(row.get(7)?),
-            replaces: optional_uuid(row, 8)?,
-        })
-    })?;
+    let mut statement = connection
+        .prepare_cached(select_effects!("WHERE f.owner = ?1 AND f.kind = ?2 ORDER BY f.at DESC, f.seq DESC"))?;
+    let effects = statement.query_map(params![owner.uuid().as_bytes(), code], |row| read_effect(row, kinds))?;
     effects.collect()
+}
+
+pub(super) fn effect(connection: &Connection, task: TaskId, kinds: &Kinds) -> rusqlite::Result<Option<StoredEffect>> {
+    let mut statement = connection.prepare_cached(select_effects!("WHERE t.id = ?1"))?;
+    statement.query_row([task.uuid().as_bytes()], |row| read_effect(row, kinds)).optional()
+}
+
+pub(super) fn history_version(connection: &Connection, owner: UserId, code: u8) -> rusqlite::Result<i64> {
+    // Times follow the order of commits, so the newest is the last by either.
+    let mut statement = connection
+        .prepare_cached("SELECT seq FROM effects WHERE owner = ?1 AND kind = ?2 ORDER BY at DESC, seq DESC LIMIT 1")?;
+    Ok(statement.query_row(params![owner.uuid().as_bytes(), code], |row| row.get(0)).optional()?.unwrap_or(0))
+}
+
+/// Effects of a history before a place in it, newest first, one more than asked for if there is one, and the version.
+pub(super) fn history(
+    connection: &Connection,
+    history: &History,
+    code: u8,
+    before: HistoryPlace,
+    limit: usize,
+    kinds: &Kinds,
+) -> rusqlite::Result<(Vec<StoredEffect>, i64)> {
+    // One snapshot for both statements.
+    let transaction = connection.unchecked_transaction()?;
+    let version = history_version(&transaction, history.owner, code)?;
+    let mut statement = transaction.prepare_cached(select_effects!(
+        "WHERE f.owner = ?1 AND f.kind = ?2 AND f.at >= ?3 AND (f.at, f.seq) < (?4, ?5)
+         ORDER BY f.at DESC, f.seq DESC LIMIT ?6"
+    ))?;
+    let (from, before) = (history.first(), before.bounded(history.to));
+    let effects = statement.query_map(
+        params![history.owner.uuid().as_bytes(), code, from, before.at, before.seq, limit as i64 + 1],
+        |row| read_effect(row, kinds),
+    )?;
+    Ok((effects.collect::<rusqlite::Result<_>>()?, version))
+}
+
+pub(super) fn history_summary(
+    connection: &Connection,
+    history: &History,
+    code: u8,
+) -> rusqlite::Result<HistorySummary> {
+    // One snapshot for both statements.
+    let transaction = connection.unchecked_transaction()?;
+    let version = history_version(&transaction, history.owner, code)?;
+    // The sum in two parts: the largest amounts, a thousand million of them, fit into both.
+    let mut statement = transaction.prepare_cached(
+        "SELECT count(*), coalesce(sum(amount / 100000000), 0), coalesce(sum(amount % 100000000), 0), min(at), max(at)
+         FROM effects WHERE owner = ?1 AND kind = ?2 AND at >= ?3 AND at < ?4",
+    )?;
+    let owner = history.owner.uuid();
+    statement.query_row(params![owner.as_bytes(), code, history.first(), history.end()], |row| {
+        let (high, low): (i64, i64) = (row.get(1)?, row.get(2)?);
+        Ok(HistorySummary {
+            count: u64::try_from(row.get::<_, i64>(0)?).unwrap_or(0),
+            total: i128::from(high) * 100_000_000 + i128::from(low),
+            first_at: row.get::<_, Option<i64>>(3)?.map(Instant::from_micros),
+            last_at: row.get::<_, Option<i64>>(4)?.map(Instant::from_micros),
+            version,
+        })
+    })
 }

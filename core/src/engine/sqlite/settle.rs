@@ -56,8 +56,8 @@ const REPLACE: &str = "
     WHERE kind = ?1 AND coalesce(owner, x'') = ?2 AND slot = ?3 AND active = 1 AND slot IS NOT NULL RETURNING id";
 
 const APPLY: &str = "
-    INSERT INTO effects (task, id, kind, owner, slot, data, active, at, replaces)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, 1, ?7, ?8)";
+    INSERT INTO effects (task, id, kind, owner, slot, data, active, at, replaces, seq)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, 1, ?7, ?8, ?9)";
 
 impl EndAttempt {
     fn end(&self, ledger: &mut Ledger<'_>) -> rusqlite::Result<Done> {
@@ -93,7 +93,7 @@ impl EndAttempt {
         let result = match &self.end {
             End::Settle(Outcome::Succeeded { result, effect }) => {
                 if let Some(effect) = effect {
-                    apply(effect, &task, ledger)?;
+                    apply(effect, &task, seq, ledger)?;
                 }
                 Some(result.get())
             }
@@ -123,8 +123,8 @@ impl EndAttempt {
     }
 }
 
-/// Leaves what the task was for, in the place of what was active in its slot.
-fn apply(effect: &Effect, task: &Identity, ledger: &mut Ledger<'_>) -> rusqlite::Result<()> {
+/// Leaves what the task was for, in the place of what was active in its slot; `seq` is that of the event that says so.
+fn apply(effect: &Effect, task: &Identity, seq: i64, ledger: &mut Ledger<'_>) -> rusqlite::Result<()> {
     let kind = task.kind.code;
     let owner = task.owner.map(|owner| owner.uuid().into_bytes());
     let mut replaces: Option<Uuid> = None;
@@ -146,6 +146,7 @@ fn apply(effect: &Effect, task: &Identity, ledger: &mut Ledger<'_>) -> rusqlite:
         effect.data.get(),
         now,
         replaces.map(Uuid::into_bytes),
+        seq,
     ])?;
     Ok(())
 }

@@ -62,6 +62,21 @@ async fn refused(path: &Path) -> EngineError {
     error
 }
 
+/// What a clock that is set back would do to histories, which are read by time.
+#[tokio::test]
+async fn times_follow_the_order_of_commits_whatever_the_clock_says() {
+    let bed = Bed::new().await;
+    bed.engine.accept(add()).await.unwrap();
+    bed.engine.close().await;
+    let ahead = Instant::now().plus(Duration::from_secs(3600));
+    let connection = rusqlite::Connection::open(&bed.path).unwrap();
+    connection.execute("UPDATE tasks SET accepted_at = ?1", [ahead.micros()]).unwrap();
+    drop(connection);
+    let bed = bed.restart().await;
+    let Accepted::New(task, _) = bed.engine.accept(add()).await.unwrap() else { panic!("new") };
+    assert_eq!(task.accepted_at, ahead);
+}
+
 #[tokio::test]
 async fn a_file_from_a_newer_version_is_refused_untouched() {
     let bed = Bed::new().await;
@@ -203,11 +218,17 @@ async fn a_ledger_of_the_version_before_keeps_its_sessions_and_what_people_order
 /// What the versions before wrote, with tasks in every state.
 #[tokio::test]
 async fn a_ledger_of_the_version_before_keeps_every_task_effect_and_count() {
-    keeps_all(include_str!("fixtures/schema_3.sql"), 3).await;
+    let [earlier, migration] = [include_str!("fixtures/schema_3.sql"), include_str!("schema_4.sql")];
+    keeps_all(&format!("{earlier}{migration}PRAGMA user_version = 4;"), 4).await;
 }
 
 #[tokio::test]
 async fn so_does_one_of_the_version_before_that() {
+    keeps_all(include_str!("fixtures/schema_3.sql"), 3).await;
+}
+
+#[tokio::test]
+async fn and_one_of_two_versions_before_that() {
     keeps_all(include_str!("fixtures/schema_2.sql"), 2).await;
 }
 
@@ -240,6 +261,7 @@ async fn keeps_all(fixture: &str, schema: u32) {
     let cards = engine.effects_of(ada, REPLACEMENT).await.unwrap();
     assert_eq!(cards.iter().map(|card| card.is_active).collect::<Vec<_>>(), [true, false]);
     assert_eq!(cards[0].replaces, Some(cards[1].id));
+    assert!(cards[0].seq > cards[1].seq && cards[1].seq > 0, "their places in the log");
     let data: serde_json::Value = serde_json::from_str(cards[0].data.get()).unwrap();
     assert_eq!((&data["last4"], &data["network"]), (&"3804".into(), &"mastercard".into()));
     for (run, tasks) in [("good", 3), ("sums", 2)] {
@@ -296,5 +318,5 @@ async fn a_key_is_remembered_as_long_as_its_task() {
         matches!(bed.engine.accept(with_key()).await.unwrap(), Accepted::Replay(task) if task.id == claim.lease.task)
     );
     bed.engine.clean_run(&run).await.unwrap();
-    assert!(matches!(bed.engine.accept(with_key()).await.unwrap(), Accepted::New(_)));
+    assert!(matches!(bed.engine.accept(with_key()).await.unwrap(), Accepted::New(..)));
 }

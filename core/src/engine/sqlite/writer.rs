@@ -80,11 +80,13 @@ impl Writer {
         let (sender, receiver) = crossbeam_channel::unbounded();
         let waiting = Arc::new(AtomicUsize::new(0));
         let checkpointer = Checkpointer::start(path)?;
+        let now = last_time(&connection).map_err(classify)?;
         let runtime = tokio::runtime::Handle::current();
         let state = Thread {
             connection,
             lock,
             books,
+            now,
             shared,
             receiver,
             waiting: Arc::clone(&waiting),
@@ -180,6 +182,8 @@ struct Thread {
     /// Held until the last write is done: the next process must not begin before.
     lock: File,
     books: Books,
+    /// When the last batch was written.
+    now: Instant,
     shared: Arc<Shared>,
     receiver: Receiver<Message>,
     waiting: Arc<AtomicUsize>,
@@ -252,7 +256,9 @@ impl Thread {
 
     fn commit(&mut self, batch: &mut [Box<dyn Write>]) -> rusqlite::Result<()> {
         let before = self.books.clone();
-        let now = Instant::now();
+        // A clock that is set back must not put an event before an earlier one.
+        let now = Instant::now().max(self.now);
+        self.now = now;
         let result = (|| {
             self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
             let mut ledger = Ledger {
@@ -279,6 +285,17 @@ impl Thread {
         }
         result
     }
+}
+
+/// When the latest event in the log was written.
+fn last_time(connection: &Connection) -> rusqlite::Result<Instant> {
+    let last = connection.query_row(
+        "SELECT max(coalesce((SELECT accepted_at FROM tasks ORDER BY seq DESC LIMIT 1), 0),
+                    coalesce((SELECT at FROM events ORDER BY seq DESC LIMIT 1), 0))",
+        [],
+        |row| row.get(0),
+    )?;
+    Ok(Instant::from_micros(last))
 }
 
 /// Whether the disk is to blame, not the write.

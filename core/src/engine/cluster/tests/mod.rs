@@ -163,7 +163,7 @@ async fn eventually(what: &str, mut look: impl AsyncFnMut() -> bool) {
 /// Accepts tasks at once, however often it takes.
 async fn accept_all(engine: &ClusterEngine, tasks: Vec<NewTask>) -> Vec<TaskId> {
     let accepts = tasks.into_iter().map(async |new| match persist(|| engine.accept(new.clone())).await {
-        Accepted::New(task) => task.id,
+        Accepted::New(task, _) => task.id,
         other => panic!("not new: {other:?}"),
     });
     join_all(accepts).await

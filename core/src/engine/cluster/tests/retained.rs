@@ -147,7 +147,7 @@ async fn a_key_is_remembered_as_long_as_its_task_and_at_least_seven_days() {
     let with =
         |key: &str| NewTask { idempotency: Some(Idempotency { key: key.to_owned(), fingerprint: [7; 32] }), ..add() };
     let again = async |bed: &Bed, key: &str| match bed.engine.accept(with(key)).await.unwrap() {
-        Accepted::New(_) => "new",
+        Accepted::New(..) => "new",
         Accepted::Replay(_) => "replay",
         other => panic!("{other:?}"),
     };

@@ -196,7 +196,7 @@ async fn of_exclusive_accepts_in_three_processes_one_wins() {
     let answers: Vec<_> = join_all(accepts).await.into_iter().map(Result::unwrap).collect();
     let won: Vec<_> = answers
         .iter()
-        .filter_map(|answer| if let Accepted::New(task) = answer { Some(task.id) } else { None })
+        .filter_map(|answer| if let Accepted::New(task, _) = answer { Some(task.id) } else { None })
         .collect();
     assert_eq!(won.len(), 1);
     let named = |answer: &Accepted| matches!(answer, Accepted::Exclusive { open } if *open == won[0]);
@@ -216,12 +216,12 @@ async fn one_key_in_three_processes_makes_one_task() {
     let ids: HashSet<_> = answers
         .iter()
         .map(|answer| match answer {
-            Accepted::New(task) | Accepted::Replay(task) => task.id,
+            Accepted::New(task, _) | Accepted::Replay(task) => task.id,
             other => panic!("{other:?}"),
         })
         .collect();
     assert_eq!(ids.len(), 1);
-    assert_eq!(answers.iter().filter(|answer| matches!(answer, Accepted::New(_))).count(), 1);
+    assert_eq!(answers.iter().filter(|answer| matches!(answer, Accepted::New(..))).count(), 1);
     assert_eq!(bed.engine.stats().await.unwrap().accepted_total, 1);
 }
 
@@ -239,7 +239,7 @@ async fn a_request_that_was_refused_has_not_used_its_key_for_those_beside_it() {
     let claim = claim_one(&*bed.engine).await;
     bed.engine.end(&claim.lease, claim.started_at, End::Settle(done())).await.unwrap();
     let answer = bed.engine.accept(with_key("mine", replacement(owner))).await.unwrap();
-    assert!(matches!(answer, Accepted::New(_)), "{answer:?}");
+    assert!(matches!(answer, Accepted::New(..)), "{answer:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

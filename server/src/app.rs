@@ -20,6 +20,7 @@ use crate::auth::passwords::Passwords;
 use crate::auth::standing;
 use crate::auth::tokens::Tokens;
 use crate::backlog::Backlog;
+use crate::cache::Cache;
 use crate::http::client_address::Proxies;
 use crate::http::gate::Gate;
 use crate::problem::Refusal;
@@ -44,6 +45,8 @@ pub(crate) struct App {
     pub(crate) proxies: Proxies,
     pub(crate) gate: Gate,
     pub(crate) backlog: Backlog,
+    /// Answers to reads.
+    pub(crate) cache: Cache,
     /// Pages of events in memory at once, however many streams there are.
     pub(crate) pages: Arc<Semaphore>,
     /// Cancelled when the API stops: what only waits ends at once.
@@ -90,6 +93,7 @@ impl App {
             accounts: store.accounts,
             gate: Gate::new(server.max_in_flight, server.max_streams),
             backlog: Backlog::new(server.backlog_limit),
+            cache: Cache::new(server.cache_limit),
             pages: Arc::new(Semaphore::new(PAGES)),
             stop,
             counters: kinds.all().map(|one| (one.kind, Counters::new(one.kind))).collect(),

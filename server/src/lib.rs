@@ -4,6 +4,7 @@ mod api;
 mod app;
 mod auth;
 mod backlog;
+mod cache;
 mod follow;
 mod http;
 mod openapi;

@@ -212,6 +212,17 @@ pub struct EventPage {
     pub reset: bool,
 }
 
+/// Whose effects a stretch of the log has changed.
+#[derive(Debug, Clone, Default)]
+pub struct EffectChanges {
+    /// The owner and the kind of each new effect, and its place in the log, in order.
+    pub changes: Vec<(UserId, Kind, EventSeq)>,
+    /// All up to here is in `changes`. Fewer than asked for does not mean that there are no more.
+    pub cursor: EventSeq,
+    /// Events after the one asked for are gone from the log: anything may have changed.
+    pub reset: bool,
+}
+
 /// What became of an operator's retry of one dead task.
 #[derive(Debug, Clone)]
 pub enum Retried {
@@ -330,6 +341,10 @@ pub trait Log: Send + Sync + 'static {
     /// Durable events after `after`, in order, at most `limit` (clamped to 1..=1000).
     async fn events_after(&self, filter: &EventFilter, after: EventSeq, limit: usize)
     -> Result<EventPage, EngineError>;
+
+    /// Whose effects the events after `after` have changed, at most `limit` (clamped to 1..=1000), and the place up to which
+    /// that is all. Less than reading the events.
+    async fn effects_after(&self, after: EventSeq, limit: usize) -> Result<EffectChanges, EngineError>;
 
     /// The `seq` of the latest event, 0 if there is none.
     async fn last_event(&self) -> Result<EventSeq, EngineError>;

@@ -50,6 +50,7 @@ pub struct Server {
     pub unfinished_limit: usize,
     pub backlog_limit: u64,
     pub body_limit: usize,
+    pub cache_limit: u64,
     #[serde(with = "crate::time::duration")]
     pub read_timeout: Duration,
     #[serde(with = "crate::time::duration")]

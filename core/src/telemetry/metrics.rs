@@ -31,6 +31,8 @@ pub const QUEUE_OLDEST_AGE: &str = "queue_oldest_age_seconds";
 pub const DEAD_LETTERS: &str = "dead_letters";
 /// Workers seen in the last 15 seconds.
 pub const WORKERS_ALIVE: &str = "workers_alive";
+/// Reads that a cache could answer, by `cache` and `outcome` (`hit`, `miss`).
+pub const CACHE_REQUESTS: &str = "cache_requests_total";
 /// 1 if Redis removes keys when it is full (`maxmemory-policy` is not `noeviction`), else 0. Engine `postgres` only.
 pub const REDIS_EVICTS: &str = "redis_evicts";
 /// Calls of the issuer, by `outcome`.
@@ -70,6 +72,7 @@ fn describe() {
     describe_gauge!(QUEUE_OLDEST_AGE, Unit::Seconds, "Age of the oldest due task that nobody works on");
     describe_gauge!(DEAD_LETTERS, "Dead letters that were not discarded");
     describe_gauge!(WORKERS_ALIVE, "Workers seen in the last 15 seconds");
+    describe_counter!(CACHE_REQUESTS, "Reads that a cache could answer");
     describe_gauge!(REDIS_EVICTS, "Whether Redis removes keys when it is full: maxmemory-policy is not noeviction");
     describe_counter!(ISSUER_REQUESTS, "Calls of the issuer");
     describe_counter!(ISSUER_ANSWERS, "Answers of the simulated issuer");

@@ -3,8 +3,8 @@
 use std::sync::Mutex;
 
 use async_trait::async_trait;
-use card_core::engine::EventPage;
 use card_core::engine::hub::{Change, Hub};
+use card_core::engine::{EffectChanges, EventPage};
 use card_core::ids::UserId;
 use card_core::tasks::{Priority, Status};
 use card_core::time::Instant;
@@ -204,6 +204,10 @@ impl Log for Scripted {
             found.map(|(seq, task)| TaskEvent { seq: Some(seq), task: task.clone() }).take(limit).collect();
         let cursor = if found.len() == limit { found[limit - 1].seq.unwrap() } else { events.len() as u64 };
         Ok(EventPage { events: found, cursor, reset: after < self.floor })
+    }
+
+    async fn effects_after(&self, after: EventSeq, _: usize) -> Result<EffectChanges, EngineError> {
+        Ok(EffectChanges { cursor: after, ..EffectChanges::default() })
     }
 
     async fn last_event(&self) -> Result<EventSeq, EngineError> {

@@ -3,19 +3,14 @@
 //! The version of what is read is the place in the log of the latest event that changed it, the same for every server. A
 //! write answers with its own place; a read that is asked with it shows a state at least that new, or is refused.
 
-use std::time::Duration;
-
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
-use card_core::engine::{EventFilter, EventSeq};
-use card_core::problem::Code;
-use serde::Serialize;
-use tokio::time::{Instant, timeout_at};
+use bytes::Bytes;
+use card_core::engine::EventSeq;
 
 use super::headers::single;
-use super::json::ok;
 use crate::app::App;
 use crate::problem::Refusal;
 
@@ -24,10 +19,6 @@ pub(crate) const SEQUENCE: HeaderName = HeaderName::from_static("x-sequence");
 /// A read must show a state at least as new as this place in the log.
 pub(crate) const MIN_SEQUENCE: HeaderName = HeaderName::from_static("x-min-sequence");
 
-/// How long a read waits for the log to get as far as it was asked for.
-const WAIT: Duration = Duration::from_secs(2);
-/// Looks again this often even if nothing was heard: wake-ups may be lost.
-const LOOK_AGAIN: Duration = Duration::from_millis(200);
 /// Changes with the form of the answers, so that no client takes those of two versions of the program for one.
 const FORM: u32 = 1;
 
@@ -60,26 +51,9 @@ impl ReadHeaders {
         Ok(Self { min, has: has.collect() })
     }
 
-    /// Waits until the ledger has what the caller must be shown.
-    ///
-    /// # Errors
-    /// It has not, after [`WAIT`].
-    pub(crate) async fn reach(&self, app: &App) -> Result<(), Refusal> {
-        let Some(min) = self.min else { return Ok(()) };
-        let deadline = Instant::now() + WAIT;
-        let wakeups = app.engine.wakeups(&EventFilter::default());
-        loop {
-            let last = app.engine.last_event().await?;
-            if last >= min {
-                return Ok(());
-            }
-            let now = Instant::now();
-            if now >= deadline || app.stop.is_cancelled() {
-                let detail = format!("The ledger is at sequence {last}, and {min} was asked for.");
-                return Err(Refusal::new(Code::Unavailable, detail));
-            }
-            let _ = timeout_at(deadline.min(now + LOOK_AGAIN), wakeups.signal()).await;
-        }
+    /// See [`MIN_SEQUENCE`].
+    pub(crate) fn min(&self) -> Option<EventSeq> {
+        self.min
     }
 
     /// Whether the caller has any version.
@@ -114,8 +88,10 @@ pub(crate) fn not_modified(tag: HeaderValue, version: i64) -> Response {
 }
 
 /// 200 with a JSON body of a version.
-pub(crate) fn of_version<T: Serialize>(value: &T, tag: HeaderValue, version: i64) -> Response {
-    versioned(ok(value), tag, version)
+pub(crate) fn of_version(body: Bytes, tag: HeaderValue, version: i64) -> Response {
+    let mut response = Response::new(body.into());
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    versioned(response, tag, version)
 }
 
 fn versioned(mut response: Response, tag: HeaderValue, version: i64) -> Response {

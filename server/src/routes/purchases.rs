@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::{Path, State};
 use axum::http::Method;
 use axum::response::Response;
+use card_core::engine::EngineError;
 use card_core::ids::{PurchaseId, RunId, TaskId, UserId};
 use card_core::tasks::{History, Priority, Task};
 use card_core::time::Instant;
@@ -16,11 +17,12 @@ use utoipa::ToSchema;
 use super::tasks::{Order, Submission, submit_task};
 use crate::app::App;
 use crate::auth::caller::{Caller, User};
+use crate::cache::{Answer, Question, reach, respond};
 use crate::http::body::{Json, payload};
 use crate::http::gate::Admission;
 use crate::http::headers::WriteHeaders;
 use crate::http::query::{Query, timestamp};
-use crate::http::version::{ReadHeaders, not_modified, of_version, tag};
+use crate::http::version::ReadHeaders;
 use crate::problem::Refusal;
 
 const ROUTE: &str = "/api/v1/purchases";
@@ -118,13 +120,23 @@ pub(crate) async fn list(
     let (limit, cursor) = (query.limit(50, 200), query.text("cursor"));
     query.finish()?;
     let history = history?;
-    headers.reach(&app).await?;
-    if let Some(response) = unchanged(&app, &headers, &history).await? {
-        return Ok(response);
-    }
-    let page = app.engine.history(&history, cursor.as_deref(), limit).await?;
-    let items = page.items.iter().filter_map(Purchase::of).collect();
-    Ok(of_version(&Purchases { items, next: page.next }, tag(&app, page.version), page.version))
+    let rest = format!("{} {limit} {}", times(&history), cursor.as_deref().unwrap_or_default());
+    let question = Question { cache: "purchases", owner: history.owner, kind: history.kind, rest };
+    let load = async {
+        let page = app.engine.history(&history, cursor.as_deref(), limit).await?;
+        let items = page.items.iter().filter_map(Purchase::of).collect();
+        Answer::json(&Purchases { items, next: page.next }, page.version)
+    };
+    app.cache.answer(&app, &headers, question, version(&app, &history), load).await
+}
+
+fn times(history: &History) -> String {
+    let micros = |time: Option<Instant>| time.map(|time| time.micros().to_string()).unwrap_or_default();
+    format!("{}-{}", micros(history.from), micros(history.to))
+}
+
+async fn version(app: &App, history: &History) -> Result<i64, EngineError> {
+    app.engine.history_version(history.owner, history.kind).await
 }
 
 /// How many purchases, and what they come to together.
@@ -148,24 +160,14 @@ pub(crate) async fn summary(
     let history = history(caller, &mut query);
     query.finish()?;
     let history = history?;
-    headers.reach(&app).await?;
-    if let Some(response) = unchanged(&app, &headers, &history).await? {
-        return Ok(response);
-    }
-    let found = app.engine.history_summary(&history).await?;
-    let summary =
-        Summary { count: found.count, total: money(found.total), first_at: found.first_at, last_at: found.last_at };
-    Ok(of_version(&summary, tag(&app, found.version), found.version))
-}
-
-/// 304, if the caller has the history as it is now.
-async fn unchanged(app: &App, headers: &ReadHeaders, history: &History) -> Result<Option<Response>, Refusal> {
-    if !headers.has_any() {
-        return Ok(None);
-    }
-    let version = app.engine.history_version(history.owner, history.kind).await?;
-    let tag = tag(app, version);
-    Ok(headers.has(&tag).then(|| not_modified(tag, version)))
+    let question =
+        Question { cache: "purchases-summary", owner: history.owner, kind: history.kind, rest: times(&history) };
+    let load = async {
+        let found = app.engine.history_summary(&history).await?;
+        let (count, total) = (found.count, money(found.total));
+        Answer::json(&Summary { count, total, first_at: found.first_at, last_at: found.last_at }, found.version)
+    };
+    app.cache.answer(&app, &headers, question, version(&app, &history), load).await
 }
 
 /// One of the caller's purchases, or anyone's for the operator; what the caller may not see is not found.
@@ -188,16 +190,12 @@ pub(crate) async fn get(
     query.finish()?;
     let missing = || Refusal::not_found("There is no such purchase that you may see.");
     let id: PurchaseId = id.parse().map_err(|_| missing())?;
-    headers.reach(&app).await?;
+    reach(&app, &headers).await?;
     let effect = app.engine.effect(TaskId::from_uuid(id.uuid())).await?.ok_or_else(missing)?;
     let may_see = caller.owner().is_none_or(|owner| effect.owner == Some(owner));
     if effect.kind != purchase::KIND || !may_see {
         return Err(missing());
     }
-    let tag = tag(&app, effect.seq);
-    if headers.has(&tag) {
-        return Ok(not_modified(tag, effect.seq));
-    }
     let purchase = Purchase::of(&effect).ok_or_else(missing)?;
-    Ok(of_version(&purchase, tag, effect.seq))
+    Ok(respond(&app, &headers, Answer::json(&purchase, effect.seq)?))
 }

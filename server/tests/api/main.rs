@@ -19,6 +19,7 @@ mod privacy;
 mod problems;
 mod purchases;
 mod queue;
+mod reads;
 mod replacements;
 mod sessions;
 mod stopping;

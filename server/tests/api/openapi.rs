@@ -6,7 +6,7 @@ use crate::app::{OPERATOR, TestApp, ok};
 const METHODS: [Method; 5] = [Method::GET, Method::POST, Method::PUT, Method::DELETE, Method::PATCH];
 
 /// What the contract promises, whatever the document says.
-const CONTRACT: [(&str, &str); 34] = [
+const CONTRACT: [(&str, &str); 38] = [
     ("post", "/api/v1/users"),
     ("delete", "/api/v1/users/me"),
     ("put", "/api/v1/users/me/password"),
@@ -36,6 +36,10 @@ const CONTRACT: [(&str, &str); 34] = [
     ("post", "/api/v1/queue/resume"),
     ("post", "/api/v1/synthetic-users"),
     ("delete", "/api/v1/synthetic-users"),
+    ("post", "/api/v1/purchases"),
+    ("get", "/api/v1/purchases"),
+    ("get", "/api/v1/purchases/summary"),
+    ("get", "/api/v1/purchases/{id}"),
     ("get", "/api/v1/effects"),
     ("get", "/scaling"),
     ("get", "/health"),

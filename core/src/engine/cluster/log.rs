@@ -4,10 +4,10 @@ use uuid::Uuid;
 
 use super::kinds::learn;
 use super::reads::read;
-use super::rows::{EventRow, unreadable, unsigned};
+use super::rows::{EventRow, kind_of, unreadable, unsigned};
 use super::shared::Shared;
-use crate::engine::{EngineError, EventFilter, EventPage, EventSeq, TaskEvent};
-use crate::ids::RunId;
+use crate::engine::{EffectChanges, EngineError, EventFilter, EventPage, EventSeq, TaskEvent};
+use crate::ids::{RunId, UserId};
 
 /// A row of the log beside the state of the books in the same snapshot: with them, "nothing more" is a place.
 #[derive(Debug)]
@@ -101,6 +101,45 @@ pub(super) async fn events_after(
             && filter.owner.is_none_or(|owner| event.task.owner == Some(owner))
     });
     Ok(EventPage { events, cursor, reset })
+}
+
+/// Whose effects events after a place in the log have changed, at most `limit`.
+pub(super) async fn effects_after(
+    shared: &Shared,
+    after: EventSeq,
+    limit: usize,
+) -> Result<EffectChanges, EngineError> {
+    let from = i64::try_from(after).unwrap_or(i64::MAX);
+    let rows = read(|| {
+        sqlx::query!(
+            r#"SELECT b.last_seq AS "last_seq!", b.events_floor AS "events_floor!", e.seq AS "seq?", e.owner,
+                      e.kind AS "kind?"
+               FROM (SELECT last_seq, events_floor FROM books ORDER BY page DESC LIMIT 1) b
+               LEFT JOIN LATERAL (
+                   SELECT v.seq, v.owner, v.kind FROM events v
+                   WHERE v.seq > greatest($1, b.events_floor) AND v.status = 4 AND v.owner IS NOT NULL
+                     AND v.kind IN (SELECT code FROM kinds WHERE has_effect)
+                   ORDER BY v.seq LIMIT $2
+               ) e ON true ORDER BY e.seq"#,
+            from,
+            i64::try_from(limit).unwrap_or(i64::MAX)
+        )
+        .fetch_all(&shared.pool)
+    })
+    .await?;
+    let Some(books) = rows.first() else { return Err(unreadable("page of the counters")) };
+    let (last, floor) = (books.last_seq, books.events_floor);
+    learn(shared, rows.iter().filter_map(|row| row.kind)).await?;
+    let mut changes = Vec::with_capacity(rows.len());
+    for row in rows {
+        let (Some(seq), Some(owner), Some(kind)) = (row.seq, row.owner, row.kind) else { continue };
+        changes.push((UserId::from_uuid(owner), kind_of(kind, &shared.kinds)?.kind, unsigned(seq)));
+    }
+    let cursor = match changes.last() {
+        Some((_, _, seq)) if changes.len() == limit => *seq,
+        _ => unsigned(last).max(after),
+    };
+    Ok(EffectChanges { changes, cursor, reset: from < floor })
 }
 
 fn event_of(row: LogRow) -> Option<EventRow> {

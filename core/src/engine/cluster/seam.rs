@@ -10,8 +10,8 @@ use super::{ClusterEngine, clean, histories, kinds, log, open, operate, overlay,
 use crate::engine::hub::Subscription;
 use crate::engine::rows::HistoryPlace;
 use crate::engine::{
-    Accepted, Cancelled, Claim, ClaimRequest, Cleaned, EffectPage, Engine, EngineError, EventFilter, EventPage,
-    EventSeq, Lease, Log, Operations, Retried, Settled, Tasks, Work, rows, text,
+    Accepted, Cancelled, Claim, ClaimRequest, Cleaned, EffectChanges, EffectPage, Engine, EngineError, EventFilter,
+    EventPage, EventSeq, Lease, Log, Operations, Retried, Settled, Tasks, Work, rows, text,
 };
 use crate::ids::{RunId, TaskId, UserId};
 use crate::tasks::{
@@ -134,6 +134,11 @@ impl Log for ClusterEngine {
     ) -> Result<EventPage, EngineError> {
         self.check_open()?;
         log::events_after(&self.shared, filter, after, limit.clamp(1, 1000)).await
+    }
+
+    async fn effects_after(&self, after: EventSeq, limit: usize) -> Result<EffectChanges, EngineError> {
+        self.check_open()?;
+        log::effects_after(&self.shared, after, limit.clamp(1, 1000)).await
     }
 
     async fn last_event(&self) -> Result<EventSeq, EngineError> {

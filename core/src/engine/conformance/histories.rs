@@ -131,3 +131,45 @@ pub(crate) async fn a_version_is_the_place_of_what_came_last(bed: impl Testbed) 
     let bed = bed.restart().await;
     assert_eq!(Some(&bed.store().engine.history_version(owner, KEEPSAKE).await.unwrap()), versions.last());
 }
+
+/// All changes after a place in the log, page by page.
+async fn changes(engine: &dyn Engine, mut after: u64, limit: usize) -> (Vec<(UserId, Kind, u64)>, u64) {
+    let mut all = Vec::new();
+    loop {
+        let page = engine.effects_after(after, limit).await.unwrap();
+        assert!(!page.reset);
+        all.extend(page.changes);
+        if page.cursor == after {
+            return (all, after);
+        }
+        after = page.cursor;
+    }
+}
+
+pub(crate) async fn the_log_says_whose_effects_have_changed(bed: impl Testbed) {
+    let engine = &*bed.store().engine;
+    assert_eq!(changes(engine, 0, 10).await, (vec![], 0));
+    let (ada, bob) = (UserId::new(), UserId::new());
+    let mut wanted = Vec::new();
+    for owner in [ada, bob, ada] {
+        leave(engine, owner, &[1]).await;
+        wanted.push((owner, KEEPSAKE, engine.last_event().await.unwrap()));
+        // What has no effect, and what did not succeed, changes none.
+        accepted(engine, NewTask { owner: Some(owner), ..add() }).await;
+        accepted(engine, keepsake(owner)).await;
+        for claim in [claim_one(engine).await, claim_one(engine).await] {
+            let end = if claim.kind == ADD { End::Settle(done()) } else { End::GiveUp(failed()) };
+            engine.end(&claim.lease, claim.started_at, end).await.unwrap();
+        }
+    }
+    accepted(engine, replacement(bob)).await;
+    let claim = claim_one(engine).await;
+    engine.end(&claim.lease, claim.started_at, End::Settle(card("1111"))).await.unwrap();
+    let last = engine.last_event().await.unwrap();
+    wanted.push((bob, REPLACEMENT, last));
+    for limit in [1, 2, 1000] {
+        assert_eq!(changes(engine, 0, limit).await, (wanted.clone(), last));
+    }
+    assert_eq!(changes(engine, wanted[1].2, 10).await, (wanted[2..].to_vec(), last));
+    assert_eq!(changes(engine, last, 10).await, (vec![], last));
+}

@@ -102,6 +102,7 @@ macro_rules! engine_conformance {
             a_history_is_of_the_times_that_were_asked_for
             sums_are_exact_however_large
             a_version_is_the_place_of_what_came_last
+            the_log_says_whose_effects_have_changed
             a_kind_that_nobody_has_brought_is_refused_by_name
             each_kind_is_counted_by_itself
             a_decline_keeps_its_reason

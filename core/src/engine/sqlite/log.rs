@@ -3,10 +3,10 @@
 use rusqlite::{Connection, Statement, params};
 use uuid::Uuid;
 
-use super::rows::{Identity, identity_columns, read_task, task_columns};
+use super::rows::{Identity, identity_columns, kind_of, read_task, task_columns, uuid};
 use crate::engine::kinds::Kinds;
-use crate::engine::{EventFilter, EventPage, EventSeq, TaskEvent};
-use crate::ids::RunId;
+use crate::engine::{EffectChanges, EventFilter, EventPage, EventSeq, TaskEvent};
+use crate::ids::{RunId, UserId};
 
 macro_rules! accepted {
     ($condition:literal) => {
@@ -85,6 +85,37 @@ pub(super) fn read(
             && filter.owner.is_none_or(|owner| event.task.owner == Some(owner))
     });
     Ok(EventPage { events, cursor: end, reset })
+}
+
+const EFFECTS_AFTER: &str = "
+    SELECT e.seq, t.owner, t.kind FROM events e JOIN tasks t ON t.seq = e.task
+    WHERE e.seq > ?1 AND e.status = 4 AND t.owner IS NOT NULL AND t.kind IN (SELECT code FROM kinds WHERE has_effect)
+    ORDER BY e.seq LIMIT ?2";
+
+/// Whose effects events after a place in the log have changed, at most `limit`.
+pub(super) fn effects_after(
+    connection: &Connection,
+    after: EventSeq,
+    limit: usize,
+    kinds: &Kinds,
+) -> rusqlite::Result<EffectChanges> {
+    // One snapshot for both statements.
+    let transaction = connection.unchecked_transaction()?;
+    let (next, floor): (i64, i64) = transaction
+        .prepare_cached("SELECT next_seq, events_floor FROM books WHERE id = 1")?
+        .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let after = i64::try_from(after).unwrap_or(i64::MAX);
+    let mut statement = transaction.prepare_cached(EFFECTS_AFTER)?;
+    let changes = statement.query_map(params![after.max(floor), limit as i64], |row| {
+        let owner = UserId::from_uuid(uuid(row, 1)?);
+        Ok((owner, kind_of(row.get(2)?, kinds)?.kind, u64::try_from(row.get::<_, i64>(0)?).unwrap_or(0)))
+    })?;
+    let changes: Vec<_> = changes.collect::<rusqlite::Result<_>>()?;
+    let cursor = match changes.last() {
+        Some((_, _, seq)) if changes.len() == limit => *seq,
+        _ => u64::try_from((next - 1).max(after)).unwrap_or(0),
+    };
+    Ok(EffectChanges { changes, cursor, reset: after < floor })
 }
 
 struct Reading<'a> {

@@ -25,7 +25,7 @@ mod tests;
 mod writer;
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -47,9 +47,9 @@ use super::kinds::{Kinds, KnownKind};
 use super::revocations::Revocations;
 use super::rows::HistoryPlace;
 use super::{
-    Accepted, Cancelled, Claim, ClaimRequest, Cleaned, EffectPage, Engine, EngineError, ErrorKind, EventFilter,
-    EventPage, EventSeq, Lease, Log, Operations, Retried, Settled, Store, Tasks, Work, claim_or_wait, rows as common,
-    text,
+    Accepted, Cancelled, Claim, ClaimRequest, Cleaned, EffectChanges, EffectPage, Engine, EngineError, ErrorKind,
+    EventFilter, EventPage, EventSeq, Lease, Log, Operations, Retried, Settled, Store, Tasks, Work, claim_or_wait,
+    rows as common, text,
 };
 use crate::ids::{RunId, TaskId, UserId};
 use crate::settings;
@@ -110,6 +110,7 @@ impl SqliteEngine {
             delivery: Delivery::new(kinds.all().iter().map(|known| known.kind)),
             kinds,
             hub: Arc::new(Hub::default()),
+            upcoming: AtomicI64::new(books.next_seq - 1),
             books: Mutex::new(books.clone()),
             revocations,
             storage_ok: AtomicBool::new(true),
@@ -263,6 +264,15 @@ impl Log for SqliteEngine {
     ) -> Result<EventPage, EngineError> {
         let (filter, limit, kinds) = (filter.clone(), limit.clamp(1, 1000), self.kinds_of_ledger());
         self.readers.read(move |connection| log::read(connection, &filter, after, limit, &kinds)).await
+    }
+
+    async fn effects_after(&self, after: EventSeq, limit: usize) -> Result<EffectChanges, EngineError> {
+        // Nothing is new, as it is most of the time.
+        if u64::try_from(self.shared.upcoming.load(Ordering::Acquire)).unwrap_or(0) <= after {
+            return Ok(EffectChanges { cursor: after, ..EffectChanges::default() });
+        }
+        let (limit, kinds) = (limit.clamp(1, 1000), self.kinds_of_ledger());
+        self.readers.read(move |connection| log::effects_after(connection, after, limit, &kinds)).await
     }
 
     async fn last_event(&self) -> Result<EventSeq, EngineError> {

@@ -1,6 +1,6 @@
 //! What the writer thread, the sweep and the callers have in common.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::books::Books;
@@ -16,6 +16,8 @@ pub(super) struct Shared {
     pub(super) kinds: Arc<Kinds>,
     pub(super) hub: Arc<Hub>,
     pub(super) books: Mutex<Books>,
+    /// The place in the log of the last event that a reader of the file may have seen: at least that of the last commit.
+    pub(super) upcoming: AtomicI64,
     pub(super) revocations: Revocations,
     pub(super) storage_ok: AtomicBool,
 }

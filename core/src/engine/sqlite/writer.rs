@@ -273,6 +273,8 @@ impl Thread {
             }
             drop(ledger);
             self.books.save(&before, &self.connection)?;
+            // Before anybody can see it: who has seen it is never told that there is nothing new.
+            self.shared.upcoming.store(self.books.next_seq - 1, Ordering::Release);
             self.connection.prepare_cached("COMMIT")?.execute([])?;
             Ok(())
         })();

@@ -34,6 +34,8 @@ pub trait TaskKind: 'static {
     const EXCLUSIVE: Option<Exclusive> = None;
     /// Whether each success leaves an effect: then [`TaskKind::effect`] gives it.
     const HAS_EFFECT: bool = false;
+    /// Whether its effects are their owner's alone, and go when the owner is deleted.
+    const GOES_WITH_OWNER: bool = false;
     /// Codes of its errors, each with what a task's owner is told of it. What the handler says besides is for operators.
     const ERRORS: &'static [(&'static str, &'static str)] = &[];
 
@@ -108,6 +110,8 @@ pub struct Definition {
     pub exclusive: Option<Exclusive>,
     /// See [`TaskKind::HAS_EFFECT`].
     pub has_effect: bool,
+    /// See [`TaskKind::GOES_WITH_OWNER`].
+    pub goes_with_owner: bool,
     /// See [`TaskKind::ERRORS`].
     pub errors: &'static [(&'static str, &'static str)],
     read: fn(&[u8]) -> Result<Box<RawValue>, PayloadError>,
@@ -131,6 +135,7 @@ impl Definition {
             is_owned: K::IS_OWNED,
             exclusive: K::EXCLUSIVE,
             has_effect: K::HAS_EFFECT,
+            goes_with_owner: K::GOES_WITH_OWNER,
             errors: K::ERRORS,
             read: read::<K>,
             sample: |random| serde_json::value::to_raw_value(&K::sample(random)).ok(),

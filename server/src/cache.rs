@@ -93,18 +93,17 @@ impl Cache {
         Self { answers, log: Followed::default() }
     }
 
-    /// Answers a question: 304 if the caller has the answer, else from memory or by `load`. `now` is the version that
-    /// `load` would answer with.
+    /// Answers a question: 304 if the caller has the answer, else from memory or by `load`, which alone answers what is no
+    /// question. `now` is the version that `load` would answer with.
     pub(crate) async fn answer(
         &self,
         app: &App,
         headers: &ReadHeaders,
-        question: Question,
+        question: Option<Question>,
         now: impl Future<Output = Result<i64, EngineError>> + Send,
         load: impl Future<Output = Result<Answer, Refusal>> + Send,
     ) -> Result<Response, Refusal> {
-        let cache = question.cache;
-        let Some(answers) = &self.answers else {
+        let (Some(answers), Some(question)) = (&self.answers, question) else {
             reach(app, headers).await?;
             if let Some(response) = unchanged(app, headers, now).await? {
                 return Ok(response);
@@ -112,7 +111,7 @@ impl Cache {
             return Ok(respond(app, headers, load.await?));
         };
         self.log.reach(app, headers).await?;
-        let mark = self.log.mark(question.owner, question.kind);
+        let (cache, mark) = (question.cache, self.log.mark(question.owner, question.kind));
         let key = (question, mark);
         let count = |outcome| counter!(CACHE_REQUESTS, "cache" => cache, "outcome" => outcome).increment(1);
         if let Some(answer) = answers.get(&key).await {

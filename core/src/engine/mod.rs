@@ -376,6 +376,10 @@ pub trait Operations: Send + Sync + 'static {
     /// How often each task of a run took effect, in order of acceptance, for the audit.
     async fn effects(&self, run: &RunId, cursor: Option<&str>, limit: usize) -> Result<EffectPage, EngineError>;
 
+    /// Takes what an owner's effects of one kind say out of the ledger, and whose they were, in batches that let others
+    /// through; returns how many. That each was there once stays: the audit counts it. Again does no harm.
+    async fn forget(&self, owner: UserId, kind: Kind) -> Result<u64, EngineError>;
+
     /// Removes a run: its generated users with all that they own, its other tasks and their events, in batches that let
     /// others through; never what a person ordered, also if the person has left: whose a task is, is decided when it is
     /// accepted. Returns how many users and tasks. What still runs is told

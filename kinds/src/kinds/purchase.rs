@@ -72,6 +72,7 @@ impl TaskKind for Purchasing {
 
     const IS_OWNED: bool = true;
     const HAS_EFFECT: bool = true;
+    const GOES_WITH_OWNER: bool = true;
 
     fn check(purchase: &NewPurchase) -> Result<(), Vec<FieldError>> {
         let Some(item) = &purchase.item else { return Ok(()) };

@@ -46,5 +46,5 @@ pub(crate) async fn list(
     };
     let now = app.engine.history_version(owner, kind);
     let question = Question { cache: "cards", owner, kind, rest: String::new() };
-    app.cache.answer(&app, &headers, question, now, load).await
+    app.cache.answer(&app, &headers, Some(question), now, load).await
 }

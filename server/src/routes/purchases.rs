@@ -121,13 +121,19 @@ pub(crate) async fn list(
     query.finish()?;
     let history = history?;
     let rest = format!("{} {limit} {}", times(&history), cursor.as_deref().unwrap_or_default());
-    let question = Question { cache: "purchases", owner: history.owner, kind: history.kind, rest };
+    let question = question("purchases", caller, &history, rest);
     let load = async {
         let page = app.engine.history(&history, cursor.as_deref(), limit).await?;
         let items = page.items.iter().filter_map(Purchase::of).collect();
         Answer::json(&Purchases { items, next: page.next }, page.version)
     };
     app.cache.answer(&app, &headers, question, version(&app, &history), load).await
+}
+
+/// What users ask of their own. An operator may ask after the owner has left, of which the log says nothing.
+fn question(cache: &'static str, caller: Caller, history: &History, rest: String) -> Option<Question> {
+    let question = Question { cache, owner: history.owner, kind: history.kind, rest };
+    caller.owner().map(|_| question)
 }
 
 fn times(history: &History) -> String {
@@ -160,8 +166,7 @@ pub(crate) async fn summary(
     let history = history(caller, &mut query);
     query.finish()?;
     let history = history?;
-    let question =
-        Question { cache: "purchases-summary", owner: history.owner, kind: history.kind, rest: times(&history) };
+    let question = question("purchases-summary", caller, &history, times(&history));
     let load = async {
         let found = app.engine.history_summary(&history).await?;
         let (count, total) = (found.count, money(found.total));

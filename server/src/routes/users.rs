@@ -8,8 +8,10 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use card_core::accounts::{Registered, User};
 use card_core::chosen::USERNAME;
+use card_core::engine::Cancelled;
 use card_core::ids::UserId;
 use card_core::problem::{Code, FieldError};
+use card_core::tasks::{Status, TaskFilter};
 use card_core::time::Instant;
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -151,7 +153,8 @@ pub(crate) struct Leave {
     password: Option<String>,
 }
 
-/// Deletes the calling user. Its tokens stop working at once; its tasks and cards stay, under the bare id.
+/// Deletes the calling user with its purchases. Its tokens stop working at once; its tasks and cards stay, under the bare id;
+/// purchases that are not recorded yet are cancelled.
 #[utoipa::path(delete, path = "/users/me", tag = "users", security(("user" = [])), request_body = Option<Leave>,
     responses((status = 204, description = "Deleted"),
         (status = 403, description = "`wrong-password`: the one that was given is not the user's"),
@@ -165,6 +168,35 @@ pub(crate) async fn leave(
     if let Some(password) = body.value.and_then(|leave| leave.password) {
         verify(&app, user, client.network(), password).await?;
     }
+    // First, so that nothing is left if this is cut off: whoever is still there can ask again.
+    forget(&app, user.id).await?;
     app.accounts.delete_user(user.id).await?;
+    // What was asked for meanwhile. From here on its tokens ask for nothing more.
+    forget(&app, user.id).await?;
     Ok(no_content())
+}
+
+/// Takes out of the ledger what is a user's alone, and cancels what would add to it.
+async fn forget(app: &App, user: UserId) -> Result<(), Refusal> {
+    for kind in app.kinds.all().filter(|kind| kind.goes_with_owner).map(|kind| kind.kind) {
+        for status in [Status::Queued, Status::Running, Status::Retrying] {
+            let filter =
+                TaskFilter { kind: Some(kind), status: Some(status), owner: Some(user), ..TaskFilter::default() };
+            let mut cursor = None;
+            loop {
+                let page = app.engine.list(&filter, cursor.as_deref(), 1_000).await?;
+                for task in page.items {
+                    if let Cancelled::Done(_) = app.engine.cancel(task.id, "its user has left".to_owned()).await? {
+                        app.cancelled(kind);
+                    }
+                }
+                cursor = page.next;
+                if cursor.is_none() {
+                    break;
+                }
+            }
+        }
+        app.engine.forget(user, kind).await?;
+    }
+    Ok(())
 }

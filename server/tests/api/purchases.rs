@@ -197,3 +197,21 @@ async fn a_read_is_at_least_as_new_as_it_was_asked_for_or_refused() {
         assert_eq!((problem.code, problem.errors[0].pointer.as_str()), (Code::ValidationFailed, "x-min-sequence"));
     }
 }
+
+#[tokio::test]
+async fn a_history_goes_when_its_owner_goes() {
+    let app = TestApp::start().await;
+    let user = app.register("ada").await;
+    let (token, _) = app.session("ada").await;
+    let recorded = buy(&app, &token, json!({"price": "1", "item": "a secret"})).await;
+    let path = format!("/purchases?owner={}", user["id"].as_str().unwrap());
+    assert_eq!(ok::<Value>(app.get(&path, OPERATOR)).await["items"].as_array().unwrap().len(), 1);
+    let paused = app.request(reqwest::Method::POST, "/queue/pause").bearer_auth(OPERATOR).send().await.unwrap();
+    assert!(paused.status().is_success());
+    let open: Task = ok(app.post("/purchases", &token, &json!({"price": "2"}))).await;
+    assert_eq!(app.delete("/users/me", &token).send().await.unwrap().status(), 204);
+    assert_eq!(ok::<Value>(app.get(&path, OPERATOR)).await["items"], json!([]));
+    let id = format!("/purchases/{}", recorded.id.to_string().replace("tsk_", "pur_"));
+    assert_eq!(problem(app.get(&id, OPERATOR)).await.code, Code::NotFound);
+    assert_eq!(app.finished(open.id).await.status, Status::Cancelled);
+}

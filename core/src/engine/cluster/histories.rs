@@ -2,6 +2,7 @@
 
 use uuid::Uuid;
 
+use super::failure::classify_write;
 use super::kinds::learn;
 use super::reads::{code, read};
 use super::rows::{json_of, kind_of, unreadable};
@@ -155,4 +156,29 @@ pub(super) async fn summary(shared: &Shared, history: &History) -> Result<Histor
         last_at: row.last.map(Instant::from_micros),
         version: row.version,
     })
+}
+
+/// Rows changed in one statement.
+const BATCH: u64 = 1_000;
+
+/// Takes what an owner's effects of one kind say out of the ledger.
+pub(super) async fn forget(shared: &Shared, owner: UserId, kind: Kind) -> Result<u64, EngineError> {
+    let Some(code) = code(shared, kind).await? else { return Ok(0) };
+    let mut all = 0;
+    loop {
+        let done = sqlx::query!(
+            "UPDATE effects SET owner = NULL, slot = NULL, data = '{}'
+             WHERE task IN (SELECT task FROM effects WHERE owner = $1 AND kind = $2 LIMIT $3)",
+            owner.uuid(),
+            code,
+            BATCH as i64
+        )
+        .execute(&shared.pool)
+        .await
+        .map_err(classify_write)?;
+        all += done.rows_affected();
+        if done.rows_affected() < BATCH {
+            return Ok(all);
+        }
+    }
 }

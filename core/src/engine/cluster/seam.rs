@@ -184,6 +184,11 @@ impl Operations for ClusterEngine {
         reads::effects(&self.shared, run, after, limit.clamp(1, 10_000)).await
     }
 
+    async fn forget(&self, owner: UserId, kind: Kind) -> Result<u64, EngineError> {
+        self.check_open()?;
+        histories::forget(&self.shared, owner, kind).await
+    }
+
     async fn clean_run(&self, run: &RunId) -> Result<Cleaned, EngineError> {
         self.check_open()?;
         clean::run(self, run).await

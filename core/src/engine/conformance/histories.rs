@@ -173,3 +173,26 @@ pub(crate) async fn the_log_says_whose_effects_have_changed(bed: impl Testbed) {
     assert_eq!(changes(engine, wanted[1].2, 10).await, (wanted[2..].to_vec(), last));
     assert_eq!(changes(engine, last, 10).await, (vec![], last));
 }
+
+pub(crate) async fn what_is_forgotten_says_nothing_and_still_counts(bed: impl Testbed) {
+    let engine = &*bed.store().engine;
+    let (owner, other, run) = (UserId::new(), UserId::new(), RunId::new());
+    leave(engine, other, &[9]).await;
+    for amount in 0..3 {
+        accepted(engine, NewTask { run: Some(run.clone()), ..keepsake(owner) }).await;
+        let claim = claim_one(engine).await;
+        engine.end(&claim.lease, claim.started_at, End::Settle(worth(amount))).await.unwrap();
+    }
+    let before = engine.history(&whole(owner), None, 10).await.unwrap().items;
+    assert_eq!(engine.forget(owner, KEEPSAKE).await.unwrap(), 3);
+    assert_eq!(engine.forget(owner, KEEPSAKE).await.unwrap(), 0);
+    let bed = bed.restart().await;
+    let engine = &*bed.store().engine;
+    assert!(engine.history(&whole(owner), None, 10).await.unwrap().items.is_empty());
+    assert_eq!(engine.history_summary(&whole(owner)).await.unwrap().count, 0);
+    let one = engine.effect(before[0].task).await.unwrap().unwrap();
+    assert_eq!((one.owner, one.data.get()), (None, "{}"));
+    assert_eq!(engine.history_summary(&whole(other)).await.unwrap().total, 9);
+    let audit = engine.effects(&run, None, 10).await.unwrap().items;
+    assert!(audit.len() == 3 && audit.iter().all(|task| (task.effects, task.finals) == (1, 1)), "{audit:?}");
+}

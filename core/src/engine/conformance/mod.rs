@@ -103,6 +103,7 @@ macro_rules! engine_conformance {
             sums_are_exact_however_large
             a_version_is_the_place_of_what_came_last
             the_log_says_whose_effects_have_changed
+            what_is_forgotten_says_nothing_and_still_counts
             a_kind_that_nobody_has_brought_is_refused_by_name
             each_kind_is_counted_by_itself
             a_decline_keeps_its_reason

@@ -45,6 +45,27 @@ pub(super) async fn run(engine: &SqliteEngine, run: &RunId) -> Result<Cleaned, E
     Ok(cleaned)
 }
 
+/// Takes what an owner's effects of one kind say out of the ledger.
+pub(super) async fn forget(engine: &SqliteEngine, owner: UserId, code: u8) -> Result<u64, EngineError> {
+    let mut all = 0;
+    loop {
+        let forgotten = engine
+            .writer
+            .call(move |ledger| {
+                let mut statement = ledger.connection.prepare_cached(
+                    "UPDATE effects SET owner = NULL, slot = NULL, data = '{}'
+                     WHERE task IN (SELECT task FROM effects WHERE owner = ?1 AND kind = ?2 LIMIT ?3)",
+                )?;
+                statement.execute(params![owner.uuid().as_bytes(), code, BATCH])
+            })
+            .await?;
+        all += forgotten as u64;
+        if (forgotten as i64) < BATCH {
+            return Ok(all);
+        }
+    }
+}
+
 fn remove_tasks(ledger: &mut Ledger<'_>, run: &RunId) -> rusqlite::Result<Vec<i64>> {
     let connection = ledger.connection;
     let tasks: Vec<(i64, u8, i64)> = connection

@@ -321,6 +321,11 @@ impl Operations for SqliteEngine {
         self.readers.read(move |connection| queries::effects(connection, &run, after, limit, &kinds)).await
     }
 
+    async fn forget(&self, owner: UserId, kind: Kind) -> Result<u64, EngineError> {
+        let Some(code) = self.shared.kinds.code(kind) else { return Ok(0) };
+        clean::forget(self, owner, code).await
+    }
+
     async fn clean_run(&self, run: &RunId) -> Result<Cleaned, EngineError> {
         clean::run(self, run).await
     }

@@ -23,6 +23,7 @@ mod local;
 pub mod observer;
 mod operator;
 pub mod orders;
+pub mod reads;
 pub mod recorded;
 pub mod retries;
 mod retry_after;

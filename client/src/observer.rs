@@ -24,6 +24,8 @@ use crate::{Client, TaskQuery};
 pub struct Final {
     /// How it ended.
     pub status: Status,
+    /// The event's place in the log; none if the end was not told but read as the present state.
+    pub sequence: Option<EventSeq>,
     /// When this process heard of it.
     pub at: Instant,
     /// Accepted until the last attempt began, by the platform's clock; zero if no attempt did.
@@ -33,11 +35,11 @@ pub struct Final {
 }
 
 impl Final {
-    fn of(task: &Task) -> Self {
+    fn of(task: &Task, sequence: Option<EventSeq>) -> Self {
         let queue_wait = task.started_at.map_or(Duration::ZERO, |started| started.since(task.accepted_at));
         let work =
             task.started_at.zip(task.settled_at).map_or(Duration::ZERO, |(started, settled)| settled.since(started));
-        Self { status: task.status, at: Instant::now(), queue_wait, work }
+        Self { status: task.status, sequence, at: Instant::now(), queue_wait, work }
     }
 }
 
@@ -259,12 +261,12 @@ impl Shared {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// `told`: it is an event of the log, not a look at the present state.
-    fn take(&self, task: &Task, told: bool) {
+    /// With its place in the log; a look at the present state has none.
+    fn take(&self, task: &Task, sequence: Option<EventSeq>) {
         if !task.status.is_final() {
             return;
         }
-        let end = Final::of(task);
+        let (end, told) = (Final::of(task, sequence), sequence.is_some());
         *self.last_end.lock().unwrap_or_else(PoisonError::into_inner) = Some(end.at);
         let mut slots = self.slots();
         // What was read after a gap is told once more: the stream goes on from before the reading.
@@ -307,14 +309,14 @@ async fn follow(
                 if let Some(seq) = seq {
                     shared.cursor.store(seq, Ordering::Relaxed);
                 }
-                shared.take(&task, seq.is_some());
+                shared.take(&task, seq);
                 seen(&task, seq);
             }
             Ok(Notice::Reconnected) => drop(shared.reconnects.fetch_add(1, Ordering::Relaxed)),
             Ok(Notice::Gap) => {
                 shared.gaps.fetch_add(1, Ordering::Relaxed);
                 for task in present(&client, &run).await {
-                    shared.take(&task, false);
+                    shared.take(&task, None);
                     seen(&task, None);
                 }
             }

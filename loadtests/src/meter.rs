@@ -98,6 +98,10 @@ pub struct Meter {
     pub work: Latency,
     /// A look at the status.
     pub status: Latency,
+    /// A read of what the user has.
+    pub read: Latency,
+    /// Reads that were answered with 304.
+    pub not_modified: AtomicU64,
     by_code: Names,
     by_gateway: Names,
     by_lack: Names,
@@ -165,7 +169,13 @@ impl Meter {
         self.error(error);
     }
 
-    /// A look at the status failed: it is named, and no order of its own that was not accepted.
+    /// A read was answered.
+    pub fn looked(&self, took: Duration, not_modified: bool) {
+        self.read.record(took);
+        self.not_modified.fetch_add(u64::from(not_modified), Ordering::Relaxed);
+    }
+
+    /// A look at the status, or another read, failed: it is named, and no order of its own that was not accepted.
     pub fn status_error(&self, error: &ClientError) {
         self.answered_for(error);
         if let Some(lack) = error.local() {
@@ -238,6 +248,8 @@ impl Meter {
             queue_wait: self.queue_wait.recorded(),
             work: self.work.recorded(),
             status: self.status.recorded(),
+            read: self.read.recorded(),
+            not_modified: self.not_modified.load(Ordering::Relaxed),
         }
     }
 }

@@ -48,6 +48,7 @@ fn result(p95: f64) -> Report {
         queue_wait_ms: latency(1.0),
         work_ms: latency(1.0),
         status_ms: None,
+        reads: None,
         distribution: Distribution::default(),
         rates: Rates { offered: 100.0, accepted: 100.0, completed: 100.0 },
         errors: Errors::default(),

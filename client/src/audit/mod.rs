@@ -57,6 +57,12 @@ pub struct Audit {
     pub duplicate: u64,
     /// Not final when the drain was over.
     pub stuck: u64,
+    /// Reads that were held against what their user knew.
+    #[serde(default)]
+    pub reads: u64,
+    /// Of these, answers that went back behind it. Beside the tasks: no part of the sum above.
+    #[serde(default)]
+    pub stale: u64,
     /// Could not find out.
     pub unverified: u64,
     /// Requests whose answer never came: no loss, but it is unknown whether they were accepted.
@@ -79,14 +85,26 @@ impl Audit {
     pub const fn sound(&self) -> u64 {
         self.succeeded + self.declined + self.dead + self.cancelled
     }
+
+    /// What is wrong, by its name: each of them breaks a promise.
+    #[must_use]
+    pub const fn wrong(&self) -> [(u64, &'static str); 4] {
+        [(self.lost, "lost"), (self.duplicate, "duplicate"), (self.stuck, "stuck"), (self.stale, "stale")]
+    }
+
+    /// Judges it by its figures.
+    pub fn judge(&mut self) {
+        let wrong = self.wrong().iter().map(|(count, _)| count).sum();
+        self.verdict = verdict(self.accepted + self.reads, wrong, self.unverified);
+    }
 }
 
 /// One id that is not sound.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Finding {
-    /// The task's id.
+    /// The task's id; of a stale read that misses no single task, its user's.
     pub task: String,
-    /// `lost`, `duplicate` or `stuck`.
+    /// `lost`, `duplicate`, `stuck` or `stale`.
     pub verdict: String,
     /// The evidence, in words.
     pub detail: String,
@@ -118,10 +136,10 @@ impl Wrong {
 /// What follows from the figures of an audit: inconclusive if what was looked at is sound, and not all could be looked at or
 /// there was nothing to look at.
 #[must_use]
-pub const fn verdict(accepted: u64, wrong: u64, unverified: u64) -> Verdict {
+pub const fn verdict(looked_at: u64, wrong: u64, unverified: u64) -> Verdict {
     if wrong > 0 {
         Verdict::Fail
-    } else if unverified > 0 || accepted == 0 {
+    } else if unverified > 0 || looked_at == 0 {
         // An audit of nothing proves nothing.
         Verdict::Inconclusive
     } else {
@@ -195,8 +213,7 @@ impl<O: Fn(TaskId) -> Option<Status>> Comparison<O> {
                 self.wrong(task, Wrong::Duplicate, "a task that no order asked for".to_owned());
             }
         }
-        let Audit { accepted, lost, duplicate, stuck, unverified, .. } = self.audit;
-        self.audit.verdict = verdict(accepted, lost + duplicate + stuck, unverified);
+        self.audit.judge();
         self.audit
     }
 

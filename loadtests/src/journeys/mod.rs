@@ -1,5 +1,6 @@
 //! What a user does, once: the code that both models share. Goose's users and the open model's arrivals come here.
 
+mod look;
 mod order;
 mod submit_status;
 
@@ -23,6 +24,7 @@ use crate::share::Share;
 use card_client::identities::Identities;
 use card_client::observer::{Final, Observer};
 use card_client::orders::Orders;
+use card_client::reads::Reads;
 use card_client::sender::{Sender, Sent};
 use card_client::{Client, ClientError, SyntheticUser};
 
@@ -38,6 +40,8 @@ pub struct Crew {
     pub orders: BTreeMap<Kind, Orders>,
     /// Who hears of the ends.
     pub observer: Observer,
+    /// What they know, and what of what they read went back behind it.
+    pub reads: Reads,
     /// What they do.
     pub mix: Mix,
     /// How long one waits for the end of a task.
@@ -92,6 +96,8 @@ impl Crew {
         let (went, user) = match self.mix.pick(number) {
             Journey::Order(kind) => order::run(self, visit, user, number, kind).await?,
             Journey::SubmitStatus => submit_status::run(self, visit, user, number).await?,
+            Journey::History => look::history(self, visit, user, number).await?,
+            Journey::Browse => (look::browse(self, visit, &user, number).await, Some(user)),
         };
         if let Some(user) = user {
             self.identities.give_back(user);

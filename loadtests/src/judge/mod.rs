@@ -2,7 +2,7 @@
 //!
 //! The runner fills in what was measured, [`judge`] what that means. Nothing is green without evidence: no samples, a
 //! rate that was not reached, a generator without a processor make a result inconclusive. What counts for more comes
-//! first in the exit code: 9 (lost, duplicate, stuck), 7 (a promise broken), 10 (slower than a baseline), 11.
+//! first in the exit code: 9 (lost, duplicate, stuck, stale), 7 (a promise broken), 10 (slower than a baseline), 11.
 //!
 //! Of steps, each keeps the promises by itself, and accepts may be slower than at the first by `max_degradation` at
 //! most. A search for the limit is no failure because something broke in it: its promises are judged on the largest size
@@ -49,7 +49,8 @@ pub fn judge(report: &mut Report) {
 /// Whether what was accepted was done, once. A generator that is missing took its ledger with it: what that owes nobody
 /// knows, so what the others prove is not all.
 fn correct(found: &Audit, one_is_missing: bool) -> Verdict {
-    match audit::verdict(found.accepted, found.lost + found.duplicate + found.stuck, found.unverified) {
+    let wrong = found.wrong().iter().map(|(count, _)| count).sum();
+    match audit::verdict(found.accepted + found.reads, wrong, found.unverified) {
         Verdict::Pass if one_is_missing => Verdict::Inconclusive,
         verdict => verdict,
     }

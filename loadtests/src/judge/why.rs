@@ -20,10 +20,14 @@ pub fn why(report: &Report) -> String {
 }
 
 fn unsound(found: &Audit) -> String {
-    let kinds = [(found.lost, "lost"), (found.duplicate, "duplicate"), (found.stuck, "stuck")];
-    let kinds = kinds.into_iter().filter(|(count, _)| *count > 0);
+    let kinds = found.wrong().into_iter().filter(|(count, _)| *count > 0);
     let kinds: Vec<String> = kinds.map(|(count, kind)| format!("{} {kind}", grouped(count))).collect();
-    format!("{} of {} accepted", kinds.join(", "), grouped(found.accepted))
+    format!("{} of {} accepted{}", kinds.join(", "), grouped(found.accepted), reads(found))
+}
+
+/// The reads beside what was accepted, if there were any.
+fn reads(found: &Audit) -> String {
+    if found.reads > 0 { format!(" and {} read", grouped(found.reads)) } else { String::new() }
 }
 
 fn missed(report: &Report) -> String {

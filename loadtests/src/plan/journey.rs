@@ -15,6 +15,10 @@ pub enum Journey {
     Order(Kind),
     /// Asks for a new card and asks for its status until it is final.
     SubmitStatus,
+    /// Buys something, hears of the end on the event stream, and looks at its history.
+    History,
+    /// Looks at its history, what it comes to, and its cards.
+    Browse,
 }
 
 impl Journey {
@@ -28,6 +32,7 @@ impl Journey {
     pub fn all() -> Vec<Self> {
         let mut all: Vec<_> = Registry::default().all().map(|one| Self::Order(one.kind)).collect();
         all.insert(1, Self::SubmitStatus);
+        all.extend([Self::History, Self::Browse]);
         all
     }
 
@@ -38,6 +43,8 @@ impl Journey {
             Self::Order(replacement::KIND) => "submit",
             Self::Order(kind) => kind.as_str(),
             Self::SubmitStatus => "submit-status",
+            Self::History => "history",
+            Self::Browse => "browse",
         }
     }
 }
@@ -152,7 +159,7 @@ mod tests {
 
     #[test]
     fn a_mix_is_read_and_written() {
-        for text in ["submit", "submit-status", "add", "mixed", "submit:3,add:2"] {
+        for text in ["submit", "submit-status", "add", "mixed", "submit:3,add:2", "history:1,browse:9"] {
             assert_eq!(text.parse::<Mix>().unwrap().to_string(), text);
         }
         assert_eq!("submit:6,submit-status:3,add:1".parse::<Mix>().unwrap().to_string(), "mixed");

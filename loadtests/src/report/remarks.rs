@@ -145,7 +145,8 @@ fn weight(verdict: Verdict) -> Option<Weight> {
 fn correctness(report: &Report, say: &mut impl FnMut(Weight, &'static str, String)) {
     let found = &report.correctness;
     let accepted = format::count(found.accepted);
-    let wrong: Vec<String> = [(found.lost, "lost"), (found.duplicate, "duplicate"), (found.stuck, "stuck")]
+    let wrong: Vec<String> = found
+        .wrong()
         .into_iter()
         .filter(|(count, _)| *count > 0)
         .map(|(count, what)| format!("{} {what}", format::count(count)))

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Verdict;
+use card_client::latency::Percentiles;
 
 /// Histograms: each entry is `[upper bound in ms, how many up to there and above the entry before]`, in order, without
 /// empty ones. From the intended start.
@@ -29,6 +30,17 @@ pub struct Rates {
     /// Tasks that became final.
     #[schemars(range(min = 0.0))]
     pub completed: f64,
+}
+
+/// Reads of what users have, by the journeys that read.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Reads {
+    /// Answered.
+    pub count: u64,
+    /// Of these, with 304.
+    pub not_modified: u64,
+    /// Request to the whole answer, from when it was really sent.
+    pub ms: Percentiles,
 }
 
 /// Requests that were not accepted.

@@ -16,7 +16,7 @@ pub use card_client::audit::{Audit, Finding, Verdict};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use self::figures::{Distribution, Errors, Rates, SloResult};
+pub use self::figures::{Distribution, Errors, Rates, Reads, SloResult};
 pub use self::generators::Part;
 pub use self::regression::{Change, Regression};
 pub use self::schema::schema;
@@ -71,6 +71,9 @@ pub struct Report {
     pub work_ms: Percentiles,
     /// A look at a task's status, by the journey that looks (`submit-status`); none without.
     pub status_ms: Option<Percentiles>,
+    /// Reads of what users have, by the journeys that read (`history`, `browse`); none without.
+    #[serde(default)]
+    pub reads: Option<Reads>,
     /// How the latencies are spread.
     pub distribution: Distribution,
     /// A second, over the measured time.

@@ -46,6 +46,7 @@ use card_client::events::StreamLost;
 use card_client::identities::Identities;
 use card_client::ledger::Ledger;
 use card_client::observer::Observer;
+use card_client::reads::Reads;
 use card_client::retries::past_a_gateway;
 use card_client::sender::{OnRefusal, Sender};
 
@@ -134,7 +135,7 @@ pub async fn carry_share(
     carried?;
     let crew = &run.crew;
     let drain = Drain { bound: setup.plan.drain, settle: setup.plan.settle, stop: stop.clone() };
-    let audit = prove(&setup.client, &run.run, &run.ledger, &crew.observer, drain, |stage| {
+    let mut audit = prove(&setup.client, &run.run, &run.ledger, &crew.observer, drain, |stage| {
         run.timeline.enter(match stage {
             Stage::Drain => Doing::Drain,
             Stage::Settle => Doing::Settle,
@@ -142,6 +143,7 @@ pub async fn carry_share(
         });
     })
     .await;
+    crew.reads.add_to(&mut audit);
     let mut shard = run.shard();
     shard.correctness = audit;
     shard.started_at = started_at.to_string();
@@ -196,6 +198,7 @@ impl<'a> Run<'a> {
             identities,
             orders: Crew::orders(*seed),
             observer,
+            reads: Reads::default(),
             mix: plan.journey.clone(),
             patience: plan.patience,
             visits: AtomicU64::new(0),

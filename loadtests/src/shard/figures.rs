@@ -54,6 +54,12 @@ pub struct Figures {
     pub work: Recorded,
     /// A look at the status.
     pub status: Recorded,
+    /// A read of what the user has.
+    #[serde(default)]
+    pub read: Recorded,
+    /// Reads that were answered with 304.
+    #[serde(default)]
+    pub not_modified: u64,
 }
 
 impl Figures {
@@ -81,6 +87,8 @@ impl Figures {
             queue_wait,
             work,
             status,
+            read,
+            not_modified,
         } = other;
         self.offered += offered;
         self.accepted += accepted;
@@ -102,6 +110,8 @@ impl Figures {
         self.queue_wait.add(queue_wait);
         self.work.add(work);
         self.status.add(status);
+        self.read.add(read);
+        self.not_modified += not_modified;
     }
 }
 

@@ -35,6 +35,7 @@ pub(super) fn sound(slo: &[&str]) -> Report {
         queue_wait_ms: latency(12_000, 50.0),
         work_ms: latency(12_000, 40.0),
         status_ms: None,
+        reads: None,
         distribution: Distribution::default(),
         rates: Rates { offered: 400.0, accepted: 400.0, completed: 399.0 },
         errors: Errors::default(),

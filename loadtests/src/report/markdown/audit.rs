@@ -28,6 +28,13 @@ pub(super) fn section(report: &Report) -> String {
         whole_millis(found.settle_ms),
         whole_millis(found.audit_ms)
     );
+    if found.reads > 0 {
+        text += &format!(
+            "{} compared with what its user knew: {} stale.\n",
+            super::times(found.reads, "read"),
+            count(found.stale)
+        );
+    }
     if found.unanswered > 0 {
         text += &format!(
             "{} without an answer: it is unknown whether they were accepted.\n",

@@ -55,6 +55,9 @@ pub(super) fn latencies(report: &Report) -> String {
     if let Some(status) = &report.status_ms {
         row("status", status);
     }
+    if let Some(reads) = &report.reads {
+        row("read", &reads.ms);
+    }
     format!(
         "## Latencies\n\n{}\nAccept is request to 202, e2e is request to final status. Both count from when the request \
          should have been sent (free of coordinated omission), and again from when it was.\n",

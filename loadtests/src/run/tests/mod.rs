@@ -1,6 +1,7 @@
 //! Load tests of a real platform, small ones.
 
 mod platform;
+mod reads;
 mod together;
 
 use std::collections::HashSet;

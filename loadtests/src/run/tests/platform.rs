@@ -60,7 +60,7 @@ impl TestPlatform {
     }
 }
 
-fn client(address: SocketAddr) -> Client {
+pub(super) fn client(address: SocketAddr) -> Client {
     Client::new(&format!("http://{address}"), Some(Token::new(OPERATOR))).unwrap()
 }
 

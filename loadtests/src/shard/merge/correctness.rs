@@ -17,6 +17,8 @@ pub(super) fn sum(shards: &[Shard]) -> Audit {
         sum.lost += of.lost;
         sum.duplicate += of.duplicate;
         sum.stuck += of.stuck;
+        sum.reads += of.reads;
+        sum.stale += of.stale;
         sum.unverified += of.unverified;
         sum.unanswered += of.unanswered;
         sum.drain_ms = sum.drain_ms.max(of.drain_ms);

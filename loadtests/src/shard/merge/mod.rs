@@ -16,7 +16,7 @@ use self::place::Places;
 use super::figures::add;
 use super::{Shard, VERSION};
 use crate::judge::INTERRUPTED;
-use crate::result::{Distribution, Errors, Generator, Phase, Rates, Report, Sample, Step, Validity, Verdict};
+use crate::result::{Distribution, Errors, Generator, Phase, Rates, Reads, Report, Sample, Step, Validity, Verdict};
 
 type ByName = BTreeMap<String, u64>;
 
@@ -112,6 +112,11 @@ pub fn merge(mut shards: Vec<Shard>, missing: &[Missing], cause: Option<&str>) -
         queue_wait_ms: steady.queue_wait.percentiles(),
         work_ms: steady.work.percentiles(),
         status_ms: Some(steady.status.percentiles()).filter(|status| status.n > 0),
+        reads: Some(steady.read.percentiles()).filter(|ms| ms.n > 0).map(|ms| Reads {
+            count: ms.n,
+            not_modified: steady.not_modified,
+            ms,
+        }),
         distribution: Distribution {
             accept: steady.accept_intended.distribution(),
             e2e: steady.e2e_intended.distribution(),

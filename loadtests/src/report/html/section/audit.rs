@@ -15,6 +15,12 @@ pub(in super::super) fn audit(report: &Report) -> Markup {
         (equation(found))
         (bar(found))
         @if found.accepted > 0 { p.check { (check(found)) } }
+        @if found.reads > 0 {
+            p.check {
+                (format::count(found.reads)) " reads were compared with what their users knew: "
+                (format::count(found.stale)) " stale."
+            }
+        }
         (facts(&[
             ("Drain", text(format!("{} until the last completion", format::whole_millis(found.drain_ms)))),
             ("Settle window", html! {
@@ -110,7 +116,7 @@ fn check(found: &Audit) -> String {
 }
 
 fn findings(found: &Audit) -> Markup {
-    let unsound = found.lost + found.duplicate + found.stuck;
+    let unsound: u64 = found.wrong().iter().map(|(count, _)| count).sum();
     if found.findings.is_empty() {
         return match unsound {
             0 if found.verdict == Verdict::Pass => {

@@ -12,7 +12,7 @@ pub(in super::super) fn banner(report: &Report) -> Markup {
     let promises = report.slo.iter().map(|slo| slo.verdict);
     let kept = report.slo.iter().filter(|slo| slo.verdict == Verdict::Pass).count();
     let found = &report.correctness;
-    let unsound = found.lost + found.duplicate + found.stuck;
+    let unsound: u64 = found.wrong().iter().map(|(count, _)| count).sum();
     let sound = found.sound();
     let audit = if unsound > 0 {
         format!("{} not completed exactly once", format::count(unsound))

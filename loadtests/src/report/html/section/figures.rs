@@ -42,7 +42,9 @@ fn latencies(report: &Report) -> Markup {
         ("Work", "the last attempt", &report.work_ms),
     ];
     let looked = report.status_ms.as_ref().map(|read| ("Status", "a look at a task's status", read));
-    let rows: Vec<_> = rows.into_iter().chain(looked).map(|(name, meaning, read)| row(name, meaning, read)).collect();
+    let reads = report.reads.as_ref().map(|reads| ("Read", "a read of what the user has", &reads.ms));
+    let rows: Vec<_> =
+        rows.into_iter().chain(looked).chain(reads).map(|(name, meaning, read)| row(name, meaning, read)).collect();
     let columns: [Column; 8] = [
         words("Latency"),
         number("p50"),

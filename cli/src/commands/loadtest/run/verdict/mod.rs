@@ -96,6 +96,9 @@ fn correctness(of: &Audit, paint: Paint) -> Vec<String> {
             text.push_str(&format!("; {} {what}", format::count(count)));
         }
     }
+    if of.reads > 0 {
+        text.push_str(&format!("; {} of {} reads stale", format::count(of.stale), format::count(of.reads)));
+    }
     let mut lines = vec![line("correctness", Some(of.verdict), text, paint)];
     let more = |text: String| line("", None, text, paint);
     for finding in of.findings.iter().take(FINDINGS) {

@@ -24,7 +24,7 @@ pub enum Exit {
     SloMissed = 7,
     /// Still pending.
     Pending = 8,
-    /// Correctness violated: lost, duplicate or stuck.
+    /// Correctness violated: lost, duplicate, stuck or stale.
     Incorrect = 9,
     /// A regression against a baseline.
     Regression = 10,

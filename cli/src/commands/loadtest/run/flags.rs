@@ -34,8 +34,8 @@ Every accepted request is followed to its final status and compared with what th
 the expected result comes from the sender's own journal. Everything that the run creates is removed,
 unless it is evidence.
 
-Exit codes: 0 passed, 9 lost, duplicate or stuck tasks, 7 SLO missed, 10 regression against the
-baseline, 11 inconclusive; see cardctl help exit-codes for the others";
+Exit codes: 0 passed, 9 lost, duplicate or stuck tasks or stale reads, 7 SLO missed, 10 regression
+against the baseline, 11 inconclusive; see cardctl help exit-codes for the others";
 
 /// Examples, the presets, and the default SLOs.
 fn after_help() -> String {

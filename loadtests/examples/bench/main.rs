@@ -28,6 +28,7 @@ mod part;
 mod peers;
 mod platform;
 mod scaling;
+mod shop;
 mod stall;
 mod steps;
 mod streams;

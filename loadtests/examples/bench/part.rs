@@ -2,12 +2,12 @@
 
 use crate::given::{Engine, Given};
 use crate::{
-    Failed, accepts, audit, backlog, beside, cycle, footprint, generator, hashing, latency, report, scaling, stall,
-    steps, streams, takeover,
+    Failed, accepts, audit, backlog, beside, cycle, footprint, generator, hashing, latency, report, scaling, shop,
+    stall, steps, streams, takeover,
 };
 
 /// Those of the embedded engine, in the order of `all`.
-const EMBEDDED: [&str; 12] = [
+const EMBEDDED: [&str; 14] = [
     "footprint",
     "latency",
     "accepts",
@@ -20,9 +20,12 @@ const EMBEDDED: [&str; 12] = [
     "audit",
     "backlog",
     "beside",
+    "purchases",
+    "reads",
 ];
 /// Those of the cluster.
-const CLUSTER: [&str; 7] = ["latency", "accepts", "cycle", "takeover", "scaling", "backlog", "beside"];
+const CLUSTER: [&str; 9] =
+    ["latency", "accepts", "cycle", "takeover", "scaling", "backlog", "beside", "purchases", "reads"];
 
 /// One part, or `all` of the engine.
 pub(crate) async fn run(name: &str, given: Given) -> Result<(), Failed> {
@@ -60,6 +63,8 @@ async fn one(name: &str, given: Given) -> Result<(), Failed> {
         "generator" => generator::run().await,
         "hashing" => hashing::run().await,
         "latency" => latency::run(given).await,
+        "purchases" => shop::purchases(given).await,
+        "reads" => shop::reads(given).await,
         "scaling" => scaling::run(given).await,
         "stall" => stall::run().await,
         "steps" => steps::run().await,

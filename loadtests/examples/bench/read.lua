@@ -1,0 +1,7 @@
+-- GETs with one bearer token: ARGS are token, If-None-Match or "", x-min-sequence or "", threads.
+function init(args)
+  local headers = { ["Authorization"] = "Bearer " .. args[1] }
+  if args[2] ~= "" then headers["If-None-Match"] = args[2] end
+  if args[3] ~= "" then headers["X-Min-Sequence"] = args[3] end
+  wrk.headers = headers
+end

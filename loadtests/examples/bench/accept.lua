@@ -1,4 +1,5 @@
--- POSTs with a bearer token from a file, each token once: ARGS are file, path, body, threads.
+-- POSTs with bearer tokens from a file: ARGS are file, path, body, threads. A user has one open replacement, so for those each
+-- token serves once; else they serve by turns.
 local threads = 0
 
 function setup(thread)
@@ -16,13 +17,12 @@ function init(args)
     end
     line_number = line_number + 1
   end
-  once = #requests > 1
+  once = #requests > 1 and args[2]:find("replacements") ~= nil
 end
 
 function request()
   at = at + 1
   if at > #requests then
-    -- One token serves every request; many serve one each.
     if once then wrk.thread:stop() end
     at = 1
   end

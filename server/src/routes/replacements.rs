@@ -28,7 +28,7 @@ const ROUTE: &str = "/api/v1/replacements";
         ("x-run-id" = Option<card_core::ids::RunId>, Header, description = "Run id of the task")),
     responses(
         (status = 202, description = "Accepted: it is on disk. `idempotency-replayed: true` if it was already, by the same key", body = Task,
-            headers(("location" = String, description = "The replacement"), ("idempotency-replayed" = Option<String>, description = "`true` for a repeated answer"))),
+            headers(("location" = String, description = "The replacement"), ("x-sequence" = u64, description = "Its place in the log"), ("idempotency-replayed" = Option<String>, description = "`true` for a repeated answer"))),
         (status = 409, description = "`replacement-open`, with `open_task`")))]
 pub(crate) async fn submit(
     State(app): State<Arc<App>>,

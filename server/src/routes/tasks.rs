@@ -159,7 +159,7 @@ fn accepted(app: &App, caller: Caller, task: Task, location: &str, replayed: boo
         ("idempotency-key" = Option<String>, Header, description = "Idempotency key, which makes retries safe: 1 to 255 visible ASCII characters", min_length = 1, max_length = 255, pattern = "^[!-~]+$"),
         ("x-run-id" = Option<RunId>, Header, description = "Run id of the task")),
     responses((status = 202, description = "Accepted: it is on disk. `idempotency-replayed: true` if it was already, by the same key", body = Task,
-        headers(("location" = String, description = "The task"), ("idempotency-replayed" = Option<String>, description = "`true` for a repeated answer"))),
+        headers(("location" = String, description = "The task"), ("x-sequence" = u64, description = "Its place in the log"), ("idempotency-replayed" = Option<String>, description = "`true` for a repeated answer"))),
         (status = 409, description = "The caller has one of this kind that is not final, and can have only one: the kind's problem, with `open_task`")))]
 pub(crate) async fn submit(
     State(app): State<Arc<App>>,
@@ -305,7 +305,7 @@ pub(crate) async fn retry(
     let missing = || Refusal::not_found("There is no such task.");
     let id = id.parse().map_err(|_| missing())?;
     match app.engine.retry_dead(id).await? {
-        Retried::Queued(task) => Ok(json(StatusCode::ACCEPTED, &task)),
+        Retried::Queued(task) => Ok(at_sequence(json(StatusCode::ACCEPTED, &task), app.engine.last_event().await?)),
         Retried::NotDead => Err(Refusal::new(Code::NotDead, "This task is not dead; only a dead one can be retried.")),
         Retried::Exclusive { open } => {
             let kind = app.engine.get(id).await?.map(|task| task.kind);
@@ -328,7 +328,7 @@ pub(crate) struct Cancel {
 /// lease. One that is cancelled already stays as it is.
 #[utoipa::path(post, path = "/tasks/{id}/cancel", tag = "tasks", security(("operator" = [])), request_body = Cancel,
     params(("id" = TaskId, Path, description = "The task")),
-    responses((status = 200, description = "Cancelled, now or before", body = Task),
+    responses((status = 200, description = "Cancelled, now or before", body = Task, headers(("x-sequence" = u64, description = "A place in the log from which on that is so"))),
         (status = 409, description = "`task-final`: it ended in another way, `task_status`")))]
 pub(crate) async fn cancel(
     State(app): State<Arc<App>>,
@@ -342,9 +342,11 @@ pub(crate) async fn cancel(
     match app.engine.cancel(id.parse().map_err(|_| missing())?, reason.to_owned()).await? {
         Cancelled::Done(task) => {
             app.cancelled(task.kind);
-            Ok(ok(&task))
+            Ok(at_sequence(ok(&task), app.engine.last_event().await?))
         }
-        Cancelled::Final(task) if task.status == Status::Cancelled => Ok(ok(&task)),
+        Cancelled::Final(task) if task.status == Status::Cancelled => {
+            Ok(at_sequence(ok(&task), app.engine.last_event().await?))
+        }
         Cancelled::Final(task) => Err(Refusal::task_final(task.status)),
         Cancelled::NotFound => Err(missing()),
     }

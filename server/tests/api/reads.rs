@@ -2,9 +2,11 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use card_core::engine::Store;
+use card_core::engine::cluster::{self, Address};
 use card_core::settings::Settings;
 use card_core::tasks::Task;
-use card_core::testing::TestLedger;
+use card_core::testing::{Proxy, TestLedger};
 use card_kinds::Registry;
 use card_server::Secrets;
 use card_server::platform::{Platform, PlatformOptions};
@@ -23,8 +25,12 @@ async fn another(app: &TestApp, cache_limit: u64) -> Platform {
         TestLedger::File(_) => app.store.clone(),
         TestLedger::Servers(_) => app.ledger.open(&settings, &kinds.known()).await,
     };
+    serve(settings, store).await
+}
+
+async fn serve(settings: Settings, store: Store) -> Platform {
     Platform::start(PlatformOptions {
-        kinds,
+        kinds: Registry::default(),
         store,
         settings,
         secrets: Secrets { signing_key: vec![7; 32], operator_token: OPERATOR.to_owned() },
@@ -189,5 +195,55 @@ async fn without_a_cache_the_answers_are_the_same() {
     let ahead = problem(reader.get(1, "/purchases", &token).header("x-min-sequence", 1_000_000)).await;
     assert_eq!(ahead.status, 503);
     assert_eq!(cache_counts(&app, "purchases-summary").await, (1, 1), "by the other one");
+    other.stop().await;
+}
+
+/// On Postgres: the embedded ledger can't be cut off.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_cut_off_from_the_ledger_refuses_and_never_goes_back() {
+    let app = TestApp::start().await;
+    let TestLedger::Servers(database) = &app.ledger else { return };
+    let upstream = database.url().rsplit('@').next().unwrap().split('/').next().unwrap().to_owned();
+    let proxy = Proxy::start(upstream.parse().unwrap());
+    let url = database.url().replace(&upstream, &proxy.address().to_string());
+    let mut settings = Settings::default();
+    app.ledger.set(&mut settings);
+    let address = Address { database: url, redis: database.redis().to_owned() };
+    let store = cluster::open(&address, &settings, &Registry::default().known()).await.unwrap();
+    let other = serve(settings, store).await;
+    let servers = vec![other.address().to_string(), app.platform.address().to_string()];
+    let reader = Reader { app: &app, servers };
+    let token = app.user("p").await;
+    let buy = async || {
+        let task: Task = ok(app.post("/purchases", &token, &json!({"price": "1"}))).await;
+        app.finished(task.id).await;
+    };
+    buy().await;
+    let (one, _) = reader.count(0, "/purchases/summary", &token, None).await;
+    assert_eq!(one, 1);
+    proxy.refuse(true);
+    proxy.cut_all();
+    buy().await;
+    let (two, sequence) = reader.count(1, "/purchases/summary", &token, None).await;
+    assert_eq!(two, 2, "the other server goes on");
+    for min in [None, Some(sequence)] {
+        let mut request = reader.get(0, "/purchases/summary", &token);
+        if let Some(min) = min {
+            request = request.header("x-min-sequence", min);
+        }
+        assert_eq!(problem(request).await.status, 503, "{min:?}");
+    }
+    proxy.refuse(false);
+    crate::app::eventually("it reads again", async || {
+        let request = reader.get(0, "/purchases/summary", &token).header("x-min-sequence", sequence);
+        let answer = request.send().await.unwrap();
+        if answer.status() != 200 {
+            return None;
+        }
+        let summary: Value = answer.json().await.unwrap();
+        assert_eq!(summary["count"], json!(2));
+        Some(())
+    })
+    .await;
     other.stop().await;
 }

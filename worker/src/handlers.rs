@@ -15,6 +15,22 @@ pub struct Handlers {
     handlers: Arc<BTreeMap<Kind, Box<dyn Handler>>>,
 }
 
+/// Why there are no handlers.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidHandlers {
+    /// The issuer's URL can't be used, an empty one included: whoever composes a process fills in the address of its own.
+    #[error(transparent)]
+    Issuer(#[from] InvalidIssuer),
+    /// A kind that this version does not know.
+    #[error("worker.kinds names {name:?}; the kinds are {known}")]
+    Kind {
+        /// What was named.
+        name: String,
+        /// What could be.
+        known: String,
+    },
+}
+
 /// What may be claimed now.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Claimable {
@@ -30,12 +46,19 @@ pub(crate) struct Claimable {
 const PROBE_REVIEW: Duration = Duration::from_millis(50);
 
 impl Handlers {
-    /// Those of every kind that is registered, with an issuer at `settings.issuer.url`.
+    /// Those of the kinds that `settings.kinds` names, or of every kind that is registered, with an issuer at
+    /// `settings.issuer.url` if one of them needs it.
     ///
     /// # Errors
-    /// The URL can't be used, an empty one included: whoever composes a process fills in the address of its own issuer.
-    pub fn new(registry: &Registry, settings: &settings::Worker) -> Result<Self, InvalidIssuer> {
-        let handlers = registry.all().map(|one| one.handler(settings)).collect::<Result<Vec<_>, _>>()?;
+    /// See [`InvalidHandlers`].
+    pub fn new(registry: &Registry, settings: &settings::Worker) -> Result<Self, InvalidHandlers> {
+        let names: Vec<&str> = settings.kinds.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
+        let unknown = names.iter().find(|name| !registry.all().any(|one| one.kind.as_str() == **name));
+        if let Some(name) = unknown {
+            return Err(InvalidHandlers::Kind { name: (*name).to_owned(), known: registry.names() });
+        }
+        let chosen = registry.all().filter(|one| names.is_empty() || names.contains(&one.kind.as_str()));
+        let handlers = chosen.map(|one| one.handler(settings)).collect::<Result<Vec<_>, _>>()?;
         Ok(Self::of(handlers))
     }
 
@@ -90,6 +113,20 @@ mod tests {
         let mut freely: Vec<_> = registry.all().map(|one| one.kind).collect();
         freely.sort();
         assert_eq!(handlers.claimable(), Claimable { freely, probing: Vec::new(), review: None });
+    }
+
+    #[test]
+    fn a_worker_of_some_kinds_has_their_handlers_and_needs_no_more() {
+        let mut settings = settings::Settings::default().worker;
+        for (kinds, wanted) in [("purchase", vec!["purchase"]), (" add, purchase ,", vec!["add", "purchase"])] {
+            settings.kinds = kinds.to_owned();
+            let handlers = Handlers::new(&Registry::default(), &settings).unwrap();
+            let found: Vec<_> = handlers.kinds().map(|kind| kind.to_string()).collect();
+            assert_eq!(found, wanted, "and no issuer, which none of them asks");
+        }
+        settings.kinds = "purchase,purchases".to_owned();
+        let refused = Handlers::new(&Registry::default(), &settings).err().unwrap().to_string();
+        assert_eq!(refused, r#"worker.kinds names "purchases"; the kinds are replacement, add, purchase"#);
     }
 
     #[test]

@@ -12,5 +12,5 @@ mod handlers;
 pub mod program;
 mod runner;
 
-pub use self::handlers::Handlers;
+pub use self::handlers::{Handlers, InvalidHandlers};
 pub use self::runner::{Stopped, Worker};

@@ -90,6 +90,7 @@ pub struct Auth {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Worker {
+    pub kinds: String,
     pub concurrency: usize,
     #[serde(with = "crate::time::duration")]
     pub lease: Duration,

@@ -4,14 +4,27 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
-use card_core::tasks::Scaling;
+use card_core::tasks::{Kind, Scaling};
 
 use crate::app::App;
 use crate::http::json::ok;
+use crate::http::query::Query;
 use crate::problem::Refusal;
 
-/// Backlog and age of the oldest task, in all and of each kind. Needs no token.
-#[utoipa::path(get, path = "/scaling", tag = "operations", responses((status = 200, description = "Now", body = Scaling)))]
-pub(crate) async fn scaling(State(app): State<Arc<App>>) -> Result<Response, Refusal> {
-    Ok(ok(&Scaling::from(app.engine.stats().await?)))
+/// Backlog and age of the oldest task, in all and of each kind; or those of one kind, whose workers scale by themselves.
+/// Needs no token.
+#[utoipa::path(get, path = "/scaling", tag = "operations",
+    params(("kind" = Option<Kind>, Query, description = "Of this kind alone")),
+    responses((status = 200, description = "Now", body = Scaling)))]
+pub(crate) async fn scaling(State(app): State<Arc<App>>, mut query: Query) -> Result<Response, Refusal> {
+    let kind = query.text("kind");
+    query.finish()?;
+    let kind = app.kind(kind.as_deref(), "kind").await?;
+    let mut scaling = Scaling::from(app.engine.stats().await?);
+    if let Some(kind) = kind {
+        let of = scaling.by_kind.remove(&kind).unwrap_or_default();
+        (scaling.backlog, scaling.oldest_age_ms) = (of.backlog, of.oldest_age_ms);
+        scaling.by_kind = [(kind, of)].into();
+    }
+    Ok(ok(&scaling))
 }

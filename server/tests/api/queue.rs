@@ -1,7 +1,9 @@
-use card_core::tasks::{Stats, Status};
+use card_core::problem::Code;
+use card_core::tasks::{Stats, Status, Task};
 use reqwest::Method;
+use serde_json::{Value, json};
 
-use crate::app::{OPERATOR, TestApp, eventually, ok};
+use crate::app::{OPERATOR, TestApp, eventually, ok, problem};
 
 #[tokio::test]
 async fn a_paused_queue_accepts_and_does_not_work() {
@@ -30,4 +32,25 @@ async fn the_scaling_signal_needs_no_token() {
     assert_eq!((&signal["backlog"], &signal["by_kind"]["add"]["backlog"]), (&1.into(), &1.into()));
     let none = serde_json::json!({"backlog": 0, "oldest_age_ms": 0, "dead": 0});
     assert_eq!(signal["by_kind"]["replacement"], none);
+}
+
+#[tokio::test]
+async fn a_worker_does_the_kinds_it_is_told_and_each_has_a_signal_of_its_own() {
+    let app = TestApp::with(1, |settings| settings.worker.kinds = "purchase".to_owned()).await;
+    let token = app.user("p").await;
+    let left: Task = app.add(&token, "r").await;
+    for _ in 0..3 {
+        let bought: Task = ok(app.post("/purchases", &token, &json!({"price": "1"}))).await;
+        app.finished(bought.id).await;
+    }
+    let still: Task = ok(app.get(&format!("/tasks/{}", left.id), &token)).await;
+    assert_eq!(still.status, Status::Queued);
+    let scaling = async |kind: &str| ok::<Value>(app.client.get(app.url(&format!("/scaling?kind={kind}")))).await;
+    let (adds, purchases) = (scaling("add").await, scaling("purchase").await);
+    assert_eq!((&adds["backlog"], &purchases["backlog"]), (&json!(1), &json!(0)));
+    assert!(adds["by_kind"].as_object().unwrap().keys().eq(["add"]));
+    let all: Value = ok(app.client.get(app.url("/scaling"))).await;
+    assert_eq!(all["backlog"], json!(1));
+    let odd = problem(app.client.get(app.url("/scaling?kind=adds"))).await;
+    assert_eq!((odd.code, odd.errors[0].pointer.as_str()), (Code::ValidationFailed, "kind"));
 }

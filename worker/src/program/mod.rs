@@ -22,6 +22,9 @@ struct Arguments {
     /// Address for GET /health, /ready and /metrics; port 0 for any free port
     #[arg(long, value_name = "ADDRESS", env = "CARDCTL_HEALTH_ADDRESS", default_value = "127.0.0.1:0")]
     health_address: SocketAddr,
+    /// Kinds of tasks to process, separated by commas [default: worker.kinds, all of them]
+    #[arg(long, value_name = "KINDS", env = "CARDCTL_WORKER_KINDS")]
+    kinds: Option<String>,
     #[command(flatten)]
     process: ProcessFlags,
 }
@@ -30,6 +33,7 @@ const EXAMPLES: &str = "\
 Examples:
   card-worker                                  run a worker, with health checks on any free port
   card-worker --health-address 0.0.0.0:7600    listen on every interface, for a container's probes
+  card-worker --kinds purchase,add             process these kinds and leave the others to other workers
   card-worker --announce                       print its address when it is ready
 
 SIGTERM or SIGINT stops taking tasks, finishes running steps (server.drain-timeout) and exits with 0; a second signal \
@@ -61,10 +65,10 @@ mod tests {
     fn the_definition_is_consistent_and_its_examples_are_command_lines() {
         Arguments::command().debug_assert();
         let examples: Vec<_> = EXAMPLES.lines().filter_map(|line| line.strip_prefix("  card-worker")).collect();
-        assert_eq!(examples.len(), 3);
+        assert_eq!(examples.len(), 4);
         for example in examples {
             let words = example.trim_start().split("  ").next().unwrap_or_default().split_whitespace();
-            let words = words.take_while(|word| word.starts_with("--") || word.contains(':'));
+            let words = words.take_while(|word| word.starts_with("--") || word.contains([':', ',']));
             Arguments::try_parse_from(std::iter::once("card-worker").chain(words)).unwrap();
         }
     }

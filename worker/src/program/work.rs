@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::Arguments;
-use crate::{Handlers, Worker};
+use crate::{Handlers, InvalidHandlers, Worker};
 use card_serve::health::{self, Check};
 use card_serve::serve_routes;
 
@@ -27,7 +27,10 @@ const PING: Duration = Duration::from_secs(2);
 const UPKEEP: Duration = Duration::from_secs(1);
 
 pub(super) async fn run(arguments: Arguments) -> Result<Exit, NotReady> {
-    let begun = arguments.process.begin(Part::Worker)?;
+    let mut begun = arguments.process.begin(Part::Worker)?;
+    if let Some(kinds) = arguments.kinds {
+        begun.settings.worker.kinds = kinds;
+    }
     let settings = &begun.settings;
     let address = begun.environment.cluster()?.ok_or_else(|| {
         NotReady::new(
@@ -54,6 +57,8 @@ pub(super) async fn run(arguments: Arguments) -> Result<Exit, NotReady> {
     let host = begun.environment.host();
     let worker = Worker::new(store.engine.clone(), handlers, settings.worker.clone(), WorkerId::new(), host)
         .with_drain(settings.server.drain_timeout);
+    let kinds = settings.worker.kinds.as_str();
+    tracing::info!(kinds = if kinds.is_empty() { "all" } else { kinds }, "taking tasks");
     let mut working = spawn(worker.run(stop_work.clone()));
     begun.ready(health_address);
     let failed = tokio::select! {
@@ -82,12 +87,13 @@ pub(super) async fn run(arguments: Arguments) -> Result<Exit, NotReady> {
 }
 
 fn handlers(registry: &Registry, settings: &Settings) -> Result<Handlers, NotReady> {
-    if settings.worker.issuer.url.is_empty() {
-        return Err(NotReady::new(
+    let made = Handlers::new(registry, &settings.worker);
+    made.map_err(|error| match error {
+        InvalidHandlers::Issuer(_) if settings.worker.issuer.url.is_empty() => NotReady::new(
             "worker.issuer.url is not set; set CARDCTL_WORKER_ISSUER_URL to the card issuer's address, such as http://127.0.0.1:7500 for `card-server issuer`",
-        ));
-    }
-    Handlers::new(registry, &settings.worker).map_err(|error| NotReady::new(error.to_string()))
+        ),
+        other => NotReady::new(other.to_string()),
+    })
 }
 
 /// Ready as long as the ledger answers and tasks are claimed.

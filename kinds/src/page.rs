@@ -89,7 +89,15 @@ fn kind_of(schema: &Value) -> String {
             .collect::<Vec<_>>()
             .join(", ");
     }
-    match (schema["type"].as_str().unwrap_or("any"), schema["format"].as_str()) {
+    if let Some(one_of) = schema["oneOf"].as_array() {
+        return one_of.iter().map(kind_of).collect::<Vec<_>>().join(" or ");
+    }
+    // What can be left out has `null` beside its type.
+    let types = match &schema["type"] {
+        Value::Array(types) => types.iter().find_map(|one| one.as_str().filter(|one| *one != "null")),
+        one => one.as_str(),
+    };
+    match (types.unwrap_or("any"), schema["format"].as_str()) {
         ("integer", Some("int64")) => "integer of 64 bits with a sign".to_owned(),
         ("string", _) => "text".to_owned(),
         (other, _) => other.to_owned(),

@@ -79,7 +79,7 @@ fn offered_by_bash(sandbox: &Sandbox, line: &str) -> Vec<String> {
 #[test]
 fn bash_offers_the_values_of_what_has_a_few_and_files_only_where_a_file_is_meant() {
     let sandbox = Sandbox::new();
-    assert_eq!(offered_by_bash(&sandbox, "cardctl submit --kind "), ["replacement", "add"]);
+    assert_eq!(offered_by_bash(&sandbox, "cardctl submit --kind "), ["replacement", "add", "purchase"]);
     assert_eq!(offered_by_bash(&sandbox, "cardctl tasks list --status d"), ["declined", "dead"]);
     assert_eq!(offered_by_bash(&sandbox, "cardctl tasks list -o j"), ["json", "jsonl"]);
     assert_eq!(offered_by_bash(&sandbox, "cardctl -t em"), ["embedded"]);

@@ -98,7 +98,7 @@ fn a_kind_that_a_test_brings_is_kept_like_all_others() {
         assert!(wrong.stderr.contains("1 to 40 letters"), "{}", wrong.stderr);
         let listed = run(&sandbox, &platform, &["tasks", "list", "--kind", "gift", "--run", "gifts", "-o", "json"]);
         assert_eq!(listed.json()["items"].as_array().unwrap().len(), 40, "{}", listed.stdout);
-        assert_eq!(backlog(&runtime, &platform), json!({"add": 0, "gift": 0, "replacement": 0}));
+        assert_eq!(backlog(&runtime, &platform), json!({"add": 0, "gift": 0, "purchase": 0, "replacement": 0}));
         // Beside the kinds that everybody knows, with their own audit.
         let others = run(&sandbox, &platform, &["submit", "-c", "20", "-w", "-o", "json"]);
         assert_eq!((others.code, &others.json()["succeeded"]), (Some(0), &json!(20)), "{}", others.stderr);

@@ -69,7 +69,7 @@ struct Which {
     /// Filter by age: failed within this long, such as 1h
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     since: Option<Duration>,
-    /// Filter by kind, such as replacement or add
+    /// Filter by kind, such as replacement or purchase
     #[arg(long, value_name = "KIND")]
     kind: Option<Kind>,
     /// Filter by run

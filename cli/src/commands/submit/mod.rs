@@ -53,7 +53,7 @@ pub struct SubmitArgs {
     /// Rate limit, such as 50/s [default: no limit]
     #[arg(long, value_name = "RATE")]
     rate: Option<Rate>,
-    /// Kind of task, such as replacement or add
+    /// Kind of task, such as replacement or purchase
     #[arg(long, value_name = "KIND", default_value_t = replacement::KIND)]
     kind: Kind,
     /// Reason of a replacement: lost, stolen, damaged or expired [default: random, by the seed]

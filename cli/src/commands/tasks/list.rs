@@ -19,7 +19,7 @@ const DEFAULT_LIMIT: u64 = 50;
 /// List tasks, newest first
 #[derive(Debug, clap::Args)]
 pub(super) struct ListArgs {
-    /// Filter by kind, such as replacement or add
+    /// Filter by kind, such as replacement or purchase
     #[arg(long, value_name = "KIND")]
     kind: Option<Kind>,
     /// Filter by status: queued, running, retrying, succeeded, declined, dead or cancelled

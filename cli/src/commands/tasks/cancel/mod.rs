@@ -37,7 +37,7 @@ pub(super) struct CancelArgs {
     /// Task ids [default: every task that matches the filter and is not final]
     #[arg(value_name = "ID", conflicts_with_all = ["kind", "status", "owner", "run", "error", "since", "limit"])]
     tasks: Vec<TaskId>,
-    /// Filter by kind, such as replacement or add
+    /// Filter by kind, such as replacement or purchase
     #[arg(long, value_name = "KIND")]
     kind: Option<Kind>,
     /// Filter by status: queued, running or retrying

@@ -172,6 +172,7 @@ pub enum Command {
     Watch(commands::watch::WatchArgs),
     Tasks(commands::tasks::TasksArgs),
     Dlq(commands::dlq::DlqArgs),
+    Purchases(commands::purchases::PurchasesArgs),
     Queue(commands::queue::QueueArgs),
     Users(commands::users::UsersArgs),
     Loadtest(commands::loadtest::LoadtestArgs),
@@ -219,6 +220,7 @@ impl Command {
             Self::Up(_) | Self::Down(_) | Self::Scale(_) | Self::Submit(_) => None,
             Self::Dlq(args) if args.writes() => None,
             Self::Tasks(args) if args.says_how_far_it_came() => None,
+            Self::Purchases(args) if args.buys() => None,
             Self::Loadtest(_) | Self::Smoke(_) | Self::Demo(_) | Self::Images(_) => None,
             Self::Tasks(_) | Self::Queue(_) | Self::Users(_) | Self::Manifests(_) => {
                 Some("the command may have taken effect, partly or completely; it is safe to run it again")
@@ -254,6 +256,7 @@ impl Command {
             Self::Watch(args) => commands::watch::run(args, context).await,
             Self::Tasks(args) => commands::tasks::run(args, context).await,
             Self::Dlq(args) => commands::dlq::run(args, context).await,
+            Self::Purchases(args) => commands::purchases::run(args, context).await,
             Self::Queue(args) => commands::queue::run(args, context).await,
             Self::Users(args) => commands::users::run(args, context).await,
             Self::Loadtest(args) => commands::loadtest::run(args, context).await,

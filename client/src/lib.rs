@@ -24,6 +24,7 @@ pub mod observer;
 mod operator;
 pub mod orders;
 pub mod reads;
+mod purchases;
 pub mod recorded;
 pub mod retries;
 mod retry_after;
@@ -48,6 +49,7 @@ pub use self::gateway::GatewayAnswer;
 pub use self::local::LocalFault;
 use self::local::Names;
 pub use self::operator::{Behaviour, Readiness, SyntheticUser};
+pub use self::purchases::{Known, PurchasePage, PurchaseQuery, PurchaseSummary, Versioned};
 pub use self::tasks::{Accept, Order, TaskQuery};
 pub use self::token::{Caller, Token};
 

@@ -17,8 +17,8 @@ use crate::{Caller, Client, ClientError};
 
 /// The server ends a long poll after this much at the latest.
 const WAIT_LIMIT: Duration = Duration::from_secs(60);
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-const RUN_ID: HeaderName = HeaderName::from_static("x-run-id");
+pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+pub(crate) const RUN_ID: HeaderName = HeaderName::from_static("x-run-id");
 
 /// What is asked for: the body of `POST /tasks`.
 #[derive(Debug, Clone, Serialize)]

@@ -7,7 +7,8 @@ mod hint;
 pub use card_client::events::{Events, Follower, Notice, Scope, StreamLost};
 pub use card_client::{
     Accept, Behaviour, Bulk, BulkFilter, BulkPace, Caller, Client, ClientError, DeadLetterGroup, DeadLetterGroups,
-    Order, Readiness, Refused, SyntheticUser, TaskQuery, Token, raise_connection_limit,
+    Known, Order, PurchasePage, PurchaseQuery, Readiness, Refused, SyntheticUser, TaskQuery, Token,
+    raise_connection_limit,
 };
 use card_core::problem::Code;
 

@@ -13,6 +13,7 @@ pub mod loadtest;
 pub mod logs;
 pub mod man;
 pub mod manifests;
+pub mod purchases;
 pub mod queue;
 pub mod scale;
 pub mod smoke;

@@ -30,6 +30,7 @@ mod pages;
 mod place;
 mod processes;
 mod proxies;
+mod purchases;
 mod queue;
 mod sandbox;
 mod screens;

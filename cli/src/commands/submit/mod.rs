@@ -140,7 +140,8 @@ pub async fn run(args: SubmitArgs, context: &Context) -> Result<Exit, Failure> {
     Ok(exit)
 }
 
-fn time(text: &str) -> Result<Timestamp, &'static str> {
+/// A time as it is typed.
+pub fn time(text: &str) -> Result<Timestamp, &'static str> {
     let time = text.parse::<jiff::Timestamp>();
     time.map(Timestamp::from).map_err(|_| "must be a date, a time and a zone, such as 2026-01-31T12:00:00Z")
 }

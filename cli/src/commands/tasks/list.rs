@@ -144,9 +144,10 @@ const ACCEPTED: &str = "accepted";
 const DUE: &str = "due";
 const HEAD: [&str; 8] = ["task", "kind", "status", "attempts", ACCEPTED, DUE, "took", "error"];
 
-/// How long ago it was accepted, in the largest unit: a terminal has room for no more beside the id.
-fn age(task: &Task) -> String {
-    let seconds = Timestamp::now().since(task.accepted_at).as_secs();
+/// How long ago that was, in the largest unit: a terminal has room for no more beside the id.
+#[must_use]
+pub fn age(at: Timestamp) -> String {
+    let seconds = Timestamp::now().since(at).as_secs();
     match seconds {
         0..60 => format!("{seconds}s"),
         60..3600 => format!("{}m", seconds / 60),
@@ -162,7 +163,7 @@ fn cells(task: &Task, timed: bool, aged: bool, paint: Paint) -> Vec<String> {
         task.kind.to_string(),
         paint.status(task.status),
         task.attempts.to_string(),
-        if aged { age(task) } else { task.accepted_at.to_string() },
+        if aged { age(task.accepted_at) } else { task.accepted_at.to_string() },
     ];
     if timed {
         cells.push(task.due_at.map(|at| at.to_string()).unwrap_or_default());

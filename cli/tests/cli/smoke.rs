@@ -6,13 +6,16 @@ use serde_json::Value;
 
 use crate::sandbox::{Ended, Sandbox, eventually, free_port};
 
-const STEPS: [&str; 9] = [
+const STEPS: [&str; 12] = [
     "ready",
     "submit-and-watch",
     "stream-resume",
     "idempotency",
     "exclusivity",
     "authorisation",
+    "purchase-and-history",
+    "read-your-write",
+    "etag-and-304",
     "dead-letter-and-retry",
     "load-with-audit",
     "clean-up",

@@ -158,7 +158,7 @@ impl Price {
 
 /// Text or a number that is no price.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("must be a number above 0 and at most 1000000000000, with at most 4 decimal places, such as 12.50")]
+#[error("must be a number above 0 and at most 1000000000000, with at most 4 decimal places (such as 12.50)")]
 pub struct InvalidPrice;
 
 impl FromStr for Price {

@@ -94,6 +94,9 @@ async fn prove(
     runner.step("idempotency", steps::idempotency::run(&stage)).await?;
     runner.step("exclusivity", steps::exclusivity::run(&stage)).await?;
     runner.step("authorisation", steps::authorisation::run(&stage)).await?;
+    runner.step("purchase-and-history", steps::purchase::run(&stage)).await?;
+    runner.step("read-your-write", steps::fresh_reads::read_your_write(&stage)).await?;
+    runner.step("etag-and-304", steps::fresh_reads::not_modified(&stage)).await?;
     runner.step("dead-letter-and-retry", steps::dead_letter::run(&stage)).await?;
     runner.step("load-with-audit", steps::load::run(&stage)).await?;
     // What was made is removed even if the rest was interrupted.

@@ -17,7 +17,7 @@ use super::host::Host;
 use super::load::Size;
 use super::runner::Miss;
 use crate::client::{self, Accept, Caller, Client, SyntheticUser};
-use crate::context::Context;
+use crate::context::{Context, Endpoint};
 use crate::failure::Failure;
 
 /// How long one task may take from its order to its end.
@@ -26,6 +26,7 @@ pub(super) const TASK_LIMIT: Duration = Duration::from_secs(30);
 /// What the steps share.
 pub(super) struct Stage {
     pub(super) client: Client,
+    endpoint: Endpoint,
     pub(super) issuer: Option<Client>,
     /// Everything but the load.
     pub(super) run: RunId,
@@ -54,7 +55,7 @@ impl Stage {
         let run = RunId::new();
         Ok(Self {
             issuer: client::issuer(&host.endpoint)?,
-            identities: Arc::new(Identities::new(&client, &run, 8)),
+            identities: Arc::new(Identities::new(&client, &run, 11)),
             load_run: RunId::new(),
             replacements: Orders::of::<CardReplacement>(seed),
             additions: Orders::of::<Addition>(seed),
@@ -63,6 +64,7 @@ impl Stage {
             stop: context.stop.clone(),
             target: host.endpoint.target.clone(),
             client,
+            endpoint: host.endpoint.clone(),
             run,
             seed,
             load,
@@ -72,6 +74,12 @@ impl Stage {
     /// A user that no other step uses.
     pub(super) async fn user(&self) -> Result<SyntheticUser, Miss> {
         Ok(self.identities.next().await?)
+    }
+
+    /// Clients with connections of their own.
+    pub(super) fn connections(&self, count: usize) -> Result<Vec<Client>, Miss> {
+        let clients = (0..count).map(|_| client::to(&self.endpoint.base_url, &self.endpoint));
+        Ok(clients.collect::<Result<_, _>>()?)
     }
 
     /// How an order of a user is sent, in the run of this proof.

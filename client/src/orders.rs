@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 
 use crate::Order;
 
-/// A repeatable sequence of orders of one kind.
+/// A repeatable sequence of orders, of one kind or of several in turn.
 #[derive(Debug, Clone)]
 pub struct Orders {
     seed: u64,
@@ -26,6 +26,8 @@ pub struct Orders {
 enum Payloads {
     /// Each another, such as users send.
     Samples(Definition),
+    /// The same, of these kinds in turn.
+    InTurn([Definition; 2]),
     /// Always this.
     Same(Arc<RawValue>),
 }
@@ -35,6 +37,13 @@ impl Orders {
     #[must_use]
     pub const fn samples(seed: u64, definition: &Definition) -> Self {
         Self { seed, kind: definition.kind, payloads: Payloads::Samples(*definition), priority: None, due_at: None }
+    }
+
+    /// Such orders of two kinds in turn.
+    #[must_use]
+    pub fn in_turn<A: TaskKind, B: TaskKind>(seed: u64) -> Self {
+        let kinds = [Definition::of::<A>(0), Definition::of::<B>(1)];
+        Self { payloads: Payloads::InTurn(kinds), ..Self::of::<A>(seed) }
     }
 
     /// The same for a kind by its type.
@@ -58,7 +67,11 @@ impl Orders {
     /// Whether a user can have only one of them open.
     #[must_use]
     pub fn are_exclusive(&self) -> bool {
-        matches!(&self.payloads, Payloads::Samples(definition) if definition.exclusive.is_some())
+        match &self.payloads {
+            Payloads::Samples(definition) => definition.exclusive.is_some(),
+            Payloads::InTurn(kinds) => kinds.iter().any(|definition| definition.exclusive.is_some()),
+            Payloads::Same(_) => false,
+        }
     }
 
     /// A seed for who gave none. Small enough to survive every JSON reader (2^53) and to be typed again.
@@ -70,21 +83,23 @@ impl Orders {
     /// The order with this number.
     #[must_use]
     pub fn get(&self, number: u64) -> Order {
-        let payload = match &self.payloads {
-            Payloads::Samples(definition) => {
-                // Neighbouring numbers must not give related generators: spread them (the multiplier is the golden ratio's).
-                let spread = self.seed ^ number.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-                definition.sample(&mut StdRng::seed_from_u64(spread)).into()
-            }
-            Payloads::Same(payload) => Arc::clone(payload),
+        // Neighbouring numbers must not give related generators: spread them (the multiplier is the golden ratio's).
+        let spread = self.seed ^ number.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let sample = |of: &Definition| (of.kind, of.sample(&mut StdRng::seed_from_u64(spread)).into());
+        let (kind, payload) = match &self.payloads {
+            Payloads::Samples(definition) => sample(definition),
+            Payloads::InTurn(kinds) if number.is_multiple_of(2) => sample(&kinds[0]),
+            Payloads::InTurn(kinds) => sample(&kinds[1]),
+            Payloads::Same(payload) => (self.kind, Arc::clone(payload)),
         };
-        Order { kind: self.kind, payload, priority: self.priority, due_at: self.due_at }
+        Order { kind, payload, priority: self.priority, due_at: self.due_at }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use card_kinds::Registry;
+    use card_kinds::purchase::{self, Purchasing};
     use card_kinds::replacement::{self, CardReplacement, Reason};
 
     use super::*;
@@ -99,6 +114,14 @@ mod tests {
             assert_eq!(sequence(7), sequence(7));
             assert_ne!(sequence(7), sequence(8));
         }
+    }
+
+    #[test]
+    fn two_kinds_come_in_turn() {
+        let orders = Orders::in_turn::<CardReplacement, Purchasing>(7);
+        let kinds: Vec<_> = (0..4).map(|number| orders.get(number).kind).collect();
+        assert_eq!(kinds, [replacement::KIND, purchase::KIND, replacement::KIND, purchase::KIND]);
+        assert!(orders.are_exclusive());
     }
 
     #[test]

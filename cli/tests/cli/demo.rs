@@ -23,8 +23,10 @@ fn a_first_look_from_nothing_to_a_verdict_and_nothing_left_running() {
     }
     sandbox.assert_nothing_runs();
     sandbox.expect(0, &["up", "-d"]);
-    let kept = sandbox.expect(0, &["tasks", "list", "--kind", "replacement", "-o", "json"]).json();
-    assert_eq!(kept["items"].as_array().unwrap().len(), 20, "the requests are kept, the load is cleaned up");
+    for kind in ["replacement", "purchase"] {
+        let kept = sandbox.expect(0, &["tasks", "list", "--kind", kind, "-o", "json"]).json();
+        assert_eq!(kept["items"].as_array().unwrap().len(), 10, "the requests are kept, the load is cleaned up");
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use card_core::tasks::Kind;
-use card_kinds::{Registry, add, replacement};
+use card_kinds::{Registry, add, purchase, replacement};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +26,9 @@ impl Journey {
     pub const SUBMIT: Self = Self::Order(replacement::KIND);
     /// Asks for a sum; hears of the end on the event stream.
     pub const ADD: Self = Self::Order(add::KIND);
+
+    /// Buys; hears of the end on the event stream.
+    pub const BUY: Self = Self::Order(purchase::KIND);
 
     /// Every journey: one for each kind, and those that look another way.
     #[must_use]
@@ -69,6 +72,12 @@ impl Mix {
     #[must_use]
     pub fn only(journey: Journey) -> Self {
         Self(vec![(journey, 1)])
+    }
+
+    /// Both products, as often.
+    #[must_use]
+    pub fn products() -> Self {
+        Self(vec![(Journey::SUBMIT, 1), (Journey::BUY, 1)])
     }
 
     /// The mix called `mixed`: six of ten ask and listen, three ask and look, one is the sanity task.

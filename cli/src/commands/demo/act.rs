@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use card_core::ids::RunId;
 use card_loadtests::moment::{Doing, Moment};
-use card_loadtests::plan::{Plan as LoadPlan, Stage, presets};
+use card_loadtests::plan::{Mix, Plan as LoadPlan, Stage, presets};
 use card_loadtests::result::Report;
 use card_loadtests::run::{RunError, Setup, carry_out};
 use tokio::sync::watch;
@@ -53,6 +53,7 @@ pub(super) async fn load(
         seed,
         plan: LoadPlan {
             stages,
+            journey: Mix::products(),
             warm_up: Duration::ZERO,
             patience: TASK_LIMIT,
             drain: TASK_LIMIT,

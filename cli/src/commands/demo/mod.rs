@@ -9,6 +9,7 @@ use std::time::Duration;
 use card_client::latency::Percentiles;
 use card_client::orders::Orders;
 use card_core::ids::RunId;
+use card_kinds::purchase::Purchasing;
 use card_kinds::replacement::CardReplacement;
 use card_loadtests::result::{Audit, Report, Verdict};
 use serde::Serialize;
@@ -28,7 +29,7 @@ Examples:
   cardctl demo                        run the demo and leave the platform running
   cardctl demo --down                 run the demo and stop the platform again";
 
-/// Take a first look: start the platform, submit 20 requests, run 10 s of load, print the verdict
+/// Take a first look: start the platform, request cards and buy, run 10 s of load, print the verdict
 ///
 /// Starts the platform on this machine unless it is running, and leaves it running. Its data is kept.
 #[derive(Debug, clap::Args)]
@@ -95,7 +96,7 @@ async fn show(args: &DemoArgs, converged: &Converged, leaves: bool, context: &Co
         count: REQUESTS,
         concurrency: 4,
         rate: Some(PACE),
-        orders: Orders::of::<CardReplacement>(seed),
+        orders: Orders::in_turn::<CardReplacement, Purchasing>(seed),
         follow: true,
         timeout: REQUESTS_LIMIT,
         ledger: None,

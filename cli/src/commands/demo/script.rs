@@ -15,7 +15,7 @@ use crate::output::{Block, home};
 
 pub(super) fn title(context: &Context) -> Result<(), Failure> {
     let paint = context.printer.out();
-    context.printer.text(paint.bold("A first look at the card replacement platform"))
+    context.printer.text(paint.bold("A first look at the platform: bank cards and a shop"))
 }
 
 pub(super) fn platform(converged: &Converged, context: &Context) -> Result<(), Failure> {
@@ -30,7 +30,8 @@ pub(super) fn platform(converged: &Converged, context: &Context) -> Result<(), F
 }
 
 pub(super) fn requests(plan: &Plan, context: &Context) -> Result<(), Failure> {
-    let text = format!("{REQUESTS} users request a new card (seed {})", plan.seed);
+    let half = REQUESTS / 2;
+    let text = format!("{half} users request a new card, {half} buy (seed {})", plan.seed);
     head(context, 2, "Requests", &text)
 }
 
@@ -47,7 +48,7 @@ pub(super) fn requests_done(outcome: &Outcome, context: &Context) -> Result<(), 
 }
 
 pub(super) fn load(run: &RunId, context: &Context) -> Result<(), Failure> {
-    let text = format!("{USERS} users request a card, wait for it and start over, for {} s", LOAD.as_secs());
+    let text = format!("{USERS} users request a card or buy, wait and start over, for {} s", LOAD.as_secs());
     head(context, 3, "Load", &text)?;
     context.printer.say(context.printer.err().dim(format!("   run {run}")));
     Ok(())

@@ -11,8 +11,10 @@ FROM (
     GROUP BY f.task, f.at, f.id
 ) p WHERE p.task = f.task;
 
--- Ten-thousandths, exact; none for what is no amount.
-ALTER TABLE effects ADD COLUMN amount bigint GENERATED ALWAYS AS ((data::json ->> 'amount')::bigint) STORED;
+-- Ten-thousandths, exact; none for what is no amount. By its text: not all that JSON can say is something that Postgres can
+-- read as JSON (\u0000). Within a string every quotation mark has a backslash before it, so nothing else looks like this.
+ALTER TABLE effects ADD COLUMN amount bigint
+    GENERATED ALWAYS AS (substring(data FROM '"amount":([0-9]{1,18})[,}]')::bigint) STORED;
 
 DROP INDEX effects_owner;
 -- With all that a summary reads.

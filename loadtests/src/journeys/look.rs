@@ -50,7 +50,7 @@ pub(super) async fn browse(crew: &Crew, visit: &Visit, user: &SyntheticUser, num
 /// Every other one says what it has and from when on it must be shown; the rest ask as a new client does. Both have to see
 /// all that the user knows.
 async fn look(crew: &Crew, visit: &Visit, user: &SyntheticUser, view: View, number: u64) -> Result<(), ClientError> {
-    let asked = if number % 2 == 0 { crew.reads.asks(user, view) } else { Asked::default() };
+    let asked = if number.is_multiple_of(2) { crew.reads.asks(user, view) } else { Asked::default() };
     let begun = Instant::now();
     match crew.client.read(view, &asked, Caller::User(&user.access_token)).await {
         Ok(reading) => {

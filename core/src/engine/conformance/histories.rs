@@ -106,6 +106,25 @@ pub(crate) async fn sums_are_exact_however_large(bed: impl Testbed) {
     leave(engine, owner, &[1, 2, most - 1]).await;
     let summary = engine.history_summary(&whole(owner)).await.unwrap();
     assert_eq!((summary.count, summary.total), (103, 101 * i128::from(most) + 2));
+    // What looks like an amount, and what only JSON can say.
+    for data in [
+        serde_json::json!({"item": "\"amount\":5,", "amount": 7}),
+        serde_json::json!({"item": "\u{0}\\\"amount\":5}"}),
+        serde_json::json!({"amount": "5"}),
+        serde_json::json!({"amount": null}),
+        serde_json::json!("amount"),
+    ] {
+        let owner = UserId::new();
+        accepted(engine, keepsake(owner)).await;
+        let claim = claim_one(engine).await;
+        let effect = Effect { slot: None, data: raw(&data) };
+        let outcome = Outcome::Succeeded { result: raw(&1), effect: Some(effect) };
+        engine.end(&claim.lease, claim.started_at, End::Settle(outcome)).await.unwrap();
+        let amount = i128::from(data["amount"].as_i64().unwrap_or(0));
+        let summary = engine.history_summary(&whole(owner)).await.unwrap();
+        assert_eq!((summary.count, summary.total), (1, amount), "{data}");
+        assert_eq!(engine.history(&whole(owner), None, 1).await.unwrap().items[0].data.get(), data.to_string());
+    }
 }
 
 pub(crate) async fn a_version_is_the_place_of_what_came_last(bed: impl Testbed) {

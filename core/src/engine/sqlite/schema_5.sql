@@ -6,7 +6,8 @@ UPDATE effects SET seq = coalesce(
     (SELECT max(e.seq) FROM events e WHERE e.task = effects.task AND e.status = 4), effects.task);
 
 -- Ten-thousandths, exact; none for what is no amount.
-ALTER TABLE effects ADD COLUMN amount INTEGER GENERATED ALWAYS AS (data ->> '$.amount') VIRTUAL;
+ALTER TABLE effects ADD COLUMN amount INTEGER
+    GENERATED ALWAYS AS (CASE json_type(data, '$.amount') WHEN 'integer' THEN data ->> '$.amount' END) VIRTUAL;
 
 DROP INDEX effects_owner;
 -- With all that a summary reads.

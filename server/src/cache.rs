@@ -30,6 +30,8 @@ use crate::app::App;
 use crate::http::version::{ReadHeaders, not_modified, of_version, tag};
 use crate::problem::Refusal;
 
+/// The caches, by their names in `cache_requests_total`.
+const CACHES: [&str; 3] = ["purchases", "purchases-summary", "cards"];
 /// 1 MiB of marks: of 2,000 users who write at once, one or two in a hundred share one.
 const MARKS: usize = 1 << 17;
 /// Changes read from the log in one go.
@@ -44,7 +46,7 @@ const OVERHEAD: usize = 256;
 /// What was asked: the same question of the same owner has the same answer, as long as nothing changes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Question {
-    /// Which cache this is, in `cache_requests_total`.
+    /// Which of [`CACHES`] this is.
     pub(crate) cache: &'static str,
     /// Whose effects it is about ...
     pub(crate) owner: UserId,
@@ -90,6 +92,12 @@ impl Cache {
             u32::try_from(question.rest.len() + answer.body.len() + OVERHEAD).unwrap_or(u32::MAX)
         };
         let answers = (limit > 0).then(|| Answers::builder().max_capacity(limit).weigher(weigh).build());
+        if answers.is_some() {
+            // From the start: what was never asked is 0, not unknown.
+            for (cache, outcome) in CACHES.into_iter().flat_map(|cache| [(cache, "hit"), (cache, "miss")]) {
+                counter!(CACHE_REQUESTS, "cache" => cache, "outcome" => outcome).increment(0);
+            }
+        }
         Self { answers, log: Followed::default() }
     }
 

@@ -43,7 +43,8 @@ impl ReadHeaders {
     fn of(headers: &HeaderMap) -> Result<Self, Refusal> {
         let min = single(headers, &MIN_SEQUENCE, "must be a whole number, such as x-sequence of an answer", |text| {
             // Not what else Rust takes for one, such as +1.
-            text.parse().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()))
+            let is_digits = text.bytes().all(|byte| byte.is_ascii_digit());
+            text.parse().ok().filter(|sequence| is_digits && i64::try_from(*sequence).is_ok())
         })?;
         // Our own tags have no commas, so what is cut in the wrong place is none of ours.
         let tags = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
@@ -119,7 +120,7 @@ mod tests {
     #[test]
     fn a_sequence_is_digits_and_given_once() {
         assert_eq!(read(&[(MIN_SEQUENCE, "12")]).unwrap().min, Some(12));
-        for odd in ["", "-1", "+1", "1.0", "x", "99999999999999999999"] {
+        for odd in ["", "-1", "+1", "1.0", "x", "99999999999999999999", "9223372036854775808"] {
             assert!(read(&[(MIN_SEQUENCE, odd)]).is_err(), "{odd}");
         }
         assert!(read(&[(MIN_SEQUENCE, "1"), (MIN_SEQUENCE, "1")]).is_err());

@@ -109,7 +109,9 @@ fn history(caller: Caller, query: &mut Query) -> Result<History, Refusal> {
     responses(
         (status = 200, description = "A page", body = Purchases,
             headers(("etag" = String, description = "The version of the history; the same on every server"), ("x-sequence" = u64, description = "The place in the log that this is as new as"))),
-        (status = 304, description = "Nothing has changed")))]
+        (status = 304, description = "Nothing has changed"),
+        (status = 404, description = "`not-found`: somebody else's"),
+        (status = 503, description = "Also if the ledger is not as far as `x-min-sequence` after 2 s")))]
 pub(crate) async fn list(
     State(app): State<Arc<App>>,
     caller: Caller,
@@ -156,7 +158,9 @@ async fn version(app: &App, history: &History) -> Result<i64, EngineError> {
     responses(
         (status = 200, description = "The summary", body = Summary,
             headers(("etag" = String, description = "The version of the history; the same on every server"), ("x-sequence" = u64, description = "The place in the log that this is as new as"))),
-        (status = 304, description = "Nothing has changed")))]
+        (status = 304, description = "Nothing has changed"),
+        (status = 404, description = "`not-found`: somebody else's"),
+        (status = 503, description = "Also if the ledger is not as far as `x-min-sequence` after 2 s")))]
 pub(crate) async fn summary(
     State(app): State<Arc<App>>,
     caller: Caller,

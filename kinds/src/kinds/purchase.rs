@@ -18,8 +18,8 @@ use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::value::RawValue;
-use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, Type};
 use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::step::{Begun, Handler, payload, succeeded};
@@ -111,10 +111,8 @@ impl Handler for Purchasing {
     }
 
     fn begin(&self, claim: &Claim) -> Begun {
-        let step = payload(claim).map_or_else(
-            |step| step,
-            |NewPurchase { price, item }| succeeded::<Self>(&Recorded { price, item }),
-        );
+        let step = payload(claim)
+            .map_or_else(|step| step, |NewPurchase { price, item }| succeeded::<Self>(&Recorded { price, item }));
         Begun::Done(step)
     }
 }
@@ -142,7 +140,8 @@ impl Price {
         if text.len() > LONGEST {
             return Err(InvalidPrice);
         }
-        let read = if text.contains(['e', 'E']) { Decimal::from_scientific(text) } else { Decimal::from_str_exact(text) };
+        let read =
+            if text.contains(['e', 'E']) { Decimal::from_scientific(text) } else { Decimal::from_str_exact(text) };
         Self::from_decimal(read.map_err(|_| InvalidPrice)?)
     }
 
@@ -311,9 +310,33 @@ mod tests {
     #[test]
     fn what_is_no_price_is_refused_by_its_pointer() {
         let odd = [
-            "0", "-1", "0.00001", "1.23456", "1000000000000.0001", "1e400", "1e-400", "1e13", "null", "true", "[]", "{}",
-            r#""""#, r#"" 1""#, r#""+1""#, r#""-1""#, r#""1_000""#, r#""1,5""#, r#""1e3""#, r#"".5""#, r#""5.""#,
-            r#""NaN""#, r#""٣""#, r#""１２""#, r#""0x10""#, r#""Infinity""#, r#""1.2.3""#,
+            "0",
+            "-1",
+            "0.00001",
+            "1.23456",
+            "1000000000000.0001",
+            "1e400",
+            "1e-400",
+            "1e13",
+            "null",
+            "true",
+            "[]",
+            "{}",
+            r#""""#,
+            r#"" 1""#,
+            r#""+1""#,
+            r#""-1""#,
+            r#""1_000""#,
+            r#""1,5""#,
+            r#""1e3""#,
+            r#"".5""#,
+            r#""5.""#,
+            r#""NaN""#,
+            r#""٣""#,
+            r#""１２""#,
+            r#""0x10""#,
+            r#""Infinity""#,
+            r#""1.2.3""#,
         ];
         for price in odd {
             let error = crate::Definition::of::<Purchasing>(2).read(format!(r#"{{"price": {price}}}"#).as_bytes());

@@ -7,15 +7,19 @@ use super::lane::Work;
 use super::settle::EndAttempt;
 use super::*;
 use crate::engine::LeaseRow;
-use crate::engine::conformance::{add, add_in, card, failed};
+use crate::engine::conformance::{REPLACEMENT, add, add_in, card, failed};
+use crate::engine::rows::HistoryPlace;
 use crate::ids::UserId;
-use crate::tasks::TaskFilter;
+use crate::tasks::{History, TaskFilter};
 
 /// Open tasks while the plans are made, and then beside them.
 const FEW: i64 = 2_000;
 const MANY: i64 = 200_000;
 
-/// Reads of `tasks` and `events` since the database was made.
+/// Who has half of all effects.
+const OWNER: Uuid = Uuid::from_u128(1);
+
+/// Reads of `tasks`, `events` and `effects` since the database was made.
 #[derive(Debug, Clone, Copy)]
 struct Reads {
     sequential: i64,
@@ -61,6 +65,7 @@ async fn without_statistics(shared: &Shared) {
              END LOOP;
          END $$",
         "ALTER TABLE tasks SET (autovacuum_enabled = off)",
+        "ALTER TABLE effects SET (autovacuum_enabled = off)",
     ] {
         sqlx::query(statement).execute(&shared.pool).await.unwrap();
     }
@@ -82,6 +87,14 @@ async fn fill(shared: &Shared, from: i64, count: i64) {
          SELECT seq, accepted_at, id, kind, owner, accepted_at, seq, 2, 0 FROM tasks WHERE seq > $1",
     );
     events.bind(last).execute(pool).await.unwrap();
+    // Half of them are one owner's.
+    let effects = sqlx::query(
+        "INSERT INTO effects (task, id, kind, owner, data, active, at, seq)
+         SELECT gen_random_uuid(), gen_random_uuid(), 0, CASE WHEN n % 2 = 0 THEN $1 ELSE gen_random_uuid() END,
+                '{\"amount\":1}', true, ledger_now() - 60000000 + n, $2 + 1 + n
+         FROM generate_series(0, $3 - 1) n",
+    );
+    effects.bind(OWNER).bind(last).bind(count).execute(pool).await.unwrap();
     let books = sqlx::query(
         "INSERT INTO books SELECT page + 1, at, last_seq + $1, accepted + $1, settled, dead,
                                   ARRAY[open[1] + $1 / 2, open[2] + $1 / 2], events_floor, paused
@@ -96,7 +109,7 @@ async fn reads(shared: &Shared) -> Reads {
     let (sequential, entries): (i64, i64) = sqlx::query_as(
         "SELECT coalesce(sum(pg_stat_get_numscans(oid)) FILTER (WHERE relkind = 'r'), 0)::bigint,
                 coalesce(sum(pg_stat_get_tuples_returned(oid)), 0)::bigint
-         FROM pg_class WHERE relname ~ '^(tasks|events)'",
+         FROM pg_class WHERE relname ~ '^(tasks|events|effects)'",
     )
     .fetch_one(&shared.pool)
     .await
@@ -202,6 +215,28 @@ async fn look_at_all(shared: &Arc<Shared>, sweep: &mut sweep::Sweep, from: i64) 
     .await;
     reads_little(shared, "the newest tasks", 6_000, async || {
         super::reads::list(shared, &TaskFilter::default(), i64::MAX, 100).await.unwrap();
+    })
+    .await;
+    let owner = UserId::from_uuid(OWNER);
+    let history = History { owner, kind: REPLACEMENT, from: None, to: None };
+    reads_little(shared, "the version of a history", 20, async || {
+        histories::version(shared, owner, REPLACEMENT).await.unwrap();
+    })
+    .await;
+    let now = Instant::now().micros();
+    for at in [i64::MAX, now - 60_000_000] {
+        reads_little(shared, "a page of a history", 500, async || {
+            histories::page(shared, &history, HistoryPlace { at, seq: 0 }, 50).await.unwrap();
+        })
+        .await;
+    }
+    reads_little(shared, "what a history comes to", 2 * (FEW + MANY), async || {
+        histories::summary(shared, &history).await.unwrap();
+    })
+    .await;
+    reads_little(shared, "whose effects have changed", 1_000, async || {
+        let last = super::operate::last_event(&shared.pool).await.unwrap();
+        log::effects_after(shared, last.saturating_sub(100), 1_000).await.unwrap();
     })
     .await;
     let one_run = EventFilter { run: Some(RunId::new()), ..EventFilter::default() };

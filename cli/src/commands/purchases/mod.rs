@@ -15,7 +15,7 @@ use card_core::exit::Exit;
 
 const EXAMPLES: &str = "\
 Examples:
-  cardctl purchases buy 12.50 --item 'a kettle' -w
+  cardctl purchases buy 12.50 --item kettle -w
   cardctl purchases list --owner usr_0190b6a5-8f4e-7c3d-9a1b-2c3d4e5f6a7b
   cardctl purchases summary --owner usr_0190b6a5-8f4e-7c3d-9a1b-2c3d4e5f6a7b --from 2026-01-01T00:00:00Z";
 

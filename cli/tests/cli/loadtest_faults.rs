@@ -120,8 +120,8 @@ fn an_effect_that_is_applied_twice_is_a_duplicate() {
     // The ledger refuses a second effect of a task, so the rule has to go first.
     let unruly = "BEGIN IMMEDIATE;
         CREATE TABLE unruly (task INTEGER NOT NULL, id BLOB NOT NULL, kind INTEGER NOT NULL, owner BLOB, slot TEXT,
-            data TEXT NOT NULL, active INTEGER NOT NULL, at INTEGER NOT NULL, replaces BLOB) STRICT;
-        INSERT INTO unruly SELECT * FROM effects;
+            data TEXT NOT NULL, active INTEGER NOT NULL, at INTEGER NOT NULL, replaces BLOB, seq INTEGER NOT NULL) STRICT;
+        INSERT INTO unruly SELECT task, id, kind, owner, slot, data, active, at, replaces, seq FROM effects;
         DROP TABLE effects;
         ALTER TABLE unruly RENAME TO effects;
         CREATE INDEX effects_task ON effects (task);
@@ -129,7 +129,7 @@ fn an_effect_that_is_applied_twice_is_a_duplicate() {
             WHERE active = 1 AND slot IS NOT NULL;
         COMMIT;";
     ledger.execute_batch(unruly).unwrap();
-    let again = "INSERT INTO effects SELECT task, randomblob(16), kind, owner, slot, data, 0, at, replaces
+    let again = "INSERT INTO effects SELECT task, randomblob(16), kind, owner, slot, data, 0, at, replaces, seq
         FROM effects WHERE task = ?1";
     assert_eq!(ledger.execute(again, [task]).unwrap(), 1);
     let (code, document) = load.ends();

@@ -212,8 +212,8 @@ fn a_resized_window_keeps_no_copy_of_what_was_drawn() {
             let ticks = || terminal.contents().lines().find(|line| line.contains('─')).map(str::to_owned);
             let before = ticks();
             terminal.until("it is drawn again", |_| ticks() != before);
-            let shown = terminal.contents();
-            assert_eq!(shown.matches("STATUS").count(), 1, "{columns} columns\n{shown}");
+            // Between clearing and drawing there is none for a moment; a copy that is left behind would stay.
+            terminal.until(&format!("one table at {columns} columns"), |shown| shown.matches("STATUS").count() == 1);
         }
         terminal.keys.write_all(b"\x03").unwrap();
         terminal.end();

@@ -80,7 +80,7 @@ macro_rules! engine_conformance {
             a_claim_hands_each_task_to_one_worker
             a_claim_takes_only_the_kinds_it_asks_for
             a_waiting_claim_wakes_when_work_arrives
-            a_claim_takes_of_a_kind_about_as_many_as_there_is_room_for
+            a_claim_takes_of_a_kind_no_more_than_there_is_room_for
             a_wait_ends_when_the_worker_would_ask_for_something_else
             an_expired_lease_is_handed_out_again
             an_extended_lease_is_not

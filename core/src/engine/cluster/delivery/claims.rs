@@ -95,13 +95,12 @@ impl Delivery {
         while claims.len() < request.max && !shards.is_empty() && rooms.values().any(|room| *room > 0) {
             let left = request.max - claims.len();
             let asked: Vec<usize> = shards.drain(..shards.len().min(left)).collect();
-            let share = left.div_ceil(asked.len());
-            let most: HashMap<_, _> = rooms.iter().map(|(kind, room)| (*kind, room.div_ceil(asked.len()))).collect();
-            let mut rest = left;
-            let calls = asked.iter().map(|shard| {
-                let wanted = share.min(rest);
-                rest -= wanted;
-                let call = Call { wanted, queues: hinted[*shard].clone(), most: most.clone(), now };
+            // Together no more than there is room for: a worker's limit on a kind is a promise to those whom its steps call. The
+            // first has a share of everything, so each round finds something or ends a hint.
+            let part = |whole: usize, at: usize| whole / asked.len() + usize::from(at < whole % asked.len());
+            let calls = asked.iter().enumerate().map(|(at, shard)| {
+                let most = rooms.iter().map(|(kind, room)| (*kind, part(*room, at))).collect();
+                let call = Call { wanted: part(left, at), queues: hinted[*shard].clone(), most, now };
                 async move {
                     let found = self.claim_from(*shard, request, kinds, &call).await;
                     (call, found)

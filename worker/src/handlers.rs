@@ -52,12 +52,12 @@ impl Handlers {
     /// # Errors
     /// See [`InvalidHandlers`].
     pub fn new(registry: &Registry, settings: &settings::Worker) -> Result<Self, InvalidHandlers> {
-        let names: Vec<&str> = settings.kinds.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
-        let unknown = names.iter().find(|name| !registry.all().any(|one| one.kind.as_str() == **name));
-        if let Some(name) = unknown {
-            return Err(InvalidHandlers::Kind { name: (*name).to_owned(), known: registry.names() });
+        let wrong = |name: &str| InvalidHandlers::Kind { name: name.to_owned(), known: registry.names() };
+        let kinds = settings.kinds().map_err(wrong)?;
+        if let Some(unknown) = kinds.iter().find(|kind| registry.get(**kind).is_none()) {
+            return Err(wrong(unknown.as_str()));
         }
-        let chosen = registry.all().filter(|one| names.is_empty() || names.contains(&one.kind.as_str()));
+        let chosen = registry.all().filter(|one| kinds.is_empty() || kinds.contains(&one.kind));
         let handlers = chosen.map(|one| one.handler(settings)).collect::<Result<Vec<_>, _>>()?;
         Ok(Self::of(handlers))
     }
@@ -118,15 +118,19 @@ mod tests {
     #[test]
     fn a_worker_of_some_kinds_has_their_handlers_and_needs_no_more() {
         let mut settings = settings::Settings::default().worker;
-        for (kinds, wanted) in [("purchase", vec!["purchase"]), (" add, purchase ,", vec!["add", "purchase"])] {
+        for (kinds, wanted) in [("purchase", vec!["purchase"]), (" add, purchase", vec!["add", "purchase"])] {
             settings.kinds = kinds.to_owned();
             let handlers = Handlers::new(&Registry::default(), &settings).unwrap();
             let found: Vec<_> = handlers.kinds().map(|kind| kind.to_string()).collect();
             assert_eq!(found, wanted, "and no issuer, which none of them asks");
         }
-        settings.kinds = "purchase,purchases".to_owned();
-        let refused = Handlers::new(&Registry::default(), &settings).err().unwrap().to_string();
-        assert_eq!(refused, r#"worker.kinds names "purchases"; the kinds are replacement, add, purchase"#);
+        for (kinds, wrong) in [("purchase,purchases", "purchases"), (",", ""), (" ", ""), ("add,", ""), ("a b", "a b")]
+        {
+            settings.kinds = kinds.to_owned();
+            let refused = Handlers::new(&Registry::default(), &settings).err().unwrap().to_string();
+            let wanted = format!("worker.kinds names {wrong:?}; the kinds are replacement, add, purchase");
+            assert_eq!(refused, wanted, "and not all of them by an oversight");
+        }
     }
 
     #[test]

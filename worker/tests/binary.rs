@@ -91,3 +91,23 @@ async fn a_stop_while_the_ledger_does_not_answer_ends_it() {
     assert_eq!(ended.code(), Some(0));
     drop(asked);
 }
+
+/// A worker of some kinds gets as far as the ledger; a name of none ends it before, and is said.
+#[tokio::test]
+async fn a_worker_of_some_kinds_is_told_by_flag_or_variable() {
+    for wrong in ["adds", ",", " ", "add,,purchase"] {
+        let by_flag = reason(&["--kinds", wrong], &[ISSUER, DATABASE, REDIS]).await;
+        let by_variable = reason(&[], &[ISSUER, DATABASE, REDIS, ("CARDCTL_WORKER_KINDS", wrong)]).await;
+        assert!(by_flag.contains("the kinds are replacement, add, purchase"), "{by_flag}");
+        assert!(by_variable.contains("worker.kinds"), "{by_variable}");
+    }
+    let without_issuer = reason(&["--kinds", "replacement,add"], &[DATABASE, REDIS]).await;
+    assert!(without_issuer.contains("set CARDCTL_WORKER_ISSUER_URL"), "{without_issuer}");
+    let silent = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let database = format!("postgres://card:hunter2@{}/card", silent.local_addr().unwrap());
+    let mut command = Command::new(env!("CARGO_BIN_EXE_card-worker"));
+    command.args(["--kinds", "add, purchase"]).env_clear().envs([REDIS, ("CARDCTL_DATABASE", &database)]);
+    let worker = command.stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true).spawn().unwrap();
+    timeout(Duration::from_secs(30), silent.accept()).await.expect("it needs no issuer and asks the ledger").unwrap();
+    drop(worker);
+}

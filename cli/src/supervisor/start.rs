@@ -54,7 +54,8 @@ impl Supervisor {
         let log = LogMark::now(&paths);
         let fleet = Fleet::new(Orders::new(&settings, listens, address, &paths), drain + CLOSE_LIMIT);
         let publishing = publish(&fleet, published);
-        let scaler = autoscale.map(|bounds| Arc::new(Autoscaler::new(bounds, settings.autoscale.clone())));
+        let kinds = settings.worker.kinds().unwrap_or_default();
+        let scaler = autoscale.map(|bounds| Arc::new(Autoscaler::new(bounds, settings.autoscale.clone(), kinds)));
         let control = control::serve(&paths, Arc::clone(&fleet), scaler.clone())
             .map_err(|error| crate::instance::state_directory(&paths, &error))?;
         if let Err(child) = bring_up(&fleet, servers, autoscale.map_or(workers, |bounds| bounds.min)).await {

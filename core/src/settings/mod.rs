@@ -15,6 +15,7 @@ pub use self::layers::{Layers, Origin, Resolved, SettingsError, holds_credential
 pub use self::networks::{Networks, NoNetwork};
 use crate::chosen::NO_CARD;
 use crate::retry::RetryPolicy;
+use crate::tasks::Kind;
 use crate::telemetry::mask::holds_card;
 
 /// The commented file of built-in values.
@@ -96,6 +97,17 @@ pub struct Worker {
     pub lease: Duration,
     pub retry: RetryPolicy,
     pub issuer: IssuerClient,
+}
+
+impl Worker {
+    /// The kinds that workers do; empty means all.
+    ///
+    /// # Errors
+    /// The text that is no kind's name.
+    pub fn kinds(&self) -> Result<Vec<Kind>, &str> {
+        let names = self.kinds.split(',').map(str::trim);
+        if self.kinds.is_empty() { Ok(Vec::new()) } else { names.map(|name| name.parse().map_err(|_| name)).collect() }
+    }
 }
 
 /// `[worker.issuer]`.
@@ -237,6 +249,13 @@ impl Settings {
         }
         if self.auth.access_lifetime > crate::accounts::LONGEST_ACCESS {
             return Err(("auth.access-lifetime", "must be at most 1d: what is revoked is remembered for that long"));
+        }
+        // All, by an oversight, would be too many.
+        if self.worker.kinds().is_err() {
+            return Err((
+                "worker.kinds",
+                "has names of kinds, separated by commas, such as purchase,add; empty means all",
+            ));
         }
         if self.worker.lease < Duration::from_secs(1) {
             return Err(("worker.lease", "must be at least 1s: leases are renewed at a third of it"));

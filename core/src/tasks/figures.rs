@@ -80,8 +80,43 @@ pub struct Scaling {
     pub by_kind: BTreeMap<Kind, KindStats>,
 }
 
+impl Scaling {
+    /// Of some kinds alone; of all, if none is named.
+    #[must_use]
+    pub fn of(mut self, kinds: &[Kind]) -> Self {
+        if kinds.is_empty() {
+            return self;
+        }
+        self.by_kind.retain(|kind, _| kinds.contains(kind));
+        self.backlog = self.by_kind.values().map(|of| of.backlog).sum();
+        self.oldest_age_ms = self.by_kind.values().map(|of| of.oldest_age_ms).max().unwrap_or(0);
+        self
+    }
+}
+
 impl From<Stats> for Scaling {
     fn from(Stats { queue, by_kind, .. }: Stats) -> Self {
         Self { backlog: queue.ready + queue.running, oldest_age_ms: queue.oldest_age_ms, by_kind }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signal_of_some_kinds_is_theirs_alone() {
+        let [add, purchase, gone] = ["add", "purchase", "gone"].map(Kind::new);
+        let of = |backlog, oldest_age_ms| KindStats { backlog, oldest_age_ms, dead: 0 };
+        let by_kind = [(add, of(3, 900)), (purchase, of(5, 20))].into();
+        let all = Scaling { backlog: 8, oldest_age_ms: 900, by_kind };
+        let signal = |kinds: &[Kind]| {
+            let of = all.clone().of(kinds);
+            (of.backlog, of.oldest_age_ms, of.by_kind.len())
+        };
+        assert_eq!(signal(&[]), (8, 900, 2));
+        assert_eq!(signal(&[purchase]), (5, 20, 1));
+        assert_eq!(signal(&[add, purchase]), (8, 900, 2));
+        assert_eq!(signal(&[gone]), (0, 0, 0));
     }
 }

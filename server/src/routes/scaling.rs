@@ -20,11 +20,6 @@ pub(crate) async fn scaling(State(app): State<Arc<App>>, mut query: Query) -> Re
     let kind = query.text("kind");
     query.finish()?;
     let kind = app.kind(kind.as_deref(), "kind").await?;
-    let mut scaling = Scaling::from(app.engine.stats().await?);
-    if let Some(kind) = kind {
-        let of = scaling.by_kind.remove(&kind).unwrap_or_default();
-        (scaling.backlog, scaling.oldest_age_ms) = (of.backlog, of.oldest_age_ms);
-        scaling.by_kind = [(kind, of)].into();
-    }
-    Ok(ok(&scaling))
+    let scaling = Scaling::from(app.engine.stats().await?);
+    Ok(ok(&scaling.of(kind.as_slice())))
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use card_core::process::Part;
 use card_core::settings::Autoscale;
-use card_core::tasks::Scaling;
+use card_core::tasks::{Kind, Scaling};
 use card_core::time::Instant;
 use serde::{Deserialize, Serialize};
 use tokio::time::{MissedTickBehavior, interval};
@@ -59,11 +59,13 @@ pub struct Change {
 pub(super) struct Autoscaler {
     bounds: Bounds,
     settings: Autoscale,
+    /// What the workers do; empty means all. What others would have to do is no reason for more of these.
+    kinds: Vec<Kind>,
     view: Mutex<View>,
 }
 
 impl Autoscaler {
-    pub(super) const fn new(bounds: Bounds, settings: Autoscale) -> Self {
+    pub(super) const fn new(bounds: Bounds, settings: Autoscale, kinds: Vec<Kind>) -> Self {
         let Bounds { min, max } = bounds;
         let view = View {
             min,
@@ -75,7 +77,7 @@ impl Autoscaler {
             oldest_age_ms: None,
             last_change: None,
         };
-        Self { bounds, settings, view: Mutex::new(view) }
+        Self { bounds, settings, kinds, view: Mutex::new(view) }
     }
 
     /// What it saw and decided last.
@@ -97,7 +99,7 @@ impl Autoscaler {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            let seen = ask(&http, &scaling).await;
+            let seen = ask(&http, &scaling).await.map(|seen| seen.of(&self.kinds));
             let workers = fleet.staying(Part::Worker);
             let processes: Vec<_> = workers.iter().map(|worker| worker.process).collect();
             let sample = Sample {

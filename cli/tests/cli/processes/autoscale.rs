@@ -44,3 +44,20 @@ fn workers_grow_under_a_backlog_and_shrink_after_it() {
     }
     assert_eq!(status()["queue"]["dead"], 0);
 }
+
+/// Purchases and replacements have workers of their own: what those of one kind can't do is no reason for more of them.
+#[test]
+fn workers_of_some_kinds_leave_the_others_alone_and_do_not_grow_for_them() {
+    let cluster = Cluster::new();
+    let mut up = cluster.command(&["up", "-d", "-t", "processes", "--port", "0", "--autoscale", "1..3"]);
+    up.env("CARDCTL_AUTOSCALE_TARGET_BACKLOG", "20").env("CARDCTL_WORKER_KINDS", "purchase,add");
+    let ended = Ended::of(up.output().unwrap());
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    cluster.expect(0, &["submit", "-c", "100", "--progress", "none"]);
+    cluster.expect(0, &["submit", "--kind", "purchase", "-c", "20", "-w", "--timeout", "60s", "--progress", "none"]);
+    let status = || cluster.run(&["status", "-o", "json"]).json();
+    eventually("it has seen that there is nothing left for them", || status()["autoscale"]["backlog"] == 0);
+    let status = status();
+    assert_eq!(status["queue"]["ready"], 100, "{status}");
+    assert!(status["autoscale"]["last_change"].is_null(), "{status}");
+}

@@ -12,6 +12,7 @@ mod issuer_client;
 mod kinds;
 mod object;
 mod page;
+mod price;
 mod registry;
 mod step;
 #[cfg(any(test, feature = "testing"))]

@@ -10,7 +10,7 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::Format;
 
-/// What a page of the API holds at most.
+/// Most purchases on one page of the API.
 const PAGE: u64 = 200;
 /// The default of `--limit`.
 const DEFAULT_LIMIT: u64 = 50;

@@ -42,7 +42,7 @@ impl PurchasesArgs {
     }
 }
 
-/// Whose history, and which times of it.
+/// User and times of a history.
 #[derive(Debug, clap::Args)]
 struct HistoryArgs {
     /// User whose purchases are meant

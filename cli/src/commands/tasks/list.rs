@@ -144,7 +144,7 @@ const ACCEPTED: &str = "accepted";
 const DUE: &str = "due";
 const HEAD: [&str; 8] = ["task", "kind", "status", "attempts", ACCEPTED, DUE, "took", "error"];
 
-/// How long ago that was, in the largest unit: a terminal has room for no more beside the id.
+/// Age of a time, in the largest unit: a terminal has room for no more beside the id.
 #[must_use]
 pub fn age(at: Timestamp) -> String {
     let seconds = Timestamp::now().since(at).as_secs();

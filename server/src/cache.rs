@@ -27,7 +27,7 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout_at};
 
 use crate::app::App;
-use crate::http::version::{ReadHeaders, not_modified, of_version, tag};
+use crate::http::version::{Cost, ReadHeaders, not_modified, of_version, tag};
 use crate::problem::Refusal;
 
 /// The caches, by their names in `cache_requests_total`.
@@ -111,28 +111,34 @@ impl Cache {
         now: impl Future<Output = Result<i64, EngineError>> + Send,
         load: impl Future<Output = Result<Answer, Refusal>> + Send,
     ) -> Result<Response, Refusal> {
+        let mut cost = Cost::default();
         let (Some(answers), Some(question)) = (&self.answers, question) else {
-            reach(app, headers).await?;
-            if let Some(response) = unchanged(app, headers, now).await? {
-                return Ok(response);
+            cost.ledger += reach(app, headers).await?;
+            if let Some(response) = unchanged(app, headers, now, &mut cost).await? {
+                return Ok(cost.of(response));
             }
-            return Ok(respond(app, headers, load.await?));
+            cost.ledger += 1;
+            return Ok(cost.of(respond(app, headers, load.await?)));
         };
-        self.log.reach(app, headers).await?;
+        cost.ledger += self.log.reach(app, headers).await?;
         let (cache, mark) = (question.cache, self.log.mark(question.owner, question.kind));
         let key = (question, mark);
         let count = |outcome| counter!(CACHE_REQUESTS, "cache" => cache, "outcome" => outcome).increment(1);
         if let Some(answer) = answers.get(&key).await {
             count("hit");
-            return Ok(respond(app, headers, answer));
+            cost.hit = Some(true);
+            return Ok(cost.of(respond(app, headers, answer)));
         }
-        if let Some(response) = unchanged(app, headers, now).await? {
+        if let Some(response) = unchanged(app, headers, now, &mut cost).await? {
             count("miss");
-            return Ok(response);
+            cost.hit = Some(false);
+            return Ok(cost.of(response));
         }
         let entry = answers.entry(key).or_try_insert_with(load).await.map_err(|error| Refusal::clone(&error))?;
         count(if entry.is_fresh() { "miss" } else { "hit" });
-        Ok(respond(app, headers, entry.into_value()))
+        cost.hit = Some(!entry.is_fresh());
+        cost.ledger += u64::from(entry.is_fresh());
+        Ok(cost.of(respond(app, headers, entry.into_value())))
     }
 }
 
@@ -141,10 +147,12 @@ async fn unchanged(
     app: &App,
     headers: &ReadHeaders,
     now: impl Future<Output = Result<i64, EngineError>> + Send,
+    cost: &mut Cost,
 ) -> Result<Option<Response>, Refusal> {
     if !headers.has_any() {
         return Ok(None);
     }
+    cost.ledger += 1;
     let version = now.await?;
     let tag = tag(app, version);
     Ok(headers.has(&tag).then(|| not_modified(tag, version)))
@@ -200,37 +208,42 @@ impl Followed {
         Some(self.to.load(Ordering::Acquire)).filter(|to| *to != UNREAD)
     }
 
-    /// Reads the log as far as the caller must be shown: to the sequence that it asks for, or to its end.
-    async fn reach(&self, app: &App, headers: &ReadHeaders) -> Result<(), Refusal> {
+    /// Reads the log as far as the caller must be shown: to the sequence that it asks for, or to its end. What that has
+    /// cost, as [`Cost::ledger`].
+    async fn reach(&self, app: &App, headers: &ReadHeaders) -> Result<u64, Refusal> {
         match headers.min() {
             Some(min) => wait_for(app, min, Some(self)).await,
             None => Ok(self.read(app).await?),
         }
     }
 
-    /// How far it is read, after another reading if that is not as far as `min`.
-    async fn look(&self, app: &App, min: EventSeq) -> Result<EventSeq, EngineError> {
-        if self.to().is_none_or(|to| to < min) {
-            self.read(app).await?;
-        }
-        Ok(self.to().unwrap_or(0))
+    /// How far it is read, after another reading if that is not as far as `min`; and what that has cost.
+    async fn look(&self, app: &App, min: EventSeq) -> Result<(EventSeq, u64), EngineError> {
+        let cost = if self.to().is_none_or(|to| to < min) { self.read(app).await? } else { 0 };
+        Ok((self.to().unwrap_or(0), cost))
     }
 
-    /// Reads the log to its end. On return a reading is over that began after the call did.
-    async fn read(&self, app: &App) -> Result<(), EngineError> {
+    /// Reads the log to its end. On return a reading is over that began after the call did. What it has cost: nothing, if
+    /// it was another's.
+    async fn read(&self, app: &App) -> Result<u64, EngineError> {
         let before = self.begun.load(Ordering::Acquire);
         let _turn = self.turn.lock().await;
         if self.ended.load(Ordering::Acquire) > before {
-            return Ok(());
+            return Ok(0);
         }
+        let mut cost = 0;
         let this = self.begun.fetch_add(1, Ordering::AcqRel) + 1;
         let mut to = match self.to() {
             Some(to) => to,
             // Nothing is kept yet, so what was before does not matter.
-            None => app.engine.last_event().await?,
+            None => {
+                cost += 1;
+                app.engine.last_event().await?
+            }
         };
         loop {
             let page = app.engine.effects_after(to, CHUNK).await?;
+            cost += u64::from(page.read);
             if page.reset {
                 self.marks.iter().for_each(|mark| mark.store(page.cursor, Ordering::Release));
             }
@@ -244,29 +257,31 @@ impl Followed {
             }
         }
         self.ended.store(this, Ordering::Release);
-        Ok(())
+        Ok(cost)
     }
 }
 
-/// Waits until the ledger has what the caller must be shown.
-pub(crate) async fn reach(app: &App, headers: &ReadHeaders) -> Result<(), Refusal> {
+/// Waits until the ledger has what the caller must be shown; what that has cost, as [`Cost::ledger`].
+pub(crate) async fn reach(app: &App, headers: &ReadHeaders) -> Result<u64, Refusal> {
     match headers.min() {
         Some(min) => wait_for(app, min, None).await,
-        None => Ok(()),
+        None => Ok(0),
     }
 }
 
-async fn wait_for(app: &App, min: EventSeq, log: Option<&Followed>) -> Result<(), Refusal> {
+async fn wait_for(app: &App, min: EventSeq, log: Option<&Followed>) -> Result<u64, Refusal> {
+    let mut cost = 0;
     let deadline = Instant::now() + WAIT;
     // Only if it has to wait: most have not.
     let mut wakeups = None;
     loop {
-        let last = match log {
+        let (last, asked) = match log {
             Some(log) => log.look(app, min).await?,
-            None => app.engine.last_event().await?,
+            None => (app.engine.last_event().await?, 1),
         };
+        cost += asked;
         if last >= min {
-            return Ok(());
+            return Ok(cost);
         }
         let now = Instant::now();
         if now >= deadline || app.stop.is_cancelled() {

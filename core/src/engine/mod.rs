@@ -111,8 +111,7 @@ pub struct ClaimRequest {
     pub kinds: Vec<Kind>,
     /// At most how many. 0 only says that the worker is alive.
     pub max: usize,
-    /// Of these kinds about so many at most; of the others as many as `max`. An engine that asks in several places at once
-    /// may hand out a few more.
+    /// Of these kinds so many at most; of the others as many as `max`.
     pub most: BTreeMap<Kind, usize>,
     /// For how long each, unless extended.
     pub lease: Duration,
@@ -221,6 +220,8 @@ pub struct EffectChanges {
     pub cursor: EventSeq,
     /// Events after the one asked for are gone from the log: anything may have changed.
     pub reset: bool,
+    /// The ledger was read for it; an engine may know by itself that nothing is new.
+    pub read: bool,
 }
 
 /// What became of an operator's retry of one dead task.

@@ -19,6 +19,8 @@ pub(crate) const SEQUENCE: HeaderName = HeaderName::from_static("x-sequence");
 /// A read must show a state at least as new as this place in the log.
 pub(crate) const MIN_SEQUENCE: HeaderName = HeaderName::from_static("x-min-sequence");
 
+const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+
 /// Changes with the form of the answers, so that no client takes those of two versions of the program for one.
 const FORM: u32 = 1;
 
@@ -79,6 +81,32 @@ pub(crate) fn tag(app: &App, version: i64) -> HeaderValue {
     let ledger = app.accounts.ledger().as_fields().0;
     let tag = format!("\"{FORM}-{ledger:08x}-{version}\"");
     HeaderValue::try_from(tag).unwrap_or_else(|_| HeaderValue::from_static("\"\""))
+}
+
+/// What an answer has cost, for whoever measures: `server-timing: cache;desc=hit, ledger;desc=0`
+/// (<https://www.w3.org/TR/server-timing/>).
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Cost {
+    /// Whether it came from memory; none if nothing is kept.
+    pub(crate) hit: Option<bool>,
+    /// Questions to the ledger: where the log is, what came to it, the version, the answer.
+    pub(crate) ledger: u64,
+}
+
+impl Cost {
+    /// An answer that says so.
+    pub(crate) fn of(self, mut response: Response) -> Response {
+        let cache = match self.hit {
+            Some(true) => "cache;desc=hit, ",
+            Some(false) => "cache;desc=miss, ",
+            None => "",
+        };
+        let text = format!("{cache}ledger;desc={}", self.ledger);
+        if let Ok(value) = HeaderValue::try_from(text) {
+            response.headers_mut().insert(SERVER_TIMING, value);
+        }
+        response
+    }
 }
 
 /// 304: the caller has this version.

@@ -141,6 +141,20 @@ async fn cache_counts(app: &TestApp, cache: &str) -> (u64, u64) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_says_what_it_has_cost() {
+    for (limit, costs) in [(1 << 20, ["cache;desc=miss, ", "cache;desc=hit, "]), (0, ["", ""])] {
+        let app = TestApp::with(1, |settings| settings.server.cache_limit = limit).await;
+        let token = app.user("p").await;
+        for cost in costs {
+            let response = app.get("/purchases", &token).header("x-min-sequence", "0").send().await.unwrap();
+            let timing = response.headers()["server-timing"].to_str().unwrap();
+            let ledger: u64 = timing.strip_prefix(&format!("{cost}ledger;desc=")).unwrap().parse().unwrap();
+            assert_eq!(ledger == 0, cost.contains("hit"), "{timing}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_who_miss_the_same_answer_cost_one_read() {
     let app = TestApp::start().await;
     let token = app.user("p").await;

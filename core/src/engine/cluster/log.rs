@@ -139,7 +139,7 @@ pub(super) async fn effects_after(
         Some((_, _, seq)) if changes.len() == limit => *seq,
         _ => unsigned(last).max(after),
     };
-    Ok(EffectChanges { changes, cursor, reset: from < floor })
+    Ok(EffectChanges { changes, cursor, reset: from < floor, read: true })
 }
 
 fn event_of(row: LogRow) -> Option<EventRow> {

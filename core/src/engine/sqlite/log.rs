@@ -115,7 +115,7 @@ pub(super) fn effects_after(
         Some((_, _, seq)) if changes.len() == limit => *seq,
         _ => u64::try_from((next - 1).max(after)).unwrap_or(0),
     };
-    Ok(EffectChanges { changes, cursor, reset: after < floor })
+    Ok(EffectChanges { changes, cursor, reset: after < floor, read: true })
 }
 
 struct Reading<'a> {

@@ -49,7 +49,7 @@ pub use self::gateway::GatewayAnswer;
 pub use self::local::LocalFault;
 use self::local::Names;
 pub use self::operator::{Behaviour, Readiness, SyntheticUser};
-pub use self::purchases::{Known, PurchasePage, PurchaseQuery, PurchaseSummary, Versioned};
+pub use self::purchases::{Known, PurchasePage, PurchaseQuery, PurchaseSummary, ReadCost, Versioned};
 pub use self::tasks::{Accept, Order, TaskQuery};
 pub use self::token::{Caller, Token};
 

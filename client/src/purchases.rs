@@ -15,6 +15,7 @@ use crate::{Accept, Caller, Client, ClientError};
 
 const SEQUENCE: HeaderName = HeaderName::from_static("x-sequence");
 const MIN_SEQUENCE: HeaderName = HeaderName::from_static("x-min-sequence");
+const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
 /// Which purchases.
 #[derive(Debug, Clone, Default)]
@@ -58,7 +59,7 @@ pub struct Known<'a> {
 }
 
 /// An answer that says which state it shows.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Versioned<T> {
     /// What was read; none if the reader has it already (304).
     pub value: Option<T>,
@@ -66,6 +67,32 @@ pub struct Versioned<T> {
     pub tag: String,
     /// The place in the log that it is as new as.
     pub sequence: EventSeq,
+    /// What it has cost the platform.
+    pub cost: ReadCost,
+}
+
+/// What the platform says an answer has cost, in `server-timing`; nothing where something on the way takes that out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ReadCost {
+    /// Whether it came from memory; none if nothing is kept.
+    pub hit: Option<bool>,
+    /// Questions to the ledger.
+    pub ledger: Option<u64>,
+}
+
+impl ReadCost {
+    fn of(headers: &HeaderMap) -> Self {
+        let mut cost = Self::default();
+        let texts = headers.get_all(SERVER_TIMING).iter().filter_map(|value| value.to_str().ok());
+        for metric in texts.flat_map(|text| text.split(',')) {
+            match metric.trim().split_once(";desc=") {
+                Some(("cache", outcome)) => cost.hit = Some(outcome == "hit"),
+                Some(("ledger", count)) => cost.ledger = count.parse().ok(),
+                _ => {}
+            }
+        }
+        cost
+    }
 }
 
 impl Client {
@@ -118,7 +145,8 @@ impl Client {
         self.versioned("/api/v1/purchases/summary", &parameters(query), known, caller).await
     }
 
-    async fn versioned<T: DeserializeOwned>(
+    /// Reads what has a version.
+    pub(crate) async fn versioned<T: DeserializeOwned>(
         &self,
         path: &str,
         parameters: &[(&str, String)],
@@ -137,7 +165,7 @@ impl Client {
         if !same && !response.status().is_success() {
             return Err(self.refusal(response).await);
         }
-        let sequence = self.sequence(response.headers())?;
+        let (sequence, cost) = (self.sequence(response.headers())?, ReadCost::of(response.headers()));
         let tag = response.headers().get(ETAG).and_then(|tag| tag.to_str().ok());
         let tag = tag.ok_or_else(|| self.protocol("an answer without an ETag"))?.to_owned();
         let body = self.body(response).await?;
@@ -145,7 +173,7 @@ impl Client {
             true => None,
             false => Some(serde_json::from_slice(&body).map_err(|error| self.protocol(format!("the body: {error}")))?),
         };
-        Ok(Versioned { value, tag, sequence })
+        Ok(Versioned { value, tag, sequence, cost })
     }
 
     fn sequence(&self, headers: &HeaderMap) -> Result<EventSeq, ClientError> {

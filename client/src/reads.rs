@@ -10,12 +10,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use card_core::engine::EventSeq;
 use card_core::ids::{TaskId, UserId};
-use reqwest::header::{ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH};
-use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 
 use crate::audit::{Audit, Finding};
-use crate::{Caller, Client, ClientError, SyntheticUser};
+use crate::{Caller, Client, ClientError, Known, SyntheticUser, Versioned};
 
 /// The latest ends that a user remembers. A page has more room than that.
 const TOLD: usize = 20;
@@ -62,17 +60,6 @@ pub struct Shown {
     pub count: Option<u64>,
 }
 
-/// An answer to a read.
-#[derive(Debug, Clone)]
-pub struct Reading {
-    /// Its `ETag`.
-    pub tag: String,
-    /// Its `x-sequence`.
-    pub sequence: u64,
-    /// Its body; none with 304.
-    pub shown: Option<Shown>,
-}
-
 /// What a read is asked with.
 #[derive(Debug, Clone, Default)]
 pub struct Asked {
@@ -100,33 +87,14 @@ impl Client {
     ///
     /// # Errors
     /// See [`ClientError`].
-    pub async fn read(&self, view: View, asked: &Asked, caller: Caller<'_>) -> Result<Reading, ClientError> {
-        let mut request = self.request(Method::GET, view.path(), caller)?;
-        if let Some(tag) = &asked.tag {
-            request = request.header(IF_NONE_MATCH, tag);
-        }
-        if let Some(min) = asked.min {
-            request = request.header("x-min-sequence", min);
-        }
-        let response = request.send().await.map_err(|error| self.network(&error))?;
-        let status = response.status();
-        if status != StatusCode::NOT_MODIFIED && !status.is_success() {
-            return Err(self.refusal(response).await);
-        }
-        let header = |headers: &HeaderMap, name: &str| {
-            let value = headers.get(name).map(HeaderValue::to_str).and_then(Result::ok);
-            value.map(str::to_owned).ok_or_else(|| self.protocol(format!("the answer has no {name}")))
-        };
-        let tag = header(response.headers(), ETAG.as_str())?;
-        let sequence = header(response.headers(), "x-sequence")?;
-        let sequence = sequence.parse().map_err(|_| self.protocol("x-sequence is no number"))?;
-        if status == StatusCode::NOT_MODIFIED {
-            return Ok(Reading { tag, sequence, shown: None });
-        }
-        let body: Body = serde_json::from_slice(&self.body(response).await?)
-            .map_err(|error| self.protocol(format!("the body: {error}")))?;
-        let tasks = body.items.into_iter().map(|item| item.task).collect();
-        Ok(Reading { tag, sequence, shown: Some(Shown { tasks, more: body.next.is_some(), count: body.count }) })
+    pub async fn read(&self, view: View, asked: &Asked, caller: Caller<'_>) -> Result<Versioned<Shown>, ClientError> {
+        let known = Known { min_sequence: asked.min, tag: asked.tag.as_deref() };
+        let Versioned { value, tag, sequence, cost } = self.versioned::<Body>(view.path(), &[], known, caller).await?;
+        let value = value.map(|body| {
+            let tasks = body.items.into_iter().map(|item| item.task).collect();
+            Shown { tasks, more: body.next.is_some(), count: body.count }
+        });
+        Ok(Versioned { value, tag, sequence, cost })
     }
 }
 
@@ -180,12 +148,12 @@ impl Memory {
     ///
     /// # Errors
     /// It does.
-    pub fn judge(&mut self, view: View, asked: &Asked, reading: Reading) -> Result<(), Stale> {
+    pub fn judge(&mut self, view: View, asked: &Asked, reading: Versioned<Shown>) -> Result<(), Stale> {
         let what = view.name();
         let stale = |task, detail: String| Err(Stale { task, detail: format!("{what}: {detail}") });
-        let Reading { tag, sequence, shown } = reading;
+        let Versioned { value, tag, sequence, .. } = reading;
         let before = self.seen.get(&view);
-        let shown = match shown {
+        let shown = match value {
             Some(shown) => shown,
             None if asked.tag.as_ref() != Some(&tag) => {
                 return stale(None, format!("304 with the tag {tag}, and {:?} was asked for", asked.tag));
@@ -248,7 +216,7 @@ impl Reads {
     }
 
     /// Holds an answer against what its user knows. A user reads one thing after the other.
-    pub fn compare(&self, user: &SyntheticUser, view: View, asked: &Asked, reading: Reading) {
+    pub fn compare(&self, user: &SyntheticUser, view: View, asked: &Asked, reading: Versioned<Shown>) {
         self.compared.fetch_add(1, Ordering::Relaxed);
         let judged = self.memories().entry(user.id).or_default().judge(view, asked, reading);
         let Err(Stale { task, detail }) = judged else { return };
@@ -277,17 +245,22 @@ impl Reads {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ReadCost;
 
-    fn page(tag: &str, sequence: u64, tasks: &[TaskId]) -> Reading {
-        Reading { tag: tag.into(), sequence, shown: Some(Shown { tasks: tasks.to_vec(), ..Shown::default() }) }
+    fn versioned(tag: &str, sequence: u64, value: Option<Shown>) -> Versioned<Shown> {
+        Versioned { tag: tag.into(), sequence, value, cost: ReadCost::default() }
     }
 
-    fn unchanged(tag: &str, sequence: u64) -> Reading {
-        Reading { tag: tag.into(), sequence, shown: None }
+    fn page(tag: &str, sequence: u64, tasks: &[TaskId]) -> Versioned<Shown> {
+        versioned(tag, sequence, Some(Shown { tasks: tasks.to_vec(), ..Shown::default() }))
     }
 
-    fn summary(tag: &str, sequence: u64, count: u64) -> Reading {
-        Reading { tag: tag.into(), sequence, shown: Some(Shown { count: Some(count), ..Shown::default() }) }
+    fn unchanged(tag: &str, sequence: u64) -> Versioned<Shown> {
+        versioned(tag, sequence, None)
+    }
+
+    fn summary(tag: &str, sequence: u64, count: u64) -> Versioned<Shown> {
+        versioned(tag, sequence, Some(Shown { count: Some(count), ..Shown::default() }))
     }
 
     /// A user who has bought one thing, was told so, and has seen it.
@@ -298,7 +271,7 @@ mod tests {
         memory
     }
 
-    fn refused(memory: &mut Memory, view: View, reading: Reading) -> Stale {
+    fn refused(memory: &mut Memory, view: View, reading: Versioned<Shown>) -> Stale {
         let asked = memory.asks(view);
         memory.judge(view, &asked, reading).unwrap_err()
     }

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use crate::shard::Figures;
 use card_client::ClientError;
+use card_client::ReadCost;
 use card_client::latency::Latency;
 use card_client::observer::Final;
 use card_client::sender::FailedAttempt;
@@ -47,8 +48,10 @@ pub struct Second {
     pub accepted: AtomicU64,
     /// Ends heard of.
     pub completed: AtomicU64,
-    /// Not accepted.
+    /// Failed: an order that was not accepted, or a read that was not answered.
     pub errors: AtomicU64,
+    /// Reads that were answered.
+    pub reads: AtomicU64,
     /// Could not be sent by this machine; among those sent, because it is known only afterwards.
     pub unsent: AtomicU64,
     /// Sends beyond a request's first.
@@ -59,6 +62,8 @@ pub struct Second {
     pub accept: Latency,
     /// Request to final status, from the intended start.
     pub e2e: Latency,
+    /// A read of what the user has.
+    pub read: Latency,
 }
 
 /// The counts and latencies of a stretch: of the requests that were to begin in it, whenever they end.
@@ -70,7 +75,7 @@ pub struct Meter {
     pub accepted: AtomicU64,
     /// Ends heard of.
     pub completed: AtomicU64,
-    /// Not accepted.
+    /// Failed: an order that was not accepted, or a read that was not answered.
     pub errors: AtomicU64,
     /// Could not be sent by this machine; counted as sent before that was known.
     pub unsent: AtomicU64,
@@ -100,8 +105,12 @@ pub struct Meter {
     pub status: Latency,
     /// A read of what the user has.
     pub read: Latency,
-    /// Reads that were answered with 304.
+    /// Reads that were answered with 304 ...
     pub not_modified: AtomicU64,
+    /// ... from the platform's memory ...
+    pub cached: AtomicU64,
+    /// ... and what all of them have asked the ledger.
+    pub ledger_reads: AtomicU64,
     by_code: Names,
     by_gateway: Names,
     by_lack: Names,
@@ -146,7 +155,7 @@ impl Meter {
         }
     }
 
-    /// A request was not accepted. What this machine could not send is no error of anybody else.
+    /// A request was not accepted, or not answered. What this machine could not send is no error of anybody else.
     pub fn error(&self, error: &ClientError) {
         let counted = match error.local() {
             Some(lack) => {
@@ -163,19 +172,23 @@ impl Meter {
         }
     }
 
-    /// There was no user to send a request as.
-    pub fn no_user(&self, error: &ClientError) {
+    /// A read was answered, so long after it should have been sent.
+    pub fn looked(&self, took: Duration, not_modified: bool, cost: ReadCost) {
+        self.read.record(took);
+        self.second.read.record(took);
+        self.second.reads.fetch_add(1, Ordering::Relaxed);
+        self.not_modified.fetch_add(u64::from(not_modified), Ordering::Relaxed);
+        self.cached.fetch_add(u64::from(cost.hit == Some(true)), Ordering::Relaxed);
+        self.ledger_reads.fetch_add(cost.ledger.unwrap_or(0), Ordering::Relaxed);
+    }
+
+    /// A visit failed: there was no user to send a request as, or a read was not answered.
+    pub fn visit_failed(&self, error: &ClientError) {
         self.answered_for(error);
         self.error(error);
     }
 
-    /// A read was answered.
-    pub fn looked(&self, took: Duration, not_modified: bool) {
-        self.read.record(took);
-        self.not_modified.fetch_add(u64::from(not_modified), Ordering::Relaxed);
-    }
-
-    /// A look at the status, or another read, failed: it is named, and no order of its own that was not accepted.
+    /// A look at the status failed: it is named, and is no order that was not accepted.
     pub fn status_error(&self, error: &ClientError) {
         self.answered_for(error);
         if let Some(lack) = error.local() {
@@ -250,6 +263,8 @@ impl Meter {
             status: self.status.recorded(),
             read: self.read.recorded(),
             not_modified: self.not_modified.load(Ordering::Relaxed),
+            cached: self.cached.load(Ordering::Relaxed),
+            ledger_reads: self.ledger_reads.load(Ordering::Relaxed),
         }
     }
 }

@@ -23,10 +23,11 @@ pub(super) async fn history(
                 if end.status == Status::Succeeded {
                     crew.reads.told(&user, task, end.sequence);
                 }
-                for view in [View::Purchases, View::Summary] {
-                    // What fails is counted there: the purchase went well.
-                    let _ = look(crew, visit, &user, view, number).await;
-                }
+                let begun = Instant::now();
+                return Ok((
+                    looks(crew, visit, &user, &[View::Purchases, View::Summary], number, begun).await,
+                    Some(user),
+                ));
             }
             Ok((Went::Well, Some(user)))
         }
@@ -36,31 +37,44 @@ pub(super) async fn history(
 
 pub(super) async fn browse(crew: &Crew, visit: &Visit, user: &SyntheticUser, number: u64) -> Went {
     visit.meter.begun(Start { intended: visit.intended, begun: Instant::now() });
-    for view in [View::Purchases, View::Summary, View::Cards] {
+    looks(crew, visit, user, &[View::Purchases, View::Summary, View::Cards], number, visit.intended).await
+}
+
+/// Looks at one after the other, the first at the time that is given, up to one that fails: then the visit has failed.
+async fn looks(
+    crew: &Crew,
+    visit: &Visit,
+    user: &SyntheticUser,
+    views: &[View],
+    number: u64,
+    mut intended: Instant,
+) -> Went {
+    for view in views {
         if visit.over.is_cancelled() {
             break;
         }
-        if let Err(error) = look(crew, visit, user, view, number).await {
+        if let Err(error) = look(crew, visit, user, *view, number, intended).await {
+            visit.meter.visit_failed(&error);
             return Went::Refused(pause(&error));
         }
+        intended = Instant::now();
     }
     Went::Well
 }
 
 /// Every other one says what it has and from when on it must be shown; the rest ask as a new client does. Both have to see
 /// all that the user knows.
-async fn look(crew: &Crew, visit: &Visit, user: &SyntheticUser, view: View, number: u64) -> Result<(), ClientError> {
+async fn look(
+    crew: &Crew,
+    visit: &Visit,
+    user: &SyntheticUser,
+    view: View,
+    number: u64,
+    intended: Instant,
+) -> Result<(), ClientError> {
     let asked = if number.is_multiple_of(2) { crew.reads.asks(user, view) } else { Asked::default() };
-    let begun = Instant::now();
-    match crew.client.read(view, &asked, Caller::User(&user.access_token)).await {
-        Ok(reading) => {
-            visit.meter.looked(begun.elapsed(), reading.shown.is_none());
-            crew.reads.compare(user, view, &asked, reading);
-            Ok(())
-        }
-        Err(error) => {
-            visit.meter.status_error(&error);
-            Err(error)
-        }
-    }
+    let reading = crew.client.read(view, &asked, Caller::User(&user.access_token)).await?;
+    visit.meter.looked(intended.elapsed(), reading.value.is_none(), reading.cost);
+    crew.reads.compare(user, view, &asked, reading);
+    Ok(())
 }

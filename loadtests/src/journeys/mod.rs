@@ -88,7 +88,7 @@ impl Crew {
             Ok(user) => user,
             Err(error) => {
                 visit.meter.begun(Start { intended: visit.intended, begun: Instant::now() });
-                visit.meter.no_user(&error);
+                visit.meter.visit_failed(&error);
                 return Ok(Went::Refused(pause(&error)));
             }
         };

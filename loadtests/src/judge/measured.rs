@@ -33,6 +33,7 @@ pub(super) fn seconds_of<'t>(step: &Step, timeline: &'t [Sample]) -> Vec<&'t Sam
 /// The figure of a promise in a whole run.
 pub(super) fn in_run(slo: &Slo, report: &Report) -> Measured {
     let found = &report.correctness;
+    let read = report.reads.as_ref().map_or(0, |reads| reads.count);
     let by_code: u64 = report.errors.by_code.values().sum();
     // Of what could not be found out, nobody knows whether it died.
     let known = found.accepted.saturating_sub(found.unverified);
@@ -46,7 +47,8 @@ pub(super) fn in_run(slo: &Slo, report: &Report) -> Measured {
         Metric::EndToEndService => latency(slo, &report.e2e_ms),
         Metric::QueueWait => latency(slo, &report.queue_wait_ms),
         Metric::Work => latency(slo, &report.work_ms),
-        Metric::Errors => Measured::of(report.accept_ms.n + by_code, report.errors.rate),
+        Metric::Read => report.reads.as_ref().map_or_else(Measured::default, |reads| latency(slo, &reads.ms)),
+        Metric::Errors => Measured::of(report.accept_ms.n + read + by_code, report.errors.rate),
         Metric::Dead => Measured::of(known, share(found.dead, known)),
         Metric::Declined => Measured::of(known, share(found.declined, known)),
         Metric::Offered => Measured::of(during, rates.offered),
@@ -67,6 +69,7 @@ pub(super) fn in_step(slo: &Slo, step: &Step, timeline: &[Sample]) -> Option<Mea
         Metric::EndToEndService => latency(slo, &step.e2e_ms),
         Metric::QueueWait => latency(slo, &step.queue_wait_ms),
         Metric::Work => latency(slo, &step.work_ms),
+        Metric::Read => step.reads.as_ref().map_or_else(Measured::default, |reads| latency(slo, &reads.ms)),
         Metric::Errors => Measured::of(requests(step, &seconds), step.error_rate),
         Metric::Dead | Metric::Declined => return None,
         Metric::Offered => Measured::of(during, step.rates.offered),

@@ -4,6 +4,7 @@ use super::measured::{in_step, seconds_of};
 use super::{broken_rule, pace, promise, standstill, validity};
 use crate::plan::{Slo, Unit, described, grouped, percent};
 use crate::result::{Report, Step, Verdict};
+use card_client::latency::Percentiles;
 
 /// A difference of accept latencies that is none, in milliseconds: twice half a millisecond is still fast.
 const NO_DIFFERENCE_MS: f64 = 2.0;
@@ -17,6 +18,7 @@ pub(super) fn judge(report: &mut Report) {
         let first = first.as_ref().filter(|_| index > 0);
         step.degradation = first.and_then(|first| slower(first.accept_p95, step.accept_p95));
         step.degradation_p50 = first.and_then(|first| slower(first.accept_p50, step.accept_p50));
+        step.degradation_read = first.and_then(|first| slower(read(first).p95, read(step).p95));
         step.degradation_e2e = first.and_then(|first| slower(first.e2e_p95, step.e2e_p95));
         // A rule that ended the load and no step in particular ended the last one.
         let rule = if told || index + 1 < last { step.ended_early.as_deref() } else { broken_rule(report) };
@@ -66,8 +68,10 @@ fn findings(report: &Report, first: Option<&Step>, step: &Step, rule: Option<Str
     }
     broken.extend(pace::behind(report, step));
     if let (Some(most), Some(first)) = (report.plan.max_degradation, first) {
-        if first.n.min(step.n) < report.plan.min_samples.max(1) {
-            unsure.push(format!("too few samples to compute the degradation: {}", grouped(first.n.min(step.n))));
+        let samples = |of: &Step| if report.plan.journey.orders() { of.n } else { read(of).n };
+        let samples = samples(first).min(samples(step));
+        if samples < report.plan.min_samples.max(1) {
+            unsure.push(format!("too few samples to compute the degradation: {}", grouped(samples)));
         } else if !standstill::slows(&seconds_of(step, &report.timeline)) {
             broken.extend(degraded(first, step, most));
         }
@@ -81,14 +85,23 @@ fn binds(slo: &Slo) -> bool {
 }
 
 fn degraded(first: &Step, step: &Step, most: f64) -> Option<String> {
-    let figures =
-        [("accept.p50", first.accept_p50, step.accept_p50), ("accept.p95", first.accept_p95, step.accept_p95)];
+    let (first_read, this_read) = (read(first), read(step));
+    let figures = [
+        ("accept.p50", first.accept_p50, step.accept_p50),
+        ("accept.p95", first.accept_p95, step.accept_p95),
+        ("read.p50", first_read.p50, this_read.p50),
+        ("read.p95", first_read.p95, this_read.p95),
+    ];
     let too_slow = |(_, first, this): &(_, f64, f64)| *this > f64::max(first * (1.0 + most), first + NO_DIFFERENCE_MS);
     figures.into_iter().find(too_slow).map(|(name, first, this)| {
         let by = slower(first, this).map_or_else(String::new, |by| format!("{} ", percent(by)));
         let (this, first) = (described(Unit::Time, this), described(Unit::Time, first));
         format!("{name} {this}, {by}slower than {first} at the first step, at most {} allowed", percent(most))
     })
+}
+
+fn read(step: &Step) -> Percentiles {
+    step.reads.as_ref().map(|reads| reads.ms).unwrap_or_default()
 }
 
 /// How much slower, as a fraction; none if there is nothing to compare with.

@@ -64,13 +64,14 @@ impl<'a> Stretch<'a> {
             .filter(|(code, _)| !errors.by_gateway.contains_key(*code))
             .map(|(_, count)| count)
             .sum();
-        let requests = report.correctness.accepted + errors.by_code.values().sum::<u64>();
+        let answered = report.correctness.accepted + report.correctness.reads;
+        let requests = answered + errors.by_code.values().sum::<u64>();
         let most = errors.by_gateway.iter().max_by_key(|(_, count)| **count).map(|(name, _)| name.as_str());
         Self {
             offered_ratio: validity.offered_ratio,
             late_starts: validity.late_starts,
             seconds: measured::seconds(report),
-            foreign: (share(foreign, report.correctness.accepted + own + foreign), most),
+            foreign: (share(foreign, answered + own + foreign), most),
             repeated_ratio: share(errors.repeated, requests),
             unsent: validity.unsent,
             accepts: report.accept_ms.n,
@@ -101,8 +102,12 @@ fn reasons(report: &Report) -> Vec<String> {
         let by = by.map(|(_, by)| format!(" ({by})")).unwrap_or_default();
         reasons.push(format!("the measurements only cover the time until the interruption{by}"));
     }
-    if report.accept_intended_ms.n == 0 {
-        reasons.push("there are no samples: nothing was accepted in the measured time".to_owned());
+    if report.plan.journey.orders() {
+        if report.accept_intended_ms.n == 0 {
+            reasons.push("there are no samples: nothing was accepted in the measured time".to_owned());
+        }
+    } else if report.reads.is_none() {
+        reasons.push("there are no samples: nothing was read in the measured time".to_owned());
     }
     match (&report.breakpoint, report.steps.is_empty()) {
         (Some(_), _) => reasons.extend(of_search(report)),

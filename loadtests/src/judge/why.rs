@@ -73,7 +73,7 @@ fn changed(change: &Change) -> String {
 fn unsure(report: &Report) -> String {
     let validity = report.validity.reasons.first().cloned();
     let nothing = || {
-        let nothing = report.correctness.accepted == 0;
+        let nothing = report.correctness.accepted == 0 && report.correctness.reads == 0;
         nothing.then(|| "nothing was accepted, so nothing could be verified".to_owned())
     };
     let audit = || {
@@ -119,7 +119,11 @@ fn kept(report: &Report) -> String {
         2 => "; both SLOs are met".to_owned(),
         count => format!("; all {count} SLOs are met"),
     };
-    format!("{accepted} accepted, each completed exactly once{promises}")
+    let (orders, reads) = (report.plan.journey.orders(), report.correctness.reads);
+    let orders = orders.then(|| format!("{accepted} accepted, each completed exactly once"));
+    let reads = (reads > 0).then(|| format!("{} read, none of it stale", grouped(reads)));
+    let kept: Vec<_> = orders.into_iter().chain(reads).collect();
+    format!("{}{promises}", kept.join("; "))
 }
 
 fn limit(report: &Report, found: &Breakpoint) -> String {

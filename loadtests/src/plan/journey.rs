@@ -92,6 +92,12 @@ impl Mix {
         &self.0
     }
 
+    /// Whether anything is asked for that has to be done, or all of it only looks.
+    #[must_use]
+    pub fn orders(&self) -> bool {
+        self.0.iter().any(|(journey, _)| *journey != Journey::Browse)
+    }
+
     /// The journey for a number: in any stretch of numbers as long as the sum of weights, each comes by its weight.
     #[must_use]
     pub fn pick(&self, number: u64) -> Journey {

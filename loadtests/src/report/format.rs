@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use crate::plan::{Metric, Model, Plan};
-use crate::result::SloResult;
+use crate::result::{Reads, SloResult};
 
 /// Stands where there is no figure.
 pub const NONE: &str = "–";
@@ -79,6 +79,23 @@ pub fn point(seconds: f64) -> String {
 #[must_use]
 pub fn count(value: u64) -> String {
     separated(&value.to_string())
+}
+
+/// Reads in a line: how many, and what they have cost the platform.
+#[must_use]
+#[expect(clippy::cast_precision_loss, reason = "counts of requests")]
+pub fn reads(of: &Reads) -> String {
+    let whole = of.count.max(1) as f64;
+    format!(
+        "p50 {}  p95 {}  p99 {};  {} read;  {} unchanged (304), {} from memory, {} ledger reads per 1,000",
+        millis(of.ms.p50),
+        millis(of.ms.p95),
+        millis(of.ms.p99),
+        rate(of.rate),
+        percent(of.not_modified as f64 / whole),
+        percent(of.cached as f64 / whole),
+        number(of.ledger_reads as f64 * 1_000.0 / whole),
+    )
 }
 
 /// A rate: `0.25/s`, `199.8/s`, `12,345/s`.
@@ -156,6 +173,7 @@ pub fn measured(metric: Metric, value: f64) -> String {
         | Metric::EndToEndService
         | Metric::QueueWait
         | Metric::Work
+        | Metric::Read
         | Metric::OldestAge => millis(value),
         Metric::Errors | Metric::Dead | Metric::Declined => percent(value),
         Metric::Offered | Metric::Accepted | Metric::Completed => rate(value),

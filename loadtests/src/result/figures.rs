@@ -37,13 +37,23 @@ pub struct Rates {
 pub struct Reads {
     /// Answered.
     pub count: u64,
+    /// A second.
+    #[serde(default)]
+    #[schemars(range(min = 0.0))]
+    pub rate: f64,
     /// Of these, with 304.
     pub not_modified: u64,
-    /// Request to the whole answer, from when it was really sent.
+    /// From the platform's memory, as it says itself.
+    #[serde(default)]
+    pub cached: u64,
+    /// Questions to the ledger that all of them have cost, as the platform says itself.
+    #[serde(default)]
+    pub ledger_reads: u64,
+    /// Request to the whole answer, from when it should have been sent.
     pub ms: Percentiles,
 }
 
-/// Requests that were not accepted.
+/// Requests that failed: orders that were not accepted, reads that were not answered.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Errors {
     /// Of those sent, as a fraction.

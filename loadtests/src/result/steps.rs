@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Rates, Verdict};
+use super::{Rates, Reads, Verdict};
 use card_client::latency::Percentiles;
 
 /// One step of a rising load.
@@ -32,6 +32,9 @@ pub struct Step {
     pub queue_wait_ms: Percentiles,
     /// The last attempt.
     pub work_ms: Percentiles,
+    /// Reads, by the journeys that read; none if there were none.
+    #[serde(default)]
+    pub reads: Option<Reads>,
     /// Half of the accepts took at most this, from the intended start.
     #[schemars(range(min = 0.0))]
     pub accept_p50: f64,
@@ -101,6 +104,9 @@ pub struct Step {
     pub degradation_p50: Option<f64>,
     /// End-to-end p95 against the first step.
     pub degradation_e2e: Option<f64>,
+    /// Read p95 against the first step.
+    #[serde(default)]
+    pub degradation_read: Option<f64>,
     /// The rule that ended it before its time.
     pub ended_early: Option<String>,
     /// Whether the promises (and the bound on degradation) hold at this size.

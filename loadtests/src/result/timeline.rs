@@ -25,9 +25,13 @@ pub struct Sample {
     /// Became final, as the sender heard.
     #[schemars(range(min = 0.0))]
     pub completed: f64,
-    /// Not accepted.
+    /// Failed: an order that was not accepted, or a read that was not answered.
     #[schemars(range(min = 0.0))]
     pub errors: f64,
+    /// Reads that were answered.
+    #[serde(default)]
+    #[schemars(range(min = 0.0))]
+    pub reads: f64,
     /// Sent again, because nobody knew whether the first time was accepted.
     #[serde(default)]
     #[schemars(range(min = 0.0))]
@@ -71,6 +75,18 @@ pub struct Sample {
     /// 99 of a hundred.
     #[schemars(range(min = 0.0))]
     pub e2e_p99: Option<f64>,
+    /// Of the reads of this second; none if there were none.
+    #[serde(default)]
+    #[schemars(range(min = 0.0))]
+    pub read_p50: Option<f64>,
+    /// 95 of a hundred.
+    #[serde(default)]
+    #[schemars(range(min = 0.0))]
+    pub read_p95: Option<f64>,
+    /// 99 of a hundred.
+    #[serde(default)]
+    #[schemars(range(min = 0.0))]
+    pub read_p99: Option<f64>,
     /// Due or running; none if the platform did not answer.
     pub backlog: Option<u64>,
     /// Age of the oldest task that is due and that nobody works on.

@@ -186,17 +186,18 @@ impl Shared {
             Doing::Drain | Doing::Settle | Doing::Audit => Phase::Drain,
         };
         state.taken = Instant::now();
-        let Second { offered, accepted, completed, errors, unsent, resent, foreign, accept, e2e } = &*self.second;
+        let Second { offered, accepted, completed, errors, reads, unsent, resent, foreign, accept, e2e, read } =
+            &*self.second;
         let taken = |count: &AtomicU64| count.swap(0, Ordering::Relaxed);
         let [offered, accepted, completed, errors] = [offered, accepted, completed, errors].map(taken);
-        let [unsent, resent, foreign] = [unsent, resent, foreign].map(taken);
+        let [reads, unsent, resent, foreign] = [reads, unsent, resent, foreign].map(taken);
         // Known only after it was counted as sent, perhaps in the second before.
         let counts = [offered.saturating_sub(unsent), accepted, completed, errors];
         for (total, count) in state.totals.iter_mut().zip(counts) {
             *total += count;
         }
-        let (accepts, ends) = (accept.take(), e2e.take());
-        let (accept, e2e) = (accepts.percentiles(), ends.percentiles());
+        let (accepts, ends, looks) = (accept.take(), e2e.take(), read.take());
+        let (accept, e2e, read) = (accepts.percentiles(), ends.percentiles(), looks.percentiles());
         (state.accept, state.e2e) = (accept, e2e);
         #[expect(clippy::cast_precision_loss, reason = "counts of a second")]
         let rate = |count: u64| count as f64 / took.as_secs_f64();
@@ -213,6 +214,7 @@ impl Shared {
             accepted,
             completed,
             errors,
+            reads: rate(reads),
             resent: rate(resent),
             foreign: rate(foreign),
             unsent: rate(unsent),
@@ -225,6 +227,9 @@ impl Shared {
             e2e_p50: of(&e2e, e2e.p50),
             e2e_p95: of(&e2e, e2e.p95),
             e2e_p99: of(&e2e, e2e.p99),
+            read_p50: of(&read, read.p50),
+            read_p95: of(&read, read.p95),
+            read_p99: of(&read, read.p99),
             backlog: stats.map(|stats| stats.queue.ready + stats.queue.running + stats.queue.retrying),
             oldest_age_ms: stats.map(|stats| stats.queue.oldest_age_ms),
             workers: stats.map(|stats| stats.workers.len() as u64),
@@ -241,7 +246,7 @@ impl Shared {
         }
         let taken = Taken { sample, ..Taken::default() };
         // Only what others are to be added to needs more than its percentiles.
-        state.samples.push(if self.share.is_whole() { taken } else { taken.with(&accepts, &ends) });
+        state.samples.push(if self.share.is_whole() { taken } else { taken.with(&accepts, &ends, &looks) });
     }
 
     /// Shows how far it is.

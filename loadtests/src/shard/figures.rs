@@ -15,7 +15,7 @@ pub struct Figures {
     pub accepted: u64,
     /// Ends heard of.
     pub completed: u64,
-    /// Not accepted.
+    /// Failed: an order that was not accepted, or a read that was not answered.
     pub errors: u64,
     /// Begun late.
     pub late: u64,
@@ -60,6 +60,12 @@ pub struct Figures {
     /// Reads that were answered with 304.
     #[serde(default)]
     pub not_modified: u64,
+    /// Reads that were answered from the platform's memory.
+    #[serde(default)]
+    pub cached: u64,
+    /// Questions to the ledger that all reads have cost.
+    #[serde(default)]
+    pub ledger_reads: u64,
 }
 
 impl Figures {
@@ -89,6 +95,8 @@ impl Figures {
             status,
             read,
             not_modified,
+            cached,
+            ledger_reads,
         } = other;
         self.offered += offered;
         self.accepted += accepted;
@@ -112,6 +120,8 @@ impl Figures {
         self.status.add(status);
         self.read.add(read);
         self.not_modified += not_modified;
+        self.cached += cached;
+        self.ledger_reads += ledger_reads;
     }
 }
 

@@ -107,6 +107,9 @@ pub struct Taken {
     /// Its ends, from the intended start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub e2e: Option<Packed>,
+    /// Its reads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read: Option<Packed>,
 }
 
 /// How the event stream did.
@@ -123,9 +126,9 @@ pub struct Stream {
 impl Taken {
     /// The same with what it takes to add others to it.
     #[must_use]
-    pub fn with(self, accepts: &Recorded, ends: &Recorded) -> Self {
+    pub fn with(self, accepts: &Recorded, ends: &Recorded, reads: &Recorded) -> Self {
         let packed = |recorded: &Recorded| (!recorded.is_empty()).then(|| recorded.coarse().pack());
-        Self { accept: packed(accepts), e2e: packed(ends), ..self }
+        Self { accept: packed(accepts), e2e: packed(ends), read: packed(reads), ..self }
     }
 }
 
@@ -134,7 +137,7 @@ impl Shard {
     /// percentiles have to do for the timeline. The figures of the run keep all of theirs.
     pub fn thin(&mut self) {
         for taken in &mut self.timeline {
-            (taken.accept, taken.e2e) = (None, None);
+            (taken.accept, taken.e2e, taken.read) = (None, None, None);
         }
     }
 }

@@ -65,7 +65,7 @@ impl Watch {
     /// A standstill has no errors: whoever waits has none yet. It counts as if all had failed, from its second second
     /// on, because the answers to a few requests may well fall into the next second.
     fn errors(&mut self, second: &Sample, actual: f64) -> Option<f64> {
-        if second.accepted > 0.0 {
+        if second.accepted > 0.0 || second.reads > 0.0 {
             self.silent = 0;
             return Some(actual);
         }

@@ -67,6 +67,13 @@ impl Plan {
         self.change_times(&changes)?;
         if let Some(journey) = changes.journey {
             self.journey = journey;
+            if !self.journey.orders() {
+                // What is built in about orders can't be judged of a load that has none.
+                self.slo.retain(|known| !known.metric.is_of_orders());
+                if self.growth.is_some() {
+                    self.slo.extend(Slo::known(&["read.p95<500ms"]));
+                }
+            }
         }
         // What is typed takes the place of what is built in. Of two that are typed none takes the other's: both are judged.
         self.slo.retain(|known| !changes.slo.iter().any(|slo| known.rivals(slo)));

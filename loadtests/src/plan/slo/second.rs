@@ -9,7 +9,7 @@ impl Slo {
     pub const fn is_by_the_second(&self) -> bool {
         matches!(
             (self.metric, self.stat),
-            (Metric::Accept | Metric::EndToEnd, Some(Stat::P50 | Stat::P95 | Stat::P99))
+            (Metric::Accept | Metric::EndToEnd | Metric::Read, Some(Stat::P50 | Stat::P95 | Stat::P99))
                 | (Metric::Errors | Metric::Offered | Metric::Accepted | Metric::Completed, _)
                 | (Metric::Backlog | Metric::OldestAge, _)
         )
@@ -29,6 +29,9 @@ impl Slo {
             (Metric::EndToEnd, Some(Stat::P50)) => second.e2e_p50,
             (Metric::EndToEnd, Some(Stat::P95)) => second.e2e_p95,
             (Metric::EndToEnd, Some(Stat::P99)) => second.e2e_p99,
+            (Metric::Read, Some(Stat::P50)) => second.read_p50,
+            (Metric::Read, Some(Stat::P95)) => second.read_p95,
+            (Metric::Read, Some(Stat::P99)) => second.read_p99,
             (Metric::Errors, _) => (second.offered > 0.0).then(|| (second.errors / second.offered).min(1.0)),
             (Metric::Offered, _) => Some(second.offered),
             (Metric::Accepted, _) => Some(second.accepted),

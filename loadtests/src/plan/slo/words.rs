@@ -15,7 +15,9 @@ pub enum Metric {
     QueueWait,
     /// The last attempt.
     Work,
-    /// Requests not accepted, of those sent.
+    /// A read of what the user has, from when it should have been sent.
+    Read,
+    /// Requests that failed, of those sent.
     Errors,
     /// Tasks that died, of those accepted.
     Dead,
@@ -77,13 +79,14 @@ pub enum Op {
 
 impl Metric {
     /// Every metric.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Accept,
         Self::EndToEnd,
         Self::AcceptService,
         Self::EndToEndService,
         Self::QueueWait,
         Self::Work,
+        Self::Read,
         Self::Errors,
         Self::Dead,
         Self::Declined,
@@ -104,6 +107,7 @@ impl Metric {
             Self::EndToEndService => "e2e-service",
             Self::QueueWait => "queue-wait",
             Self::Work => "work",
+            Self::Read => "read",
             Self::Errors => "errors",
             Self::Dead => "dead",
             Self::Declined => "declined",
@@ -124,6 +128,12 @@ impl Metric {
             Self::Backlog => Unit::Count,
             _ => Unit::Time,
         }
+    }
+
+    /// Whether it says something of orders, and so nothing of a load that only reads.
+    #[must_use]
+    pub const fn is_of_orders(self) -> bool {
+        !matches!(self, Self::Read | Self::Errors | Self::Offered)
     }
 
     /// Whether it is measured request by request, so that it has statistics.

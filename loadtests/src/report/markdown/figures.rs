@@ -1,7 +1,7 @@
 //! What was promised and what was measured.
 
 use super::escape;
-use crate::report::format::{NONE, actual, count, millis, percent, point, rate};
+use crate::report::format::{self, NONE, actual, count, millis, percent, point, rate};
 use crate::report::remarks::word;
 use crate::report::table::{Side, Table};
 use crate::result::Report;
@@ -74,6 +74,9 @@ pub(super) fn rates(report: &Report) -> String {
         rate(rates.completed),
         percent(report.errors.rate)
     );
+    if let Some(reads) = &report.reads {
+        text += &format!("\nReads: {}.\n", format::reads(reads));
+    }
     if !report.errors.by_code.is_empty() {
         let mut table = Table::new([("error", Side::Left), ("requests", Side::Right)]);
         for (code, requests) in &report.errors.by_code {

@@ -15,6 +15,7 @@ pub(super) fn section(report: &Report) -> Option<String> {
         ("accept p50", Side::Right),
         ("accept p95", Side::Right),
         ("e2e p95", Side::Right),
+        ("read p95", Side::Right),
         ("p50 vs first", Side::Right),
         ("p95 vs first", Side::Right),
         ("e2e p95 vs first", Side::Right),
@@ -33,7 +34,7 @@ pub(super) fn section(report: &Report) -> Option<String> {
     Some(format!("## Steps\n\n{}{bound}", table.markdown()))
 }
 
-fn row(report: &Report, step: &Step) -> [String; 11] {
+fn row(report: &Report, step: &Step) -> [String; 12] {
     let time = |n: u64, value: f64| if n == 0 { NONE.to_owned() } else { millis(value) };
     let change = |value: Option<f64>| value.map_or_else(|| NONE.to_owned(), format::change);
     let broke = step.broke.as_deref().map(escape::text);
@@ -43,6 +44,7 @@ fn row(report: &Report, step: &Step) -> [String; 11] {
         time(step.n, step.accept_p50),
         time(step.n, step.accept_p95),
         time(step.e2e_n, step.e2e_p95),
+        step.reads.as_ref().map_or_else(|| NONE.to_owned(), |reads| millis(reads.ms.p95)),
         change(step.degradation_p50),
         change(step.degradation),
         change(step.degradation_e2e),

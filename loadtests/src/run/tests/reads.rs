@@ -10,6 +10,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::*;
+use crate::plan::Overrides;
 
 /// What is wrong with the proxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +21,8 @@ enum Fault {
     NeverChanges,
     /// Its servers make tags of their own.
     OwnTags,
+    /// It answers every third read with an error of its own.
+    Fails,
 }
 
 /// An answer that is kept: by path and token.
@@ -31,6 +34,12 @@ struct Proxy {
     fault: Fault,
     kept: Mutex<Kept>,
     answers: std::sync::atomic::AtomicU64,
+}
+
+impl Proxy {
+    fn number(&self) -> u64 {
+        self.answers.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
+    }
 }
 
 async fn pass(State(proxy): State<Arc<Proxy>>, request: Request) -> Response {
@@ -53,6 +62,9 @@ async fn pass(State(proxy): State<Arc<Proxy>>, request: Request) -> Response {
         let headers = [("etag", tag.to_str().unwrap().to_owned()), ("x-sequence", sequence)];
         return (StatusCode::NOT_MODIFIED, headers).into_response();
     }
+    if is_read && proxy.fault == Fault::Fails && proxy.number().is_multiple_of(3) {
+        return StatusCode::BAD_GATEWAY.into_response();
+    }
     let mut headers = parts.headers;
     headers.remove(header::HOST);
     let mut asked = proxy.client.request(parts.method, format!("{}{path}", proxy.platform)).headers(headers);
@@ -67,7 +79,7 @@ async fn pass(State(proxy): State<Arc<Proxy>>, request: Request) -> Response {
     }
     let body = answer.bytes().await.unwrap();
     if proxy.fault == Fault::OwnTags {
-        let number = proxy.answers.fetch_add(1, std::sync::atomic::Ordering::Relaxed) % 2;
+        let number = proxy.number() % 2;
         headers.insert(header::ETAG, HeaderValue::try_from(format!("\"server-{number}\"")).unwrap());
     }
     if status == 200 {
@@ -93,11 +105,8 @@ async fn through(platform: &TestPlatform, fault: Fault) -> Client {
 }
 
 fn reading(mix: &str) -> Plan {
-    Plan {
-        journey: mix.parse().unwrap(),
-        think: Think { min: millis(2), max: millis(5) },
-        ..plan(Model::Closed, 4.0, 1_500)
-    }
+    let plan = Plan { think: Think { min: millis(2), max: millis(5) }, ..plan(Model::Closed, 4.0, 1_500) };
+    plan.with(Overrides { journey: Some(mix.parse().unwrap()), ..Overrides::default() }).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -108,6 +117,8 @@ async fn who_buys_and_looks_is_never_shown_an_older_state() {
     assert_eq!((found.verdict, found.stale), (Verdict::Pass, 0), "{:?}", found.findings);
     assert!(found.reads >= reads.count && reads.count > 20 && reads.not_modified > 0, "{reads:?}");
     assert!(found.accepted > 5 && found.succeeded == found.accepted, "{found:?}");
+    assert!(reads.cached > 0 && reads.ledger_reads > 0 && reads.rate > 0.0, "{reads:?}");
+    assert!(report.timeline.iter().any(|second| second.reads > 0.0 && second.read_p95.is_some()));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -117,6 +128,19 @@ async fn who_only_looks_is_evidence_as_well() {
     let found = &report.correctness;
     assert_eq!((found.accepted, found.verdict), (0, Verdict::Pass), "{found:?}");
     assert!(found.reads > 20);
+    assert_eq!((report.verdict, report.exit), (Verdict::Pass, 0), "{}", crate::judge::why(&report));
+    assert!(crate::judge::why(&report).contains("none of it stale"), "{}", crate::judge::why(&report));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reads_that_fail_are_errors() {
+    let platform = TestPlatform::start().await;
+    let client = through(&platform, Fault::Fails).await;
+    let mut plan = reading("browse");
+    plan.slo = vec!["errors<10%".parse().unwrap()];
+    let report = carried_out(&setup(client, plan)).await;
+    assert!(report.errors.rate > 0.1 && report.errors.by_code.contains_key("http-502"), "{:?}", report.errors);
+    assert_eq!((report.verdict, report.correctness.stale), (Verdict::Fail, 0), "{}", crate::judge::why(&report));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::place::Places;
-use super::{mean, rates, share, within};
+use super::{mean, rates, reads, share, within};
 use crate::plan::{Model, Plan};
 use crate::result::{Sample, Step};
 use crate::shard::{Figures, Shard};
@@ -86,6 +86,7 @@ impl Joined {
             e2e_ms: of.e2e.percentiles(),
             queue_wait_ms: queue_wait,
             work_ms: work,
+            reads: reads(of, &measured),
             accept_p50: accept.p50,
             accept_p95: accept.p95,
             accept_p99: accept.p99,
@@ -117,7 +118,8 @@ impl Joined {
 /// Of all that came back, how much was not the platform's.
 fn foreign_ratio(of: &Figures) -> f64 {
     let foreign = of.by_gateway.values().sum();
-    share(foreign, (of.offered + of.resent + of.status.percentiles().n).max(foreign))
+    let answers = of.offered + of.resent + of.status.percentiles().n + of.read.percentiles().n;
+    share(foreign, answers.max(foreign))
 }
 
 fn most(counts: &BTreeMap<String, u64>) -> Option<String> {

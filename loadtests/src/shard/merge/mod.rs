@@ -112,11 +112,7 @@ pub fn merge(mut shards: Vec<Shard>, missing: &[Missing], cause: Option<&str>) -
         queue_wait_ms: steady.queue_wait.percentiles(),
         work_ms: steady.work.percentiles(),
         status_ms: Some(steady.status.percentiles()).filter(|status| status.n > 0),
-        reads: Some(steady.read.percentiles()).filter(|ms| ms.n > 0).map(|ms| Reads {
-            count: ms.n,
-            not_modified: steady.not_modified,
-            ms,
-        }),
+        reads: reads(&steady, &measured),
         distribution: Distribution {
             accept: steady.accept_intended.distribution(),
             e2e: steady.e2e_intended.distribution(),
@@ -216,18 +212,31 @@ fn validity(shards: &[Shard], courses: &[Joined], steady: &super::Figures, measu
     }
 }
 
-/// Means over time: samples are about a second each, but the last of a stretch can be shorter.
+fn reads(of: &super::Figures, measured: &[&Sample]) -> Option<Reads> {
+    let ms = of.read.percentiles();
+    (ms.n > 0).then(|| Reads {
+        count: ms.n,
+        rate: over_time(measured, |sample| sample.reads),
+        not_modified: of.not_modified,
+        cached: of.cached,
+        ledger_reads: of.ledger_reads,
+        ms,
+    })
+}
+
 fn rates(measured: &[&Sample]) -> Rates {
-    let whole: f64 = measured.iter().map(|sample| sample.lasted).sum();
-    let of = |rate: fn(&Sample) -> f64| {
-        let counted: f64 = measured.iter().map(|sample| rate(sample) * sample.lasted).sum();
-        if whole > 0.0 { counted / whole } else { 0.0 }
-    };
     Rates {
-        offered: of(|sample| sample.offered),
-        accepted: of(|sample| sample.accepted),
-        completed: of(|sample| sample.completed),
+        offered: over_time(measured, |sample| sample.offered),
+        accepted: over_time(measured, |sample| sample.accepted),
+        completed: over_time(measured, |sample| sample.completed),
     }
+}
+
+/// A mean over time: samples are about a second each, but the last of a stretch can be shorter.
+fn over_time(measured: &[&Sample], rate: fn(&Sample) -> f64) -> f64 {
+    let whole: f64 = measured.iter().map(|sample| sample.lasted).sum();
+    let counted: f64 = measured.iter().map(|sample| rate(sample) * sample.lasted).sum();
+    if whole > 0.0 { counted / whole } else { 0.0 }
 }
 
 /// The samples of a measured stretch. A sample's time is that of its end, and the clock of the timeline ends a sample

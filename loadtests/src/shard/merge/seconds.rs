@@ -44,11 +44,11 @@ fn add<'s>(seconds: &mut [Second<'s>], taken: &'s Taken, shift: f64, of: &'s Sha
 }
 
 /// What adds up.
-type Counts = [f64; 7];
+type Counts = [f64; 8];
 
 fn counts(sample: &Sample) -> Counts {
-    let Sample { offered, accepted, completed, errors, resent, foreign, unsent, .. } = *sample;
-    [offered, accepted, completed, errors, resent, foreign, unsent]
+    let Sample { offered, accepted, completed, errors, reads, resent, foreign, unsent, .. } = *sample;
+    [offered, accepted, completed, errors, reads, resent, foreign, unsent]
 }
 
 /// A second of the timeline, and whose figures are in it.
@@ -79,7 +79,8 @@ impl<'s> Second<'s> {
             return reference;
         }
         let lasted = reference.lasted.max(1e-6);
-        let [offered, accepted, completed, errors, resent, foreign, unsent] = counted.map(|count| count / lasted);
+        let [offered, accepted, completed, errors, reads, resent, foreign, unsent] =
+            counted.map(|count| count / lasted);
         let most = |of: fn(&Sample) -> Option<u64>| takes.iter().filter_map(|(taken, _)| of(&taken.sample)).max();
         let busy = takes.iter().filter_map(|(taken, _)| taken.sample.machine_cpu);
         let mut second = Sample {
@@ -87,6 +88,7 @@ impl<'s> Second<'s> {
             accepted: reference.accepted + accepted,
             completed: reference.completed + completed,
             errors: reference.errors + errors,
+            reads: reference.reads + reads,
             resent: reference.resent + resent,
             foreign: reference.foreign + foreign,
             unsent: reference.unsent + unsent,
@@ -106,8 +108,10 @@ impl<'s> Second<'s> {
         let accept =
             latency(&takes, |taken| &taken.accept, |sample| [sample.accept_p50, sample.accept_p95, sample.accept_p99]);
         let e2e = latency(&takes, |taken| &taken.e2e, |sample| [sample.e2e_p50, sample.e2e_p95, sample.e2e_p99]);
+        let read = latency(&takes, |taken| &taken.read, |sample| [sample.read_p50, sample.read_p95, sample.read_p99]);
         [second.accept_p50, second.accept_p95, second.accept_p99] = accept;
         [second.e2e_p50, second.e2e_p95, second.e2e_p99] = e2e;
+        [second.read_p50, second.read_p95, second.read_p99] = read;
         second
     }
 }

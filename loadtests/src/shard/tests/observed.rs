@@ -165,5 +165,5 @@ fn taken(own: &[Request], second: usize, from_s: f64) -> Taken {
         machine_cpu: Some(0.5),
         ..Sample::default()
     };
-    Taken { sample, ..Taken::default() }.with(&accepts, &ends)
+    Taken { sample, ..Taken::default() }.with(&accepts, &ends, &Recorded::default())
 }

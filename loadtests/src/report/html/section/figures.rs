@@ -18,9 +18,15 @@ pub(in super::super) fn figures(report: &Report) -> Markup {
             (tile("Completed", &format::rate(report.rates.completed), "became final"))
             (tile("Accept p95", &figure(&report.accept_intended_ms, |read| read.p95), "request to 202, intended"))
             (tile("End to end p95", &figure(&report.e2e_intended_ms, |read| read.p95), "request to final, intended"))
+            @if let Some(reads) = &report.reads {
+                (tile("Read p95", &figure(&reads.ms, |read| read.p95), &format!("{} read", format::rate(reads.rate))))
+            }
             (tile("Errors", &format::percent(report.errors.rate), "of the requests sent"))
         }
         (latencies(report))
+        @if let Some(reads) = &report.reads {
+            p.where { "Reads: " (format::reads(reads)) "." }
+        }
         (where_it_goes(report))
         (errors(report))
         (on_the_way(report))
@@ -93,7 +99,7 @@ fn errors(report: &Report) -> Markup {
         return nothing(match report.rates.offered {
             0.0 => "No errors: in the measured time nothing was sent.",
             _ if report.errors.rate > 0.0 => "The result does not say what the errors were.",
-            _ => "No errors: every request was accepted.",
+            _ => "No errors: every request was accepted or answered.",
         });
     }
     let mut codes: Vec<_> = report.errors.by_code.iter().collect();
@@ -106,11 +112,7 @@ fn errors(report: &Report) -> Markup {
             vec![code(name), text(format::count(*number)), text(format::percent(share))]
         })
         .collect();
-    table(
-        "Requests that were not accepted, by code",
-        &[words("Code"), number("Requests"), number("Of the errors")],
-        &rows,
-    )
+    table("Requests that failed, by code", &[words("Code"), number("Requests"), number("Of the errors")], &rows)
 }
 
 /// What was answered in the platform's place, and what was sent again.

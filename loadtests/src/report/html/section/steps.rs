@@ -28,6 +28,7 @@ pub(in super::super) fn steps(report: &Report) -> Markup {
         figures("Accept p50"),
         figures("Accept p95"),
         figures("End to end p95"),
+        figures("Read p95"),
         figures("Queue wait p95"),
         figures("Accepted"),
         figures("Errors"),
@@ -50,12 +51,14 @@ fn row(report: &Report, step: &Step) -> Vec<Markup> {
         Some(code) => html! { (format::percent(step.error_rate)) small { code { (code) } } },
         None => text(format::percent(step.error_rate)),
     };
+    let read = step.reads.as_ref().map(|reads| reads.ms).unwrap_or_default();
     vec![
         text(size(report, step)),
         chip(step.verdict),
         slower(step.n, step.accept_p50, step.degradation_p50),
         slower(step.n, step.accept_p95, step.degradation),
         slower(step.e2e_n, step.e2e_p95, step.degradation_e2e),
+        slower(read.n, read.p95, step.degradation_read),
         slower(step.e2e_n, step.queue_wait_p95, None),
         text(format::rate(step.rates.accepted)),
         errors,

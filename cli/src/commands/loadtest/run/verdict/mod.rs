@@ -54,6 +54,9 @@ pub(super) fn show(
         printer.text(line)?;
     }
     printer.text(line("latency", None, latency(report), paint))?;
+    if let Some(reads) = &report.reads {
+        printer.text(line("reads", None, format::reads(reads), paint))?;
+    }
     for line in validity(&report.validity, report, paint) {
         printer.text(line)?;
     }

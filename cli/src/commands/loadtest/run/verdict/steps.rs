@@ -6,13 +6,36 @@ use card_loadtests::result::{Breakpoint, Report, Step, Verdict};
 use super::word::painted;
 use crate::output::{Block, Paint, Printer};
 
-const HEAD: [&str; 10] =
-    ["size", "accepted", "completed", "accept p50", "accept p95", "e2e p50", "e2e p95", "errors", "slower", "verdict"];
+const HEAD: [&str; 11] = [
+    "size",
+    "accepted",
+    "completed",
+    "accept p50",
+    "accept p95",
+    "e2e p50",
+    "e2e p95",
+    "read p95",
+    "errors",
+    "slower",
+    "verdict",
+];
+
+/// Where in [`HEAD`] the reads stand.
+const READ: usize = 7;
 
 /// The table; none without steps. `slower` is the accept p95 (and p50) against the first step.
 pub(super) fn table(report: &Report, printer: &Printer) -> Option<Block> {
     let rows = report.steps.iter().map(|step| row(report, step, printer.out())).collect::<Vec<_>>();
-    (!rows.is_empty()).then(|| printer.list(&HEAD, rows))
+    let mut head = HEAD.to_vec();
+    let mut rows = rows;
+    // Few loads read; the others have no room for a column of dashes.
+    if report.steps.iter().all(|step| step.reads.is_none()) {
+        head.remove(READ);
+        for row in &mut rows {
+            row.remove(READ);
+        }
+    }
+    (!rows.is_empty()).then(|| printer.list(&head, rows))
 }
 
 fn row(report: &Report, step: &Step, paint: Paint) -> Vec<String> {
@@ -33,6 +56,7 @@ fn row(report: &Report, step: &Step, paint: Paint) -> Vec<String> {
         time(step.n, step.accept_p95),
         time(step.e2e_n, step.e2e_p50),
         time(step.e2e_n, step.e2e_p95),
+        step.reads.as_ref().map_or_else(|| format::NONE.to_owned(), |reads| format::millis(reads.ms.p95)),
         format::percent(step.error_rate),
         slower,
         step.broke.as_ref().map_or(verdict.clone(), |broke| format!("{verdict} {broke}")),

@@ -25,6 +25,14 @@ pub(super) fn charts<'a>(report: &'a Report, course: &'a Course) -> Vec<Chart<'a
         ),
         easel.rates(),
     ];
+    let reads = report.timeline.iter().any(|second| second.reads > 0.0);
+    if reads {
+        let values: [Value; 3] = [|at| at.read_p50, |at| at.read_p95, |at| at.read_p99];
+        charts.insert(2, easel.latency("read", "Read latency, from the intended start", values, &[Metric::Read]));
+    }
+    if !report.plan.journey.orders() {
+        charts.retain(|chart| !["accept", "e2e"].contains(&chart.id));
+    }
     if report.timeline.iter().any(|second| second.errors > 0.0) {
         charts.push(easel.errors());
     }
@@ -47,18 +55,21 @@ impl<'a> Easel<'a> {
     }
 
     fn rates(self) -> Chart<'a> {
-        let series = vec![
+        let mut series = vec![
             self.line("offered", "offered", |at| Some(at.offered)),
             self.line("accepted", "accepted", |at| Some(at.accepted)),
             self.line("completed", "completed", |at| Some(at.completed)),
         ];
+        if self.report.timeline.iter().any(|second| second.reads > 0.0) {
+            series.push(self.line("read", "machine", |at| Some(at.reads)));
+        }
         let bounds = self.bounds(&[Metric::Offered, Metric::Accepted, Metric::Completed]);
         let chart = self.chart("rates", "Requests and ends, a second", series, bounds);
         Chart { height: 170.0, label: plain, say: format::rate, ..chart }
     }
 
     fn errors(self) -> Chart<'a> {
-        let series = vec![self.line("not accepted", "errors", |at| Some(at.errors))];
+        let series = vec![self.line("failed", "errors", |at| Some(at.errors))];
         let chart = self.chart("errors", "Errors, a second", series, Vec::new());
         Chart { height: 60.0, label: plain, say: format::rate, ..chart }
     }

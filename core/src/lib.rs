@@ -9,6 +9,7 @@ pub mod chosen;
 pub mod engine;
 pub mod exit;
 pub mod files;
+pub mod fronts;
 pub mod ids;
 pub mod plain;
 pub mod problem;

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 pub use self::layers::{Layers, Origin, Resolved, SettingsError, holds_credentials, variable};
 pub use self::networks::{Networks, NoNetwork};
 use crate::chosen::NO_CARD;
+use crate::fronts::Front;
 use crate::retry::RetryPolicy;
 use crate::tasks::Kind;
 use crate::telemetry::mask::holds_card;
@@ -33,6 +34,7 @@ pub struct Settings {
     pub issuer: Issuer,
     pub ledger: Ledger,
     pub delivery: Delivery,
+    pub fronts: Fronts,
     pub autoscale: Autoscale,
     pub kube: Kube,
     pub minikube: Minikube,
@@ -150,6 +152,56 @@ pub struct Ledger {
 pub struct Delivery {
     pub limit: usize,
     pub prefix: String,
+}
+
+/// `[fronts]`: which of the predecessors' HTTP surfaces are served.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Fronts {
+    pub card_replacer: FrontPort,
+    pub shop: FrontPort,
+    pub shop_management: FrontPort,
+    pub buy_list: FrontPort,
+    pub buy_list_management: FrontPort,
+}
+
+/// `[fronts.NAME]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct FrontPort {
+    /// Where it listens; 0: not at all.
+    pub port: u16,
+}
+
+impl Fronts {
+    /// The port of a front; 0 if it is off.
+    #[must_use]
+    pub const fn port(&self, front: Front) -> u16 {
+        match front {
+            Front::CardReplacer => self.card_replacer.port,
+            Front::Shop => self.shop.port,
+            Front::ShopManagement => self.shop_management.port,
+            Front::BuyList => self.buy_list.port,
+            Front::BuyListManagement => self.buy_list_management.port,
+        }
+    }
+
+    /// Turns a front on, or off with 0.
+    pub const fn set(&mut self, front: Front, port: u16) {
+        let port = FrontPort { port };
+        match front {
+            Front::CardReplacer => self.card_replacer = port,
+            Front::Shop => self.shop = port,
+            Front::ShopManagement => self.shop_management = port,
+            Front::BuyList => self.buy_list = port,
+            Front::BuyListManagement => self.buy_list_management = port,
+        }
+    }
+
+    /// Those that are served, with their ports.
+    pub fn served(&self) -> impl Iterator<Item = (Front, u16)> + '_ {
+        Front::ALL.into_iter().map(|front| (front, self.port(front))).filter(|(_, port)| *port > 0)
+    }
 }
 
 /// `[autoscale]`: how many workers `up -t processes --autoscale` runs.

@@ -156,7 +156,8 @@ impl RefreshBounds {
 }
 
 /// When the session of a refresh token from before there were rows for sessions was opened: its id says so.
-pub(crate) fn created_at_of(session: Uuid, now: Instant) -> Instant {
+#[must_use]
+pub fn created_at_of(session: Uuid, now: Instant) -> Instant {
     let (seconds, nanos) = session.get_timestamp().map_or((0, 0), |stamp| stamp.to_unix());
     let micros = i64::try_from(seconds).unwrap_or(0).saturating_mul(1_000_000).saturating_add(i64::from(nanos / 1000));
     if micros == 0 { now } else { Instant::from_micros(micros).min(now) }

@@ -9,7 +9,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::App;
-use crate::http::answer::Answers;
+use crate::http::answer::{Answers, Wording};
 use crate::http::metrics::RouteMetrics;
 use crate::http::parameters::Parameters;
 use crate::problem::Refusal;
@@ -92,5 +92,5 @@ pub(crate) fn answers(app: Arc<App>) -> Result<Answers, serde_json::Error> {
         .fallback(async || Refusal::not_found("There is no such route. /openapi.json lists them all."))
         .layer(Extension(openapi::Document::new(serde_json::to_vec(&document)?)))
         .with_state(Arc::clone(&app));
-    Ok(Answers::new(app, router, metrics, parameters))
+    Ok(Answers::new(app, router, metrics, parameters, Wording::Problem))
 }

@@ -6,6 +6,7 @@ mod auth;
 mod backlog;
 mod cache;
 mod follow;
+mod fronts;
 mod http;
 mod openapi;
 pub mod platform;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use card_core::engine::Store;
+use card_core::fronts::Front;
 use card_core::ids::WorkerId;
 use card_core::process::listen;
 use card_core::settings::{self, Settings};
@@ -21,7 +22,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::app::App;
 use crate::secrets::{Secrets, WeakSecret};
-use crate::{api, sampler};
+use crate::{api, fronts, sampler};
 
 /// What a platform is made of.
 pub struct PlatformOptions {
@@ -33,6 +34,8 @@ pub struct PlatformOptions {
     pub secrets: Secrets,
     /// Where the API listens; bound by the caller, who knows what to do when the port is taken.
     pub listener: std::net::TcpListener,
+    /// Where the surfaces of predecessors listen, those that are wanted; bound by the caller as well.
+    pub fronts: Vec<(Front, std::net::TcpListener)>,
     /// Where the simulated issuer listens; none: a free port of the loopback. Unused if `worker.issuer.url` is set.
     pub issuer_listener: Option<std::net::TcpListener>,
     /// How many workers run in this process; 0 for an API alone.
@@ -66,13 +69,15 @@ pub struct Stopped {
 /// A running platform. Dropping it without [`Platform::stop`] cuts everything off, as a crash would.
 pub struct Platform {
     address: SocketAddr,
+    front_addresses: Vec<(Front, SocketAddr)>,
     issuer_address: Option<SocketAddr>,
     store: Store,
     drain_timeout: Duration,
     stop_api: CancellationToken,
     stop_workers: CancellationToken,
     stop_issuer: CancellationToken,
-    api: AbortOnDropHandle<bool>,
+    /// The API and the fronts.
+    api: Vec<AbortOnDropHandle<bool>>,
     sampler: AbortOnDropHandle<()>,
     workers: Vec<AbortOnDropHandle<bool>>,
     issuer: Option<AbortOnDropHandle<()>>,
@@ -87,7 +92,8 @@ impl Platform {
     /// # Errors
     /// See [`StartError`].
     pub async fn start(options: PlatformOptions) -> Result<Self, StartError> {
-        let PlatformOptions { store, kinds, mut settings, secrets, listener, issuer_listener, workers, host } = options;
+        let PlatformOptions { store, kinds, mut settings, secrets, listener, fronts, issuer_listener, workers, host } =
+            options;
         secrets.check()?;
         keep_pages_small();
         // Before the first metric is counted, or it is counted nowhere.
@@ -136,10 +142,25 @@ impl Platform {
         };
         let app = Arc::new(App::new(store.clone(), kinds, settings, secrets, stop_api.clone())?);
         let answers = api::answers(Arc::clone(&app)).map_err(|error| StartError::Settings(error.to_string()))?;
-        let api = watch.spawn("api", serve(listener, Arc::new(answers), limits, stop_api.clone()));
+        // All together may have what there is room for.
+        let share =
+            Limits { connections: (connections / 8).max(1), unfinished: limits.unfinished / 8, ..limits.clone() };
+        let rest = connections.saturating_sub(share.connections * fronts.len()).max(1);
+        let limits = Limits { connections: rest, ..limits };
+        let mut api = vec![watch.spawn("api", serve(listener, Arc::new(answers), limits, stop_api.clone()))];
+        let mut front_addresses = Vec::with_capacity(fronts.len());
+        for (front, listener) in fronts {
+            let listener = into_tokio(listener)?;
+            let address = listener.local_addr()?;
+            tracing::warn!(%front, %address, "{}", fronts::warning(front));
+            let answers = Arc::new(fronts::answers(Arc::clone(&app), front));
+            front_addresses.push((front, address));
+            api.push(watch.spawn(front.name(), serve(listener, answers, share.clone(), stop_api.clone())));
+        }
         let sampler = watch.spawn("sampler", async move { sampler::run(&app).await });
         Ok(Self {
             address,
+            front_addresses,
             issuer_address,
             store,
             drain_timeout,
@@ -158,6 +179,12 @@ impl Platform {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where the fronts listen.
+    #[must_use]
+    pub fn front_addresses(&self) -> &[(Front, SocketAddr)] {
+        &self.front_addresses
     }
 
     /// Where the simulated issuer listens; none if an outside one is used.
@@ -180,8 +207,8 @@ impl Platform {
     pub async fn stop(self) -> Stopped {
         let patience = self.drain_timeout.saturating_add(GRACE);
         self.stop_api.cancel();
-        let api = timeout(patience, self.api).await;
-        let mut drained = matches!(api, Ok(Ok(true)));
+        let api = timeout(patience, futures::future::join_all(self.api)).await;
+        let mut drained = api.is_ok_and(|api| api.iter().all(|drained| matches!(drained, Ok(true))));
         drained &= timeout(patience, self.sampler).await.is_ok();
         self.stop_workers.cancel();
         let workers = timeout(patience, futures::future::join_all(self.workers)).await;

@@ -14,6 +14,7 @@ use card_core::problem::{Code, FieldError, Problem};
 use card_core::tasks::Status;
 use card_core::telemetry::mask::mask;
 use card_kinds::Definition;
+use serde::Serialize;
 
 /// So many letters of what was sent are repeated at most: of a name, of what is wrong with it, of a path.
 const POINTER: usize = 128;
@@ -137,17 +138,27 @@ impl Refusal {
         self.0.code
     }
 
+    /// What happened and what to do, in one line: of several mistakes each.
+    pub(crate) fn in_words(&self) -> String {
+        let Reasons { detail, errors, .. } = &*self.0;
+        if errors.is_empty() {
+            return detail.clone().into_owned();
+        }
+        let errors = errors.iter().map(|error| format!("{} {}", error.pointer.trim_start_matches('/'), error.detail));
+        errors.collect::<Vec<_>>().join("; ")
+    }
+
+    /// Which fields are not acceptable, and why.
+    pub(crate) fn errors(&self) -> &[FieldError] {
+        &self.0.errors
+    }
+
     /// For the log.
     pub(crate) fn cause(&self) -> Option<&str> {
         self.0.cause.as_deref()
     }
 
     /// The answer for a request.
-    pub(crate) fn into_document(self, instance: &str, request_id: &str) -> Response {
-        self.into_bytes(instance, request_id).map(Into::into)
-    }
-
-    /// As [`Refusal::into_document`], with a body that is there.
     pub(crate) fn into_bytes(self, instance: &str, request_id: &str) -> axum::http::Response<Bytes> {
         let code = self.0.code;
         let problem = Problem {
@@ -162,11 +173,18 @@ impl Refusal {
             open_task: self.0.open_task,
             task_status: self.0.task_status,
         };
-        let body = serde_json::to_vec(&problem).unwrap_or_default();
+        let mut response = self.written(code.status(), &problem);
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        response
+    }
+
+    /// An answer of JSON, with the headers that belong to the refusal.
+    pub(crate) fn written<T: Serialize>(&self, status: u16, body: &T) -> axum::http::Response<Bytes> {
+        let body = serde_json::to_vec(body).unwrap_or_default();
         let mut response = axum::http::Response::new(Bytes::from(body));
-        *response.status_mut() = StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.extend(self.0.headers.iter().cloned());
         response
     }

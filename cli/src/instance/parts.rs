@@ -130,6 +130,7 @@ async fn embed(plan: &Plan, published: &Published, listener: TcpListener) -> Res
         settings: plan.settings.clone(),
         secrets,
         listener,
+        fronts: Vec::new(),
         issuer_listener: None,
         workers: plan.workers(),
         host: hostname(),

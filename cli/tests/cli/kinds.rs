@@ -44,6 +44,7 @@ async fn start(ledger: &TestLedger, kinds: &Registry, workers: usize) -> Running
         settings,
         secrets: Secrets { signing_key: vec![7; 32], operator_token: TOKEN.to_owned() },
         listener: std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap(),
+        fronts: Vec::new(),
         issuer_listener: None,
         workers,
         host: "test".to_owned(),

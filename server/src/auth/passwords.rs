@@ -28,8 +28,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const REST: Duration = Duration::from_secs(10);
 
 enum Work {
-    /// If it is strong enough for the user of this name.
-    Hash { password: String, username: String },
+    /// If it is strong enough for the user of this name; any, if none is given.
+    Hash { password: String, username: Option<String> },
     /// Against a hash, or against nothing, in the same time.
     Verify { password: String, hash: Option<String> },
 }
@@ -80,8 +80,8 @@ impl Drop for Passwords {
 }
 
 impl Seat {
-    /// The PHC string to store, if the password is strong enough for the user of this name.
-    pub(crate) async fn hash(self, password: String, username: String) -> Result<String, Refusal> {
+    /// The PHC string to store, if the password is strong enough for the user of this name; of any password, if none is given.
+    pub(crate) async fn hash(self, password: String, username: Option<String>) -> Result<String, Refusal> {
         match self.submit(Work::Hash { password, username }).await? {
             Done::Hashed(hash) => hash.map_err(Weak::into_refusal),
             Done::Verified(_) => Err(broken()),
@@ -138,10 +138,12 @@ fn work_off(seats: &Seats<Job>) {
             continue;
         }
         let done = match job.work {
-            Work::Hash { password, username } => match strength::check(&password, &username) {
-                Ok(()) => hasher.hash(&password).map(|hash| Done::Hashed(Ok(hash))),
-                Err(weak) => Ok(Done::Hashed(Err(weak))),
-            },
+            Work::Hash { password, username } => {
+                match username.map_or(Ok(()), |name| strength::check(&password, &name)) {
+                    Ok(()) => hasher.hash(&password).map(|hash| Done::Hashed(Ok(hash))),
+                    Err(weak) => Ok(Done::Hashed(Err(weak))),
+                }
+            }
             Work::Verify { password, hash } => {
                 let matches = hasher.verify(&password, hash.as_deref().unwrap_or(DUMMY));
                 matches.map(|matches| Done::Verified(matches && hash.is_some()))
@@ -183,7 +185,7 @@ mod tests {
     async fn a_password_is_verified_against_its_hash_alone() {
         let passwords = Passwords::new(1).unwrap();
         let seat = || passwords.seat(network(1)).unwrap();
-        let hash = seat().hash(PASSWORD.to_owned(), "ada".to_owned()).await.unwrap();
+        let hash = seat().hash(PASSWORD.to_owned(), Some("ada".to_owned())).await.unwrap();
         assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
         assert!(seat().verify(PASSWORD.to_owned(), Some(hash.clone())).await.unwrap());
         assert!(!seat().verify("wrong horse".to_owned(), Some(hash)).await.unwrap());

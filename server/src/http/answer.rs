@@ -15,6 +15,7 @@ use card_serve::connections::{Answer, Client, Standing, Unreadable, UnreadableKi
 use card_serve::shares::Full;
 use futures::FutureExt;
 use hyper::body::Incoming;
+use serde_json::Value;
 use tower::Service;
 
 use super::client_address::ClientAddress;
@@ -35,12 +36,33 @@ pub(crate) struct Answers {
     router: Router,
     metrics: RouteMetrics,
     parameters: Parameters,
+    wording: Wording,
     quiet: LogThrottle,
 }
 
+/// How a surface says what went wrong.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Wording {
+    /// As the API does: problem details (RFC 9457).
+    Problem,
+    /// In its own way.
+    Own {
+        /// The status and the body.
+        write: fn(&Refusal) -> (u16, Value),
+        /// Whether pages of any origin may read its answers.
+        any_origin: bool,
+    },
+}
+
 impl Answers {
-    pub(crate) fn new(app: Arc<App>, router: Router, metrics: RouteMetrics, parameters: Parameters) -> Self {
-        Self { app, router, metrics, parameters, quiet: LogThrottle::default() }
+    pub(crate) fn new(
+        app: Arc<App>,
+        router: Router,
+        metrics: RouteMetrics,
+        parameters: Parameters,
+        wording: Wording,
+    ) -> Self {
+        Self { app, router, metrics, parameters, wording, quiet: LogThrottle::default() }
     }
 
     /// The answer. Never fails: what goes wrong is an answer, too.
@@ -59,9 +81,16 @@ impl Answers {
         if response.status().as_u16() >= 400 {
             response = self.explain(response, &method, &uri, route, &id);
         }
-        finish(response.headers_mut(), id);
+        self.finish(response.headers_mut(), id);
         self.metrics.record(route, &method, response.status(), started.elapsed());
         response
+    }
+
+    fn finish(&self, headers: &mut HeaderMap, id: RequestId) {
+        finish(headers, id);
+        if matches!(self.wording, Wording::Own { any_origin: true, .. }) {
+            headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+        }
     }
 
     fn admit(
@@ -128,11 +157,21 @@ impl Answers {
             return response;
         };
         self.log(&refusal, method, route, id);
-        let mut document = refusal.into_document(uri.path(), id.as_str());
+        let mut document = self.word(refusal, uri.path(), id).map(Body::from);
         if let Some(allow) = response.headers_mut().remove(header::ALLOW) {
             document.headers_mut().insert(header::ALLOW, allow);
         }
         document
+    }
+
+    fn word(&self, refusal: Refusal, path: &str, id: &RequestId) -> Response<Bytes> {
+        match self.wording {
+            Wording::Problem => refusal.into_bytes(path, id.as_str()),
+            Wording::Own { write, .. } => {
+                let (status, body) = write(&refusal);
+                refusal.written(status, &body)
+            }
+        }
     }
 
     fn log(&self, refusal: &Refusal, method: &Method, route: RouteId, id: &RequestId) {
@@ -172,8 +211,8 @@ impl Answer for Answers {
         let refusal = Refusal::new(code, unreadable.detail);
         let (route, method) = (self.metrics.unmatched(), Method::from_bytes(b"other").unwrap_or_default());
         self.log(&refusal, &method, route, &id);
-        let mut response = refusal.into_bytes(&unreadable.path, id.as_str());
-        finish(response.headers_mut(), id);
+        let mut response = self.word(refusal, &unreadable.path, &id);
+        self.finish(response.headers_mut(), id);
         self.metrics.record(route, &method, response.status(), Duration::ZERO);
         response
     }

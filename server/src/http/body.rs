@@ -27,15 +27,35 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Json<T> {
     type Rejection = Refusal;
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Refusal> {
+        if !is_json(request.headers()) {
+            let detail = "Send the body with `content-type: application/json`.";
+            return Err(Refusal::new(Code::UnsupportedMediaType, detail));
+        }
+        let Raw { bytes, .. } = Raw::from_request(request, app).await?;
+        let value = parse(&bytes)?;
+        Ok(Self { value, bytes })
+    }
+}
+
+/// A body as it came, within the bounds of size and time.
+#[derive(Debug)]
+pub(crate) struct Raw {
+    pub(crate) bytes: Bytes,
+    /// Whether it is said to be JSON.
+    pub(crate) is_json: bool,
+}
+
+impl FromRequest<Arc<App>> for Raw {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Refusal> {
         let (parts, body) = request.into_parts();
-        require_json(&parts.headers)?;
         let server = &app.settings.server;
         let too_late = || Refusal::new(Code::RequestTimeout, "The body did not arrive in time.");
         let bytes = tokio::time::timeout(server.read_timeout, read(&parts.headers, body, server.body_limit))
             .await
             .map_err(|_| too_late())??;
-        let value = parse(&bytes)?;
-        Ok(Self { value, bytes })
+        Ok(Self { bytes, is_json: is_json(&parts.headers) })
     }
 }
 
@@ -57,13 +77,10 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for MaybeJson<T> {
     }
 }
 
-fn require_json(headers: &HeaderMap) -> Result<(), Refusal> {
+fn is_json(headers: &HeaderMap) -> bool {
     let kind = headers.get(header::CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
     let essence = kind.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
-    if essence.eq_ignore_ascii_case(b"application/json") {
-        return Ok(());
-    }
-    Err(Refusal::new(Code::UnsupportedMediaType, "Send the body with `content-type: application/json`."))
+    essence.eq_ignore_ascii_case(b"application/json")
 }
 
 /// Reads a body of at most `limit` bytes. One that comes in one piece is not copied.
@@ -175,8 +192,8 @@ mod tests {
     use super::*;
 
     async fn problem_of<T: DeserializeOwned + std::fmt::Debug>(body: &str) -> Problem {
-        let response = parse::<T>(body.as_bytes()).unwrap_err().into_document("/x", "id");
-        serde_json::from_slice(&response.into_body().collect().await.unwrap().to_bytes()).unwrap()
+        let response = parse::<T>(body.as_bytes()).unwrap_err().into_bytes("/x", "id");
+        serde_json::from_slice(response.body()).unwrap()
     }
 
     #[tokio::test]

@@ -32,6 +32,11 @@ pub(crate) struct Admission {
 }
 
 impl Admission {
+    /// Those who hold what is taken for somebody who says no name: the address alone.
+    pub(crate) fn address(self) -> Holders {
+        Holders(vec![Holder::address(self.client.0)])
+    }
+
     /// Those who hold what a caller takes.
     pub(crate) fn holders(self, caller: Caller) -> Holders {
         match caller {

@@ -29,7 +29,8 @@ struct Route {
 
 impl Route {
     fn new(template: &str) -> Self {
-        let always = matches!(template, "/health" | "/ready" | "/metrics" | "/scaling");
+        let probes = ["/health", "/ready", "/metrics", "/scaling", "/-/healthy", "/-/ready"];
+        let always = probes.iter().any(|probe| template.ends_with(probe));
         Self { template: template.to_owned(), always, by_method: Default::default() }
     }
 }
@@ -44,15 +45,24 @@ pub(crate) struct RouteMetrics {
 impl RouteMetrics {
     /// For these templates. The last route is for what matches none of them.
     pub(crate) fn new<'a>(templates: impl IntoIterator<Item = &'a str>) -> Self {
+        Self::under("", templates)
+    }
+
+    /// For these templates of a surface, whose name is put before them: `/add` of one is not `/add` of another.
+    pub(crate) fn under<'a>(surface: &str, templates: impl IntoIterator<Item = &'a str>) -> Self {
         let mut table = matchit::Router::new();
         let mut routes = Vec::new();
         for template in templates {
             // The router took the same templates already, so they can be inserted; if not, they count as unmatched.
             if table.insert(template, routes.len()).is_ok() {
-                routes.push(Route::new(template));
+                routes.push(Route::new(&format!("{surface}{template}")));
             }
         }
-        routes.push(Route::new("unmatched"));
+        routes.push(Route::new(&if surface.is_empty() {
+            "unmatched".to_owned()
+        } else {
+            format!("{surface}/unmatched")
+        }));
         Self { table, routes }
     }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use card_core::process::{Exit, NotReady, Part, listen};
+use card_core::settings;
 use card_kinds::Registry;
 use card_worker::program::ProcessFlags;
 use clap::Args;
@@ -48,6 +49,14 @@ pub(super) async fn run(arguments: ServeArguments) -> Result<Exit, NotReady> {
     let listener = listen(address, arguments.reuse_port).map_err(|error| {
         NotReady::new(format!("{address}: {error}; set CARDCTL_SERVER_ADDRESS and CARDCTL_SERVER_PORT to others"))
     })?;
+    let mut fronts = Vec::new();
+    for (front, port) in settings.fronts.served() {
+        let address = SocketAddr::new(settings.server.address, port);
+        let listener = listen(address, arguments.reuse_port).map_err(|error| {
+            NotReady::new(format!("{address}: {error}; set {} to another", settings::variable(&front.setting())))
+        })?;
+        fronts.push((front, listener));
+    }
     let kinds = Registry::default();
     let store = tokio::select! {
         // Nothing was begun that could be finished.
@@ -61,6 +70,7 @@ pub(super) async fn run(arguments: ServeArguments) -> Result<Exit, NotReady> {
         settings: settings.clone(),
         secrets,
         listener,
+        fronts,
         issuer_listener: None,
         workers: arguments.workers.unwrap_or_else(|| choice.workers()),
         host: environment.host(),

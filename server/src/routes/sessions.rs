@@ -40,9 +40,9 @@ pub(crate) struct SignIn {
 #[derive(Serialize, ToSchema)]
 pub(crate) struct TokenPair {
     /// A JWT; `Authorization: Bearer …` of every call as this user.
-    access_token: String,
+    pub(crate) access_token: String,
     /// Works once, at `POST /sessions/refresh`.
-    refresh_token: String,
+    pub(crate) refresh_token: String,
     /// Always `Bearer`.
     #[schema(example = "Bearer")]
     token_type: &'static str,
@@ -65,15 +65,26 @@ pub(crate) async fn sign_in(
     if let Some(error) = check_username(&username) {
         return Err(Refusal::invalid_all(vec![error]));
     }
+    Ok(json(StatusCode::OK, &open_with(&app, &username, password, client, &headers).await?))
+}
+
+/// Opens a session for whoever knows the password of the user of this name.
+pub(crate) async fn open_with(
+    app: &App,
+    username: &str,
+    password: String,
+    client: ClientAddress,
+    headers: &HeaderMap,
+) -> Result<TokenPair, Refusal> {
     // Refused before anything is done for it, so that a flood costs next to nothing.
     let seat = app.passwords.seat(client.network())?;
-    let (user, hash) = match app.accounts.credentials(&username).await? {
+    let (user, hash) = match app.accounts.credentials(username).await? {
         Some(found) => (Some(found.user), found.password_hash),
         None => (None, None),
     };
-    let attempt = app.logins.begin(&username, user, client.network()).await?;
+    let attempt = app.logins.begin(username, user, client.network()).await?;
     let opened = match (seat.verify(password, hash.clone()).await, user, hash) {
-        (Ok(true), Some(user), Some(hash)) => open(&app, user, hash, client, &headers).await,
+        (Ok(true), Some(user), Some(hash)) => open(app, user, hash, client, headers).await,
         (Ok(_), ..) => Ok(None),
         (Err(refusal), ..) => Err(refusal),
     };
@@ -82,7 +93,7 @@ pub(crate) async fn sign_in(
         // Not a wrong password, whatever else it was.
         done => {
             attempt.forgive().await;
-            done.and_then(|response| response.ok_or_else(Refusal::invalid_credentials))
+            done.and_then(|pair| pair.ok_or_else(Refusal::invalid_credentials))
         }
     }
 }
@@ -94,7 +105,7 @@ async fn open(
     password_hash: String,
     client: ClientAddress,
     headers: &HeaderMap,
-) -> Result<Option<Response>, Refusal> {
+) -> Result<Option<TokenPair>, Refusal> {
     let (session, refresh, now) = (SessionId::new(), RefreshToken::new(), Instant::now());
     let bounds = bounds(app, now);
     let new = NewSession {
@@ -114,7 +125,8 @@ async fn open(
     pair(app, user, session, refresh, now, bounds.ends_at(now)).map(Some)
 }
 
-fn bounds(app: &App, now: Instant) -> RefreshBounds {
+/// How long sessions last.
+pub(crate) fn bounds(app: &App, now: Instant) -> RefreshBounds {
     let auth = &app.settings.auth;
     RefreshBounds { now, token: auth.refresh_lifetime, session: auth.session_lifetime }
 }
@@ -138,11 +150,11 @@ fn pair(
     refresh: RefreshToken,
     now: Instant,
     ends_at: Instant,
-) -> Result<Response, Refusal> {
+) -> Result<TokenPair, Refusal> {
     let access_token = sign(app, user, session, now, ends_at)?;
     let expires_in = app.tokens.lifetime_s().min(ends_at.since(now).as_secs());
     let refresh_token = refresh.into_text();
-    Ok(json(StatusCode::OK, &TokenPair { access_token, refresh_token, token_type: "Bearer", expires_in }))
+    Ok(TokenPair { access_token, refresh_token, token_type: "Bearer", expires_in })
 }
 
 /// An access token; failing is a defect of ours.
@@ -169,7 +181,9 @@ pub(crate) async fn refresh(State(app): State<Arc<App>>, headers: HeaderMap) -> 
     let old = RefreshToken::given(bearer(&headers)?).ok_or_else(refused)?;
     let (new, now) = (old.next(), Instant::now());
     match app.accounts.refresh_session(old.hashes(), new.hashes(), bounds(&app, now)).await? {
-        Refreshed::Rotated { user, session, ends_at } => pair(&app, user, session, new, now, ends_at),
+        Refreshed::Rotated { user, session, ends_at } => {
+            Ok(json(StatusCode::OK, &pair(&app, user, session, new, now, ends_at)?))
+        }
         Refreshed::Reused => {
             tracing::warn!("a refresh token was used twice; its session is ended");
             Err(refused())

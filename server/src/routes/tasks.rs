@@ -7,7 +7,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
 use card_core::chosen::REASON;
-use card_core::engine::{Accepted, Cancelled, EventFilter, Retried};
+use card_core::engine::{Accepted, Cancelled, EventFilter, EventSeq, Retried};
 use card_core::ids::{RunId, TaskId, UserId};
 use card_core::problem::Code;
 use card_core::tasks::{Idempotency, Kind, MOST_AHEAD, NewTask, Priority, Status, Task, TaskFilter, TaskPage};
@@ -112,24 +112,38 @@ pub(crate) struct Submission<'a> {
 /// Makes a task durable and answers with it.
 pub(crate) async fn submit_task(app: &App, submission: Submission<'_>) -> Result<Response, Refusal> {
     let Submission { order, caller, holders, run, idempotency, location } = submission;
-    let Order { kind: definition, payload, priority, due_at } = order;
-    if definition.is_owned && caller.owner().is_none() {
+    if order.kind.is_owned && caller.owner().is_none() {
         return Err(Refusal::new(Code::Forbidden, "A task of this kind is a user's: only a user can ask for it."));
     }
-    app.backlog.admit(&holders)?;
-    let (kind, owner) = (definition.kind, caller.owner());
+    let (task, seq) = accept(app, order, caller.owner(), &holders, run, idempotency).await?;
+    let response = accepted(app, caller, task, location, seq.is_none())?;
+    let seq = match seq {
+        Some(seq) => seq,
+        None => app.engine.last_event().await?,
+    };
+    Ok(at_sequence(response, seq))
+}
+
+/// Makes a task durable. Its place in the log; none if it was there already, by its idempotency key.
+pub(crate) async fn accept(
+    app: &App,
+    order: Order<'_>,
+    owner: Option<UserId>,
+    holders: &Holders,
+    run: Option<RunId>,
+    idempotency: Option<Idempotency>,
+) -> Result<(Task, Option<EventSeq>), Refusal> {
+    let Order { kind: definition, payload, priority, due_at } = order;
+    app.backlog.admit(holders)?;
+    let kind = definition.kind;
     let exclusive = definition.exclusive_key(owner);
     let new = NewTask { id: TaskId::new(), kind, owner, run, payload, exclusive, idempotency, priority, due_at };
     match app.engine.accept(new).await? {
         Accepted::New(task, seq) => {
-            app.accepted(kind, &holders);
-            let response = accepted(app, caller, task, location, false)?;
-            Ok(at_sequence(response, seq))
+            app.accepted(kind, holders);
+            Ok((task, Some(seq)))
         }
-        Accepted::Replay(task) => {
-            let response = accepted(app, caller, task, location, true)?;
-            Ok(at_sequence(response, app.engine.last_event().await?))
-        }
+        Accepted::Replay(task) => Ok((task, None)),
         Accepted::IdempotencyMismatch => Err(Refusal::new(
             Code::IdempotencyMismatch,
             "This Idempotency-Key was used for another request; use a new key for a new request.",

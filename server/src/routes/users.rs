@@ -66,7 +66,7 @@ pub(crate) async fn register(
     let Registration { username, password } = body.value;
     all_right([check_username(&username), check_password("/password", &password)])?;
     let seat = app.passwords.seat(client.network())?;
-    let password_hash = seat.hash(password, username.clone()).await?;
+    let password_hash = seat.hash(password, Some(username.clone())).await?;
     let user = User { id: UserId::new(), username, created_at: Instant::now() };
     match app.accounts.register(user.clone(), password_hash).await? {
         Registered::Created => Ok(json(StatusCode::CREATED, &user)),
@@ -104,7 +104,7 @@ pub(crate) async fn change_password(
     all_right([check_password("/new", &new)])?;
     let checked = verify(&app, user, client.network(), current).await?;
     let seat = app.passwords.seat(client.network())?;
-    let hash = seat.hash(new, checked.username).await?;
+    let hash = seat.hash(new, Some(checked.username)).await?;
     if !app.accounts.change_password(user.id, checked.hash, hash, user.session).await? {
         // Somebody else has changed it meanwhile.
         return Err(wrong_password());
@@ -168,12 +168,17 @@ pub(crate) async fn leave(
     if let Some(password) = body.value.and_then(|leave| leave.password) {
         verify(&app, user, client.network(), password).await?;
     }
-    // First, so that nothing is left if this is cut off: whoever is still there can ask again.
-    forget(&app, user.id).await?;
-    app.accounts.delete_user(user.id).await?;
-    // What was asked for meanwhile. From here on its tokens ask for nothing more.
-    forget(&app, user.id).await?;
+    delete(&app, user.id).await?;
     Ok(no_content())
+}
+
+/// Deletes a user with what is its own alone.
+pub(crate) async fn delete(app: &App, user: UserId) -> Result<(), Refusal> {
+    // First, so that nothing is left if this is cut off: whoever is still there can ask again.
+    forget(app, user).await?;
+    app.accounts.delete_user(user).await?;
+    // What was asked for meanwhile. From here on its tokens ask for nothing more.
+    forget(app, user).await
 }
 
 /// Takes out of the ledger what is a user's alone, and cancels what would add to it.

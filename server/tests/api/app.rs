@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use card_core::engine::Store;
+use card_core::fronts::Front;
 use card_core::problem::{Code, Problem};
 use card_core::settings::Settings;
 use card_core::tasks::Task;
@@ -37,6 +38,11 @@ impl TestApp {
     }
 
     pub(crate) async fn with(workers: usize, change: impl FnOnce(&mut Settings)) -> Self {
+        Self::with_fronts(workers, &[], change).await
+    }
+
+    pub(crate) async fn with_fronts(workers: usize, fronts: &[Front], change: impl FnOnce(&mut Settings)) -> Self {
+        let listen = || std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let mut settings = Settings::default();
         settings.issuer.latency_p50 = Duration::from_millis(1);
         settings.issuer.latency_p99 = Duration::from_millis(2);
@@ -52,7 +58,8 @@ impl TestApp {
             store: store.clone(),
             settings,
             secrets: Secrets { signing_key: vec![7; 32], operator_token: OPERATOR.to_owned() },
-            listener: std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap(),
+            listener: listen(),
+            fronts: fronts.iter().map(|front| (*front, listen())).collect(),
             issuer_listener: None,
             workers,
             host: "test".to_owned(),

@@ -10,6 +10,7 @@ mod connections;
 mod dead_letters;
 mod effects;
 mod events;
+mod fronts;
 mod health;
 mod openapi;
 mod overload;

@@ -35,6 +35,7 @@ async fn serve(settings: Settings, store: Store) -> Platform {
         settings,
         secrets: Secrets { signing_key: vec![7; 32], operator_token: OPERATOR.to_owned() },
         listener: std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap(),
+        fronts: Vec::new(),
         issuer_listener: None,
         workers: 0,
         host: "another".to_owned(),

@@ -40,10 +40,10 @@ pub(crate) fn answers(app: Arc<App>, front: Front) -> Answers {
 pub(crate) const fn warning(front: Front) -> &'static str {
     match front {
         Front::CardReplacer => {
-            "takes any name and any password, weak ones too, and tells the outcome of a task to whoever has its id"
+            "this front takes any name and any password, weak ones too, and tells the outcome of a task to whoever has its id"
         }
         Front::Shop | Front::ShopManagement | Front::BuyList | Front::BuyListManagement => {
-            "asks nobody for a token: who can reach it reads and adds to the purchases of any of its user ids"
+            "this front needs no token, so whoever reaches it can read and add to the purchases of any user id"
         }
     }
 }

@@ -306,6 +306,9 @@ async fn edge_cases_of_the_buy_list_end_as_its_script_wants_them() {
         let request = kind.into_iter().fold(request, |request, kind| request.header("content-type", kind));
         assert_eq!(said(request).await.0, 400, "{kind:?}");
     }
+    let large = format!(r#"{{"username": "{}"}}"#, "x".repeat(70_000));
+    let (status, too_large) = said(post("/buy").header("content-type", "application/json").body(large)).await;
+    assert_eq!((status, too_large["error"].is_string()), (413, true));
     // Many at once and many in a row, and all are there.
     let at_once = (0..10).map(|n| said(post("/buy").json(&user("many", json!("many"), json!(n + 1)))));
     assert!(futures::future::join_all(at_once).await.iter().all(|(status, _)| *status == 201));

@@ -24,6 +24,7 @@ use crate::cache::Cache;
 use crate::http::client_address::Proxies;
 use crate::http::gate::Gate;
 use crate::problem::Refusal;
+use crate::sampler::Load;
 use crate::secrets::Secrets;
 
 /// More would not be read faster: the ledger has a few readers.
@@ -45,6 +46,8 @@ pub(crate) struct App {
     pub(crate) proxies: Proxies,
     pub(crate) gate: Gate,
     pub(crate) backlog: Backlog,
+    /// Requests under way, for those who decide how many servers there are.
+    pub(crate) load: Load,
     /// Answers to reads.
     pub(crate) cache: Cache,
     /// Pages of events in memory at once, however many streams there are.
@@ -93,6 +96,7 @@ impl App {
             accounts: store.accounts,
             gate: Gate::new(server.max_in_flight, server.max_streams),
             backlog: Backlog::new(server.backlog_limit),
+            load: Load::default(),
             cache: Cache::new(server.cache_limit),
             pages: Arc::new(Semaphore::new(PAGES)),
             stop,

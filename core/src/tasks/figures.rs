@@ -70,7 +70,7 @@ pub struct WorkerStats {
 }
 
 /// What an autoscaler reads: `GET /scaling`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Scaling {
     /// Tasks that are due or running.
     pub backlog: u64,
@@ -78,6 +78,10 @@ pub struct Scaling {
     pub oldest_age_ms: u64,
     /// The same for each kind.
     pub by_kind: BTreeMap<Kind, KindStats>,
+    /// Requests that the server which answers has under way, as a mean over some five seconds. Of servers behind one address
+    /// any speaks for all, as long as they share the load.
+    #[serde(default)]
+    pub requests_in_flight: f64,
 }
 
 impl Scaling {
@@ -96,7 +100,12 @@ impl Scaling {
 
 impl From<Stats> for Scaling {
     fn from(Stats { queue, by_kind, .. }: Stats) -> Self {
-        Self { backlog: queue.ready + queue.running, oldest_age_ms: queue.oldest_age_ms, by_kind }
+        Self {
+            backlog: queue.ready + queue.running,
+            oldest_age_ms: queue.oldest_age_ms,
+            by_kind,
+            requests_in_flight: 0.0,
+        }
     }
 }
 
@@ -109,7 +118,7 @@ mod tests {
         let [add, purchase, gone] = ["add", "purchase", "gone"].map(Kind::new);
         let of = |backlog, oldest_age_ms| KindStats { backlog, oldest_age_ms, dead: 0 };
         let by_kind = [(add, of(3, 900)), (purchase, of(5, 20))].into();
-        let all = Scaling { backlog: 8, oldest_age_ms: 900, by_kind };
+        let all = Scaling { backlog: 8, oldest_age_ms: 900, by_kind, requests_in_flight: 0.0 };
         let signal = |kinds: &[Kind]| {
             let of = all.clone().of(kinds);
             (of.backlog, of.oldest_age_ms, of.by_kind.len())

@@ -34,6 +34,27 @@ async fn the_scaling_signal_needs_no_token() {
     assert_eq!(signal["by_kind"]["replacement"], none);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn servers_scale_by_the_requests_under_way() {
+    let app = TestApp::without_workers().await;
+    let in_flight = async || {
+        let signal: Value = ok(app.client.get(app.url("/scaling"))).await;
+        signal["requests_in_flight"].as_f64().unwrap()
+    };
+    assert!(in_flight().await < 1.0);
+    // Their bodies do not come to an end.
+    let asking: Vec<_> = (0..40)
+        .map(|_| {
+            let body = reqwest::Body::wrap_stream(futures::stream::pending::<Result<Vec<u8>, std::io::Error>>());
+            let request = app.request(reqwest::Method::POST, "/users").header("content-type", "application/json");
+            tokio::spawn(request.body(body).send())
+        })
+        .collect();
+    eventually("it is seen", async || (in_flight().await > 10.0).then_some(())).await;
+    asking.iter().for_each(tokio::task::JoinHandle::abort);
+    eventually("and that they are gone", async || (in_flight().await < 5.0).then_some(())).await;
+}
+
 #[tokio::test]
 async fn a_worker_does_the_kinds_it_is_told_and_each_has_a_signal_of_its_own() {
     let app = TestApp::with(1, |settings| settings.worker.kinds = "purchase".to_owned()).await;

@@ -8,6 +8,7 @@ pub mod codes;
 pub mod commands;
 pub mod context;
 pub mod failure;
+pub mod fronts;
 pub mod instance;
 pub mod kubernetes;
 pub mod minikube;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use card_core::engine::sqlite;
+use card_core::fronts::Front;
 use card_server::platform::{Platform, PlatformOptions, StartError};
 use tokio::net::TcpSocket;
 
@@ -26,39 +27,57 @@ pub(super) enum Parts {
     Processes(Box<Supervisor>),
 }
 
-/// Where the API is going to answer.
-pub(super) enum Port {
-    Listening(TcpListener),
-    Reserved(TcpSocket),
+/// Where the API and the fronts are going to answer.
+pub(super) enum Ports {
+    Listening(TcpListener, Vec<(Front, TcpListener)>),
+    Reserved(TcpSocket, Vec<TcpSocket>),
 }
 
-impl Port {
-    /// As the plan has it.
+impl Ports {
+    /// As the plan has them. The fronts' first: old clients know theirs, so the API is the one that gives way.
     pub(super) fn take(plan: &Plan) -> Result<Self, Failure> {
         let server = &plan.settings.server;
         let (address, number, exactly) = (server.address, server.port, plan.port_is_given());
+        let fronts = plan.settings.fronts.served();
         match plan.cluster {
-            None => port::bind(address, number, exactly).map(Self::Listening),
-            Some(_) => port::reserve(address, number, exactly).map(Self::Reserved),
+            None => {
+                let bind = |(front, number)| {
+                    let bound =
+                        port::bind(address, number, true).map_err(|busy| port::of_front(front, number, busy))?;
+                    Ok((front, bound))
+                };
+                let fronts = fronts.map(bind).collect::<Result<_, Failure>>()?;
+                Ok(Self::Listening(port::bind(address, number, exactly)?, fronts))
+            }
+            Some(_) => {
+                let reserve = |(front, number)| {
+                    port::reserve(address, number, true).map_err(|busy| port::of_front(front, number, busy))
+                };
+                let fronts = fronts.map(reserve).collect::<Result<_, Failure>>()?;
+                Ok(Self::Reserved(port::reserve(address, number, exactly)?, fronts))
+            }
         }
     }
 
+    /// The API's.
     pub(super) fn address(&self) -> io::Result<SocketAddr> {
         match self {
-            Self::Listening(listener) => listener.local_addr(),
-            Self::Reserved(socket) => socket.local_addr(),
+            Self::Listening(listener, _) => listener.local_addr(),
+            Self::Reserved(socket, _) => socket.local_addr(),
         }
     }
 }
 
 impl Parts {
     /// Starts them; when it returns, the API answers.
-    pub(super) async fn start(plan: &Plan, port: Port, published: &Arc<Published>) -> Result<Self, Failure> {
-        match (&plan.cluster, port) {
-            (Some(cluster), Port::Reserved(port)) => {
-                supervise(plan, cluster, port, published).await.map(Self::Processes)
+    pub(super) async fn start(plan: &Plan, ports: Ports, published: &Arc<Published>) -> Result<Self, Failure> {
+        match (&plan.cluster, ports) {
+            (Some(cluster), Ports::Reserved(port, fronts)) => {
+                supervise(plan, cluster, port, fronts, published).await.map(Self::Processes)
             }
-            (None, Port::Listening(listener)) => embed(plan, published, listener).await.map(Self::Embedded),
+            (None, Ports::Listening(listener, fronts)) => {
+                embed(plan, published, listener, fronts).await.map(Self::Embedded)
+            }
             _ => Err(Failure::internal("the port is already in use for another target")),
         }
     }
@@ -96,6 +115,7 @@ async fn supervise(
     plan: &Plan,
     cluster: &ClusterPlan,
     port: TcpSocket,
+    fronts: Vec<TcpSocket>,
     published: &Arc<Published>,
 ) -> Result<Box<Supervisor>, Failure> {
     let paths = &plan.paths;
@@ -106,6 +126,7 @@ async fn supervise(
         settings: plan.settings.clone(),
         address: cluster.address.clone(),
         port,
+        fronts,
         servers: plan.servers(),
         workers: plan.workers(),
         autoscale: cluster.autoscale,
@@ -114,7 +135,12 @@ async fn supervise(
     Supervisor::start(options).await.map(Box::new)
 }
 
-async fn embed(plan: &Plan, published: &Published, listener: TcpListener) -> Result<Box<Platform>, Failure> {
+async fn embed(
+    plan: &Plan,
+    published: &Published,
+    listener: TcpListener,
+    fronts: Vec<(Front, TcpListener)>,
+) -> Result<Box<Platform>, Failure> {
     let data = &published.record().data_dir;
     let secrets = secrets::load_or_make(data)?;
     // Accepts would be refused: better said now than by a platform that does not get ready.
@@ -130,8 +156,8 @@ async fn embed(plan: &Plan, published: &Published, listener: TcpListener) -> Res
         settings: plan.settings.clone(),
         secrets,
         listener,
-        fronts: Vec::new(),
         issuer_listener: None,
+        fronts,
         workers: plan.workers(),
         host: hostname(),
     };

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};
 
+use card_core::fronts::Front;
 use tokio::net::TcpSocket;
 
 use super::Process;
@@ -11,6 +12,7 @@ use card_core::exit::Exit;
 
 /// Connections that may wait to be accepted; the kernel's `somaxconn` bounds it.
 const BACKLOG: u32 = 4096;
+const BUSY: &str = "port-busy";
 /// How far to look for a free one.
 const TRIES: u16 = 100;
 
@@ -77,6 +79,20 @@ pub fn reserve(address: IpAddr, port: u16, exactly: bool) -> Result<TcpSocket, F
     })
 }
 
+/// What a port of a front that can't be had says.
+#[must_use]
+pub fn of_front(front: Front, port: u16, failure: Failure) -> Failure {
+    let fix = if failure.code == BUSY {
+        format!("stop its holder, or use another port: --front {front}=PORT")
+    } else {
+        format!(
+            "set server.address to an address of this machine, and use a port of 1024 or more: --front {front}=PORT"
+        )
+    };
+    let message = failure.message.replace(&format!("port {port}"), &format!("port {port} of the front {front}"));
+    Failure { message, ..failure }.fix(fix)
+}
+
 /// Whether nobody listens there now.
 #[must_use]
 pub fn is_free(address: IpAddr, port: u16) -> bool {
@@ -99,11 +115,11 @@ fn busy(port: u16, exactly: bool) -> Failure {
     let holder =
         holder(port).map_or_else(|| "held by an unknown process".to_owned(), |holder| format!("held by {holder}"));
     let failure = if exactly {
-        Failure::new("port-busy", Exit::NotReady, format!("port {port} is in use"))
+        Failure::new(BUSY, Exit::NotReady, format!("port {port} is in use"))
             .fix("use another --port, or leave it out to take the next free one")
     } else {
         let message = format!("ports {port} to {} are all in use", port.saturating_add(TRIES));
-        Failure::new("port-busy", Exit::NotReady, message).fix("cardctl up --port 0 takes any free port")
+        Failure::new(BUSY, Exit::NotReady, message).fix("cardctl up --port 0 takes any free port")
     };
     failure.evidence(holder).left("nothing was started")
 }

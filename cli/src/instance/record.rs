@@ -5,6 +5,7 @@ use std::io;
 use std::path::PathBuf;
 
 use card_core::files;
+use card_core::fronts::Front;
 use card_core::settings::{Origin, Resolved, Settings};
 use card_core::time::Instant;
 use serde::{Deserialize, Serialize};
@@ -110,6 +111,14 @@ impl Record {
     #[must_use]
     pub fn port(&self) -> u16 {
         self.url.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).unwrap_or(0)
+    }
+
+    /// The fronts that it serves, and the URL of each.
+    #[must_use]
+    pub fn fronts(&self) -> BTreeMap<Front, String> {
+        let host = self.url.rsplit_once(':').map_or(self.url.as_str(), |(host, _)| host);
+        let port = |front: Front| self.settings.get(&front.setting())?.value.as_u64().filter(|port| *port > 0);
+        Front::ALL.into_iter().filter_map(|front| Some((front, format!("{host}:{}", port(front)?)))).collect()
     }
 
     /// Writes it in one piece.

@@ -11,7 +11,7 @@ use nix::sys::signal::Signal;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::parts::{Parts, Port};
+use super::parts::{Parts, Ports};
 use super::{Lock, Phase, Plan, Process, Published, Record, clear_stale, end_orphans, state, temporary};
 use crate::cluster::Remembered;
 use crate::failure::Failure;
@@ -49,12 +49,12 @@ impl Serving {
         if let Some(left) = clear_stale(paths).map_err(unusable)? {
             tracing::warn!(path = %left.display(), "instance.json names a directory that cardctl did not create; it is kept");
         }
-        let port = Port::take(plan)?;
+        let ports = Ports::take(plan)?;
         let temporary = plan.ephemeral.then(temporary_directory).transpose()?;
         let data = temporary.as_ref().map_or_else(|| paths.dir.clone(), |dir| dir.path().to_owned());
-        let record = record(plan, port.address().map_err(Failure::internal)?, data, detached);
+        let record = record(plan, ports.address().map_err(Failure::internal)?, data, detached);
         let published = Published::new(paths, record).map_err(unusable)?;
-        let parts = match Parts::start(plan, port, &published).await {
+        let parts = match Parts::start(plan, ports, &published).await {
             Ok(parts) => parts,
             Err(failure) => {
                 let _ = published.withdraw();

@@ -1,9 +1,9 @@
 //! The target `processes`: server, workers and issuer as children of one process that owns nothing else.
 //!
 //! ```text
-//!   supervisor ── holds the port (bound, not listening), the instance's lock, the control socket
+//!   supervisor ── holds the ports (bound, not listening), the instance's lock, the control socket
 //!     ├─ issuer     unless worker.issuer.url names another
-//!     ├─ server-1 … all listen on the one port (SO_REUSEPORT)
+//!     ├─ server-1 … all listen on the API's port and the fronts' (SO_REUSEPORT)
 //!     └─ worker-1 …
 //! ```
 //!
@@ -47,6 +47,7 @@ pub struct Supervisor {
     control: AbortOnDropHandle<()>,
     publishing: AbortOnDropHandle<()>,
     _port: TcpSocket,
+    _fronts: Vec<TcpSocket>,
 }
 
 impl Supervisor {
@@ -58,7 +59,7 @@ impl Supervisor {
 
     /// Stops the children in order. Whether all ended by themselves.
     pub async fn stop(self) -> bool {
-        let Self { fleet, autoscaler, control, publishing, _port } = self;
+        let Self { fleet, autoscaler, control, publishing, _port, _fronts } = self;
         // Nobody adds children any more.
         drop((autoscaler, control));
         let drained = fleet.end_all().await;

@@ -30,6 +30,8 @@ pub struct StartOptions {
     pub address: Address,
     /// Bound, not listening: keeps the port for the servers.
     pub port: TcpSocket,
+    /// Likewise, for the fronts.
+    pub fronts: Vec<TcpSocket>,
     /// How many servers.
     pub servers: usize,
     /// How many workers, or between which bounds.
@@ -46,7 +48,7 @@ impl Supervisor {
     /// # Errors
     /// What stands in the way. No child is left then.
     pub async fn start(options: StartOptions) -> Result<Self, Failure> {
-        let StartOptions { paths, settings, address, port, servers, workers, autoscale, published } = options;
+        let StartOptions { paths, settings, address, port, fronts, servers, workers, autoscale, published } = options;
         let listens = port.local_addr().map_err(Failure::internal)?;
         prepare(&address).await?;
         try_out(&address, &settings).await?;
@@ -67,7 +69,7 @@ impl Supervisor {
             let (fleet, url) = (Arc::clone(&fleet), reachable(listens));
             AbortOnDropHandle::new(tokio::spawn(async move { scaler.run(&fleet, &url).await }))
         });
-        Ok(Self { fleet, autoscaler, control, publishing, _port: port })
+        Ok(Self { fleet, autoscaler, control, publishing, _port: port, _fronts: fronts })
     }
 }
 

@@ -8,6 +8,7 @@ mod disk;
 mod dlq;
 mod empty;
 mod flawed_issuer;
+mod fronts;
 mod hangup;
 mod help;
 mod hostile;

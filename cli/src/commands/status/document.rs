@@ -1,8 +1,10 @@
 //! The document that `status` prints in any case.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use card_core::fronts::Front;
 use card_core::ids::WorkerId;
 use card_core::tasks::{QueueStats, Stats, WorkerStats};
 use card_core::time::{Instant, format_duration};
@@ -36,6 +38,8 @@ pub(super) struct Document {
     pub(super) instance: Option<String>,
     pub(super) target: String,
     pub(super) url: Option<String>,
+    /// URLs by front, if it is known which there are.
+    pub(super) fronts: Option<BTreeMap<Front, String>>,
     pub(super) up: bool,
     pub(super) state: State,
     pub(super) detail: Option<String>,
@@ -154,6 +158,9 @@ impl Document {
         }
         if let Some(url) = &self.url {
             line("API", paint.accent(url));
+        }
+        for (front, url) in self.fronts.iter().flatten() {
+            line("front", format!("{} {front}", paint.accent(url)));
         }
         if let Some(pid) = self.pid {
             line("process", format!("{pid}, version {}", self.version.as_deref().unwrap_or("unknown")));

@@ -53,6 +53,7 @@ impl<'a> Observer<'a> {
         };
         let deployed = Deployment::load(&self.context.instance);
         document.state_dir = Some(self.context.instance.dir.clone());
+        document.fronts = deployed.as_ref().map(Deployment::fronts);
         document.version = deployed.as_ref().map(|deployed| deployed.version.clone());
         let (place, unseen) = Place::look(&cluster, deployed.as_ref(), &self.context.instance.name).await;
         let (is_empty, serves, missing) = (place.is_empty(), place.serves(), place.missing());
@@ -97,6 +98,7 @@ impl<'a> Observer<'a> {
         };
         record.target.name().clone_into(&mut document.target);
         document.url = Some(record.url.clone());
+        document.fronts = Some(record.fronts());
         document.pid = Some(record.process.pid);
         document.state_dir = Some(record.data_dir.clone());
         document.version = Some(record.version.clone());
@@ -183,6 +185,7 @@ impl<'a> Observer<'a> {
             instance: Some(self.context.instance.name.clone()),
             target,
             url: None,
+            fronts: None,
             up: false,
             state: State::Unreachable,
             detail: None,

@@ -1,9 +1,11 @@
 //! What `up` says when the platform is ready.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 
 use card_core::engine::cluster::try_redis;
+use card_core::fronts::Front;
 use serde::Serialize;
 
 use super::{Converged, UpArgs};
@@ -18,6 +20,8 @@ struct Document<'a> {
     instance: &'a str,
     target: &'a str,
     url: &'a str,
+    /// URLs by front.
+    fronts: BTreeMap<Front, String>,
     /// Where it listens, which may be more than one can go to.
     listens: String,
     engine: &'a str,
@@ -34,10 +38,12 @@ pub(super) fn show(converged: &Converged, stop: &str, context: &Context) -> Resu
     let Converged { record, ready, already_up, .. } = converged;
     remark(converged, context);
     let printer = &context.printer;
+    let fronts = record.fronts();
     printer.data(&Document {
         instance: &context.instance.name,
         target: record.target.name(),
         url: &record.url,
+        fronts: fronts.clone(),
         listens: listens(record).to_string(),
         engine: &record.engine,
         pid: record.process.pid,
@@ -61,15 +67,16 @@ pub(super) fn show(converged: &Converged, stop: &str, context: &Context) -> Resu
     let listens = listens(record);
     let open = (!listens.ip().is_loopback())
         .then(|| format!("  listens {listens}: anyone who can reach this machine can reach the API, without TLS"));
-    let lines = [
-        Some(state),
-        Some(format!("  page    {}", paint.accent(format!("{}/", record.url)))),
-        Some(format!("  API     {}", paint.accent(format!("{}/docs", record.url)))),
-        open,
-        Some(format!("  data    {data}  ({kept})")),
-        Some(format!("  stop    {}", paint.accent(stop))),
+    let mut lines = vec![
+        state,
+        format!("  page    {}", paint.accent(format!("{}/", record.url))),
+        format!("  API     {}", paint.accent(format!("{}/docs", record.url))),
     ];
-    printer.text(Block::of(lines.into_iter().flatten()))
+    lines.extend(fronts.iter().map(|(front, url)| format!("  front   {} {front}", paint.accent(url))));
+    lines.extend(open);
+    lines.push(format!("  data    {data}  ({kept})"));
+    lines.push(format!("  stop    {}", paint.accent(stop)));
+    printer.text(Block::of(lines))
 }
 
 /// The address that it was told to listen at, with the port that it has.

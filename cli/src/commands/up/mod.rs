@@ -18,6 +18,7 @@ pub use self::converge::{Converged, converge};
 use crate::cluster::{self, Flags};
 use crate::context::{Context, Target};
 use crate::failure::Failure;
+use crate::fronts::{self, FrontFlag};
 use crate::instance::{ClusterPlan, Local, Plan};
 use crate::supervisor::autoscale::Bounds;
 use crate::supervisor::{SERVERS_MAX, WORKERS_MAX};
@@ -34,6 +35,7 @@ Examples:
   cardctl up -d                       run in the background and return when it is ready
   cardctl up -d --port 8080           use another port
   cardctl up --ephemeral -- make e2e  run it for one command and delete the data
+  cardctl up -d --front buy-list      serve old clients of the buy list on its old port as well
   cardctl up -d -t processes          run processes on CARDCTL_DATABASE and CARDCTL_REDIS
   cardctl up -d -t processes --autoscale 1..8  scale workers with the backlog
   cardctl up -d -t minikube           deploy to minikube, and start minikube if necessary
@@ -48,6 +50,10 @@ pub struct UpArgs {
     /// Port of the API; must be free [default: 7400, or the next free port]
     #[arg(long, value_name = "N")]
     pub port: Option<u16>,
+    /// Serve old clients of a predecessor: card-replacer (port 5000), shop (8081), shop-management (8080), buy-list (3000) or
+    /// buy-list-management (3001); can be repeated; port 0 turns it off [default: none]
+    #[arg(long, value_name = "NAME[=PORT]")]
+    pub front: Vec<FrontFlag>,
     /// Number of workers, each with worker.concurrency concurrent steps [default: 1]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=WORKERS_MAX as i64))]
     pub workers: Option<u16>,
@@ -114,6 +120,7 @@ impl Default for UpArgs {
             detach: true,
             ephemeral: false,
             port: None,
+            front: Vec::new(),
             workers: None,
             database: None,
             redis: None,
@@ -169,6 +176,11 @@ impl UpArgs {
             settings.settings.server.port = port;
             settings.origins.insert("server.port".to_owned(), Origin::Flag("--port".to_owned()));
         }
+        for (front, port) in fronts::by_name(&self.front)? {
+            settings.settings.fronts.set(front, port);
+            settings.origins.insert(front.setting(), Origin::Flag("--front".to_owned()));
+        }
+        fronts::have_ports_of_their_own(&settings.settings)?;
         let plan = Plan::new(&context.instance, &settings, self.workers.map(usize::from), self.ephemeral);
         match target {
             Local::Embedded => Ok(plan),

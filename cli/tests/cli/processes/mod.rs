@@ -3,6 +3,7 @@
 mod autoscale;
 mod cluster;
 mod faults;
+mod fronts;
 mod ledger;
 mod lifecycle;
 mod redis;

@@ -11,12 +11,15 @@ fn main() -> io::Result<()> {
     for top in ["base", "components", "overlays"] {
         gather(&here.join(top), &mut files)?;
     }
-    files.sort();
+    let name = |file: &PathBuf| {
+        let parts = file.strip_prefix(&here).unwrap_or(file).components();
+        parts.map(|part| part.as_os_str().to_string_lossy().into_owned()).collect::<Vec<_>>().join("/")
+    };
+    // By the text that is searched for: paths are in another order, `a/x` before `a-b/x`.
+    files.sort_by_cached_key(name);
     let mut table = String::from("&[\n");
     for file in files {
-        let name = file.strip_prefix(&here).unwrap_or(&file).components();
-        let name: Vec<_> = name.map(|part| part.as_os_str().to_string_lossy().into_owned()).collect();
-        let _ = writeln!(table, "    ({:?}, include_str!({file:?})),", name.join("/"));
+        let _ = writeln!(table, "    ({:?}, include_str!({file:?})),", name(&file));
     }
     table.push_str("]\n");
     fs::write(PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default()).join("files.rs"), table)

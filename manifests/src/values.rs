@@ -32,6 +32,8 @@ pub struct Values {
     pub ingress: Option<Ingress>,
     /// The API at a port of each node.
     pub node_port: Option<NodePort>,
+    /// The predecessors' surfaces that are served, and the port of each one's Service; none: the port it usually has.
+    pub fronts: BTreeMap<String, Option<u16>>,
     /// Whether Prometheus runs beside it.
     pub prometheus: Option<bool>,
     /// The size of Postgres' volume, such as `20Gi`.
@@ -57,6 +59,7 @@ impl Values {
             workers: None,
             ingress: None,
             node_port: None,
+            fronts: BTreeMap::new(),
             prometheus: None,
             storage: None,
             storage_class: None,

@@ -100,6 +100,8 @@ fn an_overlay_of_ones_own_is_what_kubectl_makes_of_it() {
         ("medium", &["worker-keda", "ingress"][..]),
         ("large", &["worker-hpa"]),
         ("../base", &all),
+        ("minikube", &["front-card-replacer", "front-shop", "front-shop-management"]),
+        ("ha", &["front-buy-list", "front-buy-list-management"]),
     ] {
         let list: String = components.iter().map(|name| format!("  - ../../components/{name}\n")).collect();
         let mine = format!(

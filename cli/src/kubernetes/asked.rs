@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use card_core::fronts::Front;
 use serde::{Deserialize, Serialize};
 
 /// A store outside of the cluster.
@@ -30,6 +31,8 @@ pub struct Flags {
     pub ingress_class: Option<String>,
     /// `--tls`.
     pub tls: bool,
+    /// `--front`, with the port of each one's Service.
+    pub fronts: BTreeMap<Front, u16>,
     /// `--image`.
     pub image: Vec<String>,
     /// `--binaries`.

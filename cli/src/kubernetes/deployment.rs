@@ -1,10 +1,12 @@
 //! `deployment.json`: where an instance was deployed to. Written before anything is, so that an `up` that was killed can be
 //! gone on with, or taken down; removed when nothing of it is left.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 
 use card_core::files;
+use card_core::fronts::Front;
 use card_core::time::Instant;
 use card_kube::cluster::Cluster;
 use serde::{Deserialize, Serialize};
@@ -75,6 +77,13 @@ impl Deployment {
             Some(Self { asked, generator, overlay, .. }) => Self { asked, generator, overlay, ..self },
             None => self,
         }
+    }
+
+    /// The fronts that were asked for, and what programs in the cluster call each.
+    #[must_use]
+    pub fn fronts(&self) -> BTreeMap<Front, String> {
+        let url = |front: &Front, port: &u16| format!("http://server-{front}.{}.svc:{port}", self.namespace);
+        self.asked.fronts.iter().map(|(front, port)| (*front, url(front, port))).collect()
     }
 
     /// Whether a cluster is the one that it was deployed to. Where the cluster does not say who it is, its address counts.

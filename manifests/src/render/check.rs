@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::files::Embedded;
 use crate::kustomize::RenderError;
 use crate::values::{NodePort, Provision, Scale, Values};
 
@@ -34,6 +35,15 @@ pub(super) fn all(values: &Values) -> Result<(), RenderError> {
     if let Some(NodePort::At(0..30_000 | 32_768..)) = values.node_port {
         return wrong("node-port", "must be from 30000 to 32767, which clusters keep for this");
     }
+    for (front, port) in &values.fronts {
+        if !fronts().any(|known| known == front) {
+            let known: Vec<_> = fronts().collect();
+            return wrong("front", &format!("there is no front {front:?}; there are {}", known.join(", ")));
+        }
+        if *port == Some(0) {
+            return wrong("front", "the port must be from 1 to 65535");
+        }
+    }
     for (name, provision) in [("database", values.database), ("redis", values.redis)] {
         if let Some(Provision::External { port: Some(0) }) = provision {
             return wrong(name, "the port must be from 1 to 65535");
@@ -63,6 +73,9 @@ fn settings(values: &Values) -> Result<(), RenderError> {
         if ours.contains(&name.as_str()) {
             return wrong(format!("{name} is fixed in a Kubernetes cluster; it can't be changed"));
         }
+        if name.starts_with("fronts.") {
+            return wrong(format!("{name} is fixed in a Kubernetes cluster; --front turns a front on, with a Service"));
+        }
     }
     match drain(values) {
         Some(None) => wrong(format!(
@@ -71,6 +84,11 @@ fn settings(values: &Values) -> Result<(), RenderError> {
         )),
         _ => Ok(()),
     }
+}
+
+/// Those that there is a component for.
+fn fronts() -> impl Iterator<Item = &'static str> {
+    Embedded::all().filter_map(|(file, _)| file.strip_prefix("components/front-")?.strip_suffix("/kustomization.yaml"))
 }
 
 /// What `server.drain-timeout` was set to. Inside, none if it makes no sense.

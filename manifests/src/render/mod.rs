@@ -100,6 +100,9 @@ fn choose(values: &Values, overlay: &mut Kustomization) -> Vec<String> {
     set("prometheus", values.prometheus, &[]);
     set("node-port", values.node_port.map(|port| port != NodePort::Off), &[]);
     set("ingress", values.ingress.as_ref().map(|_| true), &[]);
+    for front in values.fronts.keys() {
+        set(&format!("front-{front}"), Some(true), &[]);
+    }
     overlay.patches.retain(|patch| {
         let meant = yaml::read::<Value>(&patch.patch).unwrap_or_default();
         !gone.contains(&(text(&meant, "kind"), text(&meant["metadata"], "name")))

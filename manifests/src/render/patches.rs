@@ -49,6 +49,7 @@ pub(super) fn all(values: &Values, resources: &mut Vec<Resource>) -> Result<(), 
     if let Some(said) = &values.ingress {
         ingress(said, resources);
     }
+    fronts(values, resources);
     volume(values, resources);
     keda(values, resources);
     Ok(())
@@ -101,6 +102,28 @@ fn ingress(said: &Ingress, resources: &mut [Resource]) {
     }
     if let Some(class) = &said.class {
         object["spec"]["ingressClassName"] = class.as_str().into();
+    }
+}
+
+/// Where the API has a port of the nodes, so have the fronts; who comes that way can't be told apart.
+fn fronts(values: &Values, resources: &mut [Resource]) {
+    let has_node_port = find(resources, "Service", "server").is_some_and(|api| api["spec"]["type"] == "NodePort");
+    for (front, port) in &values.fronts {
+        let name = format!("server-{front}");
+        if let Some(service) = find(resources, "Service", &name) {
+            if let Some(port) = port {
+                service["spec"]["ports"][0]["port"] = (*port).into();
+            }
+            if has_node_port {
+                service["spec"]["type"] = "NodePort".into();
+            }
+        }
+        if has_node_port
+            && let Some(policy) = find(resources, "NetworkPolicy", &name)
+            && let Some(rule) = policy["spec"]["ingress"][0].as_object_mut()
+        {
+            rule.remove("from");
+        }
     }
 }
 

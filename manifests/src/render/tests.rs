@@ -147,6 +147,50 @@ fn what_else_was_said_is_where_it_belongs() {
 }
 
 #[test]
+fn a_front_has_a_port_of_the_servers_a_service_and_a_way_in() {
+    let fronts = ["card-replacer", "shop", "shop-management", "buy-list", "buy-list-management"];
+    let render = |overlay, ports: &[(&str, Option<u16>)]| {
+        let mut values = values(overlay);
+        values.fronts = ports.iter().map(|(front, port)| ((*front).to_owned(), *port)).collect();
+        let objects = render(&values).unwrap();
+        assert_eq!(validate(&objects), []);
+        objects
+    };
+    let without = to_yaml(&render(Overlay::Small, &[]));
+    assert!(!without.contains("front"), "{without}");
+    let objects = render(Overlay::Small, &fronts.map(|front| (front, None)));
+    let server = &find(&objects, "Deployment", "server").unwrap()["spec"]["template"]["spec"]["containers"][0];
+    for (front, port) in fronts.into_iter().zip([5000, 8081, 8080, 3000, 3001]) {
+        let name = format!("server-{front}");
+        let spec = &find(&objects, "Service", &name).unwrap()["spec"];
+        let target = format!("front-{port}");
+        assert_eq!(spec["type"], "ClusterIP");
+        assert_eq!(spec["ports"], json!([{"name": "http", "port": port, "targetPort": target, "protocol": "TCP"}]));
+        assert_eq!(spec["selector"], find(&objects, "Service", "server").unwrap()["spec"]["selector"]);
+        let ports = server["ports"].as_array().unwrap();
+        assert!(ports.contains(&json!({"name": target, "containerPort": port, "protocol": "TCP"})), "{ports:?}");
+        let policy = &find(&objects, "NetworkPolicy", &name).unwrap()["spec"]["ingress"];
+        let pods_of_the_cluster = json!([{"namespaceSelector": {}}]);
+        assert_eq!(*policy, json!([{"from": pods_of_the_cluster, "ports": [{"protocol": "TCP", "port": port}]}]));
+        let config = objects.iter().find(|object| object["kind"] == "ConfigMap").unwrap();
+        let variable = variable(&format!("fronts.{front}.port"));
+        assert_eq!(config["data"][&variable], port.to_string());
+    }
+
+    // A port of its own is the Service's; and at the nodes where the API is.
+    let objects = render(Overlay::Minikube, &[("buy-list", Some(80))]);
+    let spec = &find(&objects, "Service", "server-buy-list").unwrap()["spec"];
+    let port = &spec["ports"][0];
+    assert_eq!(
+        (&spec["type"], &port["port"], &port["targetPort"]),
+        (&json!("NodePort"), &json!(80), &json!("front-3000"))
+    );
+    let policy = &find(&objects, "NetworkPolicy", "server-buy-list").unwrap()["spec"]["ingress"];
+    assert_eq!(*policy, json!([{"ports": [{"protocol": "TCP", "port": 3000}]}]));
+    assert!(find(&objects, "Service", "server-shop").is_none());
+}
+
+#[test]
 fn an_image_that_nobody_named_is_not_made_up() {
     let error = render(&Values::new(Overlay::Small)).unwrap_err().to_string();
     assert!(error.starts_with("no image is given for card-server; set its reference"), "{error}");
@@ -174,6 +218,15 @@ fn what_can_not_be_meant_is_refused_with_what_may_be_there() {
             "ingress: must be a host name",
         ),
         (error(|values| drop(values.settings.insert("server.port".into(), "1".into()))), "set: server.port is fixed"),
+        (
+            error(|values| values.fronts = [("challenge".into(), None)].into()),
+            "front: there is no front \"challenge\"; there are buy-list, ",
+        ),
+        (error(|values| values.fronts = [("shop".into(), Some(0))].into()), "front: the port must be from 1"),
+        (
+            error(|values| drop(values.settings.insert("fronts.shop.port".into(), "1".into()))),
+            "set: fronts.shop.port is fixed",
+        ),
         (error(|values| drop(values.settings.insert("x=y".into(), "1".into()))), "set: \"x=y\" is not a setting name"),
         (
             error(|values| drop(values.settings.insert("server.drain-timeout".into(), "soon".into()))),

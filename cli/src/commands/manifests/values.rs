@@ -10,6 +10,7 @@ use super::images::{self, ImageArgs};
 use super::{render_failure, settings};
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::fronts::{self, FrontFlag};
 use crate::kubernetes::namespace;
 use card_core::exit::Exit;
 
@@ -64,6 +65,10 @@ pub struct ValuesArgs {
     /// Node port of the API: any, off, or a port from 30000 to 32767 [default: by the overlay]
     #[arg(long, value_name = "PORT", value_parser = node_port)]
     pub node_port: Option<NodePort>,
+    /// Serve old clients of a predecessor, with a Service server-NAME: card-replacer (port 5000), shop (8081), shop-management
+    /// (8080), buy-list (3000) or buy-list-management (3001); PORT is the Service's; can be repeated [default: none]
+    #[arg(long, value_name = "NAME[=PORT]")]
+    pub front: Vec<FrontFlag>,
     /// Prometheus beside the platform: on or off [default: by the overlay]
     #[arg(long, value_name = "ON|OFF", value_parser = switch)]
     pub prometheus: Option<bool>,
@@ -137,6 +142,7 @@ impl ValuesArgs {
             class: self.ingress_class.clone(),
         });
         (values.node_port, values.prometheus) = (self.node_port, self.prometheus);
+        values.fronts = fronts::in_manifests(&fronts::by_name(&self.front)?);
         Ok(values)
     }
 

@@ -61,6 +61,30 @@ fn stores_outside_of_the_cluster_stay_outside_until_it_is_said_otherwise() {
 }
 
 #[test]
+fn a_front_has_a_service_until_it_is_turned_off() {
+    let lab = Lab::new("lab");
+    lab.sandbox.expect(124, &lab.up(&["--front", "buy-list=80", "--front", "shop"]));
+    let fronts = |lab: &Lab| {
+        let names = names(lab, "Service").into_iter();
+        names.filter(|name| name.starts_with("server-") && name != "server-pods").collect::<Vec<_>>()
+    };
+    assert_eq!(fronts(&lab), ["server-buy-list", "server-shop"]);
+    let service = lab.server.get("Service", Some(NAMESPACE), "server-buy-list").unwrap();
+    assert_eq!(service["spec"]["ports"][0]["port"], 80);
+    let status = lab.sandbox.run(&["status", "-t", "kube", "-o", "json"]).json();
+    assert_eq!(status["fronts"]["buy-list"], format!("http://server-buy-list.{NAMESPACE}.svc:80"));
+    lab.deployed();
+    assert_eq!(fronts(&lab), ["server-buy-list", "server-shop"], "the next up means the same");
+    assert_eq!(asked(&lab)["fronts"], json!({"buy-list": 80, "shop": 8081}));
+    lab.sandbox.expect(124, &lab.up(&["--front", "shop=0"]));
+    let ports = deployment(&lab, "server")["spec"]["template"]["spec"]["containers"][0]["ports"].clone();
+    let ports: Vec<_> = ports.as_array().unwrap().iter().map(|port| &port["containerPort"]).collect();
+    assert_eq!(ports, [7400, 3000]);
+    let refused = lab.sandbox.expect(2, &lab.up(&["--front", "shop", "--front", "shop=80"]));
+    assert!(refused.stderr.contains("--front shop is given twice"), "{}", refused.stderr);
+}
+
+#[test]
 fn pods_start_anew_with_another_address_and_what_they_had_goes_last() {
     let lab = Lab::new("lab");
     lab.deployed();
@@ -135,6 +159,8 @@ fn nothing_that_was_asked_for_is_forgotten_by_another_command() {
         "--ingress-class",
         "nginx",
         "--tls",
+        "--front",
+        "shop=80",
         "--image",
         "redis=redis.test/redis:7",
         "--registry",

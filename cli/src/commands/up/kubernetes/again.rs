@@ -1,10 +1,15 @@
 //! An `up` that says nothing in particular means what the last one asked for.
 
 use super::super::UpArgs;
+use crate::failure::Failure;
+use crate::fronts::{FrontFlag, by_name};
 use crate::kubernetes::{Flags, Outside};
 
 /// With what was asked for the last time, wherever nothing is said now.
-pub(super) fn with(mut args: UpArgs, last: &Flags) -> UpArgs {
+///
+/// # Errors
+/// What is said now contradicts itself.
+pub(super) fn with(mut args: UpArgs, last: &Flags) -> Result<UpArgs, Failure> {
     // A number and bounds exclude each other: one of them said is both of them said.
     if args.workers.is_none() && args.autoscale.is_none() {
         args.workers = last.workers;
@@ -23,10 +28,14 @@ pub(super) fn with(mut args: UpArgs, last: &Flags) -> UpArgs {
     let mut set = last.set.clone();
     set.extend(said);
     args.set = set.into_iter().filter(|(_, value)| !value.is_empty()).collect();
+    let mut fronts = last.fronts.clone();
+    fronts.extend(by_name(&args.front)?);
+    args.front =
+        fronts.into_iter().filter(|(_, port)| *port > 0).map(|(front, port)| FrontFlag { front, port }).collect();
     let name = |image: &str| image.split_once('=').map(|(name, _)| name.to_owned());
     let said: Vec<_> = args.image.iter().map(|image| name(image)).collect();
     args.image.extend(last.image.iter().filter(|image| !said.contains(&name(image))).cloned());
-    args
+    Ok(args)
 }
 
 /// What is remembered of it, with where the stores were found to be.
@@ -40,6 +49,7 @@ pub(super) fn flags(args: &UpArgs, database: Option<Outside>, redis: Option<Outs
         ingress: args.ingress.clone(),
         ingress_class: args.ingress_class.clone(),
         tls: args.tls,
+        fronts: args.front.iter().filter(|flag| flag.port > 0).map(|flag| (flag.front, flag.port)).collect(),
         image: args.image.clone(),
         // Wherever the next one is run from.
         binaries: args.binaries.as_deref().and_then(|dir| dir.canonicalize().ok()),
@@ -53,7 +63,13 @@ pub(super) fn flags(args: &UpArgs, database: Option<Outside>, redis: Option<Outs
 
 #[cfg(test)]
 mod tests {
+    use card_core::fronts::Front;
+
     use super::*;
+
+    fn with(args: UpArgs, last: &Flags) -> UpArgs {
+        super::with(args, last).unwrap()
+    }
 
     /// Every field says something: a new one that `with` or `flags` leaves out fails the test below.
     fn last() -> Flags {
@@ -65,6 +81,7 @@ mod tests {
             ingress: Some("cards.example.com".to_owned()),
             ingress_class: Some("nginx".to_owned()),
             tls: true,
+            fronts: [(Front::Shop, 8081), (Front::BuyList, 80)].into(),
             image: vec!["postgres=pg:1".to_owned(), "redis=redis:1".to_owned()],
             binaries: std::env::temp_dir().canonicalize().ok(),
             registry: Some("registry.example/cards".to_owned()),
@@ -93,6 +110,13 @@ mod tests {
         let set = vec![pair("worker.lease", "5s"), pair("worker.concurrency", "")];
         let now = kept(&with(UpArgs { set, ..UpArgs::default() }, &last()));
         assert_eq!(now.set, [pair("worker.lease", "5s")].into());
+    }
+
+    #[test]
+    fn a_front_is_moved_added_and_turned_off() {
+        let front = ["shop=0", "buy-list=3000", "card-replacer"].map(|flag| flag.parse().unwrap()).to_vec();
+        let now = kept(&with(UpArgs { front, ..UpArgs::default() }, &last()));
+        assert_eq!(now.fronts, [(Front::CardReplacer, 5000), (Front::BuyList, 3000)].into());
     }
 
     #[test]

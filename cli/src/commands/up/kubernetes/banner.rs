@@ -1,7 +1,9 @@
 //! What `up` says when the platform is ready in a cluster.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
+use card_core::fronts::Front;
 use serde::Serialize;
 
 use super::Ready;
@@ -17,6 +19,8 @@ struct Document<'a> {
     instance: &'a str,
     target: &'static str,
     url: &'a str,
+    /// URLs by front, as programs in the cluster call them.
+    fronts: BTreeMap<Front, String>,
     engine: &'static str,
     /// There is no process of this machine.
     pid: Option<u32>,
@@ -78,17 +82,17 @@ pub(super) fn show(ready: &Ready, forwarded: Option<SocketAddr>, context: &Conte
     // What a program in the cluster calls it, where this machine has no way of its own.
     let inside = || format!("http://{SERVER_SERVICE}.{}.svc:{SERVER_PORT}", deployment.namespace);
     let url = ready.url.clone().or(here).unwrap_or_else(inside);
-    printer.text(Block::of([
-        state,
-        format!("  where   {place}"),
-        format!("  objects {counts}"),
-        format!("  page    {page}"),
-        format!("  stop    {}", paint.accent(format!("{program} down"))),
-    ]))?;
+    let fronts = deployment.fronts();
+    let mut lines =
+        vec![state, format!("  where   {place}"), format!("  objects {counts}"), format!("  page    {page}")];
+    lines.extend(fronts.iter().map(|(front, url)| format!("  front   {} {front}", paint.accent(url))));
+    lines.push(format!("  stop    {}", paint.accent(format!("{program} down"))));
+    printer.text(Block::of(lines))?;
     printer.data(&Document {
         instance: &context.instance.name,
         target: deployment.kind.name(),
         url: &url,
+        fronts,
         engine: "cluster",
         pid: None,
         state_dir: context.instance.dir.display().to_string(),

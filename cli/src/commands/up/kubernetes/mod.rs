@@ -67,7 +67,7 @@ pub(super) async fn run(args: UpArgs, kind: Kind, context: &Context) -> Result<E
     keda::check(args.install_keda.as_deref())?;
     let last = Deployment::load(&context.instance).filter(|deployment| deployment.kind == kind);
     let args = match &last {
-        Some(last) => again::with(args, &last.asked),
+        Some(last) => again::with(args, &last.asked)?,
         None => args,
     };
     let asked = Asked::read(&args, last.as_ref().map(|last| &last.asked), kind, context)?;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use card_core::fronts::Front;
 use card_kube::cluster::Cluster;
 use card_manifests::{Bounds, Ingress, Overlay, Provision, PullPolicy, Scale, Values};
 
@@ -9,6 +10,7 @@ use super::super::UpArgs;
 use crate::cluster::{self, Place, Service};
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::fronts;
 use crate::kubernetes::{Address, Addresses, Flags, Kind, Outside};
 use crate::secret::Secret;
 use card_core::exit::Exit;
@@ -26,6 +28,7 @@ pub(super) struct Asked {
     pub(super) addresses: Addresses,
     pub(super) database: Option<Outside>,
     pub(super) redis: Option<Outside>,
+    fronts: BTreeMap<Front, u16>,
     settings: BTreeMap<String, String>,
     is_loaded: bool,
 }
@@ -74,6 +77,7 @@ impl Asked {
             redis,
             database,
             addresses: Addresses { database: database_address, redis: redis_address },
+            fronts: fronts::by_name(&args.front)?,
             settings: args.set.iter().filter(|(_, value)| !value.is_empty()).cloned().collect(),
             is_loaded: kind == Kind::Minikube,
         })
@@ -97,6 +101,7 @@ impl Asked {
             ingress: self.ingress.clone(),
             database: self.database.map(|outside| Provision::External { port: outside.port }),
             redis: self.redis.map(|outside| Provision::External { port: outside.port }),
+            fronts: fronts::in_manifests(&self.fronts),
             settings: self.settings.clone(),
             ..Values::new(self.overlay)
         }

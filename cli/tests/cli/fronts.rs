@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 
-use crate::sandbox::{Sandbox, free_port};
+use crate::sandbox::{Sandbox, free_port, status_line};
 
 #[test]
 fn a_front_is_part_of_what_runs_until_it_is_restarted_without() {
@@ -18,6 +18,7 @@ fn a_front_is_part_of_what_runs_until_it_is_restarted_without() {
     assert_eq!(status["fronts"], up["fronts"]);
     let text = sandbox.expect(0, &["status"]).stdout;
     assert!(text.contains(&format!("  front    {shop_url} shop\n")), "{text}");
+    assert_eq!(status_line(shop, "/-/healthy"), "HTTP/1.1 200 OK");
 
     // Nothing in particular is asked for, or the same again.
     for again in [&["up", "-d"][..], &flags] {

@@ -220,7 +220,7 @@ fn what_can_not_be_meant_is_refused_with_what_may_be_there() {
         (error(|values| drop(values.settings.insert("server.port".into(), "1".into()))), "set: server.port is fixed"),
         (
             error(|values| values.fronts = [("challenge".into(), None)].into()),
-            "front: there is no front \"challenge\"; there are buy-list, ",
+            "front: there is no front \"challenge\"; there are buy-list-management, ",
         ),
         (error(|values| values.fronts = [("shop".into(), Some(0))].into()), "front: the port must be from 1"),
         (

@@ -1,10 +1,12 @@
-//! The proof that a platform is ready: the API answers, a worker is alive, and one `add` went all the way through.
+//! The proof that a platform is ready: the API answers, a worker is alive, and one `add` went all the way through, if its
+//! workers do that kind.
 
 use std::time::Duration;
 
 use card_client::{Accept, Caller, Client, ClientError, Order};
 use card_core::problem::Code;
 use card_core::tasks::{Stats, Status};
+use card_kinds::TaskKind;
 use card_kinds::add::{Add, Addition};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
@@ -22,17 +24,19 @@ pub enum Proof {
     WorkedOff { waiting: u64 },
     /// Claiming is paused, so nothing can go through.
     Paused,
+    /// The workers do other kinds than `add`, so none was tried.
+    OtherKinds,
 }
 
-/// Proves it within the limit. Cancel safe.
+/// Proves it within the limit, with workers that do these kinds: `worker.kinds`. Cancel safe.
 ///
 /// # Errors
 /// What was not there when the time was up (exit 124), or what can't become right by waiting.
-pub async fn prove(endpoint: &Endpoint, limit: Duration) -> Result<Proof, Failure> {
+pub async fn prove(endpoint: &Endpoint, kinds: &str, limit: Duration) -> Result<Proof, Failure> {
     let deadline = Instant::now() + limit;
     let client = client::client(endpoint)?;
     let mut missing = "the API does not answer".to_owned();
-    match timeout_at(deadline, steps(&client, &mut missing)).await {
+    match timeout_at(deadline, steps(&client, does_add(kinds), &mut missing)).await {
         Ok(outcome) => outcome.map_err(|error| refused(endpoint, &error)),
         Err(_) => Err(Failure::new(
             "not-ready",
@@ -45,7 +49,12 @@ pub async fn prove(endpoint: &Endpoint, limit: Duration) -> Result<Proof, Failur
     }
 }
 
-async fn steps(client: &Client, missing: &mut String) -> Result<Proof, ClientError> {
+/// Whether workers that were told these kinds do `add`.
+fn does_add(kinds: &str) -> bool {
+    kinds.is_empty() || kinds.split(',').any(|name| name.trim() == Addition::KIND.as_str())
+}
+
+async fn steps(client: &Client, does_add: bool, missing: &mut String) -> Result<Proof, ClientError> {
     let mut pace = Pace::default();
     loop {
         match client.ready().await {
@@ -65,6 +74,9 @@ async fn steps(client: &Client, missing: &mut String) -> Result<Proof, ClientErr
     };
     if before.queue.paused {
         return Ok(Proof::Paused);
+    }
+    if !does_add {
+        return Ok(Proof::OtherKinds);
     }
     add(client, &before, missing, pace).await
 }

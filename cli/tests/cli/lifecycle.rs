@@ -56,6 +56,27 @@ fn the_documents_are_the_contracts() {
     assert_eq!(sandbox.expect(0, &["up", "-d", "-o", "json"]).json()["already_up"], true);
 }
 
+#[test]
+fn workers_of_some_kinds_are_part_of_what_runs_and_need_no_add_to_be_ready() {
+    let sandbox = Sandbox::new();
+    let unknown = sandbox.expect(2, &["up", "-d", "--kinds", "purchase,purchases"]);
+    assert!(
+        unknown.stderr.contains("'purchases'") && unknown.stderr.contains("must be one of replacement, add, purchase")
+    );
+    sandbox.expect(0, &["up", "-d", "--port", "0", "--kinds", "purchase"]);
+    assert_eq!(sandbox.record().settings["worker.kinds"].value, "purchase");
+    sandbox.expect(0, &["submit", "--kind", "purchase", "-c", "3", "-w", "--timeout", "60s", "--progress", "none"]);
+    sandbox.expect(0, &["submit", "-c", "2", "--progress", "none"]);
+    let status = sandbox.expect(0, &["status", "-o", "json"]).json();
+    assert_eq!((&status["queue"]["ready"], &status["accepted_total"]), (&2.into(), &5.into()), "{status}");
+    assert!(sandbox.expect(0, &["up", "-d"]).stdout.contains("already up"));
+    let differs = sandbox.expect(3, &["up", "-d", "--kinds", "purchase,replacement"]);
+    assert!(differs.stderr.contains("worker.kinds: running with \"purchase\""), "{}", differs.stderr);
+    sandbox.expect(0, &["up", "-d", "--restart", "--kinds", "add,replacement"]);
+    let ended = sandbox.expect(0, &["status", "--wait", "--for", "idle", "--timeout", "60s", "-o", "json"]).json();
+    assert_eq!(ended["settled_total"], 6, "two replacements and the add that showed it ready: {ended}");
+}
+
 #[tokio::test]
 async fn down_keeps_the_data() {
     let sandbox = Sandbox::new();

@@ -109,7 +109,7 @@ pub(super) fn remark(converged: &Converged, context: &Context) {
         context.printer.say(format!("port {asked} is in use{holder}; using {got}"));
     }
     match proof {
-        Proof::Added => {}
+        Proof::Added | Proof::OtherKinds => {}
         Proof::WorkedOff { waiting } => {
             context.printer.say(format!("{waiting} tasks are waiting from an earlier run and are being processed"));
         }

@@ -171,8 +171,9 @@ pub(super) async fn ready(record: &Record, deadline: Instant, context: &Context)
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
+    let kinds = record.settings.get("worker.kinds").and_then(|kinds| kinds.value.as_str()).unwrap_or_default();
     tokio::select! {
-        proof = prove(&endpoint, deadline.saturating_duration_since(Instant::now())) => match proof {
+        proof = prove(&endpoint, kinds, deadline.saturating_duration_since(Instant::now())) => match proof {
             Err(failure) => Err(explained(failure, record).await),
             proof => proof,
         },

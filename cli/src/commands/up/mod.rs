@@ -12,7 +12,9 @@ use std::time::Duration;
 
 use card_core::engine::cluster::Address;
 use card_core::settings::Origin;
+use card_core::tasks::Kind;
 use card_core::time::parse_duration;
+use card_kinds::Registry;
 
 pub use self::converge::{Converged, converge};
 use crate::cluster::{self, Flags};
@@ -27,7 +29,8 @@ use card_core::exit::Exit;
 /// Start the platform, or bring it to the given configuration
 ///
 /// The platform is ready when the API answers, a worker is alive, and one `add` task has succeeded. If it is already running
-/// with the same configuration, nothing changes. `cardctl down` keeps its data.
+/// with the same configuration, nothing changes. `cardctl down` keeps its data. With --kinds that leave out `add`, no task
+/// is tried: an API that answers and a worker that is alive are enough.
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -57,6 +60,9 @@ pub struct UpArgs {
     /// Number of workers, each with worker.concurrency concurrent steps [default: 1]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=WORKERS_MAX as i64))]
     pub workers: Option<u16>,
+    /// Kinds of tasks that workers do, separated by commas, such as purchase,add [default: all]
+    #[arg(long, value_name = "KIND,…", value_delimiter = ',', value_parser = kind)]
+    pub kinds: Vec<Kind>,
     /// Postgres URL for -t processes, or in place of the bundled one in a Kubernetes cluster (`bundled` switches back); pass
     /// passwords through CARDCTL_DATABASE or CARDCTL_DATABASE_FILE
     #[arg(long, value_name = "URL")]
@@ -122,6 +128,7 @@ impl Default for UpArgs {
             port: None,
             front: Vec::new(),
             workers: None,
+            kinds: Vec::new(),
             database: None,
             redis: None,
             servers: None,
@@ -151,8 +158,17 @@ fn setting(text: &str) -> Result<(String, String), String> {
     }
 }
 
+fn kind(name: &str) -> Result<Kind, String> {
+    let kinds = Registry::default();
+    let known = name.parse().ok().filter(|kind| kinds.get(*kind).is_some());
+    known.ok_or_else(|| format!("must be one of {}", kinds.names()))
+}
+
 /// How long a platform of this machine may take to be ready, unless it is said.
 const WAIT: Duration = Duration::from_secs(30);
+
+/// The setting of `--kinds`.
+const KINDS: &str = "worker.kinds";
 
 impl UpArgs {
     /// How long to wait until it is ready, on this machine.
@@ -180,12 +196,22 @@ impl UpArgs {
             settings.settings.fronts.set(front, port);
             settings.origins.insert(front.setting(), Origin::Flag("--front".to_owned()));
         }
+        if let Some(kinds) = self.kinds_setting() {
+            settings.settings.worker.kinds = kinds;
+            settings.origins.insert(KINDS.to_owned(), Origin::Flag("--kinds".to_owned()));
+        }
         fronts::have_ports_of_their_own(&settings.settings)?;
         let plan = Plan::new(&context.instance, &settings, self.workers.map(usize::from), self.ephemeral);
         match target {
             Local::Embedded => Ok(plan),
             Local::Processes => Ok(plan.on(self.cluster()?)),
         }
+    }
+
+    /// `--kinds`, as the setting has it.
+    fn kinds_setting(&self) -> Option<String> {
+        let names: Vec<_> = self.kinds.iter().map(Kind::to_string).collect();
+        (!names.is_empty()).then(|| names.join(","))
     }
 
     /// Where it is to run. The addresses of a cluster say so as well as `-t processes`.

@@ -79,9 +79,30 @@ fn a_front_has_a_service_until_it_is_turned_off() {
     lab.sandbox.expect(124, &lab.up(&["--front", "shop=0"]));
     let ports = deployment(&lab, "server")["spec"]["template"]["spec"]["containers"][0]["ports"].clone();
     let ports: Vec<_> = ports.as_array().unwrap().iter().map(|port| &port["containerPort"]).collect();
-    assert_eq!(ports, [7400, 3000]);
+    assert!(ports.contains(&&json!(3000)) && !ports.contains(&&json!(8081)), "{ports:?}");
     let refused = lab.sandbox.expect(2, &lab.up(&["--front", "shop", "--front", "shop=80"]));
     assert!(refused.stderr.contains("--front shop is given twice"), "{}", refused.stderr);
+}
+
+#[test]
+fn the_kinds_of_the_workers_are_a_setting_that_is_kept() {
+    let lab = Lab::new("lab");
+    let kinds = |lab: &Lab| {
+        let settings = lab.server.get("ConfigMap", Some(NAMESPACE), &settings_of(&deployment(lab, "worker"))).unwrap();
+        settings["data"]["CARDCTL_WORKER_KINDS"].clone()
+    };
+    lab.sandbox.expect(124, &lab.up(&["--kinds", "purchase,add"]));
+    assert_eq!(kinds(&lab), "purchase,add");
+    lab.deployed();
+    assert_eq!(kinds(&lab), "purchase,add", "the next up means the same");
+    lab.sandbox.expect(124, &lab.up(&["--set", "worker.kinds="]));
+    assert_eq!(kinds(&lab), Value::Null);
+}
+
+/// The name of the settings that the pods of a deployment read.
+fn settings_of(deployment: &Value) -> String {
+    let container = &deployment["spec"]["template"]["spec"]["containers"][0];
+    container["envFrom"][0]["configMapRef"]["name"].as_str().unwrap().to_owned()
 }
 
 #[test]

@@ -49,8 +49,9 @@ fn workers_grow_under_a_backlog_and_shrink_after_it() {
 #[test]
 fn workers_of_some_kinds_leave_the_others_alone_and_do_not_grow_for_them() {
     let cluster = Cluster::new();
-    let mut up = cluster.command(&["up", "-d", "-t", "processes", "--port", "0", "--autoscale", "1..3"]);
-    up.env("CARDCTL_AUTOSCALE_TARGET_BACKLOG", "20").env("CARDCTL_WORKER_KINDS", "purchase,add");
+    let flags = ["up", "-d", "-t", "processes", "--port", "0", "--autoscale", "1..3", "--kinds", "purchase,add"];
+    let mut up = cluster.command(&flags);
+    up.env("CARDCTL_AUTOSCALE_TARGET_BACKLOG", "20");
     let ended = Ended::of(up.output().unwrap());
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     cluster.expect(0, &["submit", "-c", "100", "--progress", "none"]);

@@ -49,7 +49,7 @@ pub(super) fn show(ready: &Ready, forwarded: Option<SocketAddr>, context: &Conte
     let printer = &context.printer;
     let program = context.program();
     match ready.proof {
-        Proof::Added => {}
+        Proof::Added | Proof::OtherKinds => {}
         Proof::WorkedOff { waiting } => {
             printer.say(format!("{waiting} tasks are waiting from an earlier run and are being processed"));
         }

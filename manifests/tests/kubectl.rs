@@ -10,6 +10,7 @@ use std::process::Command;
 
 use card_manifests::{
     Bounds, Embedded, Files, NodePort, Overlay, Provision, Scale, Values, build, in_apply_order, render, to_yaml,
+    validate,
 };
 use serde_json::Value;
 
@@ -98,6 +99,7 @@ fn an_overlay_of_ones_own_is_what_kubectl_makes_of_it() {
     for (overlay, components) in [
         ("small", &all[2..]),
         ("medium", &["worker-keda", "ingress"][..]),
+        ("small", &["worker-keda", "worker-purchase"]),
         ("large", &["worker-hpa"]),
         ("../base", &all),
         ("minikube", &["front-card-replacer", "front-shop", "front-shop-management"]),
@@ -117,6 +119,8 @@ fn an_overlay_of_ones_own_is_what_kubectl_makes_of_it() {
         place.write("overlays/mine/kustomization.yaml", &mine);
         let ours = build(&place, "overlays/mine").unwrap();
         assert_same(&ours, &place.kustomized("overlays/mine"), &format!("{overlay} with {components:?}"));
+        let wrong: Vec<_> = validate(&ours).into_iter().filter(|finding| finding.rule != "pinned-image").collect();
+        assert!(wrong.is_empty(), "{overlay} with {components:?}: {wrong:#?}");
     }
 }
 

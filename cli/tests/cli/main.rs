@@ -1,6 +1,7 @@
 //! The real program, as a person or a script meets it: exit code, stdout, stderr. Each test has its own directories and
 //! leaves no process behind.
 
+mod browser;
 mod cancelling;
 mod config;
 mod demo;

@@ -21,6 +21,7 @@ pub(super) async fn run(args: &UpArgs, context: &Context) -> Result<Exit, Failur
         if let Some(converged) = present(&plan, &mut restart, began, deadline, context).await? {
             banner::warn_of_eviction(&converged, args, context).await;
             banner::show(&converged, &format!("{} down", context.program()), context)?;
+            args.open_page(&converged.record.url, context).await;
             return Ok(Exit::Done);
         }
         // None: another `up` was faster.
@@ -37,7 +38,9 @@ pub(super) async fn run(args: &UpArgs, context: &Context) -> Result<Exit, Failur
         Ok(proof) => {
             let converged = Converged { record, ready: began.elapsed(), already_up: false, proof, tie: None };
             banner::warn_of_eviction(&converged, args, context).await;
-            banner::show(&converged, "Ctrl-C", context)
+            let shown = banner::show(&converged, "Ctrl-C", context);
+            args.open_page(&converged.record.url, context).await;
+            shown
         }
         Err(failure) => {
             serving.end().await;

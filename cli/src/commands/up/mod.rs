@@ -1,6 +1,7 @@
 //! `cardctl up`: starts the platform or makes sure that it runs as asked.
 
 mod banner;
+mod browser;
 mod converge;
 mod foreground;
 mod kubernetes;
@@ -36,6 +37,7 @@ use card_core::exit::Exit;
 Examples:
   cardctl up                          run in the foreground until Ctrl-C
   cardctl up -d                       run in the background and return when it is ready
+  cardctl up -d --open                open the page in the browser as well
   cardctl up -d --port 8080           use another port
   cardctl up --ephemeral -- make e2e  run it for one command and delete the data
   cardctl up -d --front buy-list      serve old clients of the buy list on its old port as well
@@ -47,6 +49,9 @@ pub struct UpArgs {
     /// Run in the background and return when the platform is ready
     #[arg(short, long, conflicts_with = "command")]
     pub detach: bool,
+    /// Open the page in the browser (BROWSER, or the desktop's) when the platform is ready
+    #[arg(long, conflicts_with = "command")]
+    pub open: bool,
     /// Keep data in a temporary directory and remove it at the end
     #[arg(long)]
     pub ephemeral: bool,
@@ -124,6 +129,7 @@ impl Default for UpArgs {
     fn default() -> Self {
         Self {
             detach: true,
+            open: false,
             ephemeral: false,
             port: None,
             front: Vec::new(),
@@ -174,6 +180,13 @@ impl UpArgs {
     /// How long to wait until it is ready, on this machine.
     fn wait(&self) -> Duration {
         self.wait_timeout.unwrap_or(WAIT)
+    }
+
+    /// Opens the page of a platform that is ready, if that was asked for.
+    async fn open_page(&self, url: &str, context: &Context) {
+        if self.open {
+            browser::open(&format!("{url}/"), context).await;
+        }
     }
 
     /// What the arguments mean with the settings there are.
@@ -323,6 +336,7 @@ pub async fn run(args: UpArgs, context: &Context) -> Result<Exit, Failure> {
     let converged = converge(&args, false, context).await?;
     banner::warn_of_eviction(&converged, &args, context).await;
     banner::show(&converged, &format!("{} down", context.program()), context)?;
+    args.open_page(&converged.record.url, context).await;
     Ok(Exit::Done)
 }
 

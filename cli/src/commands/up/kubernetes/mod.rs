@@ -115,10 +115,21 @@ pub(super) async fn run(args: UpArgs, kind: Kind, context: &Context) -> Result<E
     if args.command.is_empty() {
         if args.detach {
             banner::show(&ready, None, context)?;
+            if args.open && ready.url.is_none() {
+                let up = format!("{} up -t {} --open", context.program(), kind.name());
+                context.printer.say(format!(
+                    "the page was not opened: this machine has no way to it; {up}, without -d, forwards it"
+                ));
+            }
+            if let Some(url) = &ready.url {
+                args.open_page(url, context).await;
+            }
             return Ok(Exit::Done);
         }
         let forward = address::forward(args.port, &cluster, context).await?;
         banner::show(&ready, Some(forward.address()), context)?;
+        let url = ready.url.clone().unwrap_or_else(|| format!("http://{}", forward.address()));
+        args.open_page(&url, context).await;
         return address::stay(forward, kind, context).await;
     }
     let endpoint = context.endpoint().await?;

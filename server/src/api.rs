@@ -62,13 +62,12 @@ fn operations() -> OpenApiRouter<Arc<App>> {
 }
 
 /// For people with a browser; not part of the API's document.
-const PAGES: [&str; 7] = ["/", "/problems", "/assets/style.css", "/assets/app.js", "/docs", "/docs/", "/docs/{*path}"];
+const PAGES: [&str; 6] = ["/", "/problems", "/assets/{file}", "/docs", "/docs/", "/docs/{*path}"];
 
 fn pages() -> Router<Arc<App>> {
     Router::new()
         .route("/", get(page::page))
-        .route("/assets/style.css", get(page::style))
-        .route("/assets/app.js", get(page::script))
+        .route("/assets/{file}", get(page::file))
         .route("/problems", get(page::problems))
         .route("/docs", get(docs::redirect))
         .route("/docs/", get(docs::index))

@@ -3,11 +3,12 @@ use crate::app::TestApp;
 #[tokio::test]
 async fn the_page_and_its_files_have_a_strict_policy_and_a_tag() {
     let app = TestApp::without_workers().await;
-    for (path, kind) in [
-        ("/", "text/html; charset=utf-8"),
-        ("/assets/style.css", "text/css; charset=utf-8"),
-        ("/assets/app.js", "text/javascript; charset=utf-8"),
-    ] {
+    let scripts = ["api", "app", "cards", "dom", "purchases", "session", "stream", "words"];
+    let scripts = scripts.map(|name| (format!("/assets/{name}.js"), "text/javascript; charset=utf-8"));
+    let others = [("/", "text/html; charset=utf-8"), ("/assets/style.css", "text/css; charset=utf-8")];
+    let all = others.map(|(path, kind)| (path.to_owned(), kind)).into_iter().chain(scripts);
+    for (path, kind) in all {
+        let path = path.as_str();
         let response = app.client.get(app.url(path)).send().await.unwrap();
         assert_eq!(response.status(), 200);
         let headers = response.headers().clone();
@@ -28,6 +29,7 @@ async fn the_page_and_its_files_have_a_strict_policy_and_a_tag() {
         let head = app.client.head(app.url(path)).send().await.unwrap();
         assert_eq!(head.status(), 200);
     }
+    assert_eq!(crate::app::problem(app.client.get(app.url("/assets/nothing.js"))).await.status, 404);
 }
 
 #[tokio::test]

@@ -26,10 +26,10 @@ export function announce(text) {
 }
 
 /** Shows or clears a notice; `again` adds a button that runs it. */
-export function notice(box, text, again) {
+export function notice(box, text, again, label = 'Try again') {
   box.replaceChildren(...(text ? [element('p', {}, text)] : []));
   if (again) {
-    const button = element('button', { type: 'button', class: 'quiet' }, 'Try again');
+    const button = element('button', { type: 'button', class: 'quiet' }, label);
     button.addEventListener('click', () => {
       // The button goes: the keyboard continues from the heading above it.
       $(box.closest('section')?.getAttribute('aria-labelledby'))?.focus();
@@ -37,6 +37,7 @@ export function notice(box, text, again) {
     });
     box.append(button);
   }
+  box.classList.remove('mild');
   box.hidden = !text;
 }
 

@@ -7,7 +7,7 @@ import {
   $, announce, block, clearProblem, element, focusOn, forPresentUser, notice, onSubmit, placeholder, release, showLink,
   time,
 } from './dom.js';
-import { read, session, submit, unsettled } from './session.js';
+import { giveUp, read, session, submit, unsettled } from './session.js';
 import { follow } from './stream.js';
 import { count, day, explain, isFinal, moment, money, PURCHASE_STATUSES, tellPurchase } from './words.js';
 
@@ -49,7 +49,7 @@ export function clearPurchases() {
   view.following?.abort();
   view = newView();
   for (const id of ['orders', 'bought', 'bought-summary']) $(id).replaceChildren();
-  for (const id of ['orders-view', 'bought-summary', 'bought-empty', 'more-bought', 'bought-end', 'range-all']) $(id).hidden = true;
+  for (const id of ['orders-view', 'bought-summary', 'range', 'bought-empty', 'more-bought', 'bought-end', 'range-all']) $(id).hidden = true;
   for (const id of ['orders-notice', 'bought-notice', 'older-notice']) notice($(id), '');
   for (const id of ['buy', 'range']) {
     $(id).reset();
@@ -69,7 +69,7 @@ async function buy({ item, price }) {
   $('buy').reset();
   const done = [...view.orders.values()].filter(({ task: { status } }) => status === 'succeeded');
   for (const order of done.slice(0, -DONE_SHOWN + 1 || done.length)) view.orders.delete(order.task.id);
-  view.orders.set(task.id, { ...body, task });
+  view.orders.set(task.id, asOf(task, body));
   drawOrders();
   keepOrders();
   followOrders(sequence);
@@ -85,6 +85,8 @@ async function buy({ item, price }) {
 const isUnderWay = (order) => Boolean(order) && !isFinal(order.task);
 const anyUnderWay = () => [...view.orders.values()].filter(isUnderWay);
 const nameIn = ({ item, price }) => `${item ?? 'A purchase'}, ${money(price)}`;
+/** As it was recorded; before that, as it was written. */
+const asOf = (task, order) => ({ ...order, price: task.result?.price ?? order.price, task });
 
 /** Purchases under way outlive a reload of the page. */
 function keepOrders() {
@@ -97,8 +99,13 @@ function restore() {
   if (lost) {
     $('buy-item').value = lost.item ?? '';
     $('buy-price').value = lost.price;
-    notice($('buy').querySelector('[data-role=notice]'), 'It is not known whether this purchase arrived. Buy it again: '
-      + 'if it did, it is not bought twice.');
+    const box = $('buy').querySelector('[data-role=notice]');
+    notice(box, 'It is not known whether this purchase arrived. Buy it again: if it did, it is not bought twice.', () => {
+      giveUp(PATH, lost);
+      $('buy').reset();
+      clearProblem($('buy'));
+    }, 'Forget it');
+    box.classList.add('mild');
   }
   for (const order of session.value.orders ?? []) view.orders.set(order.task.id, order);
   if (!view.orders.size) return;
@@ -164,11 +171,12 @@ function see(task) {
   // Of another tab, or of this one ahead of its answer.
   if (!order) view.early.set(task.id, task);
   if (order && isUnderWay(order)) {
-    view.orders.set(task.id, { ...order, task });
+    const name = nameIn(asOf(task, order));
+    view.orders.set(task.id, asOf(task, order));
     drawOrders();
     keepOrders();
     if (isFinal(task)) {
-      announce(task.status === 'succeeded' ? `Confirmed: ${nameIn(order)}.` : `Not recorded: ${nameIn(order)}. ${tellPurchase(task)}`);
+      announce(task.status === 'succeeded' ? `Confirmed: ${name}.` : `Not recorded: ${name}. ${tellPurchase(task)}`);
     }
   }
   if (task.status === 'succeeded') refresh();
@@ -241,10 +249,10 @@ function drawSummary(summary) {
   const figure = (name, value, look = '') => element('div', { class: look },
     element('dt', {}, name), element('dd', {}, value));
   $('bought-summary').replaceChildren(
-    figure('Total', money(summary.total), 'total'),
+    figure('Total', money(summary.total), summary.total.length > 12 ? 'total long' : 'total'),
     figure('Purchases', count(summary.count)),
     ...(summary.first_at ? [figure('First', time(summary.first_at, day)), figure('Latest', time(summary.last_at, day))] : []));
-  $('bought-summary').hidden = false;
+  for (const id of ['bought-summary', 'range']) $(id).hidden = summary.count === 0 && !view.range;
 }
 
 const rowOf = (id) => $('bought').querySelector(`[data-purchase="${CSS.escape(id)}"]`);
@@ -272,6 +280,8 @@ function showBusy() {
   list.setAttribute('aria-busy', 'true');
   list.replaceChildren(placeholder('Loading your purchases…'));
   for (const id of ['bought-empty', 'more-bought', 'bought-end']) $(id).hidden = true;
+  notice($('older-notice'), '');
+  release($('more-bought'), 'Show more');
 }
 
 /** Shows how the list ends: with more to come, with all, or with nothing at all. */
@@ -296,12 +306,11 @@ async function loadOlder(byHand) {
   block(button, 'Loading…');
   const { range, next } = view;
   const path = `${PATH}?limit=${PAGE}&cursor=${encodeURIComponent(next)}`;
-  const page = await readOfRange('older-notice', () => loadOlder(true), (of) => read(`${path}${of}`));
+  const page = await readOfRange('older-notice', null, (of) => read(`${path}${of}`));
   mine.isLoadingOlder = false;
-  release(button, 'Show more');
-  if (mine !== view || range !== view.range) return;
-  mine.hasFailed = !page;
-  if (!page) return;
+  if (mine === view && range === view.range) mine.hasFailed = !page;
+  release(button, view.hasFailed ? 'Try again' : 'Show more');
+  if (mine !== view || range !== view.range || !page) return;
   const rows = page.items.filter(({ id }) => !rowOf(id)).map((purchase) => drawPurchase(purchase, false));
   $('bought').append(...rows);
   view.next = page.next ?? null;
@@ -331,7 +340,7 @@ function startOf(date, daysLater = 0) {
 
 function choose({ from, to }) {
   if (from && to && from > to) {
-    throw new Problem({ status: 422, errors: [{ pointer: '/to', detail: 'Must not be before the first day' }] });
+    throw new Problem({ status: 422, errors: [{ pointer: '/to', detail: 'The last day must not be before the first' }] });
   }
   const range = new URLSearchParams({ ...(from && { from: startOf(from) }), ...(to && { to: startOf(to, 1) }) });
   view.range = range.size ? `&${range}` : '';

@@ -194,3 +194,10 @@ export function unsettled(path) {
   const sent = Object.entries(session.value?.unsettled ?? {}).filter(([, key]) => key);
   return sent.map(([intention]) => JSON.parse(intention)).findLast(([to]) => to === path)?.[1];
 }
+
+/** Nobody wants to know any more. */
+export function giveUp(path, body) {
+  if (!session.value) return;
+  const unsettled = { ...session.value.unsettled, [JSON.stringify([path, body])]: undefined };
+  session.keep({ ...session.value, unsettled });
+}

@@ -230,11 +230,16 @@ export const purchases = {
     await tab.reload();
     await shown(order('a slow boat').getByText('Waiting'));
     await shown(tab.locator('#orders-link').getByText('Live'));
+    // What never arrived is asked about, and forgotten if nobody wants it any more.
+    assert.equal(await item.inputValue(), 'offline');
+    await tab.getByRole('button', { name: 'Forget it' }).press('Enter');
+    assert.equal(await focused(tab), 'buy-title');
+    assert.equal(await item.inputValue(), '');
     await listen();
     await operate('queue/resume');
     await bought('a slow boat');
     await bought('Unnamed');
-    assert.deepEqual((await spoken()).sort(), ['Confirmed: A purchase, 7.5.', 'Confirmed: a slow boat, 100.']);
+    assert.deepEqual((await spoken()).sort(), ['Confirmed: A purchase, 7.50.', 'Confirmed: a slow boat, 100.00.']);
     assert.equal(await count(), before + 2);
     assert.equal(await tab.locator('#orders-link').isVisible(), false);
   },
@@ -361,10 +366,11 @@ export const purchases = {
     await tab.reload();
     await shown(rows.first());
     await tab.route(/cursor=/, (route) => route.fulfill(problem(503, 'overloaded', {}, { 'retry-after': '2' })));
-    const again = tab.locator('#older-notice').getByRole('button', { name: 'Try again' });
+    const again = tab.locator('#more-bought');
     await provoking([503], async () => {
       await tab.locator('#more-bought').scrollIntoViewIfNeeded();
       await shown(tab.getByRole('alert').getByText('Try again in 2 seconds.'));
+      await shown(again.getByText('Try again'));
       await isSound('a page that did not come');
       await tab.locator('#more-bought').scrollIntoViewIfNeeded();
       await tab.screenshot({ path: `${process.argv[3]}/purchases-older-failed.png` });
@@ -373,6 +379,7 @@ export const purchases = {
     const before = await rows.count();
     await again.press('Enter');
     await eventually('more', async () => await rows.count() > before);
+    assert.equal(await tab.locator('#older-notice').isVisible(), false);
     await eventually('the keyboard is there', async () => (await tab.evaluate(() => document.activeElement.dataset.purchase)));
     await provoking(['network'], async () => {
       line.down();
@@ -412,7 +419,7 @@ export const purchases = {
     await tab.locator('#range-from').fill('2001-02-03');
     await tab.locator('#range-to').fill('2001-02-02');
     await show.press('Enter');
-    assert.equal(await tab.locator('#range-to-error').textContent(), 'Must not be before the first day.');
+    assert.equal(await tab.locator('#range-to-error').textContent(), 'The last day must not be before the first.');
     assert.equal(await focused(tab), 'range-to');
     await isSound('days in the wrong order');
     await shoot('purchases-days');

@@ -1,8 +1,10 @@
 // Drives the page at `/` of a running server in headless Chromium, as a person with a keyboard would.
 //
-//   CARDCTL_OPERATOR_TOKEN=… node page.mjs <base URL> <folder for screenshots>
+//   CARDCTL_OPERATOR_TOKEN=… RESTART=<program that kills the server and starts it again> \
+//     node page.mjs <base URL> <folder for screenshots>
 //
-// Each test builds on the one before, as a visit does. A connection that breaks is broken for real (line.mjs). What a
+// Each test builds on the one before, as a visit does. A connection that breaks is broken for real (line.mjs), a
+// server that dies is killed. What a
 // healthy server does too rarely to wait for (a 503, an issuer that fails) is played by intercepting that one answer;
 // everything else is the server's.
 

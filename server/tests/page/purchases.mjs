@@ -1,11 +1,12 @@
 // The view of purchases.
 
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 
 import { focused, openTab, overflow } from './browser.mjs';
 import {
   api, base, complaints, context, eventually, expected, heading, isSound, line, operate, path, press, problem, provoking,
-  requestsDuring, shoot, shootAll, shown, tab, tokens, user,
+  requestsDuring, restart, shoot, shootAll, shots, shown, snap, tab, tokens, user,
 } from './visit.mjs';
 
 const item = tab.locator('#buy-item');
@@ -244,6 +245,22 @@ export const purchases = {
     assert.equal(await tab.locator('#orders-link').isVisible(), false);
   },
 
+  async 'a server that is killed and started again loses no purchase, and the page goes on by itself'() {
+    const before = await count();
+    await operate('queue/pause');
+    await buy('through a crash', '8');
+    await shown(tab.locator('#orders-link').getByText('Live'));
+    await listen();
+    await provoking(['network', 503], async () => {
+      await restart();
+      await eventually('connected again', async () => (await spoken()).includes('Connected again.'));
+    });
+    await operate('queue/resume');
+    await bought('through a crash');
+    assert.deepEqual(await spoken(), ['The connection is lost. Reconnecting.', 'Connected again.', 'Confirmed: through a crash, 8.00.']);
+    assert.equal(await count(), before + 1);
+  },
+
   async 'one that is called off says so, and is in no history'() {
     await operate('queue/pause');
     const before = await count();
@@ -319,7 +336,7 @@ export const purchases = {
     assert.equal(pages.length, new Set(pages.map((request) => request.url())).size, 'no page is asked for twice');
     await isSound('a long history');
     await tab.evaluate(() => window.scrollTo(0, document.body.scrollHeight));
-    await tab.screenshot({ path: `${process.argv[3]}/purchases-end.png` });
+    await snap('purchases-end');
   },
 
   async 'a new purchase leaves in place what is being read'() {
@@ -338,7 +355,7 @@ export const purchases = {
       assert.ok(Math.abs(await top(read) - before) <= 1, `moved by ${await top(read) - before} at ${size.width}`);
     }
     await tab.setViewportSize({ width: 1280, height: 900 });
-    await tab.screenshot({ path: `${process.argv[3]}/purchases-scrolled.png` });
+    await snap('purchases-scrolled');
   },
 
   async 'a button brings the rest where nothing comes by itself, and the keyboard goes on with it'() {
@@ -355,7 +372,7 @@ export const purchases = {
     await more.press('Enter');
     await eventually('more', async () => await still.locator('#bought .purchase').count() === 50);
     assert.equal(await still.evaluate(() => document.activeElement.dataset.purchase), first);
-    await still.screenshot({ path: `${process.argv[3]}/purchases-more.png` });
+    await still.screenshot({ path: join(shots, 'purchases-more.png') });
     // Two clicks are one page.
     await more.dblclick();
     await eventually('more', async () => await still.locator('#bought .purchase').count() >= 75);
@@ -373,7 +390,7 @@ export const purchases = {
       await shown(again.getByText('Try again'));
       await isSound('a page that did not come');
       await tab.locator('#more-bought').scrollIntoViewIfNeeded();
-      await tab.screenshot({ path: `${process.argv[3]}/purchases-older-failed.png` });
+      await snap('purchases-older-failed');
     });
     await tab.unroute(/cursor=/);
     const before = await rows.count();
@@ -469,12 +486,12 @@ export const purchases = {
     for (const width of [320, 400, 760, 900]) {
       await tab.setViewportSize({ width, height: 800 });
       assert.equal(await overflow(tab), 0, `at ${width}`);
-      await tab.screenshot({ path: `${process.argv[3]}/purchases-${width}.png` });
+      await snap(`purchases-${width}`);
     }
     await tab.setViewportSize({ width: 1280, height: 900 });
-    await tab.screenshot({ path: `${process.argv[3]}/purchases.png` });
+    await snap('purchases');
     await tab.emulateMedia({ colorScheme: 'dark', reducedMotion: 'reduce' });
-    await tab.screenshot({ path: `${process.argv[3]}/purchases-dark.png` });
+    await snap('purchases-dark');
     assert.deepEqual(await tab.evaluate(() => document.getAnimations().length), 0);
     await tab.emulateMedia({ colorScheme: 'light', reducedMotion: 'no-preference' });
   },

@@ -1,17 +1,19 @@
 // One visit: a browser with one tab, the person in it, and what the tests ask of whatever is shown.
 
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 
 import { accessibilityFaults, launch, openTab, overflow, stillness } from './browser.mjs';
 import { lineTo } from './line.mjs';
 
-const [server, shots] = process.argv.slice(2);
-const operator = process.env.CARDCTL_OPERATOR_TOKEN;
-if (!server || !shots || !operator) {
-  console.error('usage: CARDCTL_OPERATOR_TOKEN=… node page.mjs <base URL> <folder for screenshots>');
+export const [server, shots] = process.argv.slice(2);
+const { CARDCTL_OPERATOR_TOKEN: operator, RESTART: restarting } = process.env;
+if (!server || !shots || !operator || !restarting) {
+  console.error('usage: CARDCTL_OPERATOR_TOKEN=… RESTART=… node page.mjs <base URL> <folder for screenshots>');
   process.exit(2);
 }
 await mkdir(shots, { recursive: true });
@@ -34,6 +36,8 @@ export const shoot = async (name) => {
   await tab.screenshot({ path: join(shots, `${name}.png`), fullPage: true });
 };
 export const path = (request) => new URL(request.url()).pathname;
+/** A picture of what is in the window. */
+export const snap = (name) => tab.screenshot({ path: join(shots, `${name}.png`) });
 export const press = async (...keys) => { for (const key of keys) await tab.keyboard.press(key); };
 
 /** Looks again and again until it holds. */
@@ -110,6 +114,9 @@ export async function api(method, call, body) {
   assert.ok(response.ok, `${method} ${call}: ${response.status}`);
   return response.json();
 }
+
+/** Kills the platform and starts it again. */
+export const restart = () => promisify(execFile)(restarting);
 
 /** What an operator does meanwhile, from elsewhere. */
 export async function operate(call, body) {

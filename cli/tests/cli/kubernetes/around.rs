@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -15,7 +16,7 @@ use nix::unistd::Pid;
 use serde_json::{Value, json};
 
 use super::{Lab, NAMESPACE};
-use crate::sandbox::{Sandbox, eventually};
+use crate::sandbox::{Ended, Sandbox, eventually, free_port};
 
 const WORKLOADS: [&str; 2] = ["Deployment", "StatefulSet"];
 
@@ -111,6 +112,34 @@ fn a_platform_that_was_up_stays_whatever_up_changed() {
             assert!(ended.stderr.contains("was already running"), "{more:?}: {}", ended.stderr);
             assert_eq!(replicas(), json!(2), "{more:?}");
         }
+    });
+}
+
+#[test]
+fn the_page_of_a_cluster_opens_where_this_machine_has_a_way_to_it() {
+    let lab = Lab::new("lab");
+    let (browser, seen) = (lab.sandbox.path().join("browser"), lab.sandbox.path().join("seen"));
+    let look = "curl --silent --output /dev/null --write-out '%{http_code} %{url}\\n' \"$@\"";
+    std::fs::write(&browser, format!("#!/bin/sh\n{look} >>'{}'\n", seen.display())).unwrap();
+    std::fs::set_permissions(&browser, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let open = |more: &[&str]| {
+        let mut command = lab.command(&up(&[&["--open"], more].concat()));
+        command.env("BROWSER", &browser);
+        command
+    };
+    with_pods(&lab, || {
+        let ended = Ended::of(open(&["-d"]).output().unwrap());
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        assert!(ended.stderr.contains("the page was not opened: this machine has no way to it"), "{}", ended.stderr);
+        assert!(!seen.exists());
+        let port = free_port().to_string();
+        let mut command = open(&["--port", &port]);
+        let mut up = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let read = || std::fs::read_to_string(&seen).unwrap_or_default();
+        eventually("opened", || read().ends_with('\n'));
+        assert_eq!(read(), format!("200 http://127.0.0.1:{port}/\n"));
+        kill(Pid::from_raw(up.id().try_into().unwrap()), Signal::SIGINT).unwrap();
+        assert_eq!(up.wait().unwrap().code(), Some(130));
     });
 }
 

@@ -49,7 +49,8 @@ export function clearPurchases() {
   view.following?.abort();
   view = newView();
   for (const id of ['orders', 'bought', 'bought-summary']) $(id).replaceChildren();
-  for (const id of ['orders-view', 'bought-summary', 'range', 'bought-empty', 'more-bought', 'bought-end', 'range-all']) $(id).hidden = true;
+  const parts = ['orders-view', 'bought-summary', 'range', 'bought-empty', 'more-bought', 'bought-end', 'range-all'];
+  for (const id of parts) $(id).hidden = true;
   for (const id of ['orders-notice', 'bought-notice', 'older-notice']) notice($(id), '');
   for (const id of ['buy', 'range']) {
     $(id).reset();
@@ -66,9 +67,10 @@ async function buy({ item, price }) {
   const { task, sequence, isRepeated } = await submit(PATH, body);
   if (mine !== view) return;
   if ($('buy').contains(document.activeElement)) $('buy-item').focus();
-  $('buy').reset();
+  // Whoever has written the next one meanwhile keeps it.
+  if ($('buy-item').value === item && $('buy-price').value === price) $('buy').reset();
   const done = [...view.orders.values()].filter(({ task: { status } }) => status === 'succeeded');
-  for (const order of done.slice(0, -DONE_SHOWN + 1 || done.length)) view.orders.delete(order.task.id);
+  for (const order of done.slice(0, 1 - DONE_SHOWN)) view.orders.delete(order.task.id);
   view.orders.set(task.id, asOf(task, body));
   drawOrders();
   keepOrders();
@@ -224,12 +226,18 @@ async function readOfRange(box, again, work) {
 }
 
 async function readNewest() {
+  const asked = view.range;
   const answers = await readOfRange('bought-notice', refresh, (range) => Promise.all([
     read(`${PATH}/summary${range.replace('&', '?')}`), read(`${PATH}?limit=${PAGE}${range}`)]));
+  if (asked !== view.range) return;
   const list = $('bought');
   list.setAttribute('aria-busy', 'false');
   list.querySelector('.skeleton')?.remove();
-  if (!answers) return;
+  if (!answers) {
+    // No sum of other days above a list that is not there.
+    if (!list.children.length) $('bought-summary').hidden = true;
+    return;
+  }
   const [summary, page] = answers;
   drawSummary(summary);
   const known = page.items.findIndex(({ id }) => rowOf(id));
@@ -308,9 +316,13 @@ async function loadOlder(byHand) {
   const path = `${PATH}?limit=${PAGE}&cursor=${encodeURIComponent(next)}`;
   const page = await readOfRange('older-notice', null, (of) => read(`${path}${of}`));
   mine.isLoadingOlder = false;
-  if (mine === view && range === view.range) mine.hasFailed = !page;
+  if (mine !== view) return;
+  // It belongs to the list that it was asked for, which may be another by now.
+  const isWanted = range === view.range && next === view.next;
+  if (isWanted) view.hasFailed = !page;
   release(button, view.hasFailed ? 'Try again' : 'Show more');
-  if (mine !== view || range !== view.range || !page) return;
+  if (!isWanted) lookAgain();
+  if (!isWanted || !page) return;
   const rows = page.items.filter(({ id }) => !rowOf(id)).map((purchase) => drawPurchase(purchase, false));
   $('bought').append(...rows);
   view.next = page.next ?? null;
@@ -319,8 +331,8 @@ async function loadOlder(byHand) {
 }
 
 // The end of the list loads what follows before it comes into sight.
-const approach = new IntersectionObserver(([{ isIntersecting }]) => {
-  if (isIntersecting && !view.hasFailed && view.pages < PAGES_BY_THEMSELVES) loadOlder(false);
+const approach = new IntersectionObserver((entries) => {
+  if (entries.at(-1).isIntersecting && !view.hasFailed && view.pages < PAGES_BY_THEMSELVES) loadOlder(false);
 }, { rootMargin: '0px 0px 400px' });
 
 /** An observer speaks of changes only: it is asked anew after each page, which may have been a short one. */
@@ -342,8 +354,8 @@ function choose({ from, to }) {
   if (from && to && from > to) {
     throw new Problem({ status: 422, errors: [{ pointer: '/to', detail: 'The last day must not be before the first' }] });
   }
-  const range = new URLSearchParams({ ...(from && { from: startOf(from) }), ...(to && { to: startOf(to, 1) }) });
-  view.range = range.size ? `&${range}` : '';
+  const range = String(new URLSearchParams({ ...(from && { from: startOf(from) }), ...(to && { to: startOf(to, 1) }) }));
+  view.range = range && `&${range}`;
   view.next = null;
   view.hasFailed = false;
   $('range-all').hidden = !view.range;

@@ -83,8 +83,8 @@ export async function follow(path, signal, { from = '', onTask, onLink, onGap = 
           return false;
         }
         if (event.type === 'hello' && !last) {
-          last = String(JSON.parse(event.data).from);
           await onGap();
+          last = String(JSON.parse(event.data).from);
         }
         if (event.type === 'state') {
           failures = 0;

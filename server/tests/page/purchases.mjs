@@ -209,6 +209,48 @@ export const purchases = {
     assert.equal(await item.inputValue(), '');
   },
 
+  async 'a purchase that came through unheard is found again while another waits'() {
+    const before = await count();
+    await provoking(['network'], async () => {
+      line.losing(isPurchase);
+      await buy('unheard', '6');
+      await shown(tab.getByRole('alert').getByText('can’t be reached'));
+      line.losing();
+    });
+    await eventually('recorded', async () => await count() === before + 1);
+    await operate('queue/pause');
+    await buy('meanwhile', '1');
+    await shown(tab.locator('#orders-link').getByText('Live'));
+    // The stream begins after the end of the first: it is asked for.
+    await buy('unheard', '6');
+    await bought('unheard');
+    await shown(order('meanwhile').getByText('Waiting'));
+    await operate('queue/resume');
+    await bought('meanwhile');
+    assert.equal(await count(), before + 2);
+  },
+
+  async 'what happened while the log forgot is read instead'() {
+    const before = await count();
+    const cursors = [];
+    let go;
+    const mayGo = new Promise((resolve) => { go = resolve; });
+    await tab.route('**/api/v1/events', async (route) => {
+      cursors.push(route.request().headers()['last-event-id'] ?? '');
+      if (cursors.length > 1) return route.continue();
+      await mayGo;
+      return route.fulfill({ contentType: 'text/event-stream', body: 'event: reset\ndata: {"from":1}\n\n' });
+    });
+    await buy('in a gap', '2');
+    await eventually('recorded', async () => await count() === before + 1);
+    assert.equal(await order('in a gap').getByText('Confirmed').isVisible(), false);
+    go();
+    await bought('in a gap');
+    assert.match(cursors[0], /^\d+$/, 'from the place of the purchase itself');
+    assert.equal(cursors[1], '', 'from now on');
+    await tab.unroute('**/api/v1/events');
+  },
+
   async 'what waits is shown as waiting, through a broken line and a reload, and confirmed when it is'() {
     await operate('queue/pause');
     const before = await count();
@@ -406,6 +448,9 @@ export const purchases = {
     await provoking(['network'], async () => {
       line.down();
       await tab.locator('#to-cards').click();
+      await shown(tab.locator('#cards-notice').getByText('can’t be reached'));
+      await tab.locator('#cards-notice').getByRole('button', { name: 'Try again' }).press('Enter');
+      assert.equal(await focused(tab), 'cards-title', 'the keyboard is not lost with the button');
       await shown(tab.locator('#cards-notice').getByText('can’t be reached'));
       await tab.locator('#to-purchases').click();
       await shown(tab.locator('#bought-notice').getByText('can’t be reached'));

@@ -460,9 +460,12 @@ export const purchases = {
       await shoot('purchases-unreachable');
       line.up();
     });
+    const answers = ['/purchases?limit', '/purchases/summary'].map((part) => (
+      tab.waitForResponse((response) => response.url().includes(part) && response.status() < 400)));
     await tab.locator('#bought-notice').getByRole('button', { name: 'Try again' }).press('Enter');
-    await eventually('gone', async () => !(await tab.locator('#bought-notice').isVisible()));
     assert.equal(await focused(tab), 'bought-title');
+    await Promise.all(answers);
+    assert.equal(await tab.locator('#bought-notice').isVisible(), false);
   },
 
   async 'what has not changed is not sent again'() {

@@ -5,7 +5,7 @@ use card_core::tasks::Task;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
-use super::app::{OPERATOR, PATIENCE, TestApp, ok};
+use super::app::{OPERATOR, TestApp, eventually, ok};
 
 impl TestApp {
     fn old(&self, front: Front, method: Method, path: &str) -> RequestBuilder {
@@ -20,18 +20,6 @@ async fn said(request: RequestBuilder) -> (u16, Value) {
     let status = response.status().as_u16();
     let text = response.text().await.unwrap();
     (status, serde_json::from_str(&text).unwrap_or_else(|error| panic!("{status} {text}: {error}")))
-}
-
-/// Asks again, as their scripts wait for seconds, until it is so.
-async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
-    let deadline = tokio::time::Instant::now() + PATIENCE;
-    loop {
-        if let Some(found) = ask().await {
-            return found;
-        }
-        assert!(tokio::time::Instant::now() < deadline, "{what}");
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-    }
 }
 
 async fn cards() -> TestApp {
@@ -62,7 +50,7 @@ async fn a_client_of_the_card_replacer_goes_its_whole_way_twice() {
         let (status, asked) = said(call(&app, Method::POST, "/request_card").bearer_auth(access)).await;
         assert_eq!(status, 201, "{asked}");
         let task = asked["task_id"].as_str().unwrap().to_owned();
-        let done = until("the card is there", async || {
+        let done = eventually("the card is there", async || {
             let (status, found) = said(call(&app, Method::GET, &format!("/tasks/{task}"))).await;
             assert_eq!((status, &found["task_id"]), (200, &json!(task)));
             (found["status"] != "PENDING").then_some(found)
@@ -153,7 +141,7 @@ async fn a_sum_needs_no_token_and_others_tasks_are_not_told() {
     let (status, asked) = said(call(&app, Method::POST, "/add").json(&json!({"x": 10, "y": 6}))).await;
     assert_eq!(status, 202);
     let id = asked["task_id"].as_str().unwrap().to_owned();
-    let sum = until("the sum is there", async || {
+    let sum = eventually("the sum is there", async || {
         let (_, found) = said(call(&app, Method::GET, &format!("/tasks/{id}"))).await;
         (found["status"] == "SUCCESS").then(|| found["result"].clone())
     })
@@ -164,7 +152,7 @@ async fn a_sum_needs_no_token_and_others_tasks_are_not_told() {
     let overflow = json!({"x": i64::MAX, "y": 1});
     let (_, asked) = said(call(&app, Method::POST, "/add").json(&overflow)).await;
     let id = asked["task_id"].as_str().unwrap().to_owned();
-    until("it fails", async || {
+    eventually("it fails", async || {
         let (_, found) = said(call(&app, Method::GET, &format!("/tasks/{id}"))).await;
         (found["status"] == "FAILURE").then_some(())
     })
@@ -185,7 +173,7 @@ async fn shop() -> TestApp {
 }
 
 async fn rows(app: &TestApp, front: Front, path: &str, count: usize) -> Vec<Value> {
-    until("the history has them", async || {
+    eventually("the history has them", async || {
         let (status, rows) = said(app.old(front, Method::GET, path)).await;
         assert_eq!(status, 200, "{rows}");
         Some(rows.as_array().unwrap().clone()).filter(|rows| rows.len() >= count)
@@ -349,7 +337,7 @@ async fn a_token_speaks_for_its_own_user_alone() {
     app.finished(task.id).await;
     let path = format!("/getAllUserBuys/{id}");
     let read = || app.old(Front::BuyList, Method::GET, &path);
-    let own = until("both are there", async || {
+    let own = eventually("both are there", async || {
         let (_, rows) = said(read().bearer_auth(token)).await;
         Some(rows).filter(|rows| rows.as_array().unwrap().len() == 2)
     })

@@ -53,8 +53,14 @@ impl Front {
 
     /// The setting that turns it on.
     #[must_use]
-    pub fn setting(self) -> String {
-        format!("fronts.{}.port", self.name())
+    pub const fn setting(self) -> &'static str {
+        match self {
+            Self::CardReplacer => "fronts.card-replacer.port",
+            Self::Shop => "fronts.shop.port",
+            Self::ShopManagement => "fronts.shop-management.port",
+            Self::BuyList => "fronts.buy-list.port",
+            Self::BuyListManagement => "fronts.buy-list-management.port",
+        }
     }
 }
 
@@ -91,6 +97,7 @@ mod tests {
         for front in Front::ALL {
             assert!(error.contains(front.name()));
             assert_eq!(front.name().parse(), Ok(front));
+            assert_eq!(front.setting(), format!("fronts.{front}.port"));
         }
     }
 }

@@ -100,6 +100,7 @@ fn an_overlay_of_ones_own_is_what_kubectl_makes_of_it() {
         ("small", &all[2..]),
         ("medium", &["worker-keda", "ingress"][..]),
         ("small", &["worker-keda", "worker-purchase"]),
+        ("small", &["server-keda"]),
         ("large", &["worker-hpa"]),
         ("../base", &all),
         ("minikube", &["front-card-replacer", "front-shop", "front-shop-management"]),

@@ -117,7 +117,7 @@ impl Record {
     #[must_use]
     pub fn fronts(&self) -> BTreeMap<Front, String> {
         let host = self.url.rsplit_once(':').map_or(self.url.as_str(), |(host, _)| host);
-        let port = |front: Front| self.settings.get(&front.setting())?.value.as_u64().filter(|port| *port > 0);
+        let port = |front: Front| self.settings.get(front.setting())?.value.as_u64().filter(|port| *port > 0);
         Front::ALL.into_iter().filter_map(|front| Some((front, format!("{host}:{}", port(front)?)))).collect()
     }
 

@@ -302,6 +302,10 @@ impl Settings {
         if self.auth.access_lifetime > crate::accounts::LONGEST_ACCESS {
             return Err(("auth.access-lifetime", "must be at most 1d: what is revoked is remembered for that long"));
         }
+        let taken = |front, port| self.fronts.served().any(|(other, its)| other < front && its == port);
+        if let Some((front, _)) = self.fronts.served().find(|(front, port)| taken(*front, *port)) {
+            return Err((front.setting(), "must not be the port of another front"));
+        }
         // All, by an oversight, would be too many.
         if self.worker.kinds().is_err() {
             return Err((

@@ -18,7 +18,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::Routes;
-use super::purchases::{Anybody, Bought, Fields, Product, Row, buy as record, page};
+use super::purchases::{Anybody, Asked, Bought, Fields, Product, Row, buy as record, page};
 use crate::app::App;
 use crate::auth::caller::Operator;
 use crate::http::answer::Wording;
@@ -137,7 +137,7 @@ async fn buy(
         return Err(Refusal::new(Code::UnsupportedMediaType, "Send JSON, with `content-type: application/json`."));
     }
     let bought = read(&parse(&body.bytes)?)?;
-    let row = record(&app, PRODUCT, BUY, caller, admission, headers, &body.bytes, bought).await?;
+    let row = record(&app, PRODUCT, BUY, Asked { caller, admission, headers, body: &body.bytes }, bought).await?;
     Ok(answer(StatusCode::CREATED, &Answer { message: "Purchase recorded", purchase: row.into() }))
 }
 

@@ -125,17 +125,24 @@ impl Row {
     }
 }
 
+/// How a purchase was asked for.
+pub(super) struct Asked<'a> {
+    pub(super) caller: Anybody,
+    pub(super) admission: Admission,
+    pub(super) headers: WriteHeaders,
+    /// As it came, for the fingerprint of an idempotency key.
+    pub(super) body: &'a [u8],
+}
+
 /// Records a purchase: durable on return.
 pub(super) async fn buy(
     app: &App,
     product: Product,
     route: &str,
-    caller: Anybody,
-    admission: Admission,
-    headers: WriteHeaders,
-    body: &[u8],
+    asked: Asked<'_>,
     bought: Bought,
 ) -> Result<Row, Refusal> {
+    let Asked { caller, admission, headers, body } = asked;
     let Bought { userid, username, price } = bought;
     let owner = product.owner(&userid, caller)?;
     let kind = app.kinds.get(purchase::KIND).ok_or_else(|| Refusal::not_found("There are no purchases here."))?;

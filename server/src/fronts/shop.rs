@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::Routes;
-use super::purchases::{self, Anybody, Bought, Fields, Product, Row};
+use super::purchases::{self, Anybody, Asked, Bought, Fields, Product, Row};
 use crate::app::App;
 use crate::http::answer::Wording;
 use crate::http::body::{Raw, parse};
@@ -101,7 +101,8 @@ async fn buy(
         return Err(Refusal::new(Code::UnsupportedMediaType, "Send JSON, with `content-type: application/json`."));
     }
     let bought = read(&parse(&body.bytes)?)?;
-    let row = purchases::buy(&app, PRODUCT, BUY, caller, admission, headers, &body.bytes, bought).await?;
+    let row =
+        purchases::buy(&app, PRODUCT, BUY, Asked { caller, admission, headers, body: &body.bytes }, bought).await?;
     let message = "The purchase is recorded";
     Ok(answer(StatusCode::ACCEPTED, &Answer { status: "success", message, data: row.into() }))
 }

@@ -53,7 +53,7 @@ pub(super) async fn run(arguments: ServeArguments) -> Result<Exit, NotReady> {
     for (front, port) in settings.fronts.served() {
         let address = SocketAddr::new(settings.server.address, port);
         let listener = listen(address, arguments.reuse_port).map_err(|error| {
-            NotReady::new(format!("{address}: {error}; set {} to another", settings::variable(&front.setting())))
+            NotReady::new(format!("{address}: {error}; set {} to another", settings::variable(front.setting())))
         })?;
         fronts.push((front, listener));
     }

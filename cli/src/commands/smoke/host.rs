@@ -1,5 +1,6 @@
 //! Where the proof takes place: a platform that runs, or one that is started for it and thrown away.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -11,6 +12,7 @@ use crate::context::{Context, Endpoint, Target, endpoint};
 use crate::failure::Failure;
 use crate::instance::{Local, Paths, Record, end, grace, temporary};
 use card_core::exit::Exit;
+use card_core::fronts::Front;
 
 /// Beyond the drain, for the last commit.
 const CLOSE_LIMIT: Duration = Duration::from_secs(10);
@@ -30,6 +32,16 @@ struct Own {
 }
 
 impl Host {
+    /// The fronts of a platform on this machine, and the URL of each. Those in a cluster can't be reached from here.
+    pub(super) fn fronts(&self, context: &Context) -> BTreeMap<Front, String> {
+        if let Some(own) = &self.own {
+            return own.record.fronts();
+        }
+        let running = Record::running(&context.instance);
+        let is_it = |record: &Record| record.url == self.endpoint.base_url;
+        running.filter(is_it).map(|record| record.fronts()).unwrap_or_default()
+    }
+
     /// The platform that runs, or a new one.
     pub(super) async fn find(up: bool, context: &Context) -> Result<Self, Failure> {
         if up { Self::start(context).await } else { Ok(Self { endpoint: context.endpoint().await?, own: None }) }

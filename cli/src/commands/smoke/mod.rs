@@ -97,6 +97,9 @@ async fn prove(
     runner.step("purchase-and-history", steps::purchase::run(&stage)).await?;
     runner.step("read-your-write", steps::fresh_reads::read_your_write(&stage)).await?;
     runner.step("etag-and-304", steps::fresh_reads::not_modified(&stage)).await?;
+    if !stage.fronts.is_empty() {
+        runner.step("fronts", steps::fronts::run(&stage)).await?;
+    }
     runner.step("dead-letter-and-retry", steps::dead_letter::run(&stage)).await?;
     runner.step("load-with-audit", steps::load::run(&stage)).await?;
     // What was made is removed even if the rest was interrupted.

@@ -1,11 +1,13 @@
 //! What the steps share: the clients, the runs, the users.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use card_client::identities::Identities;
 use card_client::orders::Orders;
+use card_core::fronts::Front;
 use card_core::ids::{RunId, TaskId};
 use card_core::tasks::Task;
 use card_kinds::add::Addition;
@@ -28,6 +30,8 @@ pub(super) struct Stage {
     pub(super) client: Client,
     endpoint: Endpoint,
     pub(super) issuer: Option<Client>,
+    /// Fronts that are on, and the URL of each.
+    pub(super) fronts: BTreeMap<Front, String>,
     /// Everything but the load.
     pub(super) run: RunId,
     /// The load: by itself, so that the audit knows every task of it.
@@ -56,6 +60,7 @@ impl Stage {
         Ok(Self {
             issuer: client::issuer(&host.endpoint)?,
             identities: Arc::new(Identities::new(&client, &run, 11)),
+            fronts: host.fronts(context),
             load_run: RunId::new(),
             replacements: Orders::of::<CardReplacement>(seed),
             additions: Orders::of::<Addition>(seed),

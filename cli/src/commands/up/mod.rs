@@ -207,7 +207,7 @@ impl UpArgs {
         }
         for (front, port) in fronts::by_name(&self.front)? {
             settings.settings.fronts.set(front, port);
-            settings.origins.insert(front.setting(), Origin::Flag("--front".to_owned()));
+            settings.origins.insert(front.setting().to_owned(), Origin::Flag("--front".to_owned()));
         }
         if let Some(kinds) = self.kinds_setting() {
             settings.settings.worker.kinds = kinds;

@@ -5,6 +5,7 @@ pub(super) mod clean;
 pub(super) mod dead_letter;
 pub(super) mod exclusivity;
 pub(super) mod fresh_reads;
+pub(super) mod fronts;
 pub(super) mod idempotency;
 pub(super) mod load;
 pub(super) mod purchase;

@@ -1,7 +1,7 @@
 //! A place of its own for one test: state, settings, working directory, port.
 
 use std::fmt::Write as _;
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead, BufReader, Write as _};
 use std::net::{IpAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -165,17 +165,12 @@ impl Ended {
 
 /// The status line with which a server of this machine answers a GET.
 pub(crate) fn status_line(port: u16, path: &str) -> String {
-    answer(port, path).lines().next().unwrap_or_default().to_owned()
-}
-
-/// All that it answers with, head and body.
-pub(crate) fn answer(port: u16, path: &str) -> String {
     let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
-    let mut text = String::new();
-    stream.read_to_string(&mut text).unwrap();
-    text
+    let mut line = String::new();
+    BufReader::new(stream).read_line(&mut line).unwrap();
+    line.trim_end().to_owned()
 }
 
 /// A port that was free just now.

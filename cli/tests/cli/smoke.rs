@@ -4,7 +4,7 @@ use cardctl::instance::Process;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::sandbox::{Ended, Sandbox, answer, eventually, free_port};
+use crate::sandbox::{Ended, Sandbox, eventually, free_port};
 
 const STEPS: [&str; 12] = [
     "ready",
@@ -113,18 +113,13 @@ fn fronts_that_are_on_are_tried_as_their_old_clients_would() {
     let sandbox = Sandbox::new();
     let fronts = ["card-replacer", "shop", "shop-management", "buy-list", "buy-list-management"];
     let flags: Vec<_> = fronts.iter().map(|front| format!("--front={front}={}", free_port())).collect();
-    let mut up = vec!["up", "-d", "--port", "0", "-o", "json"];
+    let mut up = vec!["up", "-d", "--port", "0"];
     up.extend(flags.iter().map(String::as_str));
-    let up = sandbox.expect(0, &up).json();
+    sandbox.expect(0, &up);
     let document = sandbox.expect(0, &["smoke", "--load", "2u/300ms", "-o", "json"]).json();
     let steps = document["steps"].as_array().unwrap();
     let step = steps.iter().find(|step| step["name"] == "fronts").unwrap();
     assert_eq!(step["ok"], true, "{step}");
     assert!(fronts.iter().all(|front| step["detail"].as_str().unwrap().contains(front)), "{step}");
-    let userid = format!("smoke-{}", document["run"].as_str().unwrap());
-    let history = up["fronts"]["buy-list-management"].as_str().unwrap();
-    let port = history.rsplit(':').next().unwrap().parse().unwrap();
-    let left = answer(port, &format!("/purchases/{userid}"));
-    assert!(left.ends_with("[]") || left.contains("\r\n[]\r\n"), "the run was removed: {left}");
     sandbox.expect(0, &["down"]);
 }

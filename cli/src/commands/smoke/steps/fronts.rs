@@ -1,4 +1,7 @@
 //! Old clients are served as their predecessors served them, on each front that is on.
+//!
+//! What is left behind must go with the run. So purchases and cards are those of generated users, by their tokens; what needs
+//! no token is only read.
 
 use std::time::Duration;
 
@@ -24,8 +27,8 @@ pub(in crate::commands::smoke) async fn run(stage: &Stage) -> Result<String, Mis
             Front::Shop => old.buys("/api/v1/buy", StatusCode::ACCEPTED, "/api/v1/getAllUserBuys").await?,
             Front::BuyList => old.buys("/buy", StatusCode::CREATED, "/getAllUserBuys").await?,
             // Whoever buys does so on the other port.
-            Front::ShopManagement => drop(old.reads("/api/v1/purchases/nobody").await?),
-            Front::BuyListManagement => drop(old.reads("/purchases/nobody").await?),
+            Front::ShopManagement => drop(old.reads(old.request(Method::GET, "/api/v1/purchases/nobody")).await?),
+            Front::BuyListManagement => drop(old.reads(old.request(Method::GET, "/purchases/nobody")).await?),
         }
     }
     Ok(format!("{} served as before", names.join(", ")))
@@ -58,18 +61,23 @@ impl Old<'_> {
         }
     }
 
-    async fn reads(&self, path: &str) -> Result<Vec<Value>, Miss> {
-        let rows = self.expect(StatusCode::OK, self.request(Method::GET, path)).await?;
-        rows.as_array().cloned().ok_or_else(|| Miss::Wrong(format!("{}: no list at {path}: {rows}", self.front)))
+    async fn reads(&self, request: RequestBuilder) -> Result<Vec<Value>, Miss> {
+        let rows = self.expect(StatusCode::OK, request).await?;
+        rows.as_array().cloned().ok_or_else(|| Miss::Wrong(format!("{}: no list: {rows}", self.front)))
     }
 
     async fn buys(&self, buy: &str, status: StatusCode, history: &str) -> Result<(), Miss> {
-        let userid = format!("smoke-{}", self.stage.run);
-        let body = json!({"username": "smoke", "userid": userid, "price": 12.5});
-        self.expect(status, self.request(Method::POST, buy).json(&body)).await?;
+        let user = self.stage.user().await?;
+        let path = format!("{history}/{}", user.id);
+        let body = json!({"username": "smoke", "userid": user.id, "price": 12.5});
+        let token = &user.access_token;
+        self.expect(status, self.request(Method::POST, buy).bearer_auth(token).json(&body)).await?;
         let deadline = Instant::now() + TASK_LIMIT;
+        if !self.reads(self.request(Method::GET, &path)).await?.is_empty() {
+            return Err(Miss::Incorrect(format!("{}: shows an account's purchases to anybody", self.front)));
+        }
         loop {
-            let rows = self.reads(&format!("{history}/{userid}")).await?;
+            let rows = self.reads(self.request(Method::GET, &path).bearer_auth(token)).await?;
             match rows.as_slice() {
                 [row] if row["price"].as_f64() == Some(12.5) => return Ok(()),
                 [] if Instant::now() < deadline => sleep(PAUSE).await,
@@ -84,7 +92,8 @@ impl Old<'_> {
         self.expect(StatusCode::CREATED, self.request(Method::POST, "/register").json(&who)).await?;
         let tokens = self.expect(StatusCode::OK, self.request(Method::POST, "/login").json(&who)).await?;
         let token = tokens["access_token"].as_str().unwrap_or_default();
-        let asked = self.request(Method::POST, "/request_card").bearer_auth(token);
+        let user = self.stage.user().await?;
+        let asked = self.request(Method::POST, "/request_card").bearer_auth(&user.access_token);
         let asked = self.expect(StatusCode::CREATED, asked).await?;
         let path = format!("/tasks/{}", asked["task_id"].as_str().unwrap_or_default());
         let deadline = Instant::now() + TASK_LIMIT;

@@ -20,7 +20,8 @@ impl Token {
     }
 
     /// The value of the `Authorization` header; none if the text can't stand in a header.
-    pub(crate) fn header(&self) -> Option<&HeaderValue> {
+    #[must_use]
+    pub fn header(&self) -> Option<&HeaderValue> {
         self.0.as_ref()
     }
 }

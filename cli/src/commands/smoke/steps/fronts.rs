@@ -6,10 +6,12 @@
 use std::time::Duration;
 
 use card_core::fronts::Front;
+use reqwest::header::AUTHORIZATION;
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
+use crate::client::Token;
 use crate::commands::smoke::runner::Miss;
 use crate::commands::smoke::stage::{Stage, TASK_LIMIT};
 
@@ -48,6 +50,12 @@ impl Old<'_> {
         self.http.request(method, format!("{}{path}", self.url)).header("x-run-id", self.stage.run.as_str())
     }
 
+    /// With the token of a generated user.
+    fn signed(&self, method: Method, path: &str, token: &Token) -> RequestBuilder {
+        let token = token.header().into_iter();
+        token.fold(self.request(method, path), |request, token| request.header(AUTHORIZATION, token))
+    }
+
     /// The answer, which must have this status.
     async fn expect(&self, status: StatusCode, request: RequestBuilder) -> Result<Value, Miss> {
         let unknown = |error: reqwest::Error| Miss::Unknown(format!("{}: {error}", self.front));
@@ -71,13 +79,13 @@ impl Old<'_> {
         let path = format!("{history}/{}", user.id);
         let body = json!({"username": "smoke", "userid": user.id, "price": 12.5});
         let token = &user.access_token;
-        self.expect(status, self.request(Method::POST, buy).bearer_auth(token).json(&body)).await?;
+        self.expect(status, self.signed(Method::POST, buy, token).json(&body)).await?;
         let deadline = Instant::now() + TASK_LIMIT;
         if !self.reads(self.request(Method::GET, &path)).await?.is_empty() {
             return Err(Miss::Incorrect(format!("{}: shows an account's purchases to anybody", self.front)));
         }
         loop {
-            let rows = self.reads(self.request(Method::GET, &path).bearer_auth(token)).await?;
+            let rows = self.reads(self.signed(Method::GET, &path, token)).await?;
             match rows.as_slice() {
                 [row] if row["price"].as_f64() == Some(12.5) => return Ok(()),
                 [] if Instant::now() < deadline => sleep(PAUSE).await,
@@ -93,7 +101,7 @@ impl Old<'_> {
         let tokens = self.expect(StatusCode::OK, self.request(Method::POST, "/login").json(&who)).await?;
         let token = tokens["access_token"].as_str().unwrap_or_default();
         let user = self.stage.user().await?;
-        let asked = self.request(Method::POST, "/request_card").bearer_auth(&user.access_token);
+        let asked = self.signed(Method::POST, "/request_card", &user.access_token);
         let asked = self.expect(StatusCode::CREATED, asked).await?;
         let path = format!("/tasks/{}", asked["task_id"].as_str().unwrap_or_default());
         let deadline = Instant::now() + TASK_LIMIT;

@@ -64,6 +64,11 @@ impl ReadHeaders {
         !self.has.is_empty()
     }
 
+    /// Whether the caller names this very version.
+    pub(crate) fn has_exactly(&self, tag: &HeaderValue) -> bool {
+        self.has.iter().any(|one| one.as_bytes() == tag.as_bytes())
+    }
+
     /// Whether the caller has this version already.
     pub(crate) fn has(&self, tag: &HeaderValue) -> bool {
         self.has.iter().any(|one| one == "*" || one.as_bytes() == tag.as_bytes())

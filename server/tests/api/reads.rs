@@ -156,6 +156,33 @@ async fn an_answer_says_what_it_has_cost() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_has_the_latest_is_told_so_without_a_look_at_the_ledger() {
+    // There is room for no answer: that nothing has come since is known all the same.
+    let app = TestApp::with(1, |settings| settings.server.cache_limit = 1).await;
+    let token = app.user("p").await;
+    let mut before = "\"none\"".to_owned();
+    for _ in 0..3 {
+        let task: Task = ok(app.post("/purchases", &token, &json!({"price": "1"}))).await;
+        app.finished(task.id).await;
+        let read = async |tag: &str, min: Option<&str>| {
+            let request = app.get("/purchases", &token).header("if-none-match", tag);
+            let response = min.into_iter().fold(request, |request, min| request.header("x-min-sequence", min));
+            let response = response.send().await.unwrap();
+            let text = |name: &str| response.headers()[name].to_str().unwrap().to_owned();
+            (response.status().as_u16(), text("etag"), text("x-sequence"), text("server-timing"))
+        };
+        let (status, tag, sequence, _) = read(&before, None).await;
+        assert_eq!(status, 200, "{before} is not the latest");
+        let (status, again, _, cost) = read(&tag, Some(&sequence)).await;
+        assert_eq!((status, again.as_str(), cost.as_str()), (304, tag.as_str(), "cache;desc=hit, ledger;desc=0"));
+        assert_eq!(read(&before, Some(&sequence)).await.0, 200);
+        assert_eq!(read("*", Some(&sequence)).await.0, 304);
+        before = tag;
+    }
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_who_miss_the_same_answer_cost_one_read() {
     let app = TestApp::start().await;
     let token = app.user("p").await;

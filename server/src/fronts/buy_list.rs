@@ -22,9 +22,6 @@ use super::purchases::{Anybody, Asked, Bought, Fields, Product, Row, buy as reco
 use crate::app::App;
 use crate::auth::caller::Operator;
 use crate::http::answer::Wording;
-use crate::http::body::{Raw, parse};
-use crate::http::gate::Admission;
-use crate::http::headers::WriteHeaders;
 use crate::http::json::{json as answer, ok};
 use crate::problem::Refusal;
 use crate::routes::metrics::metrics;
@@ -126,18 +123,9 @@ impl From<Row> for Stored {
     }
 }
 
-async fn buy(
-    State(app): State<Arc<App>>,
-    caller: Anybody,
-    admission: Admission,
-    headers: WriteHeaders,
-    body: Raw,
-) -> Result<Response, Refusal> {
-    if !body.is_json {
-        return Err(Refusal::new(Code::UnsupportedMediaType, "Send JSON, with `content-type: application/json`."));
-    }
-    let bought = read(&parse(&body.bytes)?)?;
-    let row = record(&app, PRODUCT, BUY, Asked { caller, admission, headers, body: &body.bytes }, bought).await?;
+async fn buy(State(app): State<Arc<App>>, asked: Asked) -> Result<Response, Refusal> {
+    let bought = read(&asked.fields()?)?;
+    let row = record(&app, PRODUCT, BUY, asked, bought).await?;
     Ok(answer(StatusCode::CREATED, &Answer { message: "Purchase recorded", purchase: row.into() }))
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::extract::{FromRequestParts, Path, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::Response;
 use axum::routing::{delete, get, post};
 use card_core::accounts::{Registered, User, created_at_of};
@@ -179,7 +179,7 @@ async fn request_card(
     // They had no reasons.
     let wanted = serde_json::to_vec(&Replacement { reason: Reason::Lost }).unwrap_or_default();
     let payload = payload(kind, &wanted, "")?;
-    let idempotency = headers.idempotency(&axum::http::Method::POST, "/request_card", &wanted);
+    let idempotency = headers.idempotency(&Method::POST, "/request_card", &wanted);
     let holders = admission.holders(Caller::User(user));
     let order = Order { kind, payload, priority: Priority::default(), due_at: None };
     let (task, _) = accept(&app, order, Some(user.id), &holders, headers.run, idempotency).await?;
@@ -269,7 +269,8 @@ async fn add(
     let kind = app.kinds.get(add::KIND).ok_or_else(|| Refusal::not_found("There are no sums here"))?;
     parse::<IgnoredAny>(&body.bytes)?;
     let payload = payload(kind, &body.bytes, "")?;
-    let idempotency = headers.idempotency(&axum::http::Method::POST, "/add", &body.bytes);
+    let headers = headers.of_nobody("card-replacer");
+    let idempotency = headers.idempotency(&Method::POST, "/add", &body.bytes);
     let order = Order { kind, payload, priority: Priority::default(), due_at: None };
     let (task, _) = accept(&app, order, None, &admission.address(), headers.run, idempotency).await?;
     Ok(answer(StatusCode::ACCEPTED, &json!({"task_id": task.id})))

@@ -6,11 +6,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{Method, header};
+use bytes::Bytes;
 use card_core::ids::{TaskId, UserId};
-use card_core::problem::FieldError;
+use card_core::problem::{Code, FieldError};
 use card_core::tasks::{History, Priority};
 use card_kinds::purchase::{self, NewPurchase, Price, Purchase};
 use serde::{Deserialize, Serialize};
@@ -20,7 +21,7 @@ use uuid::Uuid;
 
 use crate::app::App;
 use crate::auth::caller::Caller;
-use crate::http::body::payload;
+use crate::http::body::{Raw, parse, payload};
 use crate::http::gate::Admission;
 use crate::http::headers::WriteHeaders;
 use crate::problem::Refusal;
@@ -125,13 +126,35 @@ impl Row {
     }
 }
 
-/// How a purchase was asked for.
-pub(super) struct Asked<'a> {
-    pub(super) caller: Anybody,
-    pub(super) admission: Admission,
-    pub(super) headers: WriteHeaders,
-    /// As it came, for the fingerprint of an idempotency key.
-    pub(super) body: &'a [u8],
+/// A purchase that is asked for: who, with what, and the body as it came.
+pub(super) struct Asked {
+    caller: Anybody,
+    admission: Admission,
+    headers: WriteHeaders,
+    body: Bytes,
+}
+
+impl FromRequest<Arc<App>> for Asked {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Refusal> {
+        let (mut parts, body) = request.into_parts();
+        let caller = Anybody::from_request_parts(&mut parts, app).await?;
+        let admission = Admission::from_request_parts(&mut parts, app).await?;
+        let headers = WriteHeaders::from_request_parts(&mut parts, app).await?;
+        let Raw { bytes, is_json } = Raw::from_request(Request::from_parts(parts, body), app).await?;
+        if !is_json {
+            return Err(Refusal::new(Code::UnsupportedMediaType, "Send JSON, with `content-type: application/json`."));
+        }
+        Ok(Self { caller, admission, headers, body: bytes })
+    }
+}
+
+impl Asked {
+    /// The fields of the body.
+    pub(super) fn fields(&self) -> Result<Fields, Refusal> {
+        parse(&self.body)
+    }
 }
 
 /// Records a purchase: durable on return.
@@ -139,17 +162,18 @@ pub(super) async fn buy(
     app: &App,
     product: Product,
     route: &str,
-    asked: Asked<'_>,
+    asked: Asked,
     bought: Bought,
 ) -> Result<Row, Refusal> {
     let Asked { caller, admission, headers, body } = asked;
     let Bought { userid, username, price } = bought;
+    let headers = if caller.0.is_some() { headers } else { headers.of_nobody(product.0) };
     let owner = product.owner(&userid, caller)?;
     let kind = app.kinds.get(purchase::KIND).ok_or_else(|| Refusal::not_found("There are no purchases here."))?;
     let named = Named { userid, username };
     let new = NewPurchase { price, item: Some(to_json(&named)) };
     let payload = payload(kind, to_json(&new).as_bytes(), "").map_err(|refusal| too_long(&refusal))?;
-    let idempotency = headers.idempotency(&Method::POST, route, body);
+    let idempotency = headers.idempotency(&Method::POST, route, &body);
     let holders = caller.0.map_or_else(|| admission.address(), |caller| admission.holders(caller));
     let order = Order { kind, payload, priority: Priority::default(), due_at: None };
     let (task, _) = accept(app, order, Some(owner), &holders, headers.run, idempotency).await?;

@@ -16,9 +16,6 @@ use super::Routes;
 use super::purchases::{self, Anybody, Asked, Bought, Fields, Product, Row};
 use crate::app::App;
 use crate::http::answer::Wording;
-use crate::http::body::{Raw, parse};
-use crate::http::gate::Admission;
-use crate::http::headers::WriteHeaders;
 use crate::http::json::{json as answer, ok};
 use crate::problem::Refusal;
 
@@ -90,19 +87,9 @@ impl From<Row> for Shown {
     }
 }
 
-async fn buy(
-    State(app): State<Arc<App>>,
-    caller: Anybody,
-    admission: Admission,
-    headers: WriteHeaders,
-    body: Raw,
-) -> Result<Response, Refusal> {
-    if !body.is_json {
-        return Err(Refusal::new(Code::UnsupportedMediaType, "Send JSON, with `content-type: application/json`."));
-    }
-    let bought = read(&parse(&body.bytes)?)?;
-    let row =
-        purchases::buy(&app, PRODUCT, BUY, Asked { caller, admission, headers, body: &body.bytes }, bought).await?;
+async fn buy(State(app): State<Arc<App>>, asked: Asked) -> Result<Response, Refusal> {
+    let bought = read(&asked.fields()?)?;
+    let row = purchases::buy(&app, PRODUCT, BUY, asked, bought).await?;
     let message = "The purchase is recorded";
     Ok(answer(StatusCode::ACCEPTED, &Answer { status: "success", message, data: row.into() }))
 }

@@ -376,3 +376,27 @@ async fn a_key_makes_a_purchase_of_old_repeatable() {
     assert_eq!((status, refused["error"].is_string()), (422, true));
     app.stop().await;
 }
+
+/// Whoever says no name can neither take a key from operators, whose tasks have no owner either, nor add to a run.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_has_keys_apart_and_no_run() {
+    let fronts = [Front::CardReplacer, Front::Shop, Front::BuyList];
+    let app = TestApp::with_fronts(1, &fronts, |_| {}).await;
+    let sum = json!({"x": 1, "y": 2});
+    let bought = json!({"username": "a", "userid": "u", "price": 1});
+    for (front, path, body, status) in [
+        (Front::CardReplacer, "/add", &sum, 202),
+        (Front::Shop, "/api/v1/buy", &bought, 202),
+        (Front::BuyList, "/buy", &bought, 201),
+    ] {
+        let request = app.old(front, Method::POST, path).header("idempotency-key", "k").header("x-run-id", "theirs");
+        assert_eq!(said(request.json(body)).await.0, status);
+    }
+    let theirs = app.post("/tasks", OPERATOR, &json!({"kind": "add", "payload": sum})).header("idempotency-key", "k");
+    let response = theirs.send().await.unwrap();
+    assert_eq!(response.status(), 202);
+    assert!(!response.headers().contains_key("idempotency-replayed"));
+    let run: Value = ok(app.get("/tasks?run=theirs", OPERATOR)).await;
+    assert_eq!(run["items"], json!([]));
+    app.stop().await;
+}

@@ -15,7 +15,7 @@ use crate::client::Token;
 use crate::commands::smoke::runner::Miss;
 use crate::commands::smoke::stage::{Stage, TASK_LIMIT};
 
-/// As often as a person would look; the old clients wait for seconds.
+/// Pause between two looks; the old clients wait for seconds.
 const PAUSE: Duration = Duration::from_millis(20);
 
 pub(in crate::commands::smoke) async fn run(stage: &Stage) -> Result<String, Miss> {
@@ -50,7 +50,7 @@ impl Old<'_> {
         self.http.request(method, format!("{}{path}", self.url)).header("x-run-id", self.stage.run.as_str())
     }
 
-    /// With the token of a generated user.
+    /// A request with the token of a generated user.
     fn signed(&self, method: Method, path: &str, token: &Token) -> RequestBuilder {
         let token = token.header().into_iter();
         token.fold(self.request(method, path), |request, token| request.header(AUTHORIZATION, token))
@@ -100,21 +100,21 @@ impl Old<'_> {
         self.expect(StatusCode::CREATED, self.request(Method::POST, "/register").json(&who)).await?;
         let tokens = self.expect(StatusCode::OK, self.request(Method::POST, "/login").json(&who)).await?;
         let token = tokens["access_token"].as_str().unwrap_or_default();
+        // At once, so that nobody is left whatever becomes of the card.
+        let left = self.request(Method::DELETE, "/delete_user").bearer_auth(token);
+        self.expect(StatusCode::OK, left).await?;
         let user = self.stage.user().await?;
         let asked = self.signed(Method::POST, "/request_card", &user.access_token);
         let asked = self.expect(StatusCode::CREATED, asked).await?;
         let path = format!("/tasks/{}", asked["task_id"].as_str().unwrap_or_default());
         let deadline = Instant::now() + TASK_LIMIT;
-        let outcome = loop {
+        loop {
             let task = self.expect(StatusCode::OK, self.request(Method::GET, &path)).await?;
             match task["status"].as_str() {
                 Some("PENDING" | "RETRY") if Instant::now() < deadline => sleep(PAUSE).await,
-                Some("SUCCESS") => break Ok(()),
-                _ => break Err(Miss::Wrong(format!("{}: a card request ended as {task}", self.front))),
+                Some("SUCCESS") => return Ok(()),
+                _ => return Err(Miss::Wrong(format!("{}: a card request ended as {task}", self.front))),
             }
-        };
-        let left = self.request(Method::DELETE, "/delete_user").bearer_auth(token);
-        self.expect(StatusCode::OK, left).await?;
-        outcome
+        }
     }
 }

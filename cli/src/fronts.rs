@@ -9,7 +9,7 @@ use card_core::settings::Settings;
 use crate::failure::Failure;
 use card_core::exit::Exit;
 
-/// What `--front` says: a front and its port; 0 turns it off.
+/// The value of `--front`: a front and its port; 0 turns it off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FrontFlag {
     pub front: Front,
@@ -51,7 +51,7 @@ pub fn by_name(flags: &[FrontFlag]) -> Result<BTreeMap<Front, u16>, Failure> {
     Ok(ports)
 }
 
-/// As manifests have them: by name, with the port of a Service where that is another than the usual one.
+/// Fronts for the manifests: by name, with the port of a Service where that is another than the usual one.
 #[must_use]
 pub fn in_manifests(ports: &BTreeMap<Front, u16>) -> BTreeMap<String, Option<u16>> {
     let on = ports.iter().filter(|(_, port)| **port > 0);

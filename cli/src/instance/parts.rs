@@ -27,7 +27,7 @@ pub(super) enum Parts {
     Processes(Box<Supervisor>),
 }
 
-/// Where the API and the fronts are going to answer.
+/// Ports that the API and the fronts are going to answer on.
 pub(super) enum Ports {
     Listening(TcpListener, Vec<(Front, TcpListener)>),
     Reserved(TcpSocket, Vec<TcpSocket>),

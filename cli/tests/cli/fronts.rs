@@ -1,6 +1,13 @@
 //! `up --front` on this machine, and the same in manifests.
 
+use std::collections::BTreeSet;
 use std::net::TcpListener;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
 
 use crate::sandbox::{Sandbox, free_port, status_line};
 
@@ -103,4 +110,68 @@ fn a_busy_port_of_a_front_names_its_holder_and_what_helps() {
         assert!(ended.stderr.contains("--front buy-list=PORT"), "{}", ended.stderr);
         sandbox.assert_nothing_runs();
     }
+}
+
+/// What a front said yes to is there once after kills, for clients that send again with the same key until they are answered.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_old_clients_bought_survives_kills_and_is_there_once() {
+    const CLIENTS: u64 = 4;
+    let sandbox = Sandbox::new();
+    let (port, list) = (free_port().to_string(), free_port());
+    let front = format!("buy-list={list}");
+    let up = ["up", "-d", "--port", &port, "--front", &front];
+    sandbox.expect(0, &up);
+    let http = card_http::local().timeout(Duration::from_secs(5)).build().unwrap();
+    let told = Arc::new(Mutex::new(BTreeSet::new()));
+    let over = Arc::new(AtomicBool::new(false));
+    let clients: Vec<_> = (0..CLIENTS)
+        .map(|client| {
+            let (http, told, over) = (http.clone(), Arc::clone(&told), Arc::clone(&over));
+            tokio::spawn(async move {
+                let mut number = 1_u64;
+                while !over.load(Ordering::Relaxed) {
+                    let body = json!({"username": "a", "userid": format!("u{client}"), "price": number});
+                    let request = http.post(format!("http://127.0.0.1:{list}/buy")).json(&body);
+                    match request.header("idempotency-key", number.to_string()).send().await {
+                        Ok(answer) if answer.status() == 201 => {
+                            told.lock().unwrap().insert((client, number));
+                            number += 1;
+                        }
+                        // It is down, or the answer was lost.
+                        _ => tokio::time::sleep(Duration::from_millis(2)).await,
+                    }
+                }
+            })
+        })
+        .collect();
+    for round in 1..=4 {
+        let enough = || told.lock().unwrap().len() >= round * 50;
+        crate::sandbox::eventually("they buy", enough);
+        sandbox.record().process.signal(Signal::SIGKILL).unwrap();
+        crate::sandbox::eventually("it is gone", || sandbox.processes().is_empty());
+        sandbox.expect(0, &up);
+    }
+    over.store(true, Ordering::Relaxed);
+    for client in clients {
+        client.await.unwrap();
+    }
+    let told = told.lock().unwrap().clone();
+    for client in 0..CLIENTS {
+        let wanted: BTreeSet<_> = told.iter().filter(|(one, _)| *one == client).map(|(_, number)| *number).collect();
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+        loop {
+            let url = format!("http://127.0.0.1:{list}/getAllUserBuys/u{client}");
+            let rows: Vec<Value> = http.get(url).send().await.unwrap().json().await.unwrap();
+            let found: Vec<u64> =
+                rows.iter().map(|row| row["price"].to_string().parse::<f64>().unwrap() as u64).collect();
+            let once: BTreeSet<_> = found.iter().copied().collect();
+            assert_eq!(once.len(), found.len(), "none is there twice");
+            if wanted.is_subset(&once) {
+                break;
+            }
+            assert!(tokio::time::Instant::now() < deadline, "lost: {:?}", wanted.difference(&once));
+            tokio::task::yield_now().await;
+        }
+    }
+    sandbox.expect(0, &["down"]);
 }

@@ -22,7 +22,7 @@ pub(super) async fn open(page: &str, context: &Context) {
     }
 }
 
-/// What to run, the first that works: the commands of BROWSER, each with the address in place of `%s` or at its end, or else
+/// Commands to try until one works: those of BROWSER, each with the address in place of `%s` or at its end, or else
 /// the desktop's own.
 fn commands(page: &str, variable: impl Fn(&str) -> Option<OsString>) -> Result<Vec<Vec<String>>, &'static str> {
     let is_set = |name: &str| variable(name).is_some_and(|value| !value.is_empty());

@@ -8,7 +8,7 @@ use crate::kubernetes::{Flags, Outside};
 /// With what was asked for the last time, wherever nothing is said now.
 ///
 /// # Errors
-/// What is said now contradicts itself.
+/// Flags of this call contradict each other.
 pub(super) fn with(mut args: UpArgs, last: &Flags) -> Result<UpArgs, Failure> {
     // A number and bounds exclude each other: one of them said is both of them said.
     if args.workers.is_none() && args.autoscale.is_none() {

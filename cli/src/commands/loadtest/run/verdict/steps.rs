@@ -20,7 +20,7 @@ const HEAD: [&str; 11] = [
     "verdict",
 ];
 
-/// Where in [`HEAD`] the reads stand.
+/// The place of the reads in [`HEAD`].
 const READ: usize = 7;
 
 /// The table; none without steps. `slower` is the accept p95 (and p50) against the first step.
